@@ -1,0 +1,235 @@
+"""CIFAR-10: 60,000 images of 32 × 32 pixels in ten classes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hashbench.dataset import (
+    PHOTO_VIEWS,
+    Dataset,
+    HashDataset,
+    LoadOptions,
+    Protocol,
+    Split,
+    draw_per_class,
+)
+from hashbench.errors import InputError
+
+ARCHIVE = "cifar-10-python.tar.gz"
+FOLDER = "cifar-10-batches-py"
+# MD5 sums that the publisher's page and torchvision state.
+ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+BATCH_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+
+Part = tuple[np.ndarray, np.ndarray]
+
+
+class CIFAR10(HashDataset):
+    """CIFAR-10: 60,000 colour images of 32 × 32 pixels in ten classes."""
+
+    protocol: ClassVar[Protocol] = Protocol(
+        name="cifar10-cibhash/1",
+        split="database: the official 50,000 training images; training set: 500 per class of it, classes "
+        "ascending, each the first 500 of a permutation of its items by numpy.random.default_rng(0); "
+        "queries: the official 10,000 test images",
+        n_query=10_000,
+        n_database=50_000,
+        n_train=5_000,
+        metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
+        seed=0,
+    )
+    source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
+    licence = "none stated by the publisher; research use is customary"
+    needs = (
+        f"--data-dir DIR with {ARCHIVE}, its folder {FOLDER}, {{train,test}}-*.parquet (columns img or image, "
+        "and label) or class folders train/<class>/* and test/<class>/*; or --download"
+    )
+
+    def load(self, options: LoadOptions) -> Dataset:
+        """Read whichever layout lies in the data directory, official files before copies."""
+        directory = self._directory(options)
+        archive, folder = directory / ARCHIVE, directory / FOLDER
+        if (directory / "test_batch").is_file():
+            folder = directory
+        if folder.is_dir():
+            (train, test), official = _read_folder(folder)
+        elif archive.is_file():
+            (train, test), official = _read_archive(archive)
+        elif sorted(directory.glob("train-*.parquet")):
+            (train, test), official = (_read_parquet(directory, "train"), _read_parquet(directory, "test")), ""
+        elif (directory / "train").is_dir() and (directory / "test").is_dir():
+            (train, test), official = (_read_images(directory / "train"), _read_images(directory / "test")), ""
+        else:
+            raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
+        labels = np.concatenate([train[1], test[1]])
+        n_database = len(train[1])
+        database = np.arange(n_database)
+        return Dataset(
+            name=self.name,
+            protocol=self.protocol,
+            split=Split(
+                train=draw_per_class(labels, 500, seed=0, among=database),
+                query=np.arange(n_database, len(labels)),
+                database=database,
+            ),
+            labels=labels,
+            images=np.concatenate([train[0], test[0]]),
+            views=PHOTO_VIEWS,
+            image_size=128,
+            provenance="official" if official else "copy (not the publisher's files)",
+        )
+
+    def _directory(self, options: LoadOptions) -> Path:
+        """Return the data directory, downloading into it where that is asked for."""
+        directory = options.data_dir
+        if options.download:
+            from torchvision.datasets import CIFAR10 as Download
+
+            directory = directory or (options.cache_dir or Path()) / "downloads" / self.name
+            try:
+                Download(str(directory), train=True, download=True)
+            except (OSError, RuntimeError) as error:
+                raise InputError(f"CIFAR-10 cannot be downloaded ({error}); give --data-dir DIR") from error
+        if directory is None:
+            raise InputError(f"cifar10 needs its files: give {self.needs}")
+        if not directory.is_dir():
+            raise InputError(f"--data-dir {directory} is not a directory; give {self.needs}")
+        return directory
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles the official batches and nothing else: no callable but numpy's array builders is found."""
+
+    def find_class(self, module: str, name: str) -> object:
+        """Allow the three names that numpy's own pickles need."""
+        if (module, name) in {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+            ("numpy", "ndarray"),
+            ("numpy", "dtype"),
+        }:
+            module = module.replace("numpy.core", "numpy._core") if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else module
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
+
+
+def _parse_batch(content: bytes, where: str) -> Part:
+    """Return images (n, 32, 32, 3) and labels of one official batch."""
+    try:
+        batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+        images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        labels = np.asarray(batch["labels"], np.int64)
+    except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{where} is not a CIFAR-10 batch ({error}); fetch it again") from error
+    return images, labels
+
+
+def _join(batches: dict[str, bytes], where: Path) -> tuple[Part, Part]:
+    missing = sorted(set(BATCH_MD5) - set(batches))
+    if missing:
+        raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")
+    parts = {name: _parse_batch(batches[name], f"{where}: {name}") for name in sorted(BATCH_MD5)}
+    test = parts.pop("test_batch")
+    return tuple(np.concatenate(column) for column in zip(*parts.values(), strict=True)), test  # type: ignore[return-value]
+
+
+def _read_folder(folder: Path) -> tuple[tuple[Part, Part], bool]:
+    batches = {name: (folder / name).read_bytes() for name in BATCH_MD5 if (folder / name).is_file()}
+    return _join(batches, folder), _official(batches)
+
+
+def _official(batches: dict[str, bytes]) -> bool:
+    """Return whether every batch has the publisher's checksum (MD5 is what the publisher states)."""
+    return {
+        name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in batches.items()
+    } == BATCH_MD5
+
+
+def _read_archive(archive: Path) -> tuple[tuple[Part, Part], bool]:
+    """Read the batches out of the archive in memory; nothing is unpacked to disk."""
+    batches = {}
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for member in tar:
+                name = Path(member.name).name
+                if member.isfile() and name in BATCH_MD5:
+                    if member.size > 64 * 2**20:
+                        raise InputError(f"{archive}: {name} claims {member.size} bytes, a batch has 31 million")
+                    batches[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise InputError(f"{archive} is not a readable archive ({error}); fetch it again") from error
+    return _join(batches, archive), _official(batches)
+
+
+def _decode(source: bytes | Path, where: str) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        pixels = np.asarray(image.convert("RGB"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(f"{where} is not a readable image ({error})") from error
+    if pixels.shape != (32, 32, 3):
+        raise InputError(f"{where} has {pixels.shape[1]} × {pixels.shape[0]} pixels, CIFAR-10's have 32 × 32")
+    return pixels
+
+
+def _decode_all(sources: list, places: list[str]) -> np.ndarray:
+    with ThreadPoolExecutor() as pool:
+        return np.stack(list(pool.map(_decode, sources, places, chunksize=256)))
+
+
+def _read_parquet(directory: Path, part: str) -> Part:
+    """Read the files of one part in the layout of the Hugging Face copies."""
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    files = sorted(directory.glob(f"{part}-*.parquet"))
+    if not files:
+        raise InputError(f"{directory} has no {part}-*.parquet beside its other part")
+    images, labels = [], []
+    for file in files:
+        try:
+            with pq.ParquetFile(file) as parquet:
+                column = next((name for name in ("img", "image") if name in parquet.schema_arrow.names), None)
+                if column is None or "label" not in parquet.schema_arrow.names:
+                    raise InputError(f"{file} has columns {parquet.schema_arrow.names}, expected img and label")
+                table = parquet.read([column, "label"])
+        except (OSError, pyarrow.ArrowException) as error:
+            raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
+        encoded = pyarrow.compute.struct_field(table[column], "bytes").to_pylist()
+        images.append(_decode_all(encoded, [f"{file}: row {row}" for row in range(len(encoded))]))
+        labels.append(table["label"].to_numpy().astype(np.int64))
+    joined = np.concatenate(labels)
+    if joined.min() < 0 or joined.max() > 9:
+        raise InputError(f"{directory}: {part} labels run from {joined.min()} to {joined.max()}, expected 0 to 9")
+    return np.concatenate(images), joined
+
+
+def _read_images(folder: Path) -> Part:
+    """Read ``<class>/<image>`` files; classes are numbered in the official order, files in name order."""
+    names = {path.name for path in folder.iterdir() if path.is_dir()}
+    if names != set(CLASSES):
+        raise InputError(f"{folder} has the class folders {sorted(names)}, expected {sorted(CLASSES)}")
+    paths, labels = [], []
+    for label, name in enumerate(CLASSES):
+        found = sorted(path for path in (folder / name).iterdir() if path.is_file())
+        paths += found
+        labels += [label] * len(found)
+    return _decode_all(paths, [str(path) for path in paths]), np.asarray(labels, np.int64)

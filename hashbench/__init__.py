@@ -1,0 +1,60 @@
+"""hashbench: the benchmark suite for learning to hash.
+
+The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hashbench.api import load_dataset, load_method, run
+    from hashbench.dataset import Dataset, HashDataset, Protocol, Split
+    from hashbench.errors import InputError, Unsupported
+    from hashbench.evaluation import Evaluation, evaluate
+    from hashbench.method import HashMethod
+
+_HOMES = {
+    "load_dataset": "hashbench.api",
+    "load_method": "hashbench.api",
+    "run": "hashbench.api",
+    "Dataset": "hashbench.dataset",
+    "HashDataset": "hashbench.dataset",
+    "Protocol": "hashbench.dataset",
+    "Split": "hashbench.dataset",
+    "InputError": "hashbench.errors",
+    "Unsupported": "hashbench.errors",
+    "Evaluation": "hashbench.evaluation",
+    "evaluate": "hashbench.evaluation",
+    "HashMethod": "hashbench.method",
+}
+
+__all__ = [
+    "Dataset",
+    "Evaluation",
+    "HashDataset",
+    "HashMethod",
+    "InputError",
+    "Protocol",
+    "Split",
+    "Unsupported",
+    "evaluate",
+    "load_dataset",
+    "load_method",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hashbench' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted([*globals(), *_HOMES])

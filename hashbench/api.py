@@ -1,0 +1,105 @@
+"""What Python users call; the command line is a thin layer over these and `hashbench.evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashbench.cache import cache_directory
+from hashbench.dataset import Dataset, LoadOptions
+from hashbench.method import HashMethod
+from hashbench.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_method(name: str, plugins: tuple[str | Path, ...] = ()) -> type[HashMethod]:
+    """Return the class of a method.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"itq"``.
+    plugins : tuple of path-like
+        Plugin files to look in besides the installed ones.
+
+    Raises
+    ------
+    InputError
+        There is no such method, or it cannot be imported.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hashbench
+    >>> X = np.random.default_rng(0).standard_normal((100, 8), dtype=np.float32)
+    >>> hashbench.load_method("itq")(n_bits=4, random_state=0).fit(X).encode(X).shape
+    (100, 1)
+    """
+    return Registry(plugins).find("methods", name).load()
+
+
+def load_dataset(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+    download: bool = False,
+    plugins: tuple[str | Path, ...] = (),
+) -> Dataset:
+    """Load a data set.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"digits"``.
+    data_dir : path-like, optional
+        Where the user's files of it are.
+    cache_dir : path-like, optional
+    download : bool
+        Whether missing files may be fetched from the publisher.
+    plugins : tuple of path-like
+        Plugin files to look in besides the installed ones.
+
+    Raises
+    ------
+    InputError
+        There is no such data set, or its files are missing or corrupt.
+    """
+    loader = Registry(plugins).find("datasets", name).load()()
+    options = LoadOptions(
+        None if data_dir is None else Path(data_dir),
+        cache_directory(None if cache_dir is None else Path(cache_dir)),
+        download,
+    )
+    return loader.load(options)
+
+
+def run(**options: Any) -> pd.DataFrame:
+    """Run a grid of cells and return one row per cell.
+
+    Parameters
+    ----------
+    **options
+        The fields of `hashbench.runner.RunOptions`: ``methods="cibhash,itq"``, ``dataset="digits"``,
+        ``bits="16,32"``, ``seeds="0,1"``, ``out="runs/mine"`` and so on.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of ``results.csv``.
+
+    Raises
+    ------
+    InputError
+        An option cannot be used.
+    """
+    from hashbench.runner import RunOptions
+    from hashbench.runner import run as run_grid
+    from hashbench.table import results_frame
+
+    for name in ("weights", "data_dir", "cache_dir", "out"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
+    return results_frame(run_grid(RunOptions(**options)))

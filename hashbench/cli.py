@@ -1,0 +1,202 @@
+"""The command line: thin commands over the library, one clear line for what the user can mend."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hashbench.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="hashbench",
+    help="The benchmark suite for learning to hash: many methods, one exact protocol, reproducible leaderboards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+PluginOption = Annotated[list[Path], typer.Option("--plugin", help="A plugin file; repeatable.", default_factory=list)]
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Take the options that stand before a command; `main` reads --debug itself."""
+
+
+@app.command()
+def run(
+    plugin: PluginOption,
+    methods: Annotated[
+        str, typer.Option(help='Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq".')
+    ] = "cibhash,itq,lsh",
+    dataset: Annotated[str, typer.Option(help="See hashbench list.")] = "digits",
+    bits: Annotated[str, typer.Option(help="Code lengths, comma-separated.")] = "16,32,64",
+    seeds: Annotated[str, typer.Option(help="Seeds, comma-separated; deterministic methods run once.")] = "0",
+    backbone: Annotated[str | None, typer.Option(help="A timm model, vgg16, or pixels.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict of the backbone.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side of the backbone's input, pixels.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
+    data_dir: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Feature cache [env: HASHBENCH_CACHE].")] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Recompute finished records.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
+) -> None:
+    """Run methods on a data set and print the tables; finished cells are not run again."""
+    _one_of("--device", device, ("auto", "cpu", "cuda"))
+    _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32"))
+    from hashbench.runner import RunOptions
+    from hashbench.runner import run as run_grid
+    from hashbench.table import print_tables
+
+    options = RunOptions(
+        methods=methods,
+        dataset=dataset,
+        bits=bits,
+        seeds=seeds,
+        backbone=backbone,
+        weights=weights,
+        image_size=image_size,
+        device=device,
+        precision=precision,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        plugins=plugin,
+        out=out,
+        fresh=fresh,
+        download=download,
+    )
+    records = run_grid(options)
+    scored = [record for record in records if record.status == "ok"]
+    headline = [name for name in scored[0].metrics if name.startswith("mAP@")] if scored else []
+    console = _console()
+    print_tables(records, console, headline)
+    console.print(f"records and results.csv: {out}", markup=False, highlight=False)
+    if all(record.status == "skipped" for record in records):
+        raise InputError(f"no cell could run: {records[0].error}")
+    if any(record.status in ("failed", "timeout") for record in records):
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_plugins(
+    plugin: PluginOption,
+    check: Annotated[bool, typer.Option("--check", help="Import each in a process of its own.")] = False,
+) -> None:
+    """List methods and data sets, without importing them."""
+    from hashbench.registry import KINDS, Registry
+
+    registry = Registry(plugin)
+    broken = 0
+    for kind in KINDS:
+        print(kind)
+        plugins = registry.plugins(kind)
+        width = max(map(len, plugins), default=0)
+        for name, found in sorted(plugins.items()):
+            reason = registry.check(found) if check else None
+            broken += reason is not None
+            note = f"BROKEN: {reason}" if reason else found.summary + ("  [ok]" if check else "")
+            print(f"  {name:<{width}}  {note}")
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method or a data set.")]) -> None:
+    """Explain a method (parameters, paper, inputs) or a data set (protocol, sizes, source, licence)."""
+    from hashbench.info import describe
+    from hashbench.registry import Registry
+
+    print(describe(Registry(plugin), name))
+
+
+@app.command()
+def publish(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
+) -> None:
+    """Merge a run's records into leaderboards/<dataset>.csv."""
+    from hashbench.leaderboard import publish as publish_records
+    from hashbench.store import open_results
+
+    for path, rows, notes in publish_records(list(open_results(directory)), to):
+        print(f"{path}: {rows} rows")
+        for note in notes:
+            print(f"  {note}")
+
+
+@app.command()
+def validate(files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")]) -> None:
+    """Check leaderboard files: columns, values, order, no row twice."""
+    from hashbench.leaderboard import validate as problems_of
+
+    bad = 0
+    for file in files:
+        problems = problems_of(file)
+        bad += bool(problems)
+        print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
+        for problem in problems:
+            print(f"  {problem}")
+    if bad:
+        raise InputError(f"{bad} of {len(files)} leaderboards are not valid")
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{option} {value}: expected one of {', '.join(known)}")
+
+
+def _console() -> Console:
+    """Return a console that prints plain, unwrapped text where the output is not a terminal."""
+    from rich.console import Console
+
+    from hashbench.table import PLAIN_WIDTH
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH, color_system=None)
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code: 0 fine, 1 a cell failed, 2 unusable input."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        if debug:
+            traceback.print_exc()
+        code = _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain("interrupted; the same command goes on where it was", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 1
+    except Exception as error:
+        message = getattr(error, "format_message", None)
+        if message is None:
+            if debug:
+                raise
+            code = _complain(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+        elif type(error).__name__ == "NoArgsIsHelpError":
+            code = 0
+        else:
+            code = _complain(f"{message()}; see hashbench --help")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str, code: int = 2) -> int:
+    print(f"hashbench: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Scores codes: the public entry to the metrics, usable without anything else of hashbench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hashbench import histograms as h
+from hashbench import metrics as m
+from hashbench.codes import as_packed
+
+
+@dataclass(frozen=True)
+class Evaluation(Mapping[str, float]):
+    """Metric values by name, each the mean over queries.
+
+    Attributes
+    ----------
+    values_by_name : dict from str to float
+    per_query : dict from str to ndarray of shape (n_queries,), float64
+    histograms : Histograms
+        What the values were computed from; more metrics can be had from it.
+    """
+
+    values_by_name: dict[str, float]
+    per_query: dict[str, np.ndarray]
+    histograms: h.Histograms
+
+    def __getitem__(self, name: str) -> float:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+def evaluate(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray | None = None,
+    database_labels: np.ndarray | None = None,
+    metrics: Sequence[str] = ("mAP@1000", "mAP@all"),
+    *,
+    neighbors: np.ndarray | None = None,
+    n_bits: int | None = None,
+    advance: Callable[[int], object] = lambda n: None,
+) -> Evaluation:
+    """Score codes by exact, tie-aware metrics.
+
+    Parameters
+    ----------
+    query_codes, database_codes : ndarray of shape (n, width)
+        uint8 is packed (`numpy.packbits`), 8 bits a byte; bool and signed types hold one bit an entry, signed
+        ones −1 and 1. The database may be a memory-map: it is read in shards.
+    query_labels, database_labels : ndarray, optional
+        Integers of shape (n,): items of one class are relevant to each other. bool of shape (n, n_labels), or
+        uint64 bit masks of shape (n, n_words): items that share a label are.
+    metrics : sequence of str
+        Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@all(pessimistic)``, ``P@100``,
+        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``.
+    neighbors : ndarray of shape (n_queries, k), int, optional
+        Database rows of each query's true nearest neighbours, nearest first, instead of labels.
+    n_bits : int, optional
+        Code length, where it is not the full width of packed codes.
+    advance : callable, optional
+        Told the number of database items after each shard, for a progress display.
+
+    Returns
+    -------
+    Evaluation
+        A mapping from metric name to its mean over queries, with ``per_query[name]``.
+
+    Raises
+    ------
+    ValueError
+        An argument has an unusable shape, dtype or content; the message names it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hashbench import evaluate
+    >>> query = np.array([[1, 1, 1, -1]])
+    >>> database = np.array([[1, 1, 1, 1], [1, 1, 1, -1], [-1, -1, 1, 1], [1, -1, 1, -1]])
+    >>> result = evaluate(query, database, np.array([7]), np.array([3, 7, 7, 3]), metrics=["mAP@all", "P@2"])
+    >>> print({name: round(value, 4) for name, value in result.items()})
+    {'mAP@all': 0.75, 'P@2': 0.5}
+    >>> result.per_query["mAP@all"].tolist()
+    [0.75]
+    """
+    wanted = [m.parse(name) for name in metrics]
+    queries, bits = as_packed(query_codes, "query_codes")
+    database, database_bits = as_packed(database_codes, "database_codes")
+    if bits != database_bits:
+        raise ValueError(f"query_codes have {bits} bits and database_codes {database_bits}: expected the same")
+    if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
+        raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
+    bits = n_bits or bits
+    n_words = -(-queries.shape[1] // 8)
+    if neighbors is not None:
+        neighbors = _neighbors(neighbors, len(queries), len(database))
+        depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]
+        if depths and max(depths) > neighbors.shape[1]:
+            raise ValueError(f"recall@{max(depths)} needs {max(depths)} neighbors, got {neighbors.shape[1]}")
+        shards = h.split_into_shards(database, None, n_words)
+        found = h.neighbor_histograms(queries, neighbors, shards, bits, depths=depths, advance=advance)
+    else:
+        if query_labels is None or database_labels is None:
+            raise ValueError("give query_labels and database_labels, or neighbors")
+        own = _labels(query_labels, len(queries), "query_labels")
+        theirs = _labels(database_labels, len(database), "database_labels")
+        if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:] or own.dtype != theirs.dtype:
+            raise ValueError(
+                f"query_labels have shape {np.shape(query_labels)} and database_labels "
+                f"{np.shape(database_labels)}: expected the same kind and number of labels"
+            )
+        shards = h.split_into_shards(database, theirs, n_words)
+        if own.ndim == 1:
+            found = h.class_histograms(queries, own, shards, bits, advance)
+        else:
+            graded = any(isinstance(metric, m.NDCG) for metric in wanted)
+            found = h.mask_histograms(queries, own, shards, bits, graded=graded, advance=advance)
+    return score(found, metrics)
+
+
+def score(histograms: h.Histograms, metrics: Sequence[str]) -> Evaluation:
+    """Compute metrics from histograms that are there already."""
+    per_query = {name: m.parse(name).per_query(histograms) for name in metrics}
+    return Evaluation({name: float(values.mean()) for name, values in per_query.items()}, per_query, histograms)
+
+
+def masks_of(labels: np.ndarray) -> np.ndarray:
+    """Return a bool label matrix (n, n_labels) as uint64 bit masks (n, ceil(n_labels / 64))."""
+    n, n_labels = labels.shape
+    padded = np.zeros((n, -(-n_labels // 64) * 64), bool)
+    padded[:, :n_labels] = labels
+    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+
+
+def _labels(labels: np.ndarray, n: int, name: str) -> np.ndarray:
+    """Return int64 classes (n,) or uint64 masks (n, n_words)."""
+    labels = np.asarray(labels)
+    if labels.ndim not in (1, 2) or len(labels) != n:
+        raise ValueError(f"{name} has shape {labels.shape}, expected ({n},) or ({n}, n_labels)")
+    if labels.ndim == 1:
+        if labels.dtype.kind not in "iu":
+            raise ValueError(f"{name} has dtype {labels.dtype}, expected integers")
+        return labels.astype(np.int64)
+    if labels.dtype == np.uint64:
+        return np.ascontiguousarray(labels)
+    if labels.dtype != bool:
+        if labels.dtype.kind not in "iuf" or not np.isin(labels, (0, 1)).all():
+            raise ValueError(f"{name} has dtype {labels.dtype}, expected a matrix of 0 and 1, or uint64 masks")
+        labels = labels.astype(bool)
+    return masks_of(labels)
+
+
+def _neighbors(neighbors: np.ndarray, n_queries: int, n_database: int) -> np.ndarray:
+    neighbors = np.asarray(neighbors)
+    if neighbors.ndim != 2 or len(neighbors) != n_queries or neighbors.dtype.kind not in "iu":
+        raise ValueError(
+            f"neighbors has shape {neighbors.shape} and dtype {neighbors.dtype}, expected integers ({n_queries}, k)"
+        )
+    if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n_database):
+        raise ValueError(f"neighbors names row {neighbors.max()}, the database has {n_database}")
+    return neighbors.astype(np.int64)

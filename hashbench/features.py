@@ -1,0 +1,181 @@
+"""What methods are fed: features of all items, and pools of augmented views, computed once and cached."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashbench import augment
+from hashbench.backbones import Backbone
+from hashbench.cache import GrowingArray
+from hashbench.dataset import Dataset, canonical_hash
+from hashbench.errors import InputError
+from hashbench.progress import progress
+
+BATCH = {"cpu": 32, "cuda": 256}
+"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
+FEATURE_STEP = 2048
+"""Images between two writes."""
+PIPELINE_VERSION = 1
+"""Raised whenever the same key would give other features, so that no cache outlives its code."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features with what they are and what they cost.
+
+    Attributes
+    ----------
+    data : ndarray
+        float32 of shape (n, d), or a view pool, float16 of shape (n, n_views, d); memory-mapped.
+    key : dict
+        The feature key.
+    seconds : float
+        What computing them took; 0 where they came with the data.
+    images_per_s : float or None
+    """
+
+    data: np.ndarray
+    key: dict[str, Any]
+    seconds: float
+    images_per_s: float | None
+
+
+class FeatureSource:
+    """Features and view pools of one data set through one backbone.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    backbone : Backbone or None
+        None for a data set that comes with features.
+    cache_dir : Path
+    """
+
+    def __init__(self, dataset: Dataset, backbone: Backbone | None, cache_dir: Path) -> None:
+        self.dataset, self.backbone, self.cache_dir = dataset, backbone, cache_dir
+        self._features: Features | None = None
+        self.batch = BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The feature key: everything that decides what the features are."""
+        if self.backbone is None:
+            return {"backbone": None, "pipeline": PIPELINE_VERSION}
+        return {**self.backbone.key, "pipeline": PIPELINE_VERSION}
+
+    def features(self) -> Features:
+        """Return the features of all items of the data set."""
+        if self._features is None:
+            self._features = self._compute_features()
+        return self._features
+
+    def _compute_features(self) -> Features:
+        if self.backbone is None:
+            assert self.dataset.features is not None
+            data = _finite(np.asarray(self.dataset.features, np.float32), self.dataset.name)
+            return Features(data, self.key, 0.0, None)
+        images, backbone = self._images(), self.backbone
+        n = len(images)
+        entry = self._entry("features", {**self.key, "data": self.dataset.data_fingerprint, "rows": n})
+        done = (entry.manifest() or {"rows": 0})["rows"]
+        with progress(f"features of {n:,} images ({backbone.key['backbone']})", n) as bar:
+            bar.advance(done)
+
+            def step(first: int) -> np.ndarray:
+                blocks = []
+                for start in range(first, min(first + FEATURE_STEP, n), self.batch):
+                    batch = backbone.prepare(images[start : start + self.batch])
+                    blocks.append(backbone.extract(backbone.resize(batch)).numpy())
+                    bar.advance(len(blocks[-1]))
+                return np.concatenate(blocks)
+
+            self._warm_up(done < n)
+            data, manifest = entry.ensure(n, step, {"key": self.key})
+        return Features(_finite(data, self.dataset.name), self.key, manifest["seconds"], n / manifest["seconds"])
+
+    def view_key(self, n_views: int, views_seed: int) -> dict[str, Any]:
+        """Return the feature key of a view pool.
+
+        Raises
+        ------
+        InputError
+            The data set has no images, or no view recipe.
+        """
+        if self.dataset.views is None or self.backbone is None:
+            raise InputError(f"{self.dataset.name} has no images to make views of")
+        recipe = json.loads(json.dumps(asdict(self.dataset.views)))
+        return {**self.key, "recipe": recipe, "n_views": n_views, "views_seed": views_seed}
+
+    def views(self, n_views: int, views_seed: int) -> Features:
+        """Return a pool of augmented views of the training images.
+
+        View v of a pool depends only on the seed and v: a larger pool begins with the smaller one, and
+        extends it on disk.
+
+        Parameters
+        ----------
+        n_views : int
+        views_seed : int
+
+        Raises
+        ------
+        InputError
+            The data set has no images, or no view recipe.
+        """
+        recipe, backbone = self.dataset.views, self.backbone
+        key = self.view_key(n_views, views_seed)
+        assert recipe is not None
+        assert backbone is not None
+        del key["n_views"]
+        images, rows = self._images(), self.dataset.split.train
+        n, height, width = len(rows), *images.shape[1:3]
+        where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
+        entry = self._entry("views", {**key, **where})
+        done = min((entry.manifest() or {"rows": 0})["rows"], n_views)
+        with progress(f"{n_views} views of {n:,} images ({backbone.key['backbone']})", n_views * n) as bar:
+            bar.advance(done * n)
+
+            def step(view: int) -> np.ndarray:
+                parameters = augment.draw(recipe, n, height, width, (views_seed, view))
+                blocks = []
+                for start in range(0, n, self.batch):
+                    chunk = slice(start, min(start + self.batch, n))
+                    batch = backbone.prepare(images[rows[chunk]])
+                    size = backbone.size or height
+                    batch = augment.apply(batch, parameters[chunk].to(batch.device), size)
+                    blocks.append(backbone.extract(batch).half().numpy())
+                    bar.advance(len(blocks[-1]))
+                return np.concatenate(blocks)[None]
+
+            self._warm_up(done < n_views)
+            data, manifest = entry.ensure(n_views, step, {"key": key})
+        per_view = manifest["seconds"] / manifest["rows"]
+        return Features(data.swapaxes(0, 1), {**key, "n_views": n_views}, per_view * n_views, n / per_view)
+
+    def _warm_up(self, needed: bool) -> None:
+        """Run one batch through the network before any clock starts."""
+        if needed and self.backbone is not None:
+            self.backbone.extract(self.backbone.resize(self.backbone.prepare(self._images()[:self.batch])))
+
+    def _images(self) -> np.ndarray:
+        if self.dataset.images is None:
+            raise InputError(f"{self.dataset.name} has no images")
+        return self.dataset.images
+
+    def _entry(self, kind: str, key: dict[str, Any]) -> GrowingArray:
+        return GrowingArray(self.cache_dir / kind / canonical_hash(key)[:32])
+
+
+def _finite(features: np.ndarray, name: str) -> np.ndarray:
+    for start in range(0, len(features), 4096):
+        bad = ~np.isfinite(features[start : start + 4096]).all(axis=1)
+        if bad.any():
+            raise InputError(
+                f"{name}: the features of item {start + int(np.argmax(bad))} hold NaN or infinite values"
+            )
+    return features

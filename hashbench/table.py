@@ -1,0 +1,148 @@
+"""Records as tables: one row per cell for files, methods against bits for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hashbench.store import Record
+
+TIMINGS = (
+    "features_s",
+    "views_s",
+    "fit_s",
+    "encode_items_per_s",
+    "encode_images_per_s",
+    "search_queries_per_s",
+)
+PLAIN_WIDTH = 200
+
+
+def results_frame(records: Sequence[Record]) -> pd.DataFrame:
+    """Return one row per record: identity, status, each metric under its own name, timings."""
+    rows = [
+        {
+            "dataset": record.config["dataset"],
+            "protocol": record.config["protocol"],
+            "backbone": record.config["features"]["backbone"],
+            "method": record.config["method"],
+            "params": json.dumps(record.config["params"], sort_keys=True),
+            "n_bits": record.config["n_bits"],
+            "seed": record.config["seed"],
+            "status": record.status,
+            "error": csv_safe(record.error),
+            **record.metrics,
+            **{name: record.timings.get(name) for name in TIMINGS},
+            "peak_memory_mb": record.peak_memory_mb,
+            "data": record.provenance,
+            "date": record.date,
+            "id": record.id,
+        }
+        for record in records
+    ]
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return frame
+    metrics = [name for name in frame.columns if "@" in name]
+    rest = [name for name in frame.columns if name not in metrics]
+    at = rest.index("error") + 1
+    frame = frame[rest[:at] + metrics + rest[at:]]
+    frame["seed"] = frame["seed"].astype("Int64")
+    return frame.sort_values(["dataset", "protocol", "method", "params", "n_bits", "seed", "id"], ignore_index=True)
+
+
+def csv_safe(text: str) -> str:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def print_tables(records: Sequence[Record], console: Console, metrics: Sequence[str]) -> None:
+    """Print metrics and timings, methods against bits.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of one run.
+    console : rich.console.Console
+    metrics : sequence of str
+        Which metrics get a table of their own.
+    """
+    first = records[0]
+    backbone = first.config["features"]["backbone"]
+    origin = "" if first.provenance == "official" else f", {first.provenance}"
+    title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {backbone}"
+    for metric in metrics:
+        table = _grid(records, lambda group, name=metric: _mean_std([r.metrics[name] for r in group]), console)  # type: ignore[misc]
+        table.title = escape(f"{metric}: {title}")
+        console.print(table)
+    console.print(_timings(records, console))
+    for record in records:
+        if record.status != "ok":
+            seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
+            where = f"{record.label} {record.config['n_bits']} bits{seed}"
+            console.print(f"{where}: {record.status}: {record.error}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _new_table(console: Console) -> Table:
+    return Table(box=box.SIMPLE_HEAD if console.is_terminal else None, title_justify="left", title_style="bold")
+
+
+def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
+    grouped: dict[str, dict[int, list[Record]]] = {}
+    for record in records:
+        grouped.setdefault(record.label, {}).setdefault(record.config["n_bits"], []).append(record)
+    return grouped
+
+
+def _grid(records: Sequence[Record], cell: Callable[[list[Record]], str], console: Console) -> Table:
+    bits = sorted({record.config["n_bits"] for record in records})
+    table = _new_table(console)
+    table.add_column("method")
+    for n_bits in bits:
+        table.add_column(f"{n_bits} bits", justify="right")
+    for label, by_bits in _by_method(records).items():
+        cells = []
+        for n_bits in bits:
+            group = by_bits.get(n_bits, [])
+            done = [record for record in group if record.status == "ok"]
+            cells.append(cell(done) if done else (group[0].status if group else ""))
+        table.add_row(escape(label), *cells)
+    return table
+
+
+def _mean_std(values: Sequence[float]) -> str:
+    mean = f"{np.mean(values):.4f}"
+    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.4f}"
+
+
+def _timings(records: Sequence[Record], console: Console) -> Table:
+    table = _new_table(console)
+    table.title = "timings (median over seeds; features and views are computed once and shared)"
+    table.add_column("method")
+    table.add_column("bits", justify="right")
+    shown = [name for name in TIMINGS if any(name in record.timings for record in records)]
+    for name in shown:
+        table.add_column(name, justify="right")
+    for label, by_bits in _by_method(records).items():
+        for n_bits, group in sorted(by_bits.items()):
+            values = [[record.timings[name] for record in group if name in record.timings] for name in shown]
+            if any(values):
+                cells = [_quantity(float(np.median(value))) if value else "" for value in values]
+                table.add_row(escape(label), str(n_bits), *cells)
+    return table
+
+
+def _quantity(value: float) -> str:
+    """Format a number to three significant digits, thousands separated."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"

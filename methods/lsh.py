@@ -1,0 +1,37 @@
+"""Random-hyperplane hashing (LSH)."""
+
+import numpy as np
+
+from hashbench.method import HashMethod
+
+
+class LSH(HashMethod):
+    """Locality-sensitive hashing by random hyperplanes through the training data's mean.
+
+    Source: Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002, section 3. The
+    data is centred first: features after a ReLU all lie in one orthant, where uncentred bits barely differ.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits.
+    random_state : int or None
+        Seed of the directions.
+    """
+
+    paper = "Charikar, STOC 2002"
+
+    def __init__(self, n_bits=32, *, random_state=None):
+        self.n_bits = n_bits
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Draw the directions; only the mean is learned from ``X``."""
+        rng = np.random.default_rng(self.random_state)
+        self.mean_ = X.mean(axis=0)
+        self.directions_ = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
+        return self
+
+    def project(self, X):
+        """Return the signed distances to the hyperplanes, up to the directions' lengths."""
+        return (X - self.mean_) @ self.directions_
