@@ -35,7 +35,7 @@ BATCH_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 Part = tuple[np.ndarray, np.ndarray]
 
@@ -72,9 +72,9 @@ class CIFAR10(HashDataset):
         elif archive.is_file():
             (train, test), official = _read_archive(archive)
         elif sorted(directory.glob("train-*.parquet")):
-            (train, test), official = (_read_parquet(directory, "train"), _read_parquet(directory, "test")), ""
+            (train, test), official = (_read_parquet(directory, "train"), _read_parquet(directory, "test")), False
         elif (directory / "train").is_dir() and (directory / "test").is_dir():
-            (train, test), official = (_read_images(directory / "train"), _read_images(directory / "test")), ""
+            (train, test), official = (_read_images(directory / "train"), _read_images(directory / "test")), False
         else:
             raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
         labels = np.concatenate([train[1], test[1]])
@@ -124,7 +124,11 @@ class _ArraysOnly(pickle.Unpickler):
             ("numpy", "ndarray"),
             ("numpy", "dtype"),
         }:
-            module = module.replace("numpy.core", "numpy._core") if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else module
+            module = (
+                module.replace("numpy.core", "numpy._core")
+                if np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+                else module
+            )
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
 
@@ -135,7 +139,15 @@ def _parse_batch(content: bytes, where: str) -> Part:
         batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
         images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         labels = np.asarray(batch["labels"], np.int64)
-    except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
         raise InputError(f"{where} is not a CIFAR-10 batch ({error}); fetch it again") from error
     return images, labels
 

@@ -8,8 +8,10 @@ point instead of rounding to whole grey levels between steps.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -35,11 +37,20 @@ class ViewParameters:
 
     def __getitem__(self, rows: slice) -> ViewParameters:
         """Return the parameters of some of the images."""
-        return ViewParameters(*(None if value is None else value[rows] for value in vars(self).values()))
+        return self._map(lambda value: value[rows])
 
     def to(self, device: torch.device) -> ViewParameters:
         """Return the parameters on another device."""
-        return ViewParameters(*(None if value is None else value.to(device) for value in vars(self).values()))
+        return self._map(lambda value: value.to(device))
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> ViewParameters:
+        fields = {name: None if value is None else change(value) for name, value in vars(self).items()}
+        return ViewParameters(**fields)
+
+
+def seed_of(*identity: int) -> int:
+    """Return a well-mixed 63-bit seed for whatever a tuple of integers identifies."""
+    return int(np.random.SeedSequence(identity).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple[int, ...]) -> ViewParameters:
@@ -58,9 +69,7 @@ def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple
     ViewParameters
         On the CPU.
     """
-    import numpy as np
-
-    generator = torch.Generator().manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1))
+    generator = torch.Generator().manual_seed(seed_of(*seed))
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(n_images, *shape, generator=generator) * (high - low) + low

@@ -22,6 +22,8 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 PIXELS = "pixels"
 BUNDLED = "tf_efficientnet_lite0"
 PAPER_VGG = "vgg16.tv_in1k"
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of ImageNet's pixels: the normalisation of CIBHash's code."""
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
 
 
@@ -86,7 +88,7 @@ class Backbone:
         """
         if self._network is None:
             assert self.weights is not None
-            model = _create(self.key["backbone"], self.key["image_size"])
+            model = _create(self.key["backbone"], self.key["image_size"], self.dropout)
             _load_weights(model, self.weights)
             if hasattr(model, "reset_classifier"):
                 model.reset_classifier(0)
@@ -94,12 +96,19 @@ class Backbone:
             self._network = model.to(self.fabric.device)
         return self._network
 
-    def extract(self, images: Tensor) -> Tensor:
+    @property
+    def dropout(self) -> float:
+        """Dropout after fc6 and fc7 that CIBHash's code leaves active while it trains on VGG features."""
+        return 0.5 if str(self.key["backbone"]).startswith("vgg") else 0.0
+
+    def extract(self, images: Tensor, dropout_seed: int | None = None) -> Tensor:
         """Return the features of a batch.
 
         Parameters
         ----------
         images : Tensor of shape (n, c, size, size), float in 0..1
+        dropout_seed : int, optional
+            Draw dropout masks from this seed; no dropout by default.
 
         Returns
         -------
@@ -107,14 +116,25 @@ class Backbone:
         """
         if self.key["backbone"] == PIXELS:
             return images.flatten(1).cpu()
+        if dropout_seed is not None and self.dropout:
+            with torch.random.fork_rng():
+                torch.manual_seed(dropout_seed)
+                return self._forward(images, training=True)
+        return self._forward(images, training=False)
+
+    def _forward(self, images: Tensor, training: bool) -> Tensor:
         mean = torch.tensor(self.key["mean"], device=images.device)[:, None, None]
         std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
         images = ((images - mean) / std).to(memory_format=torch.channels_last)
         network = self.network()
+        for module in network.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.train(training)
         with torch.inference_mode(), self.fabric.autocast():
             # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
             maps = network.forward_features(images).float()
-            return network.forward_head(maps, pre_logits=True).flatten(1).float().cpu()
+            features = network.forward_head(maps, pre_logits=True).flatten(1).float()
+            return F.dropout(features, self.dropout, training).cpu()
 
     def prepare(self, images: np.ndarray) -> Tensor:
         """Bring uint8 images (n, h, w, c) to the device as floats in 0..1, channels first, original size."""
@@ -135,6 +155,7 @@ def open_backbone(
     image_size: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    normalization: str = "imagenet",
 ) -> Backbone:
     """Resolve a backbone: find its weights and settle its key, without building the network.
 
@@ -148,6 +169,8 @@ def open_backbone(
         Side in pixels; the model's own by default.
     device : {"auto", "cpu", "cuda"}
     precision : {"auto", "bf16", "fp16", "fp32"}
+    normalization : {"imagenet", "model"}
+        ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
 
     Raises
     ------
@@ -158,7 +181,7 @@ def open_backbone(
     if name == PIXELS:
         if weights is not None:
             raise InputError("--weights: the pixels backbone has no weights; name a --backbone")
-        key = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
+        key: dict[str, Any] = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
         return Backbone(key, Fabric(accelerator=chosen, devices=1))
     import timm
 
@@ -170,25 +193,26 @@ def open_backbone(
     config = timm.get_pretrained_cfg(name)
     file = _find_weights(name, weights)
     fabric_precision = choose_precision(precision, chosen)
+    mean, std = IMAGENET if normalization == "imagenet" else (config.mean, config.std)
     key = {
         "backbone": name,
         "weights": _file_hash(file),
         "image_size": image_size or config.input_size[1],
         "interpolation": "bilinear",
-        "mean": list(config.mean),
-        "std": list(config.std),
+        "mean": list(mean),
+        "std": list(std),
         "precision": fabric_precision,
     }
     return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)
 
 
-def _create(name: str, image_size: int) -> torch.nn.Module:
+def _create(name: str, image_size: int, dropout: float) -> torch.nn.Module:
     import timm
 
     try:
-        return timm.create_model(name, pretrained=False, img_size=image_size)
+        return timm.create_model(name, pretrained=False, drop_rate=dropout, img_size=image_size)
     except TypeError:  # convolutional networks take any size and know no img_size
-        return timm.create_model(name, pretrained=False)
+        return timm.create_model(name, pretrained=False, drop_rate=dropout)
 
 
 def _find_weights(name: str, weights: Path | None) -> Path:
@@ -211,21 +235,16 @@ def _hub_weights(name: str) -> Path:
     from timm.models._hub import download_cached_file
 
     config = timm.get_pretrained_cfg(name)
-    failures = []
-    if config.hf_hub_id:
-        for filename in ("model.safetensors", "pytorch_model.bin"):
-            try:
-                return Path(hf_hub_download(config.hf_hub_id, filename))
-            except Exception as error:  # the hub's client raises its transport's own errors
-                failures.append(error)
-    if config.url:
-        try:
+    try:
+        if config.hf_hub_id:
+            return Path(hf_hub_download(config.hf_hub_id, "model.safetensors"))
+        if config.url:
             return Path(download_cached_file(config.url, progress=False))
-        except Exception as error:
-            failures.append(error)
-    reason = f" ({type(failures[0]).__name__})" if failures else ""
+        reason = "none are published"
+    except Exception as error:  # the hub's client passes on whatever its transport raises
+        reason = type(error).__name__
     raise InputError(
-        f"the weights of {name} are not cached and cannot be downloaded{reason}: give --weights FILE, run once "
+        f"the weights of {name} are not cached and cannot be downloaded ({reason}): give --weights FILE, run once "
         f"with a network, or use the bundled --backbone {BUNDLED}"
     )
 

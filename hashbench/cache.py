@@ -103,7 +103,7 @@ class GrowingArray:
 
         Returns
         -------
-        data : read-only memory-map of shape (rows, \\*row_shape)
+        data : read-only memory-map of shape (rows, ...)
         manifest : dict
             With ``seconds``, the time that all its rows took to compute, and ``rows``.
         """

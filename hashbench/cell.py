@@ -192,7 +192,7 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
         bench.log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
 
     wanted = fit_extras(method)
-    views = bench.source.views(method.n_views, method.views_seed) if "views" in wanted else None  # type: ignore[attr-defined]
+    views = bench.source.views(method.n_views, method.views_seed) if "views" in wanted else None
     offered = {"views": views and views.data, "device": bench.device, "log": log}
     unknown = wanted - set(offered)
     if unknown:

@@ -46,6 +46,10 @@ def run(
     image_size: Annotated[int | None, typer.Option(help="Side of the backbone's input, pixels.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
+    normalization: Annotated[
+        str,
+        typer.Option(help="imagenet: as CIBHash's code has it; model: what the backbone was trained with."),
+    ] = "imagenet",
     data_dir: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Feature cache [env: HASHBENCH_CACHE].")] = None,
     out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
@@ -55,8 +59,10 @@ def run(
     """Run methods on a data set and print the tables; finished cells are not run again."""
     _one_of("--device", device, ("auto", "cpu", "cuda"))
     _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32"))
+    _one_of("--normalization", normalization, ("imagenet", "model"))
     from hashbench.runner import RunOptions
     from hashbench.runner import run as run_grid
+    from hashbench.store import Store
     from hashbench.table import print_tables
 
     options = RunOptions(
@@ -69,6 +75,7 @@ def run(
         image_size=image_size,
         device=device,
         precision=precision,
+        normalization=normalization,
         data_dir=data_dir,
         cache_dir=cache_dir,
         plugins=plugin,
@@ -80,7 +87,7 @@ def run(
     scored = [record for record in records if record.status == "ok"]
     headline = [name for name in scored[0].metrics if name.startswith("mAP@")] if scored else []
     console = _console()
-    print_tables(records, console, headline)
+    print_tables(records, console, headline, Store(out))
     console.print(f"records and results.csv: {out}", markup=False, highlight=False)
     if all(record.status == "skipped" for record in records):
         raise InputError(f"no cell could run: {records[0].error}")
@@ -102,8 +109,9 @@ def list_plugins(
         print(kind)
         plugins = registry.plugins(kind)
         width = max(map(len, plugins), default=0)
+        reasons = registry.check(plugins.values()) if check else {}
         for name, found in sorted(plugins.items()):
-            reason = registry.check(found) if check else None
+            reason = reasons.get(name)
             broken += reason is not None
             note = f"BROKEN: {reason}" if reason else found.summary + ("  [ok]" if check else "")
             print(f"  {name:<{width}}  {note}")

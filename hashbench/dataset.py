@@ -225,9 +225,7 @@ class HashDataset:
         raise NotImplementedError
 
 
-def draw_per_class(
-    labels: np.ndarray, per_class: int, seed: int, among: np.ndarray | None = None
-) -> np.ndarray:
+def draw_per_class(labels: np.ndarray, per_class: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
     """Draw ``per_class`` items of each class, sorted by index.
 
     Classes go in ascending order; each takes the first ``per_class`` entries of a permutation by one

@@ -109,13 +109,14 @@ class FeatureSource:
         if self.dataset.views is None or self.backbone is None:
             raise InputError(f"{self.dataset.name} has no images to make views of")
         recipe = json.loads(json.dumps(asdict(self.dataset.views)))
-        return {**self.key, "recipe": recipe, "n_views": n_views, "views_seed": views_seed}
+        key = {**self.key, "recipe": recipe, "n_views": n_views, "views_seed": views_seed}
+        return {**key, "dropout": self.backbone.dropout} if self.backbone.dropout else key
 
     def views(self, n_views: int, views_seed: int) -> Features:
         """Return a pool of augmented views of the training images.
 
         View v of a pool depends only on the seed and v: a larger pool begins with the smaller one, and
-        extends it on disk.
+        extends it on disk. Where the backbone has dropout (VGG), each view carries one mask, drawn here.
 
         Parameters
         ----------
@@ -148,7 +149,7 @@ class FeatureSource:
                     batch = backbone.prepare(images[rows[chunk]])
                     size = backbone.size or height
                     batch = augment.apply(batch, parameters[chunk].to(batch.device), size)
-                    blocks.append(backbone.extract(batch).half().numpy())
+                    blocks.append(backbone.extract(batch, augment.seed_of(views_seed, view, start)).half().numpy())
                     bar.advance(len(blocks[-1]))
                 return np.concatenate(blocks)[None]
 
@@ -160,7 +161,7 @@ class FeatureSource:
     def _warm_up(self, needed: bool) -> None:
         """Run one batch through the network before any clock starts."""
         if needed and self.backbone is not None:
-            self.backbone.extract(self.backbone.resize(self.backbone.prepare(self._images()[:self.batch])))
+            self.backbone.extract(self.backbone.resize(self.backbone.prepare(self._images()[: self.batch])))
 
     def _images(self) -> np.ndarray:
         if self.dataset.images is None:
@@ -175,7 +176,5 @@ def _finite(features: np.ndarray, name: str) -> np.ndarray:
     for start in range(0, len(features), 4096):
         bad = ~np.isfinite(features[start : start + 4096]).all(axis=1)
         if bad.any():
-            raise InputError(
-                f"{name}: the features of item {start + int(np.argmax(bad))} hold NaN or infinite values"
-            )
+            raise InputError(f"{name}: the features of item {start + int(np.argmax(bad))} hold NaN or infinite values")
     return features

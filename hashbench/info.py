@@ -44,7 +44,10 @@ def _method(method_class: type, name: str) -> str:
         _line("paper", getattr(method_class, "paper", "") or "not stated"),
         _line("inputs", getattr(method_class, "inputs", "features")),
         _line("supervision", getattr(method_class, "supervision", "unsupervised")),
-        _line("parameters", ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none"),
+        _line(
+            "parameters",
+            ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none",
+        ),
         _line("set by a run", ", ".join(f"{p.name}" for p in parameters if p.name in RESERVED)),
         "",
         doc,
@@ -63,7 +66,8 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
         _line("split", protocol.split),
         _line(
-            "sizes", f"{protocol.n_query} queries, {protocol.n_database} database, {protocol.n_train} training"
+            "sizes",
+            f"{protocol.n_query} queries, {protocol.n_database} database, {protocol.n_train} training",
         ),
         _line("metrics", ", ".join(protocol.metrics)),
         _line("ties", protocol.ties),

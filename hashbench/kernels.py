@@ -20,20 +20,20 @@ PAIRED_PER_CELL = 3
 
 
 @intrinsic
-def popcount(typingctx, value):  # type: ignore[no-untyped-def]
+def popcount(typingctx, value):
     """Count the set bits of a uint64 with the processor's own instruction."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), codegen
 
 
 @intrinsic
-def load_eight(typingctx, buffer, index):  # type: ignore[no-untyped-def]
+def load_eight(typingctx, buffer, index):
     """Read eight bytes of a uint8 array, from ``index`` on, as one integer; their order does not matter."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         address = builder.gep(array.data, [arguments[1]])
         return builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
@@ -46,7 +46,7 @@ SHIFTS = tuple(np.uint64(8 * byte) for byte in range(8))
 
 
 @njit
-def _distances(query, words, start, stop, buffer):  # type: ignore[no-untyped-def]
+def _distances(query, words, start, stop, buffer):
     """Write the Hamming distances of items start..stop to one query into ``buffer``."""
     n = stop - start
     first = query[0]
@@ -61,7 +61,7 @@ def _distances(query, words, start, stop, buffer):  # type: ignore[no-untyped-de
 
 
 @njit
-def _count_eights(buffer, n, tables):  # type: ignore[no-untyped-def]
+def _count_eights(buffer, n, tables):
     """Count uint8 values into eight tables, eight values a read, so that increments do not wait in line."""
     whole = n - n % 8
     for j in range(0, whole, 8):
@@ -79,7 +79,7 @@ def _count_eights(buffer, n, tables):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _count_pairs(buffer, n, joint):  # type: ignore[no-untyped-def]
+def _count_pairs(buffer, n, joint):
     """Count uint8 values two at a time into a joint table, at twice the values per increment."""
     whole = n - n % 8
     for j in range(0, whole, 8):
@@ -92,7 +92,7 @@ def _count_pairs(buffer, n, joint):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _histogram8(query, words, start, stop, out, buffer, tables, joint):  # type: ignore[no-untyped-def]
+def _histogram8(query, words, start, stop, out, buffer, tables, joint):
     """Add the distance histogram of items start..stop to ``out``; distances up to 255."""
     n_levels = len(out)
     if stop - start >= PAIRED_PER_CELL * n_levels * n_levels:
@@ -122,7 +122,7 @@ def _histogram8(query, words, start, stop, out, buffer, tables, joint):  # type:
 
 
 @njit
-def _histogram16(query, words, start, stop, out, buffer):  # type: ignore[no-untyped-def]
+def _histogram16(query, words, start, stop, out, buffer):
     """Add the distance histogram of items start..stop to ``out``; distances of any size to 65,535."""
     for tile in range(start, stop, TILE):
         n = min(TILE, stop - tile)
@@ -132,7 +132,7 @@ def _histogram16(query, words, start, stop, out, buffer):  # type: ignore[no-unt
 
 
 @njit(parallel=True, cache=True)
-def histograms_by_class(queries, query_class, words, starts, total, relevant):  # type: ignore[no-untyped-def]
+def histograms_by_class(queries, query_class, words, starts, total, relevant):
     """Add the distance histograms of a database that is ordered by class.
 
     Parameters
@@ -173,7 +173,7 @@ def histograms_by_class(queries, query_class, words, starts, total, relevant):  
 
 
 @njit(parallel=True, cache=True)
-def histograms_by_mask(queries, query_masks, words, masks, total, relevant):  # type: ignore[no-untyped-def]
+def histograms_by_mask(queries, query_masks, words, masks, total, relevant):
     """Add the distance histograms of a multi-label database: items sharing a label are relevant.
 
     Parameters
@@ -217,7 +217,7 @@ def histograms_by_mask(queries, query_masks, words, masks, total, relevant):  # 
 
 
 @njit
-def _shares(query_mask, masks, start, stop, shares):  # type: ignore[no-untyped-def]
+def _shares(query_mask, masks, start, stop, shares):
     """Write 1 where an item shares a label with the query, else 0."""
     n = stop - start
     first = query_mask[0]
@@ -232,7 +232,7 @@ def _shares(query_mask, masks, start, stop, shares):  # type: ignore[no-untyped-
 
 
 @njit(parallel=True, cache=True)
-def histograms_by_shared(queries, query_masks, words, masks, shared):  # type: ignore[no-untyped-def]
+def histograms_by_shared(queries, query_masks, words, masks, shared):
     """Add the joint histograms of distance and number of shared labels, for graded relevance.
 
     Parameters
@@ -262,7 +262,7 @@ def histograms_by_shared(queries, query_masks, words, masks, shared):  # type: i
 
 
 @njit(parallel=True, cache=True)
-def histograms_of_items(queries, words, items, counts):  # type: ignore[no-untyped-def]
+def histograms_of_items(queries, words, items, counts):
     """Add the distance histograms of listed items, such as each query's true neighbours.
 
     Parameters
@@ -284,7 +284,7 @@ def histograms_of_items(queries, words, items, counts):  # type: ignore[no-untyp
 
 
 @njit(parallel=True, cache=True)
-def nearest(queries, words, n_bits, k):  # type: ignore[no-untyped-def]
+def nearest(queries, words, n_bits, k):
     """Return the k nearest items of each query by Hamming distance, ties by item number.
 
     Parameters
@@ -324,7 +324,7 @@ def nearest(queries, words, n_bits, k):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def bare_pass(queries, words, sums):  # type: ignore[no-untyped-def]
+def bare_pass(queries, words, sums):
     """Sum each query's distances: xor and popcount alone, the floor that histograms are measured against."""
     n_items = words.shape[1]
     for i in prange(len(queries)):

@@ -13,13 +13,23 @@ import numpy as np
 import pandas as pd
 
 from hashbench import metrics as m
-from hashbench.cache import write_atomically, writable_directory
+from hashbench.cache import writable_directory, write_atomically
 from hashbench.dataset import canonical_hash
 from hashbench.errors import InputError
 from hashbench.store import Record
 from hashbench.table import TIMINGS, csv_safe
 
-IDENTITY = ("protocol", "protocol_hash", "data", "feature_key", "method", "params", "n_bits", "source", "engine")
+IDENTITY = (
+    "protocol",
+    "protocol_hash",
+    "data",
+    "feature_key",
+    "method",
+    "params",
+    "n_bits",
+    "source",
+    "engine",
+)
 ORDER = ("protocol", "backbone", "feature_key", "data", "n_bits", "method", "params", "source", "engine")
 FIXED = (
     "dataset",
@@ -82,7 +92,9 @@ def publish(records: Sequence[Record], directory: Path) -> list[tuple[Path, int,
         for row in _rows([record for record in done if record.config["dataset"] == dataset]):
             old = rows.get(_identity(row))
             if old is not None and int(old["n_seeds"]) > int(row["n_seeds"]):
-                notes.append(f"kept {row['method']} at {row['n_bits']} bits: {old['n_seeds']} seeds against {row['n_seeds']}")
+                notes.append(
+                    f"kept {row['method']} at {row['n_bits']} bits: {old['n_seeds']} seeds against {row['n_seeds']}"
+                )
                 continue
             rows[_identity(row)] = row
         write_atomically(path, _to_csv(list(rows.values())).encode())
@@ -140,8 +152,8 @@ def _row(group: list[Record]) -> dict[str, str]:
 
 
 def _columns(rows: Sequence[dict[str, str]]) -> list[str]:
-    found = {name for row in rows for name in row if "@" in name}
-    metrics = sorted(found, key=_metric_order)
+    found = {name.removesuffix(" std") for row in rows for name in row if "@" in name}
+    metrics = [column for name in sorted(found, key=_metric_order) for column in (name, f"{name} std")]
     return [*FIXED, *metrics, *TAIL]
 
 

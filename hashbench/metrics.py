@@ -7,6 +7,7 @@ relevant counts 0. Ties are taken in expectation over all their orders, unless t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -192,6 +193,14 @@ _PATTERN = re.compile(
 )
 
 
+_BY_KIND: dict[str, Callable[[int], Metric]] = {
+    "P": PrecisionAt,
+    "R": RecallAt,
+    "nDCG": NDCG,
+    "recall": NeighborRecall,
+}
+
+
 def parse(name: str) -> Metric:
     """Return the metric of a column name, such as ``mAP@1000``, ``P@100`` or ``recall@10``.
 
@@ -211,8 +220,13 @@ def parse(name: str) -> Metric:
         raise ValueError(f"{name}: the cut-off must be at least 1")
     if match["map"]:
         ties = match["ties"].strip("()") if match["ties"] else "expected"
-        return MAP(int(cutoff) if cutoff else None, "min(k,R)" if match["minkr"] else "hits", ties)
+        return MAP(int(cutoff) if cutoff else None, "min(k,R)" if match["minkr"] else "hits", ties)  # type: ignore[arg-type]
     if match["radius"]:
         return Lookup(int(match["radius"]), match["what"])  # type: ignore[arg-type]
-    by_kind = {"P": PrecisionAt, "R": RecallAt, "nDCG": NDCG, "recall": NeighborRecall}
+    by_kind: dict[str, Callable[[int], Metric]] = {
+        "P": PrecisionAt,
+        "R": RecallAt,
+        "nDCG": NDCG,
+        "recall": NeighborRecall,
+    }
     return by_kind[match["kind"]](int(match["n"]))

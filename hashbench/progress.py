@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 LINE_EVERY_S = 20.0
@@ -36,7 +44,10 @@ class _Lines:
         if now - self.last >= LINE_EVERY_S and self.done < self.total:
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate
-            print(f"{self.description}: {self.done}/{self.total}, {rate:,.0f}/s, {left:,.0f} s left", file=sys.stderr)
+            print(
+                f"{self.description}: {self.done}/{self.total}, {rate:,.0f}/s, {left:,.0f} s left",
+                file=sys.stderr,
+            )
             self.last = now
 
 

@@ -34,7 +34,7 @@ HARMONIC = _harmonic_table()
 
 
 @njit(cache=True)
-def reciprocal_sums(before, n):  # type: ignore[no-untyped-def]
+def reciprocal_sums(before, n):
     """Return sum 1/(N+t) and sum (t−1)/(N+t) over t = 1..n, for N = ``before``, to within a few ulps.
 
     A group that is short beside its place is summed by a series around its middle, where the closed forms
@@ -66,7 +66,7 @@ def reciprocal_sums(before, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _tail(x):  # type: ignore[no-untyped-def]
+def _tail(x):
     """Return H(x) − log(x) − γ by its asymptotic series."""
     inverse = 1.0 / x
     square = inverse * inverse
@@ -74,12 +74,12 @@ def _tail(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _harmonic(x):  # type: ignore[no-untyped-def]
+def _harmonic(x):
     return math.log(x) + 0.57721566490153286061 + _tail(x)
 
 
 @njit(cache=True)
-def _group(before, hits, n, r, places):  # type: ignore[no-untyped-def]
+def _group(before, hits, n, r, places):
     """Return the expected sum of precisions at a group's relevant places 1..places, all orders equally likely."""
     first, second = reciprocal_sums(before, places)
     slope = (r - 1.0) / (n - 1.0) if n > 1 else 0.0
@@ -87,13 +87,13 @@ def _group(before, hits, n, r, places):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _leading(before, hits, r):  # type: ignore[no-untyped-def]
+def _leading(before, hits, r):
     """Return the sum of precisions where r relevant items follow each other right after ``before`` items."""
     return r - (before - hits) * reciprocal_sums(before, r)[0]
 
 
 @njit(parallel=True, cache=True)
-def ap_all(total, relevant, n_relevant, order, out):  # type: ignore[no-untyped-def]
+def ap_all(total, relevant, n_relevant, order, out):
     """Average precision over the whole database.
 
     Parameters
@@ -123,7 +123,7 @@ def ap_all(total, relevant, n_relevant, order, out):  # type: ignore[no-untyped-
 
 
 @njit(parallel=True, cache=True)
-def ap_at(total, relevant, n_relevant, k, by_hits, order, out):  # type: ignore[no-untyped-def]
+def ap_at(total, relevant, n_relevant, k, by_hits, order, out):
     """Average precision at k, divided by the hits in the top k or by min(k, all relevant).
 
     Parameters are those of `ap_all`; ``k`` is the cut-off, ``by_hits`` chooses the denominator.
@@ -169,7 +169,7 @@ def ap_at(total, relevant, n_relevant, k, by_hits, order, out):  # type: ignore[
 
 
 @njit(cache=True)
-def _expected_by_hits(value, before, hits, n, r, m):  # type: ignore[no-untyped-def]
+def _expected_by_hits(value, before, hits, n, r, m):
     """Average AP over the number h of hits among the m places cut from a group, h hypergeometric.
 
     The probabilities are built outwards from the mode: from the ends they would underflow.
@@ -196,7 +196,7 @@ def _expected_by_hits(value, before, hits, n, r, m):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def _cut_value(value, hits, h, m, first, second):  # type: ignore[no-untyped-def]
+def _cut_value(value, hits, h, m, first, second):
     if hits + h == 0:
         return 0.0
     slope = (h - 1.0) / (m - 1.0) if m > 1 else 0.0
@@ -204,7 +204,7 @@ def _cut_value(value, hits, h, m, first, second):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def _extreme_by_hits(value, before, hits, n, r, m, order):  # type: ignore[no-untyped-def]
+def _extreme_by_hits(value, before, hits, n, r, m, order):
     """Return the largest or smallest AP over the admissible hits in the cut group: more hits can lower it."""
     low, high = max(0, m - (n - r)), min(m, r)
     best = -1.0
@@ -221,8 +221,8 @@ def _extreme_by_hits(value, before, hits, n, r, m, order):  # type: ignore[no-un
 
 
 @njit(parallel=True, cache=True)
-def hits_at(total, relevant, ranks, out):  # type: ignore[no-untyped-def]
-    """Expected number of relevant items among the first ``ranks[c]``, ranks ascending.
+def hits_at(total, relevant, ranks, out):
+    """Count the relevant items expected among the first ``ranks[c]``, ranks ascending.
 
     Writes ``out`` of shape (n_queries, n_ranks), float64.
     """
@@ -240,7 +240,7 @@ def hits_at(total, relevant, ranks, out):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def ndcg_at(shared, k, out):  # type: ignore[no-untyped-def]
+def ndcg_at(shared, k, out):
     """Normalised discounted cumulative gain at k, gain 2^shared − 1, expectation over tie orders.
 
     Parameters

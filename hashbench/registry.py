@@ -12,9 +12,11 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -86,8 +88,7 @@ class Plugin:
                 module = self._import()
         except Exception as error:
             raise InputError(
-                f"{self.kind[:-1]} {self.name!r} ({self.place}) cannot be imported: "
-                f"{type(error).__name__}: {error}"
+                f"{self.kind[:-1]} {self.name!r} ({self.place}) cannot be imported: {type(error).__name__}: {error}"
             ) from error
         return self._class_in(module)
 
@@ -155,9 +156,7 @@ class Registry:
         for plugin in self._candidates(kind):
             other = found.setdefault(plugin.name, plugin)
             if other is not plugin:
-                raise InputError(
-                    f"two {kind} are named {plugin.name!r}: {other.place} and {plugin.place}; rename one"
-                )
+                raise InputError(f"two {kind} are named {plugin.name!r}: {other.place} and {plugin.place}; rename one")
         return found
 
     def _candidates(self, kind: str) -> Iterable[Plugin]:
@@ -192,8 +191,14 @@ class Registry:
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(plugins))}"
         raise InputError(f"unknown {kind[:-1]} {name!r}; {hint}")
 
-    def check(self, plugin: Plugin) -> str | None:
-        """Import a plugin in a process of its own and return why that failed, or None."""
+    def check(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
+        """Import each plugin in a process of its own; return by name why that failed, or None."""
+        plugins = list(plugins)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            reasons = list(pool.map(self._why_broken, plugins))
+        return {plugin.name: reason for plugin, reason in zip(plugins, reasons, strict=True)}
+
+    def _why_broken(self, plugin: Plugin) -> str | None:
         code = (
             "import sys; from hashbench.registry import Registry; from hashbench.errors import InputError\n"
             "try: Registry(sys.argv[3:]).find(sys.argv[1], sys.argv[2]).load()\n"

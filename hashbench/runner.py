@@ -35,7 +35,7 @@ class RunOptions:
         Specifications such as ``"cibhash[epochs=20],itq"``.
     dataset : str
     bits, seeds : str or sequence of int
-    backbone, weights, image_size, device, precision
+    backbone, weights, image_size, device, precision, normalization
         See `hashbench.backbones.open_backbone`; None is the data set's default.
     data_dir, cache_dir : Path or None
     plugins : sequence of Path
@@ -54,6 +54,7 @@ class RunOptions:
     image_size: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    normalization: str = "imagenet"
     data_dir: Path | None = None
     cache_dir: Path | None = None
     plugins: Sequence[Path] = field(default_factory=tuple)
@@ -95,6 +96,8 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
     device = str(source.backbone.fabric.device) if source.backbone else "cpu"
     bench = Workbench(dataset, source, device, log)
     store.open_for_writing()
+    labels, split = dataset.labels, dataset.split
+    store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
     records: list[Record] = []
     for number, cell in enumerate(cells, 1):
         config = bench.config(cell)
@@ -139,9 +142,7 @@ def _grid(options: RunOptions, registry: Registry) -> list[Cell]:
         params = typed_params(spec, method_class)
         seeded = "random_state" in inspect.signature(method_class).parameters
         cells += [
-            Cell(plugin, params, n_bits, seed, spec.label)
-            for n_bits in bits
-            for seed in (seeds if seeded else [None])
+            Cell(plugin, params, n_bits, seed, spec.label) for n_bits in bits for seed in (seeds if seeded else [None])
         ]
     return cells
 
@@ -158,6 +159,11 @@ def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSo
     if size is None and name == dataset.backbone:
         size = dataset.image_size
     backbone = open_backbone(
-        name, weights=options.weights, image_size=size, device=options.device, precision=options.precision
+        name,
+        weights=options.weights,
+        image_size=size,
+        device=options.device,
+        precision=options.precision,
+        normalization=options.normalization,
     )
     return FeatureSource(dataset, backbone, cache_dir)

@@ -134,7 +134,13 @@ def _typed(text: str, allowed: Any, what: str) -> Any:
 def _describe(option: Any) -> str:
     if typing.get_origin(option) is typing.Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(option)))
-    names = {int: "a whole number", float: "a number", bool: "True or False", str: "a text", type(None): "None"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "True or False",
+        str: "a text",
+        type(None): "None",
+    }
     return names.get(option, str(option))
 
 

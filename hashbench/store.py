@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,7 +70,8 @@ class Store:
     Parameters
     ----------
     directory : Path
-        Holds ``records/<id>.json`` and ``records/<id>.npz``.
+        Holds ``records/<id>.json`` and ``records/<id>.npz``, and per data set
+        ``labels/<fingerprint[:32]>.npz``.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -126,6 +128,44 @@ class Store:
                 return dict(file)
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path} is missing or damaged ({error}); run with --fresh") from error
+
+    def labels_path(self, fingerprint: str) -> Path:
+        """Return where the labels of a data set's queries and database lie, without pickle."""
+        return self.directory / "labels" / f"{fingerprint[:32]}.npz"
+
+    def write_labels(self, fingerprint: str, query: np.ndarray, database: np.ndarray) -> None:
+        """Keep a data set's labels with the codes, so that the records can be scored again without its files.
+
+        They are written once: the fingerprint covers them.
+        """
+        path = self.labels_path(fingerprint)
+        if path.is_file():
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, query=query, database=database)
+        writable_directory(path.parent, "--out")
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            raise InputError(f"--out {self.directory} cannot be written to ({error.strerror})") from error
+
+    def labels(self, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels of a data set's queries and of its database.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged.
+        """
+        path = self.labels_path(fingerprint)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return file["query"], file["database"]
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            what = "is damaged: delete it and" if path.is_file() else "is missing:"
+            raise InputError(
+                f"{path} {what} repeat the run with the same --out, which adds it and keeps finished records"
+            ) from error
 
     def __iter__(self) -> Iterator[Record]:
         """Iterate over all readable records, in a stable order."""

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hashbench.store import Record
+from hashbench.statistics import compare_columns
+from hashbench.store import Record, Store
 
 TIMINGS = (
     "features_s",
@@ -24,6 +25,9 @@ TIMINGS = (
     "search_queries_per_s",
 )
 PLAIN_WIDTH = 200
+DRAWS = 2000
+"""Bootstrap draws behind a table's marks: quick, and fine enough for a test at 5%."""
+MARK = "*"
 
 
 def results_frame(records: Sequence[Record]) -> pd.DataFrame:
@@ -64,7 +68,9 @@ def csv_safe(text: str) -> str:
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
 
 
-def print_tables(records: Sequence[Record], console: Console, metrics: Sequence[str]) -> None:
+def print_tables(
+    records: Sequence[Record], console: Console, metrics: Sequence[str], store: Store | None = None
+) -> None:
     """Print metrics and timings, methods against bits.
 
     Parameters
@@ -74,25 +80,71 @@ def print_tables(records: Sequence[Record], console: Console, metrics: Sequence[
     console : rich.console.Console
     metrics : sequence of str
         Which metrics get a table of their own.
+    store : Store, optional
+        Where the records' arrays are: values that are not separable from the best of their column get a mark.
     """
     first = records[0]
     backbone = first.config["features"]["backbone"]
     origin = "" if first.provenance == "official" else f", {first.provenance}"
     title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {backbone}"
+    close = _not_separable(records, metrics, store) if store else set()
     for metric in metrics:
-        table = _grid(records, lambda group, name=metric: _mean_std([r.metrics[name] for r in group]), console)  # type: ignore[misc]
-        table.title = escape(f"{metric}: {title}")
-        console.print(table)
+
+        def cell(done: list[Record], metric: str = metric) -> str:
+            mark = MARK if (metric, done[0].label, done[0].config["n_bits"]) in close else " " * bool(close)
+            return _mean_std([record.metrics[metric] for record in done]) + mark
+
+        _print_title(f"{metric}: {title}", console)
+        console.print(_grid(records, cell, console))
+    if close:
+        _print_note(_footnote(records), console)
+    _print_title("timings (median over seeds; features and views are computed once and shared)", console)
     console.print(_timings(records, console))
     for record in records:
         if record.status != "ok":
             seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
             where = f"{record.label} {record.config['n_bits']} bits{seed}"
-            console.print(f"{where}: {record.status}: {record.error}", markup=False, highlight=False, soft_wrap=True)
+            _print_note(f"{where}: {record.status}: {record.error}", console)
+
+
+def _print_title(text: str, console: Console) -> None:
+    """Print a title as a line of its own: a table's title is wrapped to the table's width."""
+    console.print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_note(text: str, console: Console) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Store) -> set[tuple[str, str, int]]:
+    """Return (metric, method, n_bits) of the values that are not separable from the best of their column."""
+    columns: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {}
+    for record in records:
+        if record.status == "ok":
+            arrays = store.arrays(record.id)
+            for metric in metrics:
+                column = columns.setdefault((metric, record.config["n_bits"]), {})
+                column.setdefault(record.label, []).append(arrays[f"per_query:{metric}"])
+    contested = {key: column for key, column in columns.items() if len(column) > 1}
+    if not contested:
+        return set()
+    values = [{name: np.stack(seeds) for name, seeds in column.items()} for column in contested.values()]
+    return {
+        (metric, name, n_bits)
+        for (metric, n_bits), compared in zip(contested, compare_columns(values, n_draws=DRAWS), strict=True)
+        for name, found in compared.items()
+        if not (found.best or found.separable)
+    }
+
+
+def _footnote(records: Sequence[Record]) -> str:
+    seeds = {record.config["seed"] for record in records if record.config["seed"] is not None}
+    over = ("queries", "the queries of one seed", "queries and seeds")[min(len(seeds), 2)]
+    return f"{MARK} not separable from the best of its column (bootstrap over {over}; Holm's correction, 5%)"
 
 
 def _new_table(console: Console) -> Table:
-    return Table(box=box.SIMPLE_HEAD if console.is_terminal else None, title_justify="left", title_style="bold")
+    return Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
@@ -125,7 +177,6 @@ def _mean_std(values: Sequence[float]) -> str:
 
 def _timings(records: Sequence[Record], console: Console) -> Table:
     table = _new_table(console)
-    table.title = "timings (median over seeds; features and views are computed once and shared)"
     table.add_column("method")
     table.add_column("bits", justify="right")
     shown = [name for name in TIMINGS if any(name in record.timings for record in records)]

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
-
 from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
+from torch import nn
 
 if TYPE_CHECKING:
     from hashbench.methods.cibhash import CIBHash

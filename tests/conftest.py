@@ -1,0 +1,67 @@
+"""Fixtures shared by the tests: a cache of their own, the command line, and where optional real data lies."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hashbench.cli import main
+
+CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory):
+    """Return one feature cache for the whole test session; the user's own is never touched."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def cli(cache_dir):
+    """Run the command line inside this process (importing torch anew for each command takes seconds)."""
+
+    def run(*arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setenv("HASHBENCH_CACHE", str(cache_dir))
+            patch.setattr(sys, "argv", ["hashbench", *map(str, arguments)])
+            try:
+                main()
+                code = 0
+            except SystemExit as end:
+                code = end.code or 0
+        return Finished(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def cifar_jpeg():
+    """Return the directory of the JPEG copy of CIFAR-10, or skip where it is not."""
+    if not (CIFAR_JPEG / "train-00000-of-00001.parquet").is_file():
+        pytest.skip(f"needs CIFAR-10 as parquet files in {CIFAR_JPEG}")
+    return CIFAR_JPEG
+
+
+def one_clear_line(process, *words):
+    """Assert that a command ended with exit code 2 and one line that holds all the words."""
+    assert process.returncode == 2, process.stderr
+    lines = [line for line in process.stderr.splitlines() if line.startswith("hashbench: ")]
+    assert len(lines) == 1, process.stderr
+    assert "Traceback" not in process.stderr
+    for word in words:
+        assert word in lines[0], lines[0]

@@ -1,0 +1,165 @@
+"""The data sets' layouts, splits and errors."""
+
+import io
+import pickle
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hashbench import InputError, load_dataset
+from hashbench.dataset import draw_per_class
+
+
+def test_digits():
+    digits = load_dataset("digits")
+    query = digits.labels[digits.split.query]
+    assert np.bincount(query).tolist() == [30] * 10
+    assert len(digits.split.database) == 1497
+    assert not set(digits.split.query) & set(digits.split.database)
+    assert digits.images.shape == (1797, 8, 8, 1)
+    assert digits.images.max() == 255
+    assert digits.fingerprint == load_dataset("digits").fingerprint
+
+
+def test_draws_are_reproducible_and_balanced():
+    labels = np.repeat([3, 1, 2], [50, 40, 30])
+    drawn = draw_per_class(labels, 7, seed=0)
+    assert np.bincount(labels[drawn]).tolist() == [0, 7, 7, 7]
+    assert (drawn == draw_per_class(labels, 7, seed=0)).all()
+    assert (drawn != draw_per_class(labels, 7, seed=1)).any()
+    with pytest.raises(InputError, match="class 2 has 30 items, 31"):
+        draw_per_class(labels, 31, seed=0)
+
+
+def test_cifar10_from_parquet(cifar_jpeg):
+    cifar = load_dataset("cifar10", data_dir=cifar_jpeg)
+    assert cifar.images.shape == (60_000, 32, 32, 3)
+    assert (len(cifar.split.query), len(cifar.split.database), len(cifar.split.train)) == (
+        10_000,
+        50_000,
+        5_000,
+    )
+    assert np.bincount(cifar.labels[cifar.split.train]).tolist() == [500] * 10
+    assert np.bincount(cifar.labels[cifar.split.query]).tolist() == [1000] * 10
+    assert cifar.provenance.startswith("copy")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Shrink the protocol, so that a layout can be tested with 60 images."""
+    import dataclasses
+
+    from hashbench.datasets import cifar10
+
+    protocol = dataclasses.replace(cifar10.CIFAR10.protocol, n_query=10, n_database=50, n_train=20)
+    monkeypatch.setattr(cifar10.CIFAR10, "protocol", protocol)
+    monkeypatch.setattr(cifar10, "draw_per_class", lambda labels, n, **k: draw_per_class(labels, 2, **k))
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    return images, np.arange(60) % 10
+
+
+def batches(images, labels):
+    parts = np.array_split(np.arange(50), 5)
+    names = {f"data_batch_{i + 1}": rows for i, rows in enumerate(parts)} | {"test_batch": np.arange(50, 60)}
+    return {
+        name: pickle.dumps(
+            {"data": images[rows].transpose(0, 3, 1, 2).reshape(-1, 3072), "labels": labels[rows].tolist()}, 4
+        )
+        for name, rows in names.items()
+    }
+
+
+def write_archive(path, contents):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("layout", ["folder", "inside the folder", "archive"])
+def test_cifar10_from_python_batches(tmp_path, small, layout):
+    images, labels = small
+    contents = batches(images, labels)
+    if layout == "archive":
+        write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
+    else:
+        folder = tmp_path / "cifar-10-batches-py" if layout == "folder" else tmp_path
+        folder.mkdir(exist_ok=True)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+    cifar = load_dataset("cifar10", data_dir=tmp_path)
+    assert (cifar.images == images).all()
+    assert (cifar.labels == labels).all()
+    assert cifar.provenance.startswith("copy")
+
+
+def test_cifar10_from_class_folders(tmp_path, small):
+    from hashbench.datasets.cifar10 import CLASSES
+
+    images, labels = small
+    for part, rows in (("train", range(50)), ("test", range(50, 60))):
+        for row in rows:
+            folder = tmp_path / part / CLASSES[labels[row]]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[row]).save(folder / f"{row:03}.png")
+    cifar = load_dataset("cifar10", data_dir=tmp_path)
+    order = np.concatenate([np.argsort(labels[:50], kind="stable"), 50 + np.argsort(labels[50:], kind="stable")])
+    assert (cifar.images == images[order]).all()
+    assert (cifar.labels == labels[order]).all()
+    (tmp_path / "train" / "frog" / "006.png").write_text("no image")
+    with pytest.raises(InputError, match=r"frog/006\.png is not a readable image"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_a_batch_cannot_run_code(tmp_path, small):
+    class Bomb:
+        def __reduce__(self):
+            return (print, ("executed",))
+
+    contents = batches(*small) | {"data_batch_3": pickle.dumps(Bomb())}
+    write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
+    with pytest.raises(InputError, match=r"data_batch_3 is not a CIFAR-10 batch \(builtins.print is not allowed"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_damaged_files_are_named(tmp_path, small, cifar_jpeg):
+    archive = tmp_path / "cifar-10-python.tar.gz"
+    contents = batches(*small)
+    write_archive(archive, contents)
+    archive.write_bytes(archive.read_bytes()[:-4000])
+    with pytest.raises(InputError, match=r"cifar-10-python\.tar\.gz is not a readable archive"):
+        load_dataset("cifar10", data_dir=tmp_path)
+    del contents["data_batch_2"]
+    write_archive(archive, contents)
+    with pytest.raises(InputError, match="lacks data_batch_2"):
+        load_dataset("cifar10", data_dir=tmp_path)
+    archive.unlink()
+    (tmp_path / "train-00000-of-00001.parquet").write_bytes(
+        (cifar_jpeg / "train-00000-of-00001.parquet").read_bytes()[:100_000]
+    )
+    with pytest.raises(InputError, match=r"train-00000-of-00001\.parquet is not a readable parquet file"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_other_columns_are_named(tmp_path):
+    import pandas as pd
+
+    for part in ("train", "test"):
+        pd.DataFrame({"pixels": [1], "label": [2]}).to_parquet(tmp_path / f"{part}-0.parquet")
+    with pytest.raises(InputError, match=r"has columns \['pixels', 'label'\], expected img and label"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_an_incomplete_data_set_is_refused(tmp_path, small, monkeypatch):
+    images, labels = small
+    contents = batches(images, labels)
+    contents["test_batch"] = contents["data_batch_1"][:0] + pickle.dumps(
+        {"data": images[:3].reshape(3, -1), "labels": [0, 1, 2]}, 4
+    )
+    write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
+    with pytest.raises(InputError, match="the query part has 3 items, cifar10-cibhash/1 says 10"):
+        load_dataset("cifar10", data_dir=tmp_path)

@@ -1,0 +1,62 @@
+"""The wheel carries the plugins, and does not shadow another package's names."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+def test_the_wheel_holds_package_and_plugins_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "hashbench/methods/itq.py" in names
+    assert "hashbench/methods/cibhash/training.py" in names
+    assert "hashbench/datasets/digits.py" in names
+    assert "hashbench/methods/__init__.py" in names
+    assert {name.partition("/")[0] for name in names} == {
+        "hashbench",
+        f"{wheel.name.rpartition('-py3')[0]}.dist-info",
+    }
+
+
+def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import hashbench; from hashbench.registry import Registry\n"
+        "assert hashbench.__file__.startswith(sys.argv[1]), hashbench.__file__\n"
+        "place = Registry().find('methods', 'itq').place\n"
+        "assert place.startswith(sys.argv[1]), place\n"
+        "assert hashbench.load_method('itq').name == 'itq'\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path)], check=True, cwd=tmp_path)
+
+
+def test_a_package_named_datasets_is_not_shadowed(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "__init__.py").write_text("name = 'theirs'")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); sys.path.append(sys.argv[2])\n"
+        "import datasets, hashbench\n"
+        "assert datasets.name == 'theirs'\n"
+        "assert hashbench.load_dataset('digits').name == 'digits'\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(ROOT), str(tmp_path)], check=True, cwd=tmp_path)
+
+
+def test_every_leaderboard_of_the_project_is_valid(cli):
+    boards = sorted((ROOT / "leaderboards").glob("*.csv"))
+    assert boards
+    assert cli("validate", *boards).returncode == 0
