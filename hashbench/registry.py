@@ -26,6 +26,7 @@ from hashbench._folders import plugin_path
 from hashbench.errors import InputError
 
 KINDS = ("methods", "datasets")
+CONTRACTS = {"method", "dataset", "errors"}
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,20 @@ class Plugin:
 
     @property
     def source_hash(self) -> str:
-        """SHA-256 of the plugin's source: an edited plugin never gets yesterday's number."""
+        """SHA-256 of the plugin's source: an edited plugin never gets yesterday's number.
+
+        Modules of hashbench that the plugin imports belong to it; the contracts that all share do not.
+        """
         file = self.file or Path(sys.modules[self.load().__module__].__file__ or "")
         files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
         digest = hashlib.sha256()
         for path in files:
             digest.update(path.relative_to(file.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        shared = {name for path in files for name in _imported_modules(path)} - CONTRACTS
+        for name in sorted(shared):
+            helper = Path(__file__).resolve().parent / f"{name}.py"
+            if helper.is_file():
+                digest.update(f"{name}\0".encode() + helper.read_bytes() + b"\0")
         return digest.hexdigest()
 
     def load(self) -> type:
@@ -210,6 +219,13 @@ class Registry:
             return None
         lines = done.stderr.strip().splitlines()
         return lines[-1] if lines else f"the process ended with exit code {done.returncode}"
+
+
+def _imported_modules(file: Path) -> set[str]:
+    """Return the modules directly inside hashbench that a source file imports from."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    return {name.removeprefix("hashbench.") for name in names if name.count(".") == 1 and name.startswith("hashbench.")}
 
 
 def _kind_of(file: Path) -> str:
