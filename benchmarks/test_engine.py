@@ -119,4 +119,6 @@ def ratios():
             get = lambda name, kind=kind: MEDIANS.get((n_bits, kind, name), float("nan"))  # noqa: B023, E731
             bare, everything = MEDIANS[n_bits, "floor", "bare"], get("all metrics")
             row = (get("histograms") / bare, everything / bare, get("numpy script") / everything)
-            print(f"{n_bits:4}  {kind:6}  {row[0]:15.1f}  {row[1]:8.1f}  {row[2]:10.0f}  {get('faiss') / everything:9.0f}")
+            print(
+                f"{n_bits:4}  {kind:6}  {row[0]:15.1f}  {row[1]:8.1f}  {row[2]:10.0f}  {get('faiss') / everything:9.0f}"
+            )

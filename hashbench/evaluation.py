@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from hashbench import histograms as h
 from hashbench import metrics as m
 from hashbench.codes import as_packed
+from hashbench.progress import progress
+
+SHOW_PROGRESS_FROM = 2 * 10**10
+"""Query-item pairs from which an evaluation takes long enough to show how far it is."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ def evaluate(
     *,
     neighbors: np.ndarray | None = None,
     n_bits: int | None = None,
-    advance: Callable[[int], object] = lambda n: None,
+    advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Score codes by exact, tie-aware metrics.
 
@@ -67,7 +72,8 @@ def evaluate(
     n_bits : int, optional
         Code length, where it is not the full width of packed codes.
     advance : callable, optional
-        Told the number of database items after each shard, for a progress display.
+        Told the number of database items after each shard. By default a long evaluation shows its progress
+        on standard error.
 
     Returns
     -------
@@ -91,39 +97,75 @@ def evaluate(
     >>> result.per_query["mAP@all"].tolist()
     [0.75]
     """
-    wanted = [m.parse(name) for name in metrics]
+    for name in metrics:
+        m.parse(name)
     queries, bits = as_packed(query_codes, "query_codes")
     database, database_bits = as_packed(database_codes, "database_codes")
     if bits != database_bits:
         raise ValueError(f"query_codes have {bits} bits and database_codes {database_bits}: expected the same")
     if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
         raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
-    bits = n_bits or bits
-    n_words = -(-queries.shape[1] // 8)
-    if neighbors is not None:
-        neighbors = _neighbors(neighbors, len(queries), len(database))
-        depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]
-        if depths and max(depths) > neighbors.shape[1]:
-            raise ValueError(f"recall@{max(depths)} needs {max(depths)} neighbors, got {neighbors.shape[1]}")
-        shards = h.split_into_shards(database, None, n_words)
-        found = h.neighbor_histograms(queries, neighbors, shards, bits, depths=depths, advance=advance)
-    else:
-        if query_labels is None or database_labels is None:
-            raise ValueError("give query_labels and database_labels, or neighbors")
-        own = _labels(query_labels, len(queries), "query_labels")
-        theirs = _labels(database_labels, len(database), "database_labels")
-        if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:] or own.dtype != theirs.dtype:
-            raise ValueError(
-                f"query_labels have shape {np.shape(query_labels)} and database_labels "
-                f"{np.shape(database_labels)}: expected the same kind and number of labels"
-            )
-        shards = h.split_into_shards(database, theirs, n_words)
-        if own.ndim == 1:
-            found = h.class_histograms(queries, own, shards, bits, advance)
-        else:
-            graded = any(isinstance(metric, m.NDCG) for metric in wanted)
-            found = h.mask_histograms(queries, own, shards, bits, graded=graded, advance=advance)
+    relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database))
+    with _display(len(queries) * len(database), len(database), advance) as told:
+        found = _histograms(queries, database, relevance, n_bits or bits, metrics, told)
     return score(found, metrics)
+
+
+@contextmanager
+def _display(n_pairs: int, n_items: int, advance: Callable[[int], object] | None) -> Iterator[Callable[[int], object]]:
+    """Yield what is told after each shard: the caller's own, a progress bar, or nothing worth showing."""
+    if advance is not None:
+        yield advance
+    elif n_pairs < SHOW_PROGRESS_FROM:
+        yield lambda n: None
+    else:
+        with progress("scoring", n_items) as bar:
+            yield bar.advance
+
+
+def _relevance(
+    query_labels: np.ndarray | None,
+    database_labels: np.ndarray | None,
+    neighbors: np.ndarray | None,
+    n_queries: int,
+    n_database: int,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return checked (query labels, database labels), or (neighbours, None)."""
+    if neighbors is not None:
+        return _neighbors(neighbors, n_queries, n_database), None
+    if query_labels is None or database_labels is None:
+        raise ValueError("give query_labels and database_labels, or neighbors")
+    own = _labels(query_labels, n_queries, "query_labels")
+    theirs = _labels(database_labels, n_database, "database_labels")
+    if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:]:
+        raise ValueError(
+            f"query_labels have shape {np.shape(query_labels)} and database_labels "
+            f"{np.shape(database_labels)}: expected the same kind and number of labels"
+        )
+    return own, theirs
+
+
+def _histograms(
+    queries: np.ndarray,
+    database: np.ndarray,
+    relevance: tuple[np.ndarray, np.ndarray | None],
+    n_bits: int,
+    metrics: Sequence[str],
+    advance: Callable[[int], object],
+) -> h.Histograms:
+    """Count by class, by label mask, or by true neighbours."""
+    own, theirs = relevance
+    wanted = [m.parse(name) for name in metrics]
+    shards = h.split_into_shards(database, theirs, -(-queries.shape[1] // 8))
+    if theirs is None:
+        depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]
+        if depths and max(depths) > own.shape[1]:
+            raise ValueError(f"recall@{max(depths)} needs {max(depths)} neighbors, got {own.shape[1]}")
+        return h.neighbor_histograms(queries, own, shards, n_bits, depths=depths, advance=advance)
+    if own.ndim == 1:
+        return h.class_histograms(queries, own, shards, n_bits, advance)
+    graded = any(isinstance(metric, m.NDCG) for metric in wanted)
+    return h.mask_histograms(queries, own, shards, n_bits, graded=graded, advance=advance)
 
 
 def score(histograms: h.Histograms, metrics: Sequence[str]) -> Evaluation:
