@@ -129,6 +129,57 @@ def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A metho
 
 
 @app.command()
+def check(plugin: PluginOption, names: Annotated[list[str], typer.Argument(help="Methods; or all.")]) -> None:
+    """Run the conformance suite on methods."""
+    from hashbench.checks import outcomes
+    from hashbench.registry import Registry
+
+    registry = Registry(plugin)
+    failed = 0
+    for name in registry.names("methods") if names == ["all"] else names:
+        print(name)
+        for outcome in outcomes(registry.find("methods", name).load()):
+            print(f"  {'FAILED' if outcome.reason else 'ok':<6}  {outcome.name}  {outcome.reason}".rstrip())
+            failed += bool(outcome.reason)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plot(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    to: Annotated[Path | None, typer.Option(help="Where the figures go; DIRECTORY/plots by default.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png",
+) -> None:
+    """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
+    from hashbench.report.plots import plot as draw
+    from hashbench.store import open_results
+
+    for path in draw(open_results(directory), to or directory / "plots", formats.split(",")):
+        print(path)
+
+
+@app.command()
+def audit(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention.")] = None,
+) -> None:
+    """Score a run's codes under every convention of the literature: how far apart the readings lie."""
+    from hashbench.audit import audit as audit_records
+    from hashbench.audit import print_audit, write_csv
+    from hashbench.progress import progress
+    from hashbench.store import open_results
+
+    store = open_results(directory)
+    with progress("audit", sum(record.status == "ok" for record in store)) as bar:
+        scores = audit_records(store, bar.advance)
+    print_audit(scores, _console())
+    if csv:
+        write_csv(scores, csv)
+        print(csv)
+
+
+@app.command()
 def publish(
     directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
     to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),

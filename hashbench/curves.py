@@ -33,13 +33,13 @@ def curves(histograms: Histograms) -> dict[str, np.ndarray]:
     """
     ranks = rank_grid(histograms.n_database)
     hits = expected_hits(histograms, ranks)
-    relevant = np.maximum(histograms.n_relevant, 1)[:, None]
+    share = 1 / (np.maximum(histograms.n_relevant, 1) * len(hits))
     inside = np.cumsum(histograms.total, axis=1)
     found = np.cumsum(histograms.relevant, axis=1)
     return {
         "ranks": ranks,
-        "rank_precision": (hits / ranks).mean(axis=0),
-        "rank_recall": (hits / relevant).mean(axis=0),
+        "rank_precision": hits.mean(axis=0) / ranks,
+        "rank_recall": np.einsum("ij,i->j", hits, share),
         "radius_precision": (found / np.maximum(inside, 1)).mean(axis=0),
-        "radius_recall": (found / relevant).mean(axis=0),
+        "radius_recall": np.einsum("ij,i->j", found, share),
     }

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hashbench import kernels
+from hashbench import bitplanes, kernels
 from hashbench.codes import item_words, word_major
 
-SHARD_BYTES = 512 * 1024
-"""Size of a shard's codes: it stays in the second-level cache while all queries pass over it."""
-MIN_SHARD = 16384
+SHARD_BYTES = 2 * 2**20
+"""Size of a shard's codes: large enough to set up once for all queries, small beside memory."""
 
 
 @dataclass
@@ -46,10 +45,23 @@ Shards = Iterable[tuple[np.ndarray, np.ndarray | None]]
 
 
 def split_into_shards(codes: np.ndarray, labels: np.ndarray | None, n_words: int) -> Shards:
-    """Cut a database, memory-mapped or not, into shards that fit the processor's cache."""
-    step = max(MIN_SHARD, SHARD_BYTES // (8 * n_words))
+    """Cut a database, memory-mapped or not, into shards of bounded size."""
+    step = SHARD_BYTES // (8 * n_words)
     for start in range(0, len(codes), step):
         yield codes[start : start + step], None if labels is None else labels[start : start + step]
+
+
+def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, the order that sorts items by class, and where each class starts and the last ends.
+
+    16-bit keys take numpy's radix sort, which is several times faster.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    keys = (labels - low).astype(np.uint16) if high - low < 2**16 else labels
+    order = np.argsort(keys, kind="stable")
+    ordered = labels[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return ordered[starts], order, np.append(starts, len(labels)).astype(np.int64)
 
 
 def class_histograms(
@@ -77,19 +89,16 @@ def class_histograms(
     relevant = np.zeros_like(total)
     for codes, labels in shards:
         assert labels is not None
-        order = np.argsort(labels, kind="stable")
-        classes, starts = np.unique(labels[order], return_index=True)
+        classes, order, starts = _by_class(labels)
         place = np.searchsorted(classes, query_labels)
         known = place < len(classes)
         known[known] = classes[place[known]] == query_labels[known]
-        kernels.histograms_by_class(
-            queries,
-            np.where(known, place, -1),
-            word_major(codes[order]),
-            np.append(starts, len(order)).astype(np.int64),
-            total,
-            relevant,
-        )
+        words, own = word_major(codes[order]), np.where(known, place, -1)
+        if n_bits <= bitplanes.MAX_BITS:
+            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+            bitplanes.histograms_by_class(queries, own, planes, len(codes), starts, total, relevant)
+        else:
+            kernels.histograms_by_class(queries, own, words, starts, total, relevant)
         advance(len(codes))
     return Histograms(total, relevant, relevant.sum(axis=1))
 
@@ -125,6 +134,10 @@ def mask_histograms(
         words, columns = word_major(codes), np.ascontiguousarray(masks.T)
         if shared is not None:
             kernels.histograms_by_shared(queries, query_masks, words, columns, shared)
+        elif n_bits <= bitplanes.MAX_BITS:
+            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+            labels = bitplanes.planes_of(columns, 64 * len(columns))
+            bitplanes.histograms_by_mask(queries, query_masks, planes, len(codes), labels, total, relevant)
         else:
             kernels.histograms_by_mask(queries, query_masks, words, columns, total, relevant)
         advance(len(codes))
@@ -161,7 +174,12 @@ def neighbor_histograms(
     first = 0
     for codes, _ in shards:
         words = word_major(codes)
-        kernels.histograms_by_class(queries, nobody, words, np.array([0, len(codes)]), total, np.zeros_like(total))
+        starts, unused = np.array([0, len(codes)]), np.zeros_like(total)
+        if n_bits <= bitplanes.MAX_BITS:
+            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+            bitplanes.histograms_by_class(queries, nobody, planes, len(codes), starts, total, unused)
+        else:
+            kernels.histograms_by_class(queries, nobody, words, starts, total, unused)
         inside = (neighbors >= first) & (neighbors < first + len(codes))
         items = np.where(inside, neighbors - first, -1)
         kernels.histograms_of_items(queries, words, items, relevant)

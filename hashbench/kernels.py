@@ -1,13 +1,12 @@
-"""All compiled loops over codes: distances, their histograms, nearest items (numba, all cores).
+"""Compiled loops over codes of any length: distances, their histograms, nearest items (numba, all cores).
 
 Codes are word-major: ``words[w, j]`` is the w-th 64-bit word of item j, so that a loop over items reads
-memory in order and vectorises.
+memory in order and vectorises. Histograms of codes up to 255 bits are counted faster in `hashbench.bitplanes`.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
@@ -15,8 +14,6 @@ QUERY_BLOCK = 32
 """Queries that share one thread's scratch memory."""
 TILE = 4096
 """Items whose distances lie in the first-level cache between being computed and being counted."""
-PAIRED_PER_CELL = 3
-"""Items per cell of a joint histogram from which counting distances in pairs pays for folding it."""
 
 
 @intrinsic
@@ -27,22 +24,6 @@ def popcount(typingctx, value):
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), codegen
-
-
-@intrinsic
-def load_eight(typingctx, buffer, index):
-    """Read eight bytes of a uint8 array, from ``index`` on, as one integer; their order does not matter."""
-
-    def codegen(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.gep(array.data, [arguments[1]])
-        return builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
-
-    return types.uint64(buffer, types.intp), codegen
-
-
-BYTE, PAIR = np.uint64(255), np.uint64(65535)
-SHIFTS = tuple(np.uint64(8 * byte) for byte in range(8))
 
 
 @njit
@@ -61,69 +42,8 @@ def _distances(query, words, start, stop, buffer):
 
 
 @njit
-def _count_eights(buffer, n, tables):
-    """Count uint8 values into eight tables, eight values a read, so that increments do not wait in line."""
-    whole = n - n % 8
-    for j in range(0, whole, 8):
-        eight = load_eight(buffer, j)
-        tables[0, eight & BYTE] += 1
-        tables[1, (eight >> SHIFTS[1]) & BYTE] += 1
-        tables[2, (eight >> SHIFTS[2]) & BYTE] += 1
-        tables[3, (eight >> SHIFTS[3]) & BYTE] += 1
-        tables[4, (eight >> SHIFTS[4]) & BYTE] += 1
-        tables[5, (eight >> SHIFTS[5]) & BYTE] += 1
-        tables[6, (eight >> SHIFTS[6]) & BYTE] += 1
-        tables[7, eight >> SHIFTS[7]] += 1
-    for j in range(whole, n):
-        tables[0, buffer[j]] += 1
-
-
-@njit
-def _count_pairs(buffer, n, joint):
-    """Count uint8 values two at a time into a joint table, at twice the values per increment."""
-    whole = n - n % 8
-    for j in range(0, whole, 8):
-        eight = load_eight(buffer, j)
-        joint[eight & PAIR] += 1
-        joint[(eight >> SHIFTS[2]) & PAIR] += 1
-        joint[(eight >> SHIFTS[4]) & PAIR] += 1
-        joint[eight >> SHIFTS[6]] += 1
-    return whole
-
-
-@njit
-def _histogram8(query, words, start, stop, out, buffer, tables, joint):
-    """Add the distance histogram of items start..stop to ``out``; distances up to 255."""
-    n_levels = len(out)
-    if stop - start >= PAIRED_PER_CELL * n_levels * n_levels:
-        for tile in range(start, stop, TILE):
-            n = min(TILE, stop - tile)
-            _distances(query, words, tile, tile + n, buffer)
-            for j in range(_count_pairs(buffer, n, joint), n):
-                out[buffer[j]] += 1
-        for high in range(n_levels):
-            base = high << 8
-            row_sum = 0
-            for low in range(n_levels):
-                count = joint[base + low]
-                row_sum += count
-                out[low] += count
-                joint[base + low] = 0
-            out[high] += row_sum
-        return
-    for tile in range(start, stop, TILE):
-        n = min(TILE, stop - tile)
-        _distances(query, words, tile, tile + n, buffer)
-        _count_eights(buffer, n, tables)
-    for d in range(n_levels):
-        for t in range(8):
-            out[d] += tables[t, d]
-            tables[t, d] = 0
-
-
-@njit
-def _histogram16(query, words, start, stop, out, buffer):
-    """Add the distance histogram of items start..stop to ``out``; distances of any size to 65,535."""
+def _histogram(query, words, start, stop, out, buffer):
+    """Add the distance histogram of items start..stop to ``out``."""
     for tile in range(start, stop, TILE):
         n = min(TILE, stop - tile)
         _distances(query, words, tile, tile + n, buffer)
@@ -133,7 +53,7 @@ def _histogram16(query, words, start, stop, out, buffer):
 
 @njit(parallel=True, cache=True)
 def histograms_by_class(queries, query_class, words, starts, total, relevant):
-    """Add the distance histograms of a database that is ordered by class.
+    """Add the distance histograms of a database that is ordered by class, for codes of any length.
 
     Parameters
     ----------
@@ -147,26 +67,17 @@ def histograms_by_class(queries, query_class, words, starts, total, relevant):
         Added to in place.
     """
     n_queries, n_items = len(queries), words.shape[1]
-    small = total.shape[1] <= 256
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
-        buffer8 = np.empty(TILE, np.uint8)
-        buffer16 = np.empty(TILE if not small else 1, np.uint16)
-        tables = np.zeros((8, 256), np.uint32)
-        joint = np.zeros(65536 if small else 1, np.uint32)
+        buffer = np.empty(TILE, np.uint16)
         own = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             begin, end = 0, 0
             if query_class[i] >= 0:
                 begin, end = starts[query_class[i]], starts[query_class[i] + 1]
             own[:] = 0
-            if small:
-                _histogram8(queries[i], words, begin, end, own, buffer8, tables, joint)
-                _histogram8(queries[i], words, 0, begin, total[i], buffer8, tables, joint)
-                _histogram8(queries[i], words, end, n_items, total[i], buffer8, tables, joint)
-            else:
-                _histogram16(queries[i], words, begin, end, own, buffer16)
-                _histogram16(queries[i], words, 0, begin, total[i], buffer16)
-                _histogram16(queries[i], words, end, n_items, total[i], buffer16)
+            _histogram(queries[i], words, begin, end, own, buffer)
+            _histogram(queries[i], words, 0, begin, total[i], buffer)
+            _histogram(queries[i], words, end, n_items, total[i], buffer)
             for d in range(len(own)):
                 total[i, d] += own[d]
                 relevant[i, d] += own[d]
@@ -186,34 +97,17 @@ def histograms_by_mask(queries, query_masks, words, masks, total, relevant):
         Added to in place.
     """
     n_queries, n_items = len(queries), words.shape[1]
-    n_levels = total.shape[1]
-    packed = n_levels <= 128
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
-        buffer8 = np.empty(TILE, np.uint8)
-        buffer16 = np.empty(TILE if not packed else 1, np.uint16)
+        buffer = np.empty(TILE, np.uint16)
         shares = np.empty(TILE, np.uint8)
-        tables = np.zeros((8, 256), np.uint32)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             for tile in range(0, n_items, TILE):
                 n = min(TILE, n_items - tile)
+                _distances(queries[i], words, tile, tile + n, buffer)
                 _shares(query_masks[i], masks, tile, tile + n, shares)
-                if packed:
-                    _distances(queries[i], words, tile, tile + n, buffer8)
-                    for j in range(n):
-                        buffer8[j] |= shares[j] << 7
-                    _count_eights(buffer8, n, tables)
-                else:
-                    _distances(queries[i], words, tile, tile + n, buffer16)
-                    for j in range(n):
-                        total[i, buffer16[j]] += 1
-                        relevant[i, buffer16[j]] += shares[j]
-            if packed:
-                for d in range(n_levels):
-                    for t in range(8):
-                        total[i, d] += tables[t, d] + tables[t, d + 128]
-                        relevant[i, d] += tables[t, d + 128]
-                        tables[t, d] = 0
-                        tables[t, d + 128] = 0
+                for j in range(n):
+                    total[i, buffer[j]] += 1
+                    relevant[i, buffer[j]] += shares[j]
 
 
 @njit

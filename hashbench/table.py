@@ -94,25 +94,26 @@ def print_tables(
             mark = MARK if (metric, done[0].label, done[0].config["n_bits"]) in close else " " * bool(close)
             return _mean_std([record.metrics[metric] for record in done]) + mark
 
-        _print_title(f"{metric}: {title}", console)
+        print_title(f"{metric}: {title}", console)
         console.print(_grid(records, cell, console))
     if close:
-        _print_note(_footnote(records), console)
-    _print_title("timings (median over seeds; features and views are computed once and shared)", console)
+        print_note(_footnote(records), console)
+    print_title("timings (median over seeds; features and views are computed once and shared)", console)
     console.print(_timings(records, console))
     for record in records:
         if record.status != "ok":
             seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
             where = f"{record.label} {record.config['n_bits']} bits{seed}"
-            _print_note(f"{where}: {record.status}: {record.error}", console)
+            print_note(f"{where}: {record.status}: {record.error}", console)
 
 
-def _print_title(text: str, console: Console) -> None:
+def print_title(text: str, console: Console) -> None:
     """Print a title as a line of its own: a table's title is wrapped to the table's width."""
     console.print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_note(text: str, console: Console) -> None:
+def print_note(text: str, console: Console) -> None:
+    """Print a line of text as it is, unwrapped."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -139,11 +140,12 @@ def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Sto
 
 def _footnote(records: Sequence[Record]) -> str:
     seeds = {record.config["seed"] for record in records if record.config["seed"] is not None}
-    over = ("queries", "the queries of one seed", "queries and seeds")[min(len(seeds), 2)]
+    over = ("queries", "the queries of one seed", f"queries and {len(seeds)} seeds")[min(len(seeds), 2)]
     return f"{MARK} not separable from the best of its column (bootstrap over {over}; Holm's correction, 5%)"
 
 
-def _new_table(console: Console) -> Table:
+def new_table(console: Console) -> Table:
+    """Return an empty table, ruled only on a terminal."""
     return Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
 
 
@@ -156,7 +158,7 @@ def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
 
 def _grid(records: Sequence[Record], cell: Callable[[list[Record]], str], console: Console) -> Table:
     bits = sorted({record.config["n_bits"] for record in records})
-    table = _new_table(console)
+    table = new_table(console)
     table.add_column("method")
     for n_bits in bits:
         table.add_column(f"{n_bits} bits", justify="right")
@@ -176,7 +178,7 @@ def _mean_std(values: Sequence[float]) -> str:
 
 
 def _timings(records: Sequence[Record], console: Console) -> Table:
-    table = _new_table(console)
+    table = new_table(console)
     table.add_column("method")
     table.add_column("bits", justify="right")
     shown = [name for name in TIMINGS if any(name in record.timings for record in records)]
