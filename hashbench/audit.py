@@ -1,0 +1,332 @@
+"""Scores stored codes under every convention of the literature: how far apart one set of codes can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from scipy.stats import hypergeom
+
+from hashbench import audit_kernels
+from hashbench.codes import item_words, word_major
+from hashbench.errors import InputError
+from hashbench.evaluation import evaluate
+from hashbench.histograms import Histograms
+from hashbench.metrics import MAP
+from hashbench.store import Record, Store
+from hashbench.table import csv_safe, new_table, print_title
+
+CUTOFFS = (1000, 5000, None)
+DIVISORS = ("hits", "R", "min(k,R)")
+TIES = ("expected", "stable", "class-sorted", "optimistic", "pessimistic")
+IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
+"""What records must agree in to be one method at one length, seeds apart."""
+CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
+
+
+def audit(store: Store, advance: Callable[[int], object] = lambda n: None) -> pd.DataFrame:
+    """Score the codes of each record of a run under every convention.
+
+    Parameters
+    ----------
+    store : Store
+    advance : callable
+        Told 1 after each record.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per record and convention: the columns of `IDENTITY`, ``seed`` and ``id``; ``hashbench``, the
+        record's own value at the first of these cut-offs that it has, and ``hashbench_metric``, that metric's
+        name; those of `CONVENTION`, and ``mAP``, as `conventions` has them.
+
+    Raises
+    ------
+    InputError
+        No record has codes, or the labels are missing or do not fit them.
+    """
+    records = [record for record in store if record.status == "ok"]
+    if not records:
+        raise InputError(f"{store.directory} holds no record that ended well: there are no codes to audit")
+    frames = []
+    for record in sorted(records, key=_place):
+        arrays = store.arrays(record.id)
+        query_labels, database_labels = store.labels(record.config["data"])
+        try:
+            scores = conventions(
+                arrays["query_codes"],
+                arrays["database_codes"],
+                query_labels,
+                database_labels,
+                record.config["n_bits"],
+            )
+        except ValueError as error:
+            path = store.labels_path(record.config["data"])
+            raise InputError(f"{path} does not fit the codes of {store.arrays_path(record.id)}: {error}") from error
+        frames.append(pd.DataFrame([{**_identity(record), **row} for row in scores]))
+        advance(1)
+    return pd.concat(frames, ignore_index=True)
+
+
+def conventions(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    n_bits: int,
+) -> list[dict[str, Any]]:
+    """Return the mean average precision of codes under every convention.
+
+    Parameters
+    ----------
+    query_codes, database_codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
+        Packed; the database in the order in which it is stored.
+    query_labels, database_labels : ndarray
+        int64 classes of shape (n,), or uint64 masks of shape (n, n_words): items that share a label are
+        relevant to each other.
+    n_bits : int
+
+    Returns
+    -------
+    list of dict
+        ``cutoff``: ``"1000"``, ``"5000"`` or ``"all"``; none that is larger than the database.
+        ``divisor``: by what the sum of precisions at the relevant ranks up to the cut-off is divided: their
+        number, ``hits``; all relevant items, ``R``; or ``min(k,R)``. At ``all`` the three are one, given as
+        ``R``.
+        ``ties``: how items at one distance are ranked. ``expected`` averages over all orders; ``stable``
+        keeps the database's order, as a stable sort does; ``class-sorted`` likewise, the database sorted by
+        class before (multi-label: by each item's lowest label); ``optimistic`` and ``pessimistic`` are each
+        query's best and worst order.
+        ``without_hit``: queries without a hit up to the cut-off count ``0`` or are ``dropped`` from the mean.
+        Which ones those are is up to the order of ties: with dropping, ``expected`` is a quotient of two
+        expectations, and ``pessimistic`` may lie above it.
+        ``mAP``: the value; NaN where every query was dropped.
+
+    Raises
+    ------
+    ValueError
+        Codes and labels do not fit together.
+    """
+    histograms = evaluate(query_codes, database_codes, query_labels, database_labels, (), n_bits=n_bits).histograms
+    n_database = histograms.n_database
+    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff is None or cutoff <= n_database]
+    depths = np.array([cutoff or n_database for cutoff in cutoffs])
+    as_stored = np.arange(n_database)
+    sorted_by_class = np.argsort(_class_key(database_labels), kind="stable")
+    stable = {
+        name: _stable(query_codes, database_codes[order], query_labels, database_labels[order], histograms, depths)
+        for name, order in (("stable", as_stored), ("class-sorted", sorted_by_class))
+    }
+    n_relevant = np.maximum(histograms.n_relevant, 1)
+    rows = []
+    for c, (cutoff, depth) in enumerate(zip(cutoffs, depths.tolist(), strict=True)):
+        most = np.minimum(depth, n_relevant)
+        for ties in TIES:
+            if ties in stable:
+                sums, hits = (array[:, c] for array in stable[ties])
+                by_hits = sums / np.maximum(hits, 1)
+            else:
+                sums = MAP(depth, "min(k,R)", ties).per_query(histograms) * most  # type: ignore[arg-type]
+                by_hits = MAP(depth, "hits", ties).per_query(histograms)  # type: ignore[arg-type]
+            with_hit = hit_chance(histograms, depth) if ties == "expected" else by_hits > 0
+            values = {"hits": by_hits, "R": sums / n_relevant, "min(k,R)": sums / most}
+            for divisor in DIVISORS if cutoff else ("R",):
+                scored = float(values[divisor].sum())
+                kept = float(with_hit.sum())
+                convention = {"cutoff": str(cutoff or "all"), "divisor": divisor, "ties": ties}
+                rows += [
+                    {**convention, "without_hit": "0", "mAP": scored / len(sums)},
+                    {**convention, "without_hit": "dropped", "mAP": scored / kept if kept else np.nan},
+                ]
+    return rows
+
+
+def hit_chance(histograms: Histograms, k: int) -> np.ndarray:
+    """Return each query's chance of a relevant item among its first k, all orders of ties equally likely.
+
+    Parameters
+    ----------
+    histograms : Histograms
+    k : int
+        At most the size of the database.
+
+    Returns
+    -------
+    ndarray of shape (n_queries,), float64
+    """
+    inside = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
+    inside[:, 0] = 0
+    found = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
+    found[:, 0] = 0
+    # The first group that does not fit whole: its places up to k are drawn without replacement.
+    rows, cut = np.arange(len(inside)), (inside[:, 1:-1] <= k).sum(axis=1)
+    before, hits = inside[rows, cut], found[rows, cut]
+    n, r = inside[rows, cut + 1] - before, found[rows, cut + 1] - hits
+    return np.where(hits > 0, 1.0, hypergeom.sf(0, n, r, k - before))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write the result of `audit`, a row per record and convention.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    safe = frame.assign(**{name: frame[name].map(csv_safe) for name in ("dataset", "protocol", "backbone", "method")})
+    try:
+        safe.to_csv(path, index=False)
+    except OSError as error:
+        raise InputError(f"--csv {path} cannot be written ({error.strerror or error})") from error
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the extremes of each method at each length.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `audit`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per method and n_bits: the columns of `IDENTITY`, ``min`` and ``max`` over the conventions, each
+        convention's mean over seeds taken first, ``min_convention`` and ``max_convention``, their ``spread``,
+        and ``hashbench``, as recorded, with its metric's name ``hashbench_metric``.
+    """
+    rows = []
+    for identity, group in frame.groupby(IDENTITY, sort=False):
+        means = group.groupby(CONVENTION, sort=False)["mAP"].mean()
+        low, high = means.idxmin(), means.idxmax()
+        rows.append(
+            {
+                **dict(zip(IDENTITY, identity, strict=True)),
+                "min": means[low],
+                "min_convention": describe(*low),
+                "max": means[high],
+                "max_convention": describe(*high),
+                "spread": means[high] - means[low],
+                "hashbench": group.drop_duplicates("id")["hashbench"].mean(),
+                "hashbench_metric": group["hashbench_metric"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def print_audit(frame: pd.DataFrame, console: Console) -> None:
+    """Print the extremes of each method at each length, then all conventions, ties side by side.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `audit`.
+    console : rich.console.Console
+    """
+    # Of the rest, only what tells records of one method apart gets a column.
+    per_method = frame.groupby("method")[IDENTITY].nunique().max()
+    shown = [name for name in IDENTITY if name in ("method", "n_bits") or per_method[name] > 1]
+    print_title("the same codes, lowest and highest reading", console)
+    table = new_table(console)
+    for name in (*shown, "lowest", "highest", "spread", "hashbench"):
+        table.add_column(name, justify="left" if name in shown and name != "n_bits" else "right")
+    for row in summary(frame).to_dict("records"):
+        table.add_row(
+            *(escape(str(row[name])) for name in shown),
+            f"{row['min']:.4f} ({row['min_convention']})",
+            f"{row['max']:.4f} ({row['max_convention']})",
+            f"{row['spread']:.4f}",
+            f"{row['hashbench']:.4f} ({row['hashbench_metric']})",
+        )
+    console.print(table)
+    print_title("mAP by convention; columns: order of ties", console)
+    table = new_table(console)
+    for name in (*shown, "cut-off", "divided by", "no hit", *TIES):
+        table.add_column(name, justify="right" if name in TIES or name == "n_bits" else "left")
+    for key, values in _readings(frame, shown):
+        table.add_row(*(escape(str(part)) for part in key), *values)
+    console.print(table)
+
+
+def _readings(frame: pd.DataFrame, shown: list[str]) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
+    """Yield rows of the table of conventions; where dropping queries changes nothing, one row for both."""
+    parts = [*IDENTITY, *CONVENTION]
+    rows: dict[tuple[Any, ...], dict[str, list[str]]] = {}
+    for key, mean in frame.groupby(parts, sort=False)["mAP"].mean().items():
+        named = dict(zip(parts, key, strict=True))
+        place = tuple(named[name] for name in (*shown, "cutoff", "divisor"))
+        rows.setdefault(place, {}).setdefault(named["without_hit"], []).append(f"{mean:.4f}")
+    for place, by_rule in rows.items():
+        if by_rule["0"] == by_rule["dropped"]:
+            yield (*place, "0 or dropped"), by_rule["0"]
+        else:
+            yield from (((*place, rule), values) for rule, values in by_rule.items())
+
+
+def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:
+    """Return a convention in words, such as ``@1000 / hits, stable, no hit: dropped``."""
+    return f"@{cutoff} / {divisor}, {ties}, no hit: {without_hit}"
+
+
+def _place(record: Record) -> tuple[str, str, str, int, int]:
+    config = record.config
+    return config["dataset"], config["protocol"], record.label, config["n_bits"], config["seed"] or 0
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    audited = (f"mAP@{cutoff or 'all'}" for cutoff in CUTOFFS)
+    headline = next((name for name in audited if name in record.metrics), None)
+    return {
+        "dataset": record.config["dataset"],
+        "protocol": record.config["protocol"],
+        "backbone": record.config["features"]["backbone"],
+        "method": record.label,
+        "source": record.config["source"][:12],
+        "n_bits": record.config["n_bits"],
+        "seed": record.config["seed"],
+        "id": record.id,
+        "hashbench": record.metrics[headline] if headline else np.nan,
+        "hashbench_metric": headline,
+    }
+
+
+def _stable(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    histograms: Histograms,
+    depths: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sums of precisions and numbers of hits, both (n_queries, n_cutoffs), in the database's order."""
+    sums = np.zeros((len(query_codes), len(depths)))
+    hits = np.zeros(sums.shape, np.int64)
+    single = database_labels.ndim == 1
+    kernel = audit_kernels.stable_by_class if single else audit_kernels.stable_by_mask
+    kernel(
+        item_words(query_codes),
+        query_labels,
+        word_major(database_codes),
+        database_labels if single else np.ascontiguousarray(database_labels.T),
+        histograms.total,
+        histograms.relevant,
+        depths,
+        sums,
+        hits,
+    )
+    return sums, hits
+
+
+def _class_key(labels: np.ndarray) -> np.ndarray:
+    """Return what sorts items by class: the class, or the lowest label, items without one last."""
+    if labels.ndim == 1:
+        return labels
+    word = (labels != 0).argmax(axis=1)
+    value = labels[np.arange(len(labels)), word]
+    lowest = np.frexp((value & (~value + np.uint64(1))).astype(np.float64))[1]
+    return np.where(value == 0, 64 * labels.shape[1] + 1, 64 * word + lowest)
