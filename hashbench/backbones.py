@@ -181,6 +181,8 @@ def open_backbone(
     if name == PIXELS:
         if weights is not None:
             raise InputError("--weights: the pixels backbone has no weights; name a --backbone")
+        if image_size is not None:
+            raise InputError("--image-size: the pixels backbone takes images as they are; name a --backbone")
         key: dict[str, Any] = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
         return Backbone(key, Fabric(accelerator=chosen, devices=1))
     import timm

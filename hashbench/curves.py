@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench import ranking
 from hashbench.histograms import Histograms
-from hashbench.metrics import expected_hits
 
 RANKS_PER_DECADE = 20
 
@@ -32,14 +32,16 @@ def curves(histograms: Histograms) -> dict[str, np.ndarray]:
         ``radius_precision`` and ``radius_recall`` for Hamming radii 0 to n_bits.
     """
     ranks = rank_grid(histograms.n_database)
-    hits = expected_hits(histograms, ranks)
-    share = 1 / (np.maximum(histograms.n_relevant, 1) * len(hits))
-    inside = np.cumsum(histograms.total, axis=1)
-    found = np.cumsum(histograms.relevant, axis=1)
+    n_queries, n_levels = histograms.total.shape
+    n_chunks = -(-n_queries // 64)
+    by_rank, by_radius = np.zeros((n_chunks, 2, len(ranks))), np.zeros((n_chunks, 2, n_levels))
+    ranking.curve_sums(histograms.total, histograms.relevant, histograms.n_relevant, ranks, by_rank, by_radius)
+    rank_precision, rank_recall = by_rank.sum(axis=0) / n_queries
+    radius_precision, radius_recall = by_radius.sum(axis=0) / n_queries
     return {
         "ranks": ranks,
-        "rank_precision": hits.mean(axis=0) / ranks,
-        "rank_recall": np.einsum("ij,i->j", hits, share),
-        "radius_precision": (found / np.maximum(inside, 1)).mean(axis=0),
-        "radius_recall": np.einsum("ij,i->j", found, share),
+        "rank_precision": rank_precision,
+        "rank_recall": rank_recall,
+        "radius_precision": radius_precision,
+        "radius_recall": radius_recall,
     }

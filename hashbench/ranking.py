@@ -240,6 +240,45 @@ def hits_at(total, relevant, ranks, out):
 
 
 @njit(parallel=True, cache=True)
+def curve_sums(total, relevant, n_relevant, ranks, by_rank, by_radius):
+    """Sum precision and recall over queries, by rank and by radius.
+
+    Sums are kept per 64 queries, so that their order, and so the last bit, does not depend on the threads.
+
+    Parameters
+    ----------
+    total, relevant : ndarray of shape (n_queries, n_levels), int64
+    n_relevant : ndarray of shape (n_queries,), int64
+    ranks : ndarray of shape (n_ranks,), int64, ascending
+    by_rank : ndarray of shape (ceil(n_queries / 64), 2, n_ranks), float64
+        Expected precision and recall among the first ranks; added to.
+    by_radius : ndarray of shape (ceil(n_queries / 64), 2, n_levels), float64
+        Precision (0 where nothing is inside) and recall within the radii; added to.
+    """
+    for chunk in prange(len(by_rank)):
+        for i in range(64 * chunk, min(len(total), 64 * chunk + 64)):
+            share = 1.0 / max(n_relevant[i], 1)
+            inside, found = 0, 0
+            for d in range(total.shape[1]):
+                inside += total[i, d]
+                found += relevant[i, d]
+                by_radius[chunk, 0, d] += found / max(inside, 1)
+                by_radius[chunk, 1, d] += found * share
+            before, hits, d = 0, 0, 0
+            for c in range(len(ranks)):
+                k = ranks[c]
+                while d < total.shape[1] and before + total[i, d] <= k:
+                    before += total[i, d]
+                    hits += relevant[i, d]
+                    d += 1
+                expected = float(hits)
+                if d < total.shape[1] and k > before:
+                    expected += (k - before) * (relevant[i, d] / total[i, d])
+                by_rank[chunk, 0, c] += expected / k
+                by_rank[chunk, 1, c] += expected * share
+
+
+@njit(parallel=True, cache=True)
 def ndcg_at(shared, k, out):
     """Normalised discounted cumulative gain at k, gain 2^shared − 1, expectation over tie orders.
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reference import over_all_orders, ranked_value
 
 from hashbench import metrics as m
+from hashbench.curves import curves
 from hashbench.histograms import Histograms
 from hashbench.ranking import reciprocal_sums
 
@@ -148,3 +149,20 @@ def test_a_metric_is_named_by_its_repr(name):
 def test_unknown_metrics_are_refused(name):
     with pytest.raises(ValueError, match=r"unknown metric|at least 1"):
         m.parse(name)
+
+
+def test_curves_by_definition():
+    rng = np.random.default_rng(0)
+    total = rng.integers(0, 4, (130, 9))
+    total[:, 8] += 1
+    total[:, 8] += total.sum(axis=1).max() - total.sum(axis=1)
+    relevant = rng.integers(0, total + 1)
+    relevant[3] = 0
+    h = Histograms(total, relevant, relevant.sum(axis=1))
+    found = curves(h)
+    for rank, precision, recall in zip(found["ranks"], found["rank_precision"], found["rank_recall"], strict=True):
+        assert precision == pytest.approx(m.PrecisionAt(int(rank)).per_query(h).mean(), abs=1e-12)
+        assert recall == pytest.approx(m.RecallAt(int(rank)).per_query(h).mean(), abs=1e-12)
+    for radius in range(9):
+        assert found["radius_precision"][radius] == pytest.approx(m.Lookup(radius, "P").per_query(h).mean(), abs=1e-12)
+        assert found["radius_recall"][radius] == pytest.approx(m.Lookup(radius, "R").per_query(h).mean(), abs=1e-12)

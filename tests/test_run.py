@@ -159,6 +159,7 @@ BAD = [
     (["--precision", "int8"], "--precision int8"),
     (["--frobnicate"], "--frobnicate"),
     (["--image-size", "0"], "image-size"),
+    (["--image-size", "64"], "--image-size: the pixels backbone"),
     (["--out", "/proc/nowhere"], "--out /proc/nowhere"),
     (["--cache-dir", "/proc/nowhere"], "--cache-dir /proc/nowhere"),
 ]
