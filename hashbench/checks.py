@@ -205,9 +205,10 @@ def check_parameters(method_class: type[HashMethod]) -> None:
     """Parameters are keyword arguments kept as given; ``clone`` and ``set_params`` work."""
     signature = inspect.signature(method_class)
     assert "n_bits" in signature.parameters, "__init__ has no parameter n_bits"
+    for n_bits in (N_BITS, 13):
+        assert make(method_class, n_bits=n_bits).get_params()["n_bits"] == n_bits, "n_bits is not kept as given"
     method = make(method_class)
     params = method.get_params()
-    assert params["n_bits"] == N_BITS, "n_bits is not kept as given"
     for name, parameter in signature.parameters.items():
         assert parameter.default is not inspect.Parameter.empty, f"parameter {name} has no default"
     defaults = {name: p.default for name, p in signature.parameters.items()}

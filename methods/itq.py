@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
+from hashbench.linear import centred_product, principal_directions, rounding_slack, signed_product
 from hashbench.method import HashMethod
 
 
@@ -16,7 +17,7 @@ class ITQ(HashMethod):
     Parameters
     ----------
     n_bits : int
-        Code length in bits, at most the number of features.
+        Code length in bits, at most the number of features and of training rows.
     n_iter : int
         Number of alternations.
     random_state : int or None
@@ -24,6 +25,10 @@ class ITQ(HashMethod):
 
     Attributes
     ----------
+    directions_ : ndarray of shape (n_features, n_bits), float64
+        Rotated principal directions.
+    offset_ : ndarray of shape (n_bits,), float64
+        The projected mean.
     losses_ : list of float
         Quantization loss ‖B − VR‖² / n of each alternation (equation 2), before its rotation is updated.
     """
@@ -36,27 +41,31 @@ class ITQ(HashMethod):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Learn the principal directions and their rotation."""
-        n, d = X.shape
-        if self.n_bits > d:
-            raise Unsupported(f"n_bits={self.n_bits}: ITQ gives at most one bit per feature, {d} here")
+        """Learn the principal directions and their rotation.
+
+        Raises
+        ------
+        Unsupported
+            ``n_bits`` exceeds the number of features or of rows, ``n_iter`` is negative, or all rows are the same.
+        """
+        if self.n_iter < 0:
+            raise Unsupported(f"n_iter={self.n_iter}: expected at least 0")
         rng = np.random.default_rng(self.random_state)
-        self.mean_ = X.mean(axis=0)
-        centred = X - self.mean_
-        _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-        principal = vectors[:, ::-1][:, : self.n_bits].astype(np.float32)
-        V = centred @ principal
-        R = np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0].astype(np.float32)
+        mean, principal = principal_directions(X, self.n_bits, "ITQ")
+        V = centred_product(X, mean, principal)
+        R = np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
+        squares = np.square(V).sum(dtype=np.float64) / len(X) + self.n_bits  # ‖V‖² + ‖B‖², over n
         self.losses_ = []
         for _ in range(self.n_iter):
-            rotated = V @ R
-            B = np.where(rotated > 0, np.float32(1), np.float32(-1))
-            self.losses_.append(float(np.square(B - rotated).sum() / n))
-            left, _, right = np.linalg.svd(V.T @ B)
+            correlation = (V.T @ np.copysign(np.float32(1), V @ R.astype(np.float32))).astype(np.float64)
+            self.losses_.append(float(squares - 2 * np.vdot(correlation, R) / len(X)))
+            left, _, right = np.linalg.svd(correlation)
             R = left @ right
         self.directions_ = principal @ R
+        self.offset_ = mean @ self.directions_
+        self.slack_ = rounding_slack(X, self.directions_)
         return self
 
     def project(self, X):
         """Return the rotated principal components."""
-        return (X - self.mean_) @ self.directions_
+        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.linear import mean, rounding_slack, signed_product
 from hashbench.method import HashMethod
 
 
@@ -17,6 +18,13 @@ class LSH(HashMethod):
         Code length in bits.
     random_state : int or None
         Seed of the directions.
+
+    Attributes
+    ----------
+    directions_ : ndarray of shape (n_features, n_bits), float32
+        The hyperplanes' normals, of independent standard normal components.
+    offset_ : ndarray of shape (n_bits,), float64
+        The projected mean.
     """
 
     paper = "Charikar, STOC 2002"
@@ -28,10 +36,11 @@ class LSH(HashMethod):
     def fit(self, X, y=None):
         """Draw the directions; only the mean is learned from ``X``."""
         rng = np.random.default_rng(self.random_state)
-        self.mean_ = X.mean(axis=0)
         self.directions_ = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
+        self.offset_ = mean(X) @ self.directions_
+        self.slack_ = rounding_slack(X, self.directions_)
         return self
 
     def project(self, X):
         """Return the signed distances to the hyperplanes, up to the directions' lengths."""
-        return (X - self.mean_) @ self.directions_
+        return signed_product(X, self.directions_, self.offset_, self.slack_)

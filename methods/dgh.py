@@ -1,0 +1,148 @@
+"""Discrete graph hashing (DGH)."""
+
+from typing import Literal
+
+import numpy as np
+
+from hashbench.errors import Unsupported
+from hashbench.linear import anchor_weights, find_anchors, graph_eigenvectors
+from hashbench.method import HashMethod
+
+FULL_RANK = 1e-8
+
+
+class DGH(HashMethod):
+    """Discrete graph hashing: binary codes that are themselves optimised on an anchor graph.
+
+    Source: Liu, Mu, Kumar and Chang, Discrete graph hashing, NIPS 2014. Maximises tr(BᵀAB) + ρ tr(BᵀY) over
+    codes B ∈ {±1} and balanced, uncorrelated Y (equation 4), A = ZΛ⁻¹Zᵀ the anchor graph. B rises by signed
+    gradients, B ← sgn(2AB + ρY), the old sign kept at 0 (section 3.1); Y is solved for by an SVD (section
+    3.2). A new point's code is sgn(BᵀZΛ⁻¹z) (section 2). Anchors and kernel width are AGH's.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits, at most the number of usable eigenvectors of the graph, which is below ``n_anchors``.
+    n_anchors : int
+        Number of k-means centres, at most the number of training rows.
+    n_neighbors : int
+        Number of nearest anchors a point is tied to.
+    rho : float
+        Weight ρ of balance and decorrelation.
+    init : {"identity", "rotation"}
+        Start from the signs of the graph's eigenvectors (the paper's DGH-I), or of their rotation that
+        equation 8 learns (DGH-R).
+    max_outer, max_inner : int
+        Bounds on the alternations and, in each, on the steps of B.
+    tol : float
+        Relative rise of the objective below which the alternation stops.
+    random_state : int or None
+        Seed of k-means, and of Y's free directions where codes are linearly dependent.
+
+    Attributes
+    ----------
+    anchors_ : ndarray of shape (m, n_features), float64
+        The anchors that some training point is tied to, at most ``n_anchors``.
+    width_ : float
+        The kernel's σ.
+    weights_ : ndarray of shape (m, n_bits), float64
+        Λ⁻¹ZᵀB.
+    objectives_ : list of float
+        Equation 4's objective at the start and after each update of B and of Y.
+    """
+
+    paper = "Liu et al., NIPS 2014"
+
+    def __init__(
+        self,
+        n_bits: int = 32,
+        *,
+        n_anchors: int = 300,
+        n_neighbors: int = 3,
+        rho: float = 0.1,
+        init: Literal["identity", "rotation"] = "identity",
+        max_outer: int = 20,
+        max_inner: int = 300,
+        tol: float = 1e-4,
+        random_state: int | None = None,
+    ):
+        self.n_bits = n_bits
+        self.n_anchors = n_anchors
+        self.n_neighbors = n_neighbors
+        self.rho = rho
+        self.init = init
+        self.max_outer = max_outer
+        self.max_inner = max_inner
+        self.tol = tol
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Place the anchors and optimise the training codes.
+
+        Raises
+        ------
+        Unsupported
+            A parameter is out of its range, ``n_bits`` asks for more eigenvectors than are usable, ``n_anchors``
+            exceeds the number of rows, ``n_neighbors`` that of (different) anchors, or all rows are the same.
+        """
+        if self.init not in ("identity", "rotation"):
+            raise Unsupported(f"init={self.init!r}: expected 'identity' or 'rotation'")
+        for name, least in (("rho", 0), ("max_outer", 1), ("max_inner", 1)):
+            if getattr(self, name) < least:
+                raise Unsupported(f"{name}={getattr(self, name)!r}: expected at least {least}")
+        self.anchors_, self.width_, Z = find_anchors(X, self.n_anchors, self.n_neighbors, "DGH", self.random_state)
+        W, eigenvalues = graph_eigenvectors(Z, self.n_bits, f"n_bits={self.n_bits}: DGH")
+        rng = np.random.default_rng(self.random_state)
+        sizes = Z.sum(axis=0)[:, None]
+        Y = Z @ W
+        if self.init == "rotation":
+            Y = Y @ self._rotation(Y, eigenvalues)
+        B = np.where(Y > 0, 1.0, -1.0)
+        ZtB = Z.T @ B
+
+        def objective():
+            return float((ZtB**2 / sizes).sum() + self.rho * np.vdot(B, Y))
+
+        self.objectives_ = [objective()]
+        for _ in range(self.max_outer):
+            for _ in range(self.max_inner):
+                gradient = 2 * (Z @ (ZtB / sizes)) + self.rho * Y
+                risen = np.where(gradient == 0, B, np.where(gradient > 0, 1.0, -1.0))
+                if np.array_equal(risen, B):
+                    break
+                B = risen
+                ZtB = Z.T @ B
+            self.objectives_.append(objective())
+            Y = _balanced(B, rng)
+            self.objectives_.append(objective())
+            if self.objectives_[-1] - self.objectives_[-3] <= self.tol * abs(self.objectives_[-3]):
+                break
+        self.weights_ = ZtB / sizes
+        return self
+
+    def project(self, X):
+        """Return the affinity-weighted mean of the training codes."""
+        return anchor_weights(X, self.anchors_, self.n_neighbors, self.width_) @ self.weights_
+
+    def _rotation(self, H, eigenvalues):
+        """Maximise tr(RᵀHᵀAB) over rotations R and codes B in turn (equation 8), from R = I."""
+        scaled = H * eigenvalues
+        R = np.eye(self.n_bits)
+        for _ in range(self.max_inner):
+            left, _, right = np.linalg.svd(scaled.T @ np.where(scaled @ R > 0, 1.0, -1.0))
+            last, R = R, left @ right
+            if np.allclose(last, R):
+                break
+        return R
+
+
+def _balanced(B, rng):
+    """Return the Y nearest to B with 1ᵀY = 0 and YᵀY = nI: √n [U Ū][V V̄]ᵀ, with JB = UΣVᵀ (section 3.2)."""
+    n, n_bits = B.shape
+    centred = B - B.mean(axis=0)
+    squares, V = np.linalg.eigh(centred.T @ centred)
+    kept = squares > FULL_RANK * n
+    U = centred @ V[:, kept] / np.sqrt(squares[kept])
+    free = rng.standard_normal((n, n_bits - U.shape[1]))
+    free = np.linalg.qr(np.column_stack([np.ones(n), U, free]))[0][:, 1 + U.shape[1] :]
+    return np.sqrt(n) * (U @ V[:, kept].T + free @ V[:, ~kept].T)

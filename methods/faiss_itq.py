@@ -1,0 +1,66 @@
+"""ITQ as faiss does it."""
+
+from hashbench.errors import Unsupported
+from hashbench.linear import refuse_constant
+from hashbench.method import HashMethod
+
+
+class FaissITQ(HashMethod):
+    """``faiss.ITQTransform``: the library's ITQ, its own settings.
+
+    Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
+    2021 (the library); the method is Gong and Lazebnik's, CVPR 2011. It differs from ``itq``: the data is
+    scaled to unit length after centring, and the rotation is updated by a product that is not the Procrustes
+    solution, so that it hardly leaves the random start. Encoding needs no faiss.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits, at most the number of features and of training rows.
+    random_state : int or None
+        Seed of the initial rotation; None is faiss's own, 123.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,), float32
+    directions_ : ndarray of shape (n_features, n_bits), float32
+        Rotated principal directions.
+    """
+
+    paper = "Johnson et al., faiss"
+
+    def __init__(self, n_bits=32, *, random_state=None):
+        self.n_bits = n_bits
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Train the transform and take its mean and matrix.
+
+        Raises
+        ------
+        Unsupported
+            faiss is not installed, ``n_bits`` exceeds the number of features or of rows, or all rows are the
+            same.
+        """
+        try:
+            import faiss
+        except ImportError as error:
+            raise Unsupported("faiss_itq needs faiss: pip install 'hashbench[faiss]'") from error
+        n, d = X.shape
+        if self.n_bits > min(n, d):
+            raise Unsupported(
+                f"n_bits={self.n_bits}: faiss_itq gives at most one bit per feature and per training row, "
+                f"{min(n, d)} here"
+            )
+        refuse_constant(X, "faiss_itq")
+        transform = faiss.ITQTransform(d, int(self.n_bits), True)
+        if self.random_state is not None:
+            transform.itq.seed = int(self.random_state)
+        transform.train(X)
+        self.mean_ = faiss.vector_to_array(transform.mean)
+        self.directions_ = faiss.vector_to_array(transform.pca_then_itq.A).reshape(self.n_bits, d).T.copy()
+        return self
+
+    def project(self, X):
+        """Return faiss's values without their scaling to unit length, which changes no sign."""
+        return (X - self.mean_) @ self.directions_

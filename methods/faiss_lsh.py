@@ -1,0 +1,62 @@
+"""LSH as faiss does it."""
+
+import numpy as np
+
+from hashbench.errors import Unsupported
+from hashbench.method import HashMethod
+
+
+class FaissLSH(HashMethod):
+    """``faiss.IndexLSH``: signs after a random rotation, the library's own settings.
+
+    Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
+    2021 (the library). It differs from ``lsh``: the directions are orthogonal, and the data is not centred, so
+    that on features after a ReLU many bits hardly vary. Encoding needs no faiss.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits.
+    train_thresholds : bool
+        Whether each bit's threshold is its training median instead of 0; off in faiss.
+    random_state : int or None
+        Seed of the rotation; None is faiss's own, 5.
+
+    Attributes
+    ----------
+    directions_ : ndarray of shape (n_features, n_bits), float32
+    thresholds_ : ndarray of shape (n_bits,), float32
+    """
+
+    paper = "Johnson et al., faiss"
+
+    def __init__(self, n_bits=32, *, train_thresholds=False, random_state=None):
+        self.n_bits = n_bits
+        self.train_thresholds = train_thresholds
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Train the index and take its rotation and thresholds.
+
+        Raises
+        ------
+        Unsupported
+            faiss is not installed.
+        """
+        try:
+            import faiss
+        except ImportError as error:
+            raise Unsupported("faiss_lsh needs faiss: pip install 'hashbench[faiss]'") from error
+        index = faiss.IndexLSH(X.shape[1], int(self.n_bits), True, bool(self.train_thresholds))
+        if self.random_state is not None:
+            index.rrot.init(int(self.random_state))
+        index.train(X)
+        rotation = faiss.vector_to_array(index.rrot.A).reshape(-1, X.shape[1])
+        self.directions_ = rotation[: self.n_bits].T.copy()
+        thresholds = faiss.vector_to_array(index.thresholds)
+        self.thresholds_ = thresholds if self.train_thresholds else np.zeros(self.n_bits, np.float32)
+        return self
+
+    def project(self, X):
+        """Return the rotated features, less the thresholds."""
+        return X @ self.directions_ - self.thresholds_

@@ -1,0 +1,48 @@
+"""PCA hashing (PCAH)."""
+
+from hashbench.linear import principal_directions, rounding_slack, signed_product
+from hashbench.method import HashMethod
+
+
+class PCAH(HashMethod):
+    """PCA hashing: the signs of the leading principal components.
+
+    Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose
+    unsupervised special case it is (section 3.3), and the baseline "PCA-Direct" of the ITQ paper. Deterministic: the
+    covariance is accumulated in float64, and each direction's largest component is made positive.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits, at most the number of features and of training rows. Directions without variance
+        (constant features) give bits that are always 0.
+
+    Attributes
+    ----------
+    directions_ : ndarray of shape (n_features, n_bits), float64
+        Eigenvectors of the covariance by falling eigenvalue.
+    offset_ : ndarray of shape (n_bits,), float64
+        The projected mean.
+    """
+
+    paper = "Wang et al., CVPR 2010"
+
+    def __init__(self, n_bits=32):
+        self.n_bits = n_bits
+
+    def fit(self, X, y=None):
+        """Learn the principal directions.
+
+        Raises
+        ------
+        Unsupported
+            ``n_bits`` exceeds the number of features or of rows, or all rows are the same.
+        """
+        mean, self.directions_ = principal_directions(X, self.n_bits, "PCAH")
+        self.offset_ = mean @ self.directions_
+        self.slack_ = rounding_slack(X, self.directions_)
+        return self
+
+    def project(self, X):
+        """Return the principal components."""
+        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -1,0 +1,54 @@
+"""PCA with a random rotation (RR)."""
+
+import numpy as np
+
+from hashbench.linear import principal_directions, rounding_slack, signed_product
+from hashbench.method import HashMethod
+
+
+class RR(HashMethod):
+    """PCA with a random rotation: ITQ's starting point, and the baseline that shows what its iterations add.
+
+    Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
+    2011, section 2.1; after Jégou et al., Aggregating local descriptors into a compact image representation,
+    CVPR 2010. The rotation spreads the variance evenly over the bits.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits, at most the number of features and of training rows.
+    random_state : int or None
+        Seed of the rotation.
+
+    Attributes
+    ----------
+    directions_ : ndarray of shape (n_features, n_bits), float64
+        Rotated principal directions.
+    offset_ : ndarray of shape (n_bits,), float64
+        The projected mean.
+    """
+
+    paper = "Gong and Lazebnik, CVPR 2011"
+
+    def __init__(self, n_bits=32, *, random_state=None):
+        self.n_bits = n_bits
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn the principal directions and draw the rotation.
+
+        Raises
+        ------
+        Unsupported
+            ``n_bits`` exceeds the number of features or of rows, or all rows are the same.
+        """
+        mean, principal = principal_directions(X, self.n_bits, "RR")
+        rng = np.random.default_rng(self.random_state)
+        self.directions_ = principal @ np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
+        self.offset_ = mean @ self.directions_
+        self.slack_ = rounding_slack(X, self.directions_)
+        return self
+
+    def project(self, X):
+        """Return the rotated principal components."""
+        return signed_product(X, self.directions_, self.offset_, self.slack_)
