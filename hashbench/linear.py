@@ -132,7 +132,9 @@ def signed_product(X: np.ndarray, directions: np.ndarray, offset: np.ndarray, sl
     return values
 
 
-def find_anchors(X: np.ndarray, n_anchors: int, n_neighbors: int, method: str, random_state: int | None):
+def find_anchors(
+    X: np.ndarray, n_anchors: int, n_neighbors: int, method: str, random_state: int | None
+) -> tuple[np.ndarray, float, csr_array]:
     """Place anchors by k-means and set the kernel's width.
 
     Parameters

@@ -35,7 +35,7 @@ class DGH(HashMethod):
     max_outer, max_inner : int
         Bounds on the alternations and, in each, on the steps of B.
     tol : float
-        Relative rise of the objective below which the alternation stops.
+        Relative rise of the objective below which the alternation stops; of equation 8's too.
     random_state : int or None
         Seed of k-means, and of Y's free directions where codes are linearly dependent.
 
@@ -126,13 +126,14 @@ class DGH(HashMethod):
 
     def _rotation(self, H, eigenvalues):
         """Maximise tr(RᵀHᵀAB) over rotations R and codes B in turn (equation 8), from R = I."""
-        scaled = H * eigenvalues
-        R = np.eye(self.n_bits)
+        AH = H * eigenvalues
+        R, reached = np.eye(self.n_bits), 0.0
         for _ in range(self.max_inner):
-            left, _, right = np.linalg.svd(scaled.T @ np.where(scaled @ R > 0, 1.0, -1.0))
-            last, R = R, left @ right
-            if np.allclose(last, R):
+            left, values, right = np.linalg.svd(AH.T @ np.where(AH @ R > 0, 1.0, -1.0))
+            R = left @ right
+            if values.sum() - reached <= self.tol * reached:
                 break
+            reached = values.sum()
         return R
 
 

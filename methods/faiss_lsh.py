@@ -53,7 +53,7 @@ class FaissLSH(HashMethod):
         index.train(X)
         rotation = faiss.vector_to_array(index.rrot.A).reshape(-1, X.shape[1])
         self.directions_ = rotation[: self.n_bits].T.copy()
-        thresholds = faiss.vector_to_array(index.thresholds)
+        thresholds = faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
         self.thresholds_ = thresholds if self.train_thresholds else np.zeros(self.n_bits, np.float32)
         return self
 

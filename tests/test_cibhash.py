@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
+from hashbench.methods.cibhash.training import default_epochs
 
 from hashbench import Unsupported, load_method
 
@@ -93,12 +94,19 @@ def test_the_numpy_head_equals_torchs(pool):
     assert np.allclose(method.project(pool[0]), expected.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("n_bits", "expected"), [(16, 80), (8, 60)])
-def test_the_authors_schedule(n_bits, expected):
-    rng = np.random.default_rng(0)
-    views = rng.standard_normal((8, 2, 4)).astype(np.float16)
-    _, curve = fit((views[:, 0].astype(np.float32), views), n_bits=n_bits, epochs=None, n_views=2, batch_size=8)
-    assert len(curve) == expected
+@pytest.mark.parametrize(
+    ("n_bits", "n_images", "expected"),
+    [(16, 5000, 80), (32, 5000, 60), (64, 50_000, 60), (32, 1497, 100), (16, 64, 2400)],
+)
+def test_the_authors_schedule(n_bits, n_images, expected):
+    assert default_epochs(n_bits, n_images, 64) == expected
+
+
+def test_the_schedule_is_the_default():
+    views = np.random.default_rng(0).standard_normal((96, 2, 4)).astype(np.float16)
+    X = views[:, 0].astype(np.float32)
+    _, curve = fit((X, views), epochs=None, n_views=2, batch_size=2, hidden=2)
+    assert len(curve) == 60
 
 
 def test_bernoulli_sampling_differs_from_sign(pool):

@@ -37,7 +37,8 @@ class CIBHash(HashMethod):
     batch_size : int
         Images per step; each contributes two views.
     epochs : int or None
-        Passes over the training set; None is the authors' schedule, 60, and 80 at 16 bits.
+        Passes over the training set; None is the authors' schedule, 60, and 80 at 16 bits, or as many as it takes
+        for 2,400 steps on a small training set.
     lr, weight_decay : float
         Adam's learning rate and weight decay.
     hidden : int
