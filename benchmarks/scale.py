@@ -23,7 +23,7 @@ def anonymous_mb():
 
 
 def peak_during(job):
-    """Run a job and return its result, seconds, and the peak of `anonymous_mb`, sampled every 5 ms."""
+    """Run a job and return the peak of `anonymous_mb`, sampled every 5 ms."""
     peak, done = [anonymous_mb()], threading.Event()
 
     def watch():
@@ -32,12 +32,10 @@ def peak_during(job):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    started = time.perf_counter()
-    result = job()
-    seconds = time.perf_counter() - started
+    job()
     done.set()
     watcher.join()
-    return result, seconds, max(peak)
+    return max(peak)
 
 
 def main():
@@ -55,9 +53,13 @@ def main():
         evaluate(query[:64], database[:1000], own[:64], labels[:1000])
         for size in SIZES:
             job = lambda size=size: evaluate(query, database[:size], own, labels[:size])  # noqa: E731
-            runs = [peak_during(job) for _ in range(3 if size < 10**6 else 1)]
-            seconds = float(np.median([run[1] for run in runs]))
-            rate, memory = N_QUERIES * size / seconds, max(run[2] for run in runs)
+            times = []
+            for _ in range(7 if size < 10**6 else 1):
+                started = time.perf_counter()
+                job()
+                times.append(time.perf_counter() - started)
+            seconds, memory = float(np.median(times)), peak_during(job)
+            rate = N_QUERIES * size / seconds
             print(f"{size:>10,} items  {seconds:7.2f} s  {rate:.2e} pairs/s  peak anonymous memory {memory:.0f} MB")
 
 

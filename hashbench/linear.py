@@ -16,6 +16,7 @@ from hashbench.errors import Unsupported
 from hashbench.method import BLOCK_ROWS
 
 NULL = 1e-12
+"""Eigenvalues below this share of the greatest are rounding."""
 TRIVIAL = 1e-3
 KMEANS_ITERATIONS = 10
 

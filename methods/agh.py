@@ -16,7 +16,7 @@ class AGH(HashMethod):
     k-means anchors by Z (equation 2); the graph ZΛ⁻¹Zᵀ has the eigenvectors ZW with
     W = √n Λ^-½ V Σ^-½ (section 3.2), and new points get theirs by the same product (section 3.3). With two
     layers, half as many eigenvectors are cut again on either side of zero, each at a learned threshold
-    (section 4). As in the authors' code σ is the mean distance to the ``n_neighbors``-th nearest anchor, and
+    (section 3.4). As in the authors' code σ is the mean distance to the ``n_neighbors``-th nearest anchor, and
     eigenvalues above 1 − 1e-3 are dropped.
 
     Parameters
@@ -91,7 +91,7 @@ class AGH(HashMethod):
 
 
 def _thresholds(Z, Y):
-    """Return the thresholds b⁺ and b⁻ of section 4, shape (2, n_eigenvectors).
+    """Return the thresholds b⁺ and b⁻ of section 3.4, shape (2, n_eigenvectors).
 
     With e the indicator of y > 0, the second layer's relaxed bits f = |y| − b⁺e + b⁻(1 − e) are |y| − te plus a
     constant, t = b⁺ + b⁻. The graph Laplacian L = I − ZΛ⁻¹Zᵀ ignores the constant, so that fᵀLf is least at

@@ -28,10 +28,10 @@ class DGH(HashMethod):
     n_neighbors : int
         Number of nearest anchors a point is tied to.
     rho : float
-        Weight ρ of balance and decorrelation.
-    init : {"identity", "rotation"}
-        Start from the signs of the graph's eigenvectors (the paper's DGH-I), or of their rotation that
-        equation 8 learns (DGH-R).
+        Weight ρ of balance and decorrelation; where codes come out unbalanced, a greater one (1, say) helps.
+    init : {"rotation", "identity"}
+        Start from the signs of the graph's eigenvectors after the rotation that equation 8 learns (the paper's
+        DGH-R, which it finds to end higher), or of the eigenvectors themselves (DGH-I).
     max_outer, max_inner : int
         Bounds on the alternations and, in each, on the steps of B.
     tol : float
@@ -60,7 +60,7 @@ class DGH(HashMethod):
         n_anchors: int = 300,
         n_neighbors: int = 3,
         rho: float = 0.1,
-        init: Literal["identity", "rotation"] = "identity",
+        init: Literal["rotation", "identity"] = "rotation",
         max_outer: int = 20,
         max_inner: int = 300,
         tol: float = 1e-4,
@@ -85,8 +85,8 @@ class DGH(HashMethod):
             A parameter is out of its range, ``n_bits`` asks for more eigenvectors than are usable, ``n_anchors``
             exceeds the number of rows, ``n_neighbors`` that of (different) anchors, or all rows are the same.
         """
-        if self.init not in ("identity", "rotation"):
-            raise Unsupported(f"init={self.init!r}: expected 'identity' or 'rotation'")
+        if self.init not in ("rotation", "identity"):
+            raise Unsupported(f"init={self.init!r}: expected 'rotation' or 'identity'")
         for name, least in (("rho", 0), ("max_outer", 1), ("max_inner", 1)):
             if getattr(self, name) < least:
                 raise Unsupported(f"{name}={getattr(self, name)!r}: expected at least {least}")
@@ -95,9 +95,9 @@ class DGH(HashMethod):
         rng = np.random.default_rng(self.random_state)
         sizes = Z.sum(axis=0)[:, None]
         Y = Z @ W
-        if self.init == "rotation":
-            Y = Y @ self._rotation(Y, eigenvalues)
-        B = np.where(Y > 0, 1.0, -1.0)
+        AY = Y * eigenvalues
+        R = self._rotation(AY) if self.init == "rotation" else np.eye(self.n_bits)
+        Y, B = Y @ R, _signs(AY @ R)
         ZtB = Z.T @ B
 
         def objective():
@@ -107,7 +107,7 @@ class DGH(HashMethod):
         for _ in range(self.max_outer):
             for _ in range(self.max_inner):
                 gradient = 2 * (Z @ (ZtB / sizes)) + self.rho * Y
-                risen = np.where(gradient == 0, B, np.where(gradient > 0, 1.0, -1.0))
+                risen = np.where(gradient == 0, B, _signs(gradient))
                 if np.array_equal(risen, B):
                     break
                 B = risen
@@ -124,17 +124,20 @@ class DGH(HashMethod):
         """Return the affinity-weighted mean of the training codes."""
         return anchor_weights(X, self.anchors_, self.n_neighbors, self.width_) @ self.weights_
 
-    def _rotation(self, H, eigenvalues):
+    def _rotation(self, AH):
         """Maximise tr(RᵀHᵀAB) over rotations R and codes B in turn (equation 8), from R = I."""
-        AH = H * eigenvalues
         R, reached = np.eye(self.n_bits), 0.0
         for _ in range(self.max_inner):
-            left, values, right = np.linalg.svd(AH.T @ np.where(AH @ R > 0, 1.0, -1.0))
+            left, values, right = np.linalg.svd(AH.T @ _signs(AH @ R))
             R = left @ right
             if values.sum() - reached <= self.tol * reached:
                 break
             reached = values.sum()
         return R
+
+
+def _signs(values):
+    return np.where(values > 0, 1.0, -1.0)
 
 
 def _balanced(B, rng):
@@ -144,6 +147,8 @@ def _balanced(B, rng):
     squares, V = np.linalg.eigh(centred.T @ centred)
     kept = squares > FULL_RANK * n
     U = centred @ V[:, kept] / np.sqrt(squares[kept])
+    if kept.all():
+        return np.sqrt(n) * U @ V.T
     free = rng.standard_normal((n, n_bits - U.shape[1]))
     free = np.linalg.qr(np.column_stack([np.ones(n), U, free]))[0][:, 1 + U.shape[1] :]
     return np.sqrt(n) * (U @ V[:, kept].T + free @ V[:, ~kept].T)

@@ -1,7 +1,9 @@
 """ITQ as faiss does it."""
 
+import numpy as np
+
 from hashbench.errors import Unsupported
-from hashbench.linear import refuse_constant
+from hashbench.linear import refuse_constant, rounding_slack, signed_product
 from hashbench.method import HashMethod
 
 
@@ -22,9 +24,10 @@ class FaissITQ(HashMethod):
 
     Attributes
     ----------
-    mean_ : ndarray of shape (n_features,), float32
     directions_ : ndarray of shape (n_features, n_bits), float32
         Rotated principal directions.
+    offset_ : ndarray of shape (n_bits,), float64
+        The projected mean.
     """
 
     paper = "Johnson et al., faiss"
@@ -57,10 +60,11 @@ class FaissITQ(HashMethod):
         if self.random_state is not None:
             transform.itq.seed = int(self.random_state)
         transform.train(X)
-        self.mean_ = faiss.vector_to_array(transform.mean)
         self.directions_ = faiss.vector_to_array(transform.pca_then_itq.A).reshape(self.n_bits, d).T.copy()
+        self.offset_ = faiss.vector_to_array(transform.mean).astype(np.float64) @ self.directions_
+        self.slack_ = rounding_slack(X, self.directions_)
         return self
 
     def project(self, X):
         """Return faiss's values without their scaling to unit length, which changes no sign."""
-        return (X - self.mean_) @ self.directions_
+        return signed_product(X, self.directions_, self.offset_, self.slack_)

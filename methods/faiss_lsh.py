@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
+from hashbench.linear import rounding_slack, signed_product
 from hashbench.method import HashMethod
 
 
@@ -25,7 +26,7 @@ class FaissLSH(HashMethod):
     Attributes
     ----------
     directions_ : ndarray of shape (n_features, n_bits), float32
-    thresholds_ : ndarray of shape (n_bits,), float32
+    thresholds_ : ndarray of shape (n_bits,), float64
     """
 
     paper = "Johnson et al., faiss"
@@ -53,10 +54,12 @@ class FaissLSH(HashMethod):
         index.train(X)
         rotation = faiss.vector_to_array(index.rrot.A).reshape(-1, X.shape[1])
         self.directions_ = rotation[: self.n_bits].T.copy()
-        thresholds = faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
-        self.thresholds_ = thresholds if self.train_thresholds else np.zeros(self.n_bits, np.float32)
+        self.thresholds_ = np.zeros(self.n_bits)
+        if self.train_thresholds:
+            self.thresholds_ += faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
+        self.slack_ = rounding_slack(X, self.directions_)
         return self
 
     def project(self, X):
         """Return the rotated features, less the thresholds."""
-        return X @ self.directions_ - self.thresholds_
+        return signed_product(X, self.directions_, self.thresholds_, self.slack_)

@@ -7,9 +7,9 @@ from hashbench.method import HashMethod
 class PCAH(HashMethod):
     """PCA hashing: the signs of the leading principal components.
 
-    Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose
-    unsupervised special case it is (section 3.3), and the baseline "PCA-Direct" of the ITQ paper. Deterministic: the
-    covariance is accumulated in float64, and each direction's largest component is made positive.
+    Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose case
+    without labels it is; the baseline PCA-Direct of Gong and Lazebnik, CVPR 2011. Deterministic: the covariance
+    is accumulated in float64, and each direction's largest component is made positive.
 
     Parameters
     ----------

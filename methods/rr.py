@@ -10,8 +10,8 @@ class RR(HashMethod):
     """PCA with a random rotation: ITQ's starting point, and the baseline that shows what its iterations add.
 
     Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
-    2011, section 2.1; after Jégou et al., Aggregating local descriptors into a compact image representation,
-    CVPR 2010. The rotation spreads the variance evenly over the bits.
+    2011, the baseline PCA-RR of section 2.2; after Jégou et al., Aggregating local descriptors into a compact
+    image representation, CVPR 2010. The rotation spreads the variance evenly over the bits.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ class SpH(HashMethod):
     """Spherical hashing: each bit tells whether a point lies inside a sphere that holds half of the data.
 
     Source: Heo, Lee, He, Chang and Yoon, Spherical hashing, CVPR 2012. A bit is 1 where the distance to its
-    centre is at most its radius (equation 2), the median training distance. Forces between pairs of spheres
-    push their overlaps o_ij to N/4 (section 3.2, algorithm 1), until the mean of |o_ij − N/4| is at most .1 N/4 and
+    centre is at most its radius (section 3.1), the median training distance. Forces between pairs of spheres
+    push their overlaps o_ij to N/4 (section 3.4, algorithm 1), until the mean of |o_ij − N/4| is at most .1 N/4 and
     their standard deviation at most .15 N/4. Codes are compared by plain Hamming distance here; the paper's
     spherical Hamming distance is not part of the method.
 
@@ -86,8 +86,7 @@ class SpH(HashMethod):
             )
         self.centres_ = mixing @ start
         self.radii_ = np.zeros(self.n_bits)
-        distances = np.concatenate([-self.project(block) for block in blocks(X)])
-        self.radii_ = _radii(distances)
+        self.radii_ = _radii(np.concatenate([-self.project(block) for block in blocks(X)]))
         return self
 
     def project(self, X):
@@ -99,7 +98,7 @@ class SpH(HashMethod):
 
 def _excess(products, norms, mixing, gram):
     """Return o_ij / (N/4) − 1 of all pairs of spheres at their median radii, its diagonal 0."""
-    centre_norms = np.einsum("ij,jk,ik->i", mixing, gram, mixing)
+    centre_norms = np.sum(mixing @ gram * mixing, axis=1)
     distances = products @ (-2 * mixing.T).astype(np.float32)
     distances += centre_norms.astype(np.float32)
     distances += norms[:, None].astype(np.float32)
