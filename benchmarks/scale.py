@@ -3,6 +3,7 @@
 Run with ``python benchmarks/scale.py``; it needs 80 MB of disk in the temporary directory.
 """
 
+import functools
 import tempfile
 import threading
 import time
@@ -52,7 +53,7 @@ def main():
         labels = rng.integers(0, 10, max(SIZES))
         evaluate(query[:64], database[:1000], own[:64], labels[:1000])
         for size in SIZES:
-            job = lambda size=size: evaluate(query, database[:size], own, labels[:size])  # noqa: E731
+            job = functools.partial(evaluate, query, database[:size], own, labels[:size])
             times = []
             for _ in range(7 if size < 10**6 else 1):
                 started = time.perf_counter()

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import njit, prange, types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 MAX_BITS = 255
@@ -27,8 +27,11 @@ SCRATCH = 12 * LANES
 QUERY_CHUNK, BLOCK_TILE = 16, 4
 """A thread takes 16 queries over four blocks at a time: blocks stay in the first-level cache, counts in the second."""
 
-TERNARY = bool(get_host_cpu_features().get("avx512f"))
-"""Whether the processor has any function of three planes as one instruction; LLVM does not find it by itself."""
+TERNARY = "+avx512f" in (get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES)
+"""Whether numba compiles for a processor with any function of three planes as one instruction (AVX-512).
+
+LLVM does not find that instruction by itself, and cannot compile it for a processor without it.
+"""
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(I64, LANES)
@@ -70,23 +73,23 @@ def _products(builder, start, planes):
 
 
 @intrinsic
-def add_planes(typingctx, planes, base, offsets, n_groups, counters):
+def add_planes(typingctx, planes, offsets, n_groups, counters):
     """Add 16 n_groups planes of one block into eight counter planes.
 
-    ``planes[base + offsets[p] :]`` are the eight words of plane p; ``counters`` (64 words) is written.
+    ``planes[offsets[p] :]`` begins with the eight words of plane p; ``counters`` (64 words) is written.
     """
 
     def codegen(context, builder, signature, arguments):
-        data, places, out = (_data(context, builder, signature, arguments, i) for i in (0, 2, 4))
-        kept = [cgutils.alloca_once_value(builder, ZEROS) for _ in range(COUNTERS)]
+        data, places, out = (_data(context, builder, signature, arguments, i) for i in (0, 1, 3))
+        kept = [cgutils.alloca_once(builder, VECTOR) for _ in range(COUNTERS)]
         for slot in kept:
             builder.store(ZEROS, slot)
-        with cgutils.for_range(builder, arguments[3]) as loop:
+        with cgutils.for_range(builder, arguments[2]) as loop:
             first = builder.mul(loop.index, ir.Constant(I64, GROUP))
             level = []
             for k in range(GROUP):
                 place = builder.load(builder.gep(places, [builder.add(first, ir.Constant(I64, k))]))
-                level.append(_load(builder, data, builder.add(arguments[1], place)))
+                level.append(_load(builder, data, place))
             weight = 0
             while len(level) > 1:
                 count, carries = builder.load(kept[weight]), []
@@ -104,7 +107,7 @@ def add_planes(typingctx, planes, base, offsets, n_groups, counters):
             _store(builder, builder.load(slot), out, ir.Constant(I64, k * LANES))
         return context.get_dummy_value()
 
-    return types.void(planes, types.intp, offsets, types.intp, counters), codegen
+    return types.void(planes, offsets, types.intp, counters), codegen
 
 
 @intrinsic
@@ -239,7 +242,7 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
                     begin, end = starts[query_class[first_query + q]], starts[query_class[first_query + q] + 1]
                 for block in range(tile, min(n_blocks, tile + BLOCK_TILE)):
                     first, last = block * BLOCK, min(n_items, (block + 1) * BLOCK)
-                    add_planes(planes[block], 0, offsets[q], n_planes // GROUP, counters)
+                    add_planes(planes[block], offsets[q], n_planes // GROUP, counters)
                     if begin <= first and last == first + BLOCK and last <= end:
                         count_levels(counters, whole, n_eights, scratch, own[q])
                     elif last == first + BLOCK and (end <= first or last <= begin):
@@ -293,7 +296,7 @@ def histograms_by_mask(queries, query_masks, planes, n_items, label_planes, tota
         for tile in range(0, n_blocks, BLOCK_TILE):
             for q in range(n_here):
                 for block in range(tile, min(n_blocks, tile + BLOCK_TILE)):
-                    add_planes(planes[block], 0, offsets[q], n_planes // GROUP, counters)
+                    add_planes(planes[block], offsets[q], n_planes // GROUP, counters)
                     _range_mask(block * BLOCK, block * BLOCK, n_items, others)
                     for lane in range(LANES):
                         shares = np.uint64(0)

@@ -1,23 +1,8 @@
-"""Binary codes: packing, checking, and their form as 64-bit words."""
+"""Binary codes: checking them, and their form as 64-bit words."""
 
 from __future__ import annotations
 
 import numpy as np
-
-
-def pack(bits: np.ndarray) -> np.ndarray:
-    """Pack one bit per entry into bytes, big-endian, padding bits 0.
-
-    Parameters
-    ----------
-    bits : ndarray of shape (n, n_bits)
-        bool, or a signed type holding two of −1, 0 and 1: above 0 is a 1.
-
-    Returns
-    -------
-    ndarray of shape (n, ceil(n_bits / 8)), uint8
-    """
-    return np.packbits(np.asarray(bits) > 0, axis=1)
 
 
 def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:

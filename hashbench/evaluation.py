@@ -97,8 +97,7 @@ def evaluate(
     >>> result.per_query["mAP@all"].tolist()
     [0.75]
     """
-    for name in metrics:
-        m.parse(name)
+    wanted = [m.parse(name) for name in metrics]
     queries, bits = as_packed(query_codes, "query_codes")
     database, database_bits = as_packed(database_codes, "database_codes")
     if bits != database_bits:
@@ -107,7 +106,7 @@ def evaluate(
         raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
     relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database))
     with _display(len(queries) * len(database), len(database), advance) as told:
-        found = _histograms(queries, database, relevance, n_bits or bits, metrics, told)
+        found = _histograms(queries, database, relevance, n_bits or bits, wanted, told)
     return score(found, metrics)
 
 
@@ -150,12 +149,11 @@ def _histograms(
     database: np.ndarray,
     relevance: tuple[np.ndarray, np.ndarray | None],
     n_bits: int,
-    metrics: Sequence[str],
+    wanted: Sequence[m.Metric],
     advance: Callable[[int], object],
 ) -> h.Histograms:
     """Count by class, by label mask, or by true neighbours."""
     own, theirs = relevance
-    wanted = [m.parse(name) for name in metrics]
     shards = h.split_into_shards(database, theirs, -(-queries.shape[1] // 8))
     if theirs is None:
         depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]

@@ -64,6 +64,23 @@ def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return ordered[starts], order, np.append(starts, len(labels)).astype(np.int64)
 
 
+def _count_by_class(
+    queries: np.ndarray,
+    query_class: np.ndarray,
+    codes: np.ndarray,
+    starts: np.ndarray,
+    total: np.ndarray,
+    relevant: np.ndarray,
+) -> None:
+    """Add a shard that is ordered by class, by the kernel for its code length; see `bitplanes.histograms_by_class`."""
+    words = word_major(codes)
+    if total.shape[1] <= bitplanes.MAX_BITS + 1:
+        planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+        bitplanes.histograms_by_class(queries, query_class, planes, len(codes), starts, total, relevant)
+    else:
+        kernels.histograms_by_class(queries, query_class, words, starts, total, relevant)
+
+
 def class_histograms(
     query_codes: np.ndarray,
     query_labels: np.ndarray,
@@ -93,12 +110,7 @@ def class_histograms(
         place = np.searchsorted(classes, query_labels)
         known = place < len(classes)
         known[known] = classes[place[known]] == query_labels[known]
-        words, own = word_major(codes[order]), np.where(known, place, -1)
-        if n_bits <= bitplanes.MAX_BITS:
-            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
-            bitplanes.histograms_by_class(queries, own, planes, len(codes), starts, total, relevant)
-        else:
-            kernels.histograms_by_class(queries, own, words, starts, total, relevant)
+        _count_by_class(queries, np.where(known, place, -1), codes[order], starts, total, relevant)
         advance(len(codes))
     return Histograms(total, relevant, relevant.sum(axis=1))
 
@@ -174,12 +186,7 @@ def neighbor_histograms(
     first = 0
     for codes, _ in shards:
         words = word_major(codes)
-        starts, unused = np.array([0, len(codes)]), np.zeros_like(total)
-        if n_bits <= bitplanes.MAX_BITS:
-            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
-            bitplanes.histograms_by_class(queries, nobody, planes, len(codes), starts, total, unused)
-        else:
-            kernels.histograms_by_class(queries, nobody, words, starts, total, unused)
+        _count_by_class(queries, nobody, codes, np.array([0, len(codes)]), total, np.zeros_like(total))
         inside = (neighbors >= first) & (neighbors < first + len(codes))
         items = np.where(inside, neighbors - first, -1)
         kernels.histograms_of_items(queries, words, items, relevant)

@@ -215,17 +215,3 @@ def nearest(queries, words, n_bits, k):
                     distances[i, place[d]] = d
                     place[d] += 1
     return items, distances
-
-
-@njit(parallel=True, cache=True)
-def bare_pass(queries, words, sums):
-    """Sum each query's distances: xor and popcount alone, the floor that histograms are measured against."""
-    n_items = words.shape[1]
-    for i in prange(len(queries)):
-        found = np.uint64(0)
-        for w in range(words.shape[0]):
-            word = queries[i, w]
-            row = words[w]
-            for j in range(n_items):
-                found += popcount(word ^ row[j])
-        sums[i] += found
