@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.metadata
@@ -18,7 +19,6 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +42,8 @@ class Plugin:
     file : Path or None
         The source file, if it is known without importing.
     entry_point : importlib.metadata.EntryPoint or None
+    is_extra : bool
+        Whether it is a file that the user names.
     """
 
     name: str
@@ -49,8 +51,9 @@ class Plugin:
     place: str
     file: Path | None = None
     entry_point: importlib.metadata.EntryPoint | None = None
+    is_extra: bool = False
 
-    @cached_property
+    @functools.cached_property
     def summary(self) -> str:
         """First line of the plugin's docstring, read from its source without importing it."""
         if self.file is None:
@@ -65,19 +68,13 @@ class Plugin:
     def source_hash(self) -> str:
         """SHA-256 of the plugin's source: an edited plugin never gets yesterday's number.
 
-        Modules of hashbench that the plugin imports belong to it; the contracts that all share do not.
+        Modules of hashbench that the plugin imports, directly or not, belong to it; the contracts do not. Of a
+        plugin that is imported by its package's name it is the source as it was first seen, like the module.
         """
-        file = self.file or Path(sys.modules[self.load().__module__].__file__ or "")
-        files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-        digest = hashlib.sha256()
-        for path in files:
-            digest.update(path.relative_to(file.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-        shared = {name for path in files for name in _imported_modules(path)} - CONTRACTS
-        for name in sorted(shared):
-            helper = Path(__file__).resolve().parent / f"{name}.py"
-            if helper.is_file():
-                digest.update(f"{name}\0".encode() + helper.read_bytes() + b"\0")
-        return digest.hexdigest()
+        if self.is_extra:
+            assert self.file is not None
+            return _hash_source(self.file)
+        return _hash_once(self.file or Path(sys.modules[self.load().__module__].__file__ or ""))
 
     def load(self) -> type:
         """Import the plugin and return its class.
@@ -102,12 +99,12 @@ class Plugin:
         return self._class_in(module)
 
     def _import(self) -> ModuleType:
+        """Import the file; one that the user names, under a name of its own for each content."""
         assert self.file is not None
-        inside = {Path(folder).resolve() for folder in importlib.import_module(f"hashbench.{self.kind}").__path__}
-        home = self.file.parent.parent if self.file.name == "__init__.py" else self.file.parent
-        if home.resolve() in inside:
+        if not self.is_extra:
             return importlib.import_module(f"hashbench.{self.kind}.{self.name}")
-        qualified = f"hashbench_plugins.{self.kind}.{self.name}"
+        identity = hashlib.sha256(f"{self.file} {_hash_source(self.file)}".encode()).hexdigest()[:16]
+        qualified = f"hashbench_plugins.{identity}.{self.name}"
         if qualified not in sys.modules:
             spec = importlib.util.spec_from_file_location(qualified, self.file)
             assert spec is not None
@@ -183,7 +180,7 @@ class Registry:
             if not file.is_file():
                 raise InputError(f"--plugin {file}: no such file")
             if _kind_of(file) == kind:
-                yield Plugin(file.stem, kind, str(file), file.resolve())
+                yield Plugin(file.stem, kind, str(file), file.resolve(), is_extra=True)
 
     def find(self, kind: str, name: str) -> Plugin:
         """Return the plugin of that name.
@@ -221,11 +218,33 @@ class Registry:
         return lines[-1] if lines else f"the process ended with exit code {done.returncode}"
 
 
-def _imported_modules(file: Path) -> set[str]:
-    """Return the modules directly inside hashbench that a source file imports from."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    return {name.removeprefix("hashbench.") for name in names if name.count(".") == 1 and name.startswith("hashbench.")}
+def _hash_source(file: Path) -> str:
+    """Return the SHA-256 of a plugin's files and of the modules that it shares with others."""
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.relative_to(file.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for helper in shared_modules(files):
+        digest.update(helper.stem.encode() + b"\0" + helper.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+_hash_once = functools.cache(_hash_source)
+
+
+def shared_modules(files: Iterable[Path]) -> list[Path]:
+    """Return the modules directly inside hashbench that source files import, and those import in turn, by name."""
+    found: set[Path] = set()
+    ahead = list(files)
+    while ahead:
+        tree = ast.parse(ahead.pop().read_text(encoding="utf-8"))
+        names = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        for name in (name.removeprefix("hashbench.") for name in names if name.startswith("hashbench.")):
+            module = Path(__file__).resolve().parent / f"{name}.py"
+            if name not in CONTRACTS and module.is_file() and module not in found:
+                found.add(module)
+                ahead.append(module)
+    return sorted(found)
 
 
 def _kind_of(file: Path) -> str:

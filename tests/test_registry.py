@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from hashbench.errors import InputError
-from hashbench.registry import Registry
+from hashbench.registry import Registry, shared_modules
 
 PLUGIN = '''"""A method of my own."""
 import numpy as np
@@ -47,12 +47,34 @@ def test_a_plugin_file_is_found_and_runs(tmp_path, cli):
     assert "mine[scale=2]" in done.stdout
 
 
-def test_an_edited_plugin_has_another_source_hash(tmp_path):
+def test_an_edited_plugin_is_imported_again_under_another_source_hash(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(PLUGIN)
-    before = Registry([file]).find("methods", "mine").source_hash
-    file.write_text(PLUGIN + "\n")
-    assert Registry([file]).find("methods", "mine").source_hash != before
+    before = Registry([file]).find("methods", "mine")
+    assert before.load()().scale == 1.0
+    hash_before = before.source_hash
+    file.write_text(PLUGIN.replace("scale=1.0", "scale=2.0"))
+    after = Registry([file]).find("methods", "mine")
+    assert after.source_hash != hash_before
+    assert after.load()().scale == 2.0
+
+
+def test_two_files_of_one_name_are_two_plugins(tmp_path):
+    loaded = []
+    for folder, scale in (("a", "1.0"), ("b", "3.0")):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / "mine.py"
+        file.write_text(PLUGIN.replace("scale=1.0", f"scale={scale}"))
+        loaded.append(Registry([file]).find("methods", "mine").load())
+    assert [method_class().scale for method_class in loaded] == [1.0, 3.0]
+    assert [method_class.name for method_class in loaded] == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"), [("lsh", ["linear"]), ("agh", ["anchors", "linear"]), ("cibhash", []), ("sign", ["linear"])]
+)
+def test_shared_modules_belong_to_a_plugins_source(name, modules):
+    assert [module.stem for module in shared_modules([Registry().find("methods", name).file])] == modules
 
 
 def test_an_entry_point_is_found_without_being_loaded(monkeypatch):
