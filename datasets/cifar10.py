@@ -25,8 +25,7 @@ from hashbench.errors import InputError
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
-# MD5 sums that the publisher's page and torchvision state.
-ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"
+# MD5 sums that torchvision states for the publisher's files.
 BATCH_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -113,23 +112,22 @@ class CIFAR10(HashDataset):
         return directory
 
 
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Unpickles the official batches and nothing else: no callable but numpy's array builders is found."""
 
     def find_class(self, module: str, name: str) -> object:
-        """Allow the three names that numpy's own pickles need."""
-        if (module, name) in {
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-        }:
-            module = (
-                module.replace("numpy.core", "numpy._core")
-                if np.lib.NumpyVersion(np.__version__) >= "2.0.0"
-                else module
-            )
-            return super().find_class(module, name)
+        """Return one of the names that numpy's pickles need, under its old or new module."""
+        if (module, name) in ALLOWED:
+            return ALLOWED[module, name]
         raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
 
 
@@ -210,6 +208,7 @@ def _decode_all(sources: list, places: list[str]) -> np.ndarray:
 def _read_parquet(directory: Path, part: str) -> Part:
     """Read the files of one part in the layout of the Hugging Face copies."""
     import pyarrow
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     files = sorted(directory.glob(f"{part}-*.parquet"))
@@ -223,11 +222,14 @@ def _read_parquet(directory: Path, part: str) -> Part:
                 if column is None or "label" not in parquet.schema_arrow.names:
                     raise InputError(f"{file} has columns {parquet.schema_arrow.names}, expected img and label")
                 table = parquet.read([column, "label"])
-        except (OSError, pyarrow.ArrowException) as error:
+            encoded = pc.struct_field(table[column], "bytes").to_pylist()
+            numbers = table["label"].to_numpy().astype(np.int64)
+        except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
-        encoded = pyarrow.compute.struct_field(table[column], "bytes").to_pylist()
+        if None in encoded:
+            raise InputError(f"{file}: row {encoded.index(None)} holds no image; fetch it again")
         images.append(_decode_all(encoded, [f"{file}: row {row}" for row in range(len(encoded))]))
-        labels.append(table["label"].to_numpy().astype(np.int64))
+        labels.append(numbers)
     joined = np.concatenate(labels)
     if joined.min() < 0 or joined.max() > 9:
         raise InputError(f"{directory}: {part} labels run from {joined.min()} to {joined.max()}, expected 0 to 9")

@@ -127,9 +127,10 @@ class Backbone:
         std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
         images = ((images - mean) / std).to(memory_format=torch.channels_last)
         network = self.network()
-        for module in network.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.train(training)
+        if self.dropout:
+            for module in network.modules():
+                if isinstance(module, torch.nn.Dropout):
+                    module.train(training)
         with torch.inference_mode(), self.fabric.autocast():
             # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
             maps = network.forward_features(images).float()

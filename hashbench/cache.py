@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +134,3 @@ class GrowingArray:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise InputError(f"the cache {self.directory} cannot be written ({error.strerror})") from error
-
-    def remove(self) -> None:
-        """Delete the entry."""
-        shutil.rmtree(self.directory, ignore_errors=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from hashbench.store import Record
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
+OFFERED = {"views", "validation", "device", "workdir", "log"}
+"""What a method's ``fit`` may ask for by keyword."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,13 @@ class Cell:
     def method(self) -> HashMethod:
         """Return the unfitted method."""
         seed = {} if self.seed is None else {"random_state": self.seed}
-        return self.plugin.load()(n_bits=self.n_bits, **self.params, **seed)
+        try:
+            return self.plugin.load()(n_bits=self.n_bits, **self.params, **seed)
+        except Exception as error:
+            raise InputError(
+                f"{self.label} ({self.plugin.place}) cannot be made with n_bits={self.n_bits}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
 
 @dataclass
@@ -64,12 +73,15 @@ class Workbench:
     source: FeatureSource
     device: str
     log: Callable[[str], None]
+    workdir: Path
+    warm: bool = False
     _search: dict[int, float] = field(default_factory=dict)
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """Return everything that decides a cell's result; no paths, nothing of the machine."""
         method = cell.method()
         params = method.get_params()
+        _refuse_unknown_extras(method, cell)
         wants_views = "views" in fit_extras(method) and method.skip(self.dataset) is None
         return {
             "dataset": self.dataset.name,
@@ -94,6 +106,17 @@ class Workbench:
             kernels.nearest(queries[:1], words, n_bits, depth)
             self._search[n_bits] = len(queries) / _seconds(lambda: kernels.nearest(queries, words, n_bits, depth))
         return self._search[n_bits]
+
+
+def _refuse_unknown_extras(method: HashMethod, cell: Cell) -> None:
+    """Raise if a plugin's ``fit`` asks for what no run has."""
+    wanted, params = fit_extras(method), method.get_params()
+    where = f"{cell.label} ({cell.plugin.place})"
+    if wanted - OFFERED:
+        unknown = ", ".join(sorted(wanted - OFFERED))
+        raise InputError(f"{where}: fit asks for {unknown}; a run offers {', '.join(sorted(OFFERED))}")
+    if "views" in wanted and not {"n_views", "views_seed"} <= set(params):
+        raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
 
 
 def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Record, dict[str, np.ndarray]]:
@@ -146,6 +169,9 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     features = bench.source.features()
     train = _rows(features.data, split.train)
     extras, views = _extras(method, bench, record)
+    if "device" in extras and not bench.warm:
+        _warm_up(bench.device)
+        bench.warm = True
     started = time.perf_counter()
     method.fit(train, dataset.labels[split.train] if method.supervision == "supervised" else None, **extras)
     fit_s = time.perf_counter() - started
@@ -176,7 +202,7 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     if features.images_per_s is not None:
         # One image after the other through backbone and hash function, each at its measured rate.
         record.timings["encode_images_per_s"] = 1 / (1 / features.images_per_s + 1 / items_per_s)
-    record.uses_labels = method.supervision == "supervised" or "validation" in fit_extras(method)
+    record.uses_labels = method.supervision == "supervised" or "validation" in extras
     codes = {"query_codes": query_codes, "database_codes": database_codes}
     record.codes_sha256 = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in codes.items()}
     per_query = {f"per_query:{name}": values for name, values in evaluation.per_query.items()}
@@ -191,13 +217,28 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
         shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         bench.log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
 
-    wanted = fit_extras(method)
+    wanted, extras = fit_extras(method), dict[str, Any]()
     views = bench.source.views(method.n_views, method.views_seed) if "views" in wanted else None
-    offered = {"views": views and views.data, "device": bench.device, "log": log}
-    unknown = wanted - set(offered)
-    if unknown:
-        raise TypeError(f"fit asks for {', '.join(sorted(unknown))}; a run offers {', '.join(offered)}")
-    return {name: offered[name] for name in wanted}, views
+    if views is not None:
+        extras["views"] = views.data
+    if "validation" in wanted:
+        query = bench.dataset.split.query
+        extras["validation"] = (_rows(bench.source.features().data, query), bench.dataset.labels[query])
+    if "workdir" in wanted:
+        extras["workdir"] = bench.workdir / record.id
+        extras["workdir"].mkdir(parents=True, exist_ok=True)
+    extras |= {name: value for name, value in {"device": bench.device, "log": log}.items() if name in wanted}
+    return extras, views
+
+
+def _warm_up(device: str) -> None:
+    """Take one training step on a small network, so that no cell's clock pays for starting torch."""
+    import torch
+
+    layer = torch.nn.Linear(64, 64).to(device)
+    adam = torch.optim.Adam(layer.parameters(), fused=True)
+    layer(torch.ones(64, 64, device=device)).sum().backward()
+    adam.step()
 
 
 def _rows(data: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -109,7 +109,12 @@ def fit(method: HashMethod, X: np.ndarray) -> HashMethod:
         extras["device"] = "cpu"
     if "log" in wanted:
         extras["log"] = lambda **values: None
-    return method.fit(X, **extras)
+    if "validation" in wanted:
+        extras["validation"] = (np.asarray(X), np.arange(len(X)) % 10)
+    with tempfile.TemporaryDirectory() as folder:
+        if "workdir" in wanted:
+            extras["workdir"] = Path(folder)
+        return method.fit(X, **extras)
 
 
 def check_codes_are_packed(method_class: type[HashMethod]) -> None:
@@ -140,7 +145,7 @@ def check_seed_decides(method_class: type[HashMethod]) -> None:
 
 
 def check_global_random_state_is_left_alone(method_class: type[HashMethod]) -> None:
-    """Fitting neither reads nor moves numpy's global generator."""
+    """Fitting does not move numpy's global generator."""
     X, before = gaussian(), str(np.random.get_state())  # noqa: NPY002 (the legacy state is what is looked at)
     fit(make(method_class), X)
     assert str(np.random.get_state()) == before, "fit moves numpy's global random state"  # noqa: NPY002

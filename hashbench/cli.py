@@ -29,7 +29,7 @@ PluginOption = Annotated[list[Path], typer.Option("--plugin", help="A plugin fil
 def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Take the options that stand before a command; `main` reads --debug itself."""
+    """Name --debug in the help; `main` takes it out of the arguments, wherever it stands."""
 
 
 @app.command()
@@ -227,9 +227,10 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 fine, 1 a cell failed, 2 unusable input."""
-    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        code = app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
     except InputError as error:
         if debug:
             traceback.print_exc()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -144,7 +143,6 @@ class Dataset:
     backbone: str = "tf_efficientnet_lite0"
     image_size: int | None = None
     provenance: str = "official"
-    source_files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a split that is not the protocol's, or data that does not fit together."""
@@ -187,7 +185,6 @@ class LoadOptions:
     data_dir: Path | None = None
     cache_dir: Path | None = None
     download: bool = False
-    log: Callable[[str], None] = print
 
 
 class HashDataset:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashbench import augment
-from hashbench.backbones import Backbone
 from hashbench.cache import GrowingArray
 from hashbench.dataset import Dataset, canonical_hash
 from hashbench.errors import InputError
 from hashbench.progress import progress
+
+if TYPE_CHECKING:
+    from hashbench.backbones import Backbone
 
 BATCH = {"cpu": 32, "cuda": 256}
 """Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
@@ -128,6 +129,8 @@ class FeatureSource:
         InputError
             The data set has no images, or no view recipe.
         """
+        from hashbench import augment
+
         recipe, backbone = self.dataset.views, self.backbone
         key = self.view_key(n_views, views_seed)
         assert recipe is not None

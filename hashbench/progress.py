@@ -22,12 +22,16 @@ from rich.text import Text
 LINE_EVERY_S = 20.0
 
 
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"
+
+
 class _Rate(ProgressColumn):
     """Items per second."""
 
     def render(self, task: Task) -> Text:
         """Show the rate, once it is known."""
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+        return Text(_rate(task.speed) if task.speed else "")
 
 
 class _Lines:
@@ -45,7 +49,7 @@ class _Lines:
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate
             print(
-                f"{self.description}: {self.done}/{self.total}, {rate:,.0f}/s, {left:,.0f} s left",
+                f"{self.description}: {self.done}/{self.total}, {_rate(rate)}, {left:,.0f} s left",
                 file=sys.stderr,
             )
             self.last = now

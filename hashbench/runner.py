@@ -91,10 +91,10 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
     loader = registry.find("datasets", options.dataset).load()()
     cache_dir = cache_directory(options.cache_dir)
     store = Store(options.out)
-    dataset = loader.load(LoadOptions(options.data_dir, cache_dir, options.download, log))
+    dataset = loader.load(LoadOptions(options.data_dir, cache_dir, options.download))
     source = _source(dataset, options, cache_dir)
     device = str(source.backbone.fabric.device) if source.backbone else "cpu"
-    bench = Workbench(dataset, source, device, log)
+    bench = Workbench(dataset, source, device, log, options.out / "work")
     store.open_for_writing()
     labels, split = dataset.labels, dataset.split
     store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])

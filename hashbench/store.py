@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -122,12 +123,7 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        path = self.arrays_path(id)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path} is missing or damaged ({error}); run with --fresh") from error
+        return _read_npz(self.arrays_path(id), "run again with --fresh")
 
     def labels_path(self, fingerprint: str) -> Path:
         """Return where the labels of a data set's queries and database lie, without pickle."""
@@ -157,15 +153,9 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        path = self.labels_path(fingerprint)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return file["query"], file["database"]
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            what = "is damaged: delete it and" if path.is_file() else "is missing:"
-            raise InputError(
-                f"{path} {what} repeat the run with the same --out, which adds it and keeps finished records"
-            ) from error
+        mend = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
+        arrays = _read_npz(self.labels_path(fingerprint), mend, ("query", "database"))
+        return arrays["query"], arrays["database"]
 
     def __iter__(self) -> Iterator[Record]:
         """Iterate over all readable records, in a stable order."""
@@ -173,6 +163,20 @@ class Store:
             record = self.read(path.stem)
             if record is not None:
                 yield record
+
+
+def _read_npz(path: Path, mend: str, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, those of the names for certain, or say what is wrong and how to mend it."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            raise ValueError(f"it holds no {missing[0]}")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        what = "is damaged" if path.is_file() else "is missing"
+        raise InputError(f"{path} {what} ({error}); {mend}") from error
+    return arrays
 
 
 def open_results(directory: Path) -> Store:

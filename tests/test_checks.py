@@ -151,7 +151,7 @@ BROKEN = [
     (WritesToItsInput, "check_input_is_not_changed", "was changed"),
     (LikesOneLayout, "check_memory_layouts", "Fortran order"),
     (Remembers, "check_refit_forgets", "depends on the first"),
-    (HidesItsState, "check_saves_and_loads", ""),
+    (HidesItsState, "check_saves_and_loads", "_hidden"),
     (AcceptsAnything, "check_refuses_unusable_input", "encode accepts nan"),
     (GivesFewerBits, "check_too_many_bits", "40 bits give codes of 4 bytes"),
     (Whitens, "check_degenerate_data", "divide by zero"),

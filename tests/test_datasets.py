@@ -126,6 +126,26 @@ def test_a_batch_cannot_run_code(tmp_path, small):
         load_dataset("cifar10", data_dir=tmp_path)
 
 
+def test_batches_pickled_by_an_old_numpy_are_read():
+    from hashbench.datasets.cifar10 import _ArraysOnly
+
+    build = _ArraysOnly(io.BytesIO()).find_class("numpy.core.multiarray", "_reconstruct")
+    assert build(np.ndarray, (0,), b"b").shape == (0,)
+
+
+def test_a_parquet_without_images_is_named(tmp_path):
+    import pandas as pd
+
+    for part in ("train", "test"):
+        frame = pd.DataFrame({"img": [{"bytes": b"x"}, {"bytes": None}], "label": [0, 1]})
+        frame.to_parquet(tmp_path / f"{part}-0.parquet")
+    with pytest.raises(InputError, match=r"train-0\.parquet: row 1 holds no image"):
+        load_dataset("cifar10", data_dir=tmp_path)
+    pd.DataFrame({"img": [1, 2], "label": [0, 1]}).to_parquet(tmp_path / "train-0.parquet")
+    with pytest.raises(InputError, match=r"train-0\.parquet is not a readable parquet file"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
 def test_damaged_files_are_named(tmp_path, small, cifar_jpeg):
     archive = tmp_path / "cifar-10-python.tar.gz"
     contents = batches(*small)

@@ -205,6 +205,71 @@ def test_features_with_nan_are_refused(tmp_path, cli):
     assert not list((tmp_path / "out").glob("records/*.json"))
 
 
+ASKING = """
+from hashbench import HashMethod
+class Asks(HashMethod):
+    def __init__(self, n_bits=8):
+        self.n_bits = n_bits
+    def fit(self, X, y=None, *, {asked}):
+        {body}
+        return self
+    def project(self, X):
+        return X[:, : self.n_bits] - 0.5
+"""
+
+
+def test_fit_gets_what_it_asks_for_and_using_labels_is_recorded(tmp_path, cli):
+    plugin = tmp_path / "asks.py"
+    body = "Q, q = validation; assert Q.shape == (300, 64) and len(q) == 300; (workdir / 'kept').write_text(device)"
+    plugin.write_text(ASKING.format(asked="validation, workdir, device", body=body))
+    done = cli("run", "--plugin", plugin, "--methods", "asks", "--bits", 8, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (record,) = Store(tmp_path / "out")
+    assert record.uses_labels
+    assert (tmp_path / "out" / "work" / record.id / "kept").read_text() in ("cpu", "cuda:0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"), [("teacher", "fit asks for teacher"), ("views", "needs the parameters n_views and views_seed")]
+)
+def test_a_plugin_that_asks_for_what_no_run_has(tmp_path, cli, asked, word):
+    plugin = tmp_path / "asks.py"
+    plugin.write_text(ASKING.format(asked=asked, body="pass"))
+    one_clear_line(cli("run", "--plugin", plugin, "--methods", "asks", "--out", tmp_path / "out"), word, str(plugin))
+
+
+def test_a_plugin_without_n_bits(tmp_path, cli):
+    plugin = tmp_path / "bitless.py"
+    plugin.write_text("from hashbench import HashMethod\nclass Bitless(HashMethod):\n    pass\n")
+    done = cli("run", "--plugin", plugin, "--methods", "bitless", "--out", tmp_path / "out")
+    one_clear_line(done, "cannot be made with n_bits=16", "bitless.py")
+
+
+def test_debug_stands_anywhere(cli):
+    for arguments in (["--debug", "run"], ["run", "--debug"]):
+        done = cli(*arguments, "--methods", "iqt")
+        assert done.returncode == 2
+        assert "Traceback" in done.stderr
+
+
+def test_bad_input_is_refused_before_torch_is_imported(tmp_path):
+    code = (
+        "import sys; sys.argv = ['hashbench', 'run', '--methods', 'iqt']\n"
+        "from hashbench.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 2\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_damaged_arrays_are_one_clear_line(tmp_path, cli):
+    cli("run", "--methods", "itq,lsh", "--bits", 8, "--out", tmp_path)
+    for path in (tmp_path / "records").glob("*.npz"):
+        path.write_bytes(path.read_bytes()[:500])
+    one_clear_line(cli("audit", tmp_path), ".npz is damaged", "--fresh")
+
+
 def test_a_damaged_record_is_computed_again(finished, tmp_path, cli):
     out = tmp_path / "out"
     cli("run", "--methods", "lsh", "--bits", 8, "--out", out)
