@@ -165,7 +165,8 @@ def _metric_order(column: str) -> tuple[str, int, str]:
 
 def _to_csv(rows: list[dict[str, str]]) -> str:
     ordered = sorted(rows, key=lambda row: tuple(int(row[n]) if n == "n_bits" else row[n] for n in ORDER))
-    frame = pd.DataFrame(ordered, columns=_columns(rows)).fillna("")
+    columns = _columns(rows)
+    frame = pd.DataFrame([{name: row.get(name, "") for name in columns} for row in ordered])
     return frame.to_csv(index=False)
 
 

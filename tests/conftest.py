@@ -8,6 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hashbench.cli import main
@@ -55,6 +56,15 @@ def cifar_jpeg():
     if not (CIFAR_JPEG / "train-00000-of-00001.parquet").is_file():
         pytest.skip(f"needs CIFAR-10 as parquet files in {CIFAR_JPEG}")
     return CIFAR_JPEG
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Return 1,200 rows of 24 features in six clusters, off the origin and of unequal variance."""
+    rng = np.random.default_rng(1)
+    centres = 3 * rng.standard_normal((6, 24)) + 2
+    X = centres[rng.integers(6, size=1200)] + rng.standard_normal((1200, 24)) * np.linspace(0.5, 2, 24)
+    return X.astype(np.float32)
 
 
 def one_clear_line(process, *words):

@@ -10,6 +10,7 @@ from conftest import one_clear_line
 from hashbench.curves import rank_grid
 from hashbench.errors import InputError
 from hashbench.report import plots
+from hashbench.report.figure import FORMATS, wrapped
 from hashbench.store import Record, Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
@@ -168,11 +169,11 @@ def test_legend_names_every_series_with_looks_of_its_own(store):
 
 def test_long_names_break_at_commas_and_lose_nothing():
     name = "cibhash[beta=0.001,epochs=200,batch_size=128,temperature=0.3,lr=0.0005]"
-    lines = plots._wrapped(name, 46).split("\n")
+    lines = wrapped(name, 46).split("\n")
     assert "".join(lines) == name
     assert all(len(line) <= 48 for line in lines)
     assert lines[0].endswith(",")
-    assert plots._wrapped("toy, 16 bits", 46) == "toy, 16 bits"
+    assert wrapped("toy, 16 bits", 46) == "toy, 16 bits"
 
 
 def test_data_sets_and_edited_plugins_are_kept_apart(store, tmp_path):
@@ -190,7 +191,7 @@ def test_data_sets_and_edited_plugins_are_kept_apart(store, tmp_path):
 
 def test_the_same_records_give_the_same_files(store, tmp_path):
     add(store, "m", 16, 0)
-    first, second = (plots.plot(store, tmp_path / name, plots.FORMATS) for name in "ab")
+    first, second = (plots.plot(store, tmp_path / name, FORMATS) for name in "ab")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
 

@@ -1,15 +1,11 @@
 """Figures of a run, drawn from its records for a column of a two-column paper.
 
-Lines are means over seeds, bands go from the lowest to the highest seed. Figures are built without pyplot, so
-that drawing needs no display and leaves no state behind.
+Lines are means over seeds, bands go from the lowest to the highest seed.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,47 +16,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from hashbench.cache import writable_directory, write_atomically
+from hashbench.cache import writable_directory
 from hashbench.dataset import canonical_hash
 from hashbench.errors import InputError
+from hashbench.report.figure import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, with_legend
 from hashbench.store import Record, Store
 
-FORMATS = ("png", "svg", "pdf")
-WIDTH, HEIGHT, PANEL_HEIGHT, LEGEND_ROW = 3.3, 2.3, 1.1, 0.14
-"""Inches: a column of a two-column paper, a figure without its legend, one of several panels, a legend's line."""
-TITLE_CHARACTERS, LEGEND_CHARACTERS, AXIS_CHARACTERS = 56, 46, 45
-"""What fits in the width: of a title, of a legend's line, of an axis's tick labels."""
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, told apart by colour-blind readers, without its yellow, too faint on white."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-DASHES = ("-", "--", "-.", ":")
-STYLE: dict[Any, Any] = {
-    "text.parse_math": False,  # names come from files: a dollar sign is a dollar sign
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "figure.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 3.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.linewidth": 0.4,
-    "grid.color": "#DDDDDD",
-    "axes.axisbelow": True,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "hashbench",
-}
-UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-"""Metadata without the time of drawing: the same records give the same files."""
 LOG_FROM = 20
 """Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
 
@@ -119,7 +82,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
             prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
             for name, figure in _figures(store, members):
                 stem = _unused(_slug(prefix + name), written)
-                written[stem] = [_save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
+                written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
     return [path for paths in written.values() for path in paths]
 
 
@@ -147,7 +110,7 @@ def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]
 
 
 def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title: str) -> Figure:
-    figure, (axes,) = _new_figure(title)
+    figure, (axes,) = new_figure(title)
     lines = {}
     for one, seeds in curves:
         recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
@@ -158,11 +121,11 @@ def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
-    return _with_legend(figure, lines)
+    return with_legend(figure, lines)
 
 
 def _precision_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title: str) -> Figure:
-    figure, (axes,) = _new_figure(title)
+    figure, (axes,) = new_figure(title)
     lines = {}
     for one, seeds in curves:
         precision = [seed["rank_precision"] for seed in seeds]
@@ -174,43 +137,43 @@ def _precision_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]],
     axes.set_ylim(bottom=0)
     axes.set_xlabel("N (items retrieved)")
     axes.set_ylabel("precision@N")
-    return _with_legend(figure, lines)
+    return with_legend(figure, lines)
 
 
 def _bits_figure(series: list[_Series], bits: list[int], metric: str, title: str) -> Figure:
-    figure, (axes,) = _new_figure(title)
+    figure, (axes,) = new_figure(title)
     lines = {}
     for one in series:
         scored = [record for record in one.records if metric in record.metrics]
         if scored:
             lines[one.name] = _draw_points(axes, scored, metric, lambda record: record.config["n_bits"], one.looks)
     axes.set_xscale("log", base=2)
-    _set_ticks(axes, bits, [str(n_bits) for n_bits in bits])
+    set_ticks(axes, bits, [str(n_bits) for n_bits in bits])
     axes.set_xlabel("bits")
     axes.set_ylabel(metric)
-    return _with_legend(figure, lines)
+    return with_legend(figure, lines)
 
 
 def _training_figure(one: _Series, title: str) -> Figure:
     entries = [entry for record in one.records for entry in record.training]
     names = sorted({name for entry in entries for name in entry} - {"epoch"}, key=lambda name: (name != "loss", name))
-    figure, panels = _new_figure(title, len(names))
+    figure, panels = new_figure(title, len(names))
     lines = {}
     for name, axes in zip(names, panels, strict=True):
         for number, (n_bits, group) in enumerate(one.by_bits().items()):
             curves = [{entry["epoch"]: entry[name] for entry in record.training if name in entry} for record in group]
             epochs = sorted(set.intersection(*map(set, curves)))
             values = [[curve[epoch] for epoch in epochs] for curve in curves]
-            lines[f"{n_bits} bits"] = _draw(axes, np.array(epochs), values, _looks(number))
+            lines[f"{n_bits} bits"] = _draw(axes, np.array(epochs), values, looks_of(number))
         axes.set_ylabel(name)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[-1].set_xlabel("epoch")
     figure.align_ylabels(panels)
-    return _with_legend(figure, lines)
+    return with_legend(figure, lines)
 
 
 def _parameter_figure(records: list[Record], parameter: str, metric: str, title: str) -> Figure:
-    figure, (axes,) = _new_figure(title)
+    figure, (axes,) = new_figure(title)
     values = {canonical_hash(value): value for value in (record.config["params"][parameter] for record in records)}
     numbers = [value for value in values.values() if type(value) in (int, float)]
     numeric = len(numbers) == len(values)
@@ -223,14 +186,14 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
 
     lines = {}
     for number, (n_bits, group) in enumerate(_grouped(records, lambda record: record.config["n_bits"]).items()):
-        lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, _looks(number))
+        lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
     if numeric:
         _scale(axes, ordered)
-    _set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
+    set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
     axes.margins(x=0.05)
     axes.set_xlabel(parameter)
     axes.set_ylabel(metric)
-    return _with_legend(figure, lines)
+    return with_legend(figure, lines)
 
 
 def _scale(axes: Axes, values: list[float]) -> None:
@@ -279,16 +242,7 @@ def _series(records: list[Record]) -> list[_Series]:
         label if labels.count(label) == 1 else f"{label} ({group[0].config['source'][:7]})"
         for label, group in zip(labels, groups, strict=True)
     ]
-    return [_Series(name, group, _looks(i)) for i, (name, group) in enumerate(zip(names, groups, strict=True))]
-
-
-def _looks(number: int) -> dict[str, Any]:
-    """Return the colour, marker and dashes of the n-th line: no two of the first 252 are alike."""
-    return {
-        "color": COLORS[number % len(COLORS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": DASHES[number % len(DASHES)],
-    }
+    return [_Series(name, group, looks_of(i)) for i, (name, group) in enumerate(zip(names, groups, strict=True))]
 
 
 def _draw(axes: Axes, x: np.ndarray, seeds: Iterable[Any], looks: Mapping[str, Any]) -> Line2D:
@@ -311,60 +265,6 @@ def _draw_points(
         low, high = ([bound(values) for values in points.values()] for bound in (min, max))
         axes.fill_between(list(points), low, high, color=looks["color"], alpha=0.2, linewidth=0)
     return line
-
-
-def _new_figure(title: str, n_panels: int = 1) -> tuple[Figure, list[Axes]]:
-    height = HEIGHT if n_panels == 1 else 0.6 + PANEL_HEIGHT * n_panels
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    figure.suptitle(_wrapped(title, TITLE_CHARACTERS))
-    return figure, list(figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0])
-
-
-def _with_legend(figure: Figure, lines: Mapping[str, Line2D]) -> Figure:
-    """Put a legend below the axes, where it hides nothing, and make room for it."""
-    names = [_wrapped(name, LEGEND_CHARACTERS) for name in lines]
-    columns = max(1, min(len(names), (LEGEND_CHARACTERS + 6) // (max(map(len, names)) + 6)))
-    # Placeholders first: matplotlib passes over names that begin with an underscore.
-    legend = figure.legend(
-        list(lines.values()),
-        ["name"] * len(names),
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-        handlelength=2.6,
-        columnspacing=1.2,
-    )
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)
-    rows = sum(name.count("\n") + 1 for name in names[::columns])
-    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * (rows + 1))
-    return figure
-
-
-def _set_ticks(axes: Axes, places: Sequence[float], names: list[str]) -> None:
-    axes.set_xticks(places, names)
-    drawn = axes.xaxis.get_transform().transform(np.array(places, float))
-    room = np.diff(drawn) / max(np.ptp(drawn), 1e-12) * AXIS_CHARACTERS
-    needed = [(len(one) + len(other)) / 2 + 1 for one, other in itertools.pairwise(names)]
-    if (room < needed).any():
-        axes.tick_params(axis="x", labelrotation=90)
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _wrapped(text: str, width: int) -> str:
-    """Break a text into lines, at commas too: specifications of methods hold no spaces."""
-    lines = textwrap.wrap(text.replace(",", ",\0 "), width)
-    return "\n".join(lines).replace(",\0 ", ",").replace("\0", "")
-
-
-def _save(figure: Figure, path: Path, extension: str) -> Path:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=extension, metadata=UNDATED[extension])
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"--to {path.parent} cannot be written to ({error.strerror})") from error
-    return path
 
 
 def _curves(store: Store, record: Record) -> dict[str, np.ndarray]:
