@@ -21,9 +21,11 @@ from numba.extending import intrinsic
 MAX_BITS = 255
 """Eight counter planes spell distances to 255."""
 LANES, BLOCK, GROUP, COUNTERS = 8, 512, 16, 8
-LOW, HIGH = 3, 5
-"""Counter planes 0..2 are combined in registers, 3..4 and 5..7 through scratch memory."""
-SCRATCH = 12 * LANES
+LOW, HIGH = 4, 6
+"""Counter planes 0..3 are combined in registers, 4..5 and 6..7 through scratch memory."""
+SPAN = 2**LOW
+"""Distances that are counted, or passed over, together."""
+SCRATCH = 8 * LANES
 QUERY_CHUNK, BLOCK_TILE = 16, 4
 """A thread takes 16 queries over four blocks at a time: blocks stay in the first-level cache, counts in the second."""
 
@@ -111,8 +113,8 @@ def add_planes(typingctx, planes, offsets, n_groups, counters):
 
 
 @intrinsic
-def count_levels(typingctx, counters, mask, n_eights, scratch, counts):
-    """Add to ``counts[d]`` (eight words each) how many of the masked items have distance d, d < 8 n_eights."""
+def count_levels(typingctx, counters, mask, n_spans, scratch, counts):
+    """Add to ``counts[d]`` (eight words each) how many of the masked items have distance d, d < 16 n_spans."""
 
     def codegen(context, builder, signature, arguments):
         source, masks, spare, out = (_data(context, builder, signature, arguments, i) for i in (0, 1, 3, 4))
@@ -133,7 +135,7 @@ def count_levels(typingctx, counters, mask, n_eights, scratch, counts):
             chosen = builder.and_(
                 _load(builder, spare, builder.mul(one, lanes)), _load(builder, spare, builder.mul(other, lanes))
             )
-            # Most eights of distances are empty: most distances lie close together.
+            # Many spans are empty: most distances lie close together.
             with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(chosen, wide), ir.Constant(wide, 0))):
                 first = builder.mul(loop.index, ir.Constant(I64, len(low) * LANES))
                 for k, product in enumerate(low):
@@ -143,6 +145,14 @@ def count_levels(typingctx, counters, mask, n_eights, scratch, counts):
         return context.get_dummy_value()
 
     return types.void(counters, mask, types.intp, scratch, counts), codegen
+
+
+@njit
+def _aligned_zeros(n_rows, n_columns):
+    """Return words that begin on a cache line: vectors across two lines make adding planes a third slower."""
+    words = np.zeros(n_rows * n_columns + LANES, np.uint64)
+    first = -(words.ctypes.data // 8) % LANES
+    return words[first : first + n_rows * n_columns].reshape((n_rows, n_columns))
 
 
 @njit(parallel=True, cache=True)
@@ -162,7 +172,7 @@ def planes_of(words, n_bits):
     """
     n_items = words.shape[1]
     n_planes = (n_bits + GROUP - 1) // GROUP * GROUP
-    planes = np.zeros(((n_items + BLOCK - 1) // BLOCK, 2 * LANES * n_planes), np.uint64)
+    planes = _aligned_zeros((n_items + BLOCK - 1) // BLOCK, 2 * LANES * n_planes)
     for block in prange(len(planes)):
         for lane in range(LANES):
             start = block * BLOCK + lane * 64
@@ -198,11 +208,15 @@ def _range_mask(first, start, stop, mask):
 
 
 @njit
-def _add_up(counts, row):
-    """Add the eight partial counts of each distance to a histogram."""
-    for d in range(len(row)):
+def _add_up(own, rest, relevant, total):
+    """Add the eight partial counts of each distance to a query's histograms."""
+    for d in range(len(total)):
+        n_own, n_rest = np.uint64(0), np.uint64(0)
         for lane in range(LANES):
-            row[d] += np.int64(counts[d * LANES + lane])
+            n_own += own[d * LANES + lane]
+            n_rest += rest[d * LANES + lane]
+        relevant[d] += np.int64(n_own)
+        total[d] += np.int64(n_own + n_rest)
 
 
 @njit(parallel=True, cache=True)
@@ -224,12 +238,12 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
     """
     n_queries, n_blocks = len(queries), len(planes)
     n_planes = planes.shape[1] // (2 * LANES)
-    n_eights = (total.shape[1] + 7) // 8
+    n_spans = (total.shape[1] + SPAN - 1) // SPAN
     for chunk in prange((n_queries + QUERY_CHUNK - 1) // QUERY_CHUNK):
         offsets, scratch = np.empty((QUERY_CHUNK, n_planes), np.int64), np.empty(SCRATCH, np.uint64)
         counters, mask = np.empty(COUNTERS * LANES, np.uint64), np.empty(LANES, np.uint64)
-        own = np.zeros((QUERY_CHUNK, n_eights * 64), np.uint64)
-        rest = np.zeros((QUERY_CHUNK, n_eights * 64), np.uint64)
+        own = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
+        rest = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
         whole = np.full(LANES, FULL)
         first_query = chunk * QUERY_CHUNK
         n_here = min(QUERY_CHUNK, n_queries - first_query)
@@ -244,20 +258,18 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
                     first, last = block * BLOCK, min(n_items, (block + 1) * BLOCK)
                     add_planes(planes[block], offsets[q], n_planes // GROUP, counters)
                     if begin <= first and last == first + BLOCK and last <= end:
-                        count_levels(counters, whole, n_eights, scratch, own[q])
+                        count_levels(counters, whole, n_spans, scratch, own[q])
                     elif last == first + BLOCK and (end <= first or last <= begin):
-                        count_levels(counters, whole, n_eights, scratch, rest[q])
+                        count_levels(counters, whole, n_spans, scratch, rest[q])
                     else:
                         _range_mask(first, max(first, begin), min(last, end), mask)
-                        count_levels(counters, mask, n_eights, scratch, own[q])
+                        count_levels(counters, mask, n_spans, scratch, own[q])
                         _range_mask(first, first, min(last, max(first, begin)), mask)
-                        count_levels(counters, mask, n_eights, scratch, rest[q])
+                        count_levels(counters, mask, n_spans, scratch, rest[q])
                         _range_mask(first, max(first, max(begin, end)), last, mask)
-                        count_levels(counters, mask, n_eights, scratch, rest[q])
+                        count_levels(counters, mask, n_spans, scratch, rest[q])
         for q in range(n_here):
-            _add_up(own[q], total[first_query + q])
-            _add_up(rest[q], total[first_query + q])
-            _add_up(own[q], relevant[first_query + q])
+            _add_up(own[q], rest[q], relevant[first_query + q], total[first_query + q])
 
 
 @njit(parallel=True, cache=True)
@@ -277,13 +289,13 @@ def histograms_by_mask(queries, query_masks, planes, n_items, label_planes, tota
     n_queries, n_blocks = len(queries), len(planes)
     n_planes = planes.shape[1] // (2 * LANES)
     n_labels = label_planes.shape[1] // (2 * LANES)
-    n_eights = (total.shape[1] + 7) // 8
+    n_spans = (total.shape[1] + SPAN - 1) // SPAN
     for chunk in prange((n_queries + QUERY_CHUNK - 1) // QUERY_CHUNK):
         offsets, scratch = np.empty((QUERY_CHUNK, n_planes), np.int64), np.empty(SCRATCH, np.uint64)
         counters, mask = np.empty(COUNTERS * LANES, np.uint64), np.empty(LANES, np.uint64)
         others = np.empty(LANES, np.uint64)
-        own = np.zeros((QUERY_CHUNK, n_eights * 64), np.uint64)
-        rest = np.zeros((QUERY_CHUNK, n_eights * 64), np.uint64)
+        own = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
+        rest = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
         labels, n_own = np.empty((QUERY_CHUNK, n_labels), np.int64), np.zeros(QUERY_CHUNK, np.int64)
         first_query = chunk * QUERY_CHUNK
         n_here = min(QUERY_CHUNK, n_queries - first_query)
@@ -304,9 +316,7 @@ def histograms_by_mask(queries, query_masks, planes, n_items, label_planes, tota
                             shares |= label_planes[block, 2 * labels[q, k] * LANES + lane]
                         mask[lane] = shares
                         others[lane] &= ~shares
-                    count_levels(counters, mask, n_eights, scratch, own[q])
-                    count_levels(counters, others, n_eights, scratch, rest[q])
+                    count_levels(counters, mask, n_spans, scratch, own[q])
+                    count_levels(counters, others, n_spans, scratch, rest[q])
         for q in range(n_here):
-            _add_up(own[q], total[first_query + q])
-            _add_up(rest[q], total[first_query + q])
-            _add_up(own[q], relevant[first_query + q])
+            _add_up(own[q], rest[q], relevant[first_query + q], total[first_query + q])
