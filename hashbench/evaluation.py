@@ -52,6 +52,7 @@ def evaluate(
     *,
     neighbors: np.ndarray | None = None,
     n_bits: int | None = None,
+    n_labels: int | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Score codes by exact, tie-aware metrics.
@@ -71,6 +72,8 @@ def evaluate(
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional
         Code length, where it is not the full width of packed codes.
+    n_labels : int, optional
+        How many labels uint64 masks hold; a bit beyond them is refused.
     advance : callable, optional
         Told the number of database items after each shard. By default a long evaluation shows its progress
         on standard error.
@@ -104,7 +107,7 @@ def evaluate(
         raise ValueError(f"query_codes have {bits} bits and database_codes {database_bits}: expected the same")
     if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
         raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
-    relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database))
+    relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database), n_labels)
     with _display(len(queries) * len(database), len(database), advance) as told:
         found = _histograms(queries, database, relevance, n_bits or bits, wanted, told)
     return score(found, metrics)
@@ -128,14 +131,15 @@ def _relevance(
     neighbors: np.ndarray | None,
     n_queries: int,
     n_database: int,
+    n_labels: int | None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return checked (query labels, database labels), or (neighbours, None)."""
     if neighbors is not None:
         return _neighbors(neighbors, n_queries, n_database), None
     if query_labels is None or database_labels is None:
         raise ValueError("give query_labels and database_labels, or neighbors")
-    own = _labels(query_labels, n_queries, "query_labels")
-    theirs = _labels(database_labels, n_database, "database_labels")
+    own = _labels(query_labels, n_queries, "query_labels", n_labels)
+    theirs = _labels(database_labels, n_database, "database_labels", n_labels)
     if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:]:
         raise ValueError(
             f"query_labels have shape {np.shape(query_labels)} and database_labels "
@@ -180,7 +184,7 @@ def masks_of(labels: np.ndarray) -> np.ndarray:
     return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
 
 
-def _labels(labels: np.ndarray, n: int, name: str) -> np.ndarray:
+def _labels(labels: np.ndarray, n: int, name: str, n_labels: int | None) -> np.ndarray:
     """Return int64 classes (n,) or uint64 masks (n, n_words)."""
     labels = np.asarray(labels)
     if labels.ndim not in (1, 2) or len(labels) != n:
@@ -190,12 +194,27 @@ def _labels(labels: np.ndarray, n: int, name: str) -> np.ndarray:
             raise ValueError(f"{name} has dtype {labels.dtype}, expected integers")
         return labels.astype(np.int64)
     if labels.dtype == np.uint64:
+        if n_labels is not None:
+            _refuse_bits_beyond(labels, n_labels, name)
         return np.ascontiguousarray(labels)
+    if n_labels is not None and labels.shape[1] != n_labels:
+        raise ValueError(f"{name} has shape {labels.shape}, expected ({n}, {n_labels})")
     if labels.dtype != bool:
         if labels.dtype.kind not in "iuf" or not np.isin(labels, (0, 1)).all():
             raise ValueError(f"{name} has dtype {labels.dtype}, expected a matrix of 0 and 1, or uint64 masks")
         labels = labels.astype(bool)
     return masks_of(labels)
+
+
+def _refuse_bits_beyond(masks: np.ndarray, n_labels: int, name: str) -> None:
+    """Raise if a mask has a bit at or beyond ``n_labels``, or another width than that many labels need."""
+    if masks.shape[1] != -(-n_labels // 64):
+        raise ValueError(f"{name} has shape {masks.shape}, expected ({len(masks)}, {-(-n_labels // 64)}) words")
+    beyond = masks[:, -1] >> np.uint64((n_labels - 1) % 64) > 1
+    if beyond.any():
+        row = int(np.argmax(beyond))
+        label = 64 * (masks.shape[1] - 1) + int(masks[row, -1]).bit_length() - 1
+        raise ValueError(f"{name} has label {label} in row {row}, expected labels 0 to {n_labels - 1}")
 
 
 def _neighbors(neighbors: np.ndarray, n_queries: int, n_database: int) -> np.ndarray:

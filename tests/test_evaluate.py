@@ -64,7 +64,7 @@ def test_labels_as_matrix_and_as_masks_are_the_same(case):
     names = ["mAP@20", "nDCG@20"]
     expected = dict(evaluate(query, database, own, theirs, names))
     assert dict(evaluate(query, database, own.astype(int), theirs.astype(float), names)) == expected
-    assert dict(evaluate(query, database, masks_of(own), masks_of(theirs), names)) == expected
+    assert dict(evaluate(query, database, masks_of(own), masks_of(theirs), names, n_labels=70)) == expected
 
 
 def test_a_memory_mapped_database(case, tmp_path):
@@ -74,6 +74,13 @@ def test_a_memory_mapped_database(case, tmp_path):
     assert dict(evaluate(np.packbits(query, axis=1), mapped, own, theirs)) == dict(
         evaluate(query, database, own, theirs)
     )
+
+
+def beyond(n, n_labels):
+    """Return masks of which the last one has a bit too many."""
+    masks = np.ones((n, 1), np.uint64)
+    masks[-1] |= np.uint64(1 << n_labels)
+    return masks
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,15 @@ def test_a_memory_mapped_database(case, tmp_path):
         ({"metrics": ["nDCG@5"]}, "needs multi-label data"),
         ({"metrics": ["recall@5"]}, "needs at least 5 true neighbours"),
         ({"n_bits": 99}, "n_bits=99 does not fit codes of 3 bytes"),
+        (
+            {"query_labels": np.full((9, 1), 2, np.uint64), "database_labels": beyond(80, 21), "n_labels": 21},
+            "database_labels has label 21 in row 79, expected labels 0 to 20",
+        ),
+        (
+            {"query_labels": np.ones((9, 1), np.uint64), "n_labels": 65},
+            "query_labels has shape (9, 1), expected (9, 2) words",
+        ),
+        ({"query_labels": np.ones((9, 3), bool), "n_labels": 4}, "query_labels has shape (9, 3), expected (9, 4)"),
         ({"neighbors": np.full((9, 3), 80)}, "neighbors names row 80, the database has 80"),
         ({"neighbors": np.zeros((9, 3), int), "metrics": ["recall@5"]}, "recall@5 needs 5 neighbors, got 3"),
     ],
