@@ -1,4 +1,4 @@
-"""Linear algebra that several methods share: principal directions, and products with exact signs.
+"""What linear methods share: principal directions, and products with exact signs.
 
 Everything reads ``X`` in blocks, so that it may be a memory-map far larger than memory.
 """
@@ -6,12 +6,14 @@ Everything reads ``X`` in blocks, so that it may be a memory-map far larger than
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.linalg.blas import dsyrk
 
 from hashbench.errors import Unsupported
-from hashbench.method import BLOCK_ROWS
+from hashbench.method import BLOCK_ROWS, HashMethod
 
 NULL = 1e-12
 """Eigenvalues below this share of the greatest are rounding."""
@@ -64,11 +66,11 @@ def principal_directions(X: np.ndarray, n_bits: int, method: str) -> tuple[np.nd
         raise Unsupported(f"n_bits={n_bits}: {method} gives at most one bit per training row, {n} here")
     refuse_constant(X, method)
     centre = mean(X)
-    scatter = np.zeros((d, d))
+    # Both steps through scipy's BLAS: numpy brings another one, whose threads still spin when scipy's start.
+    scatter = np.zeros((d, d), order="F")
     for block in blocks(X):
-        centred = block - centre
-        scatter += centred.T @ centred
-    values, vectors = eigh(scatter, subset_by_index=[d - n_bits, d - 1], overwrite_a=True)
+        scatter = dsyrk(1.0, (block - centre).T, beta=1.0, c=scatter, lower=1, overwrite_c=1)
+    values, vectors = eigh(scatter, lower=True, subset_by_index=[d - n_bits, d - 1], overwrite_a=True)
     values, vectors = values[::-1], vectors[:, ::-1]
     vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(n_bits)])
     return centre, np.where(values > NULL * values[0], vectors, 0.0)
@@ -80,8 +82,57 @@ def centred_product(X: np.ndarray, centre: np.ndarray, directions: np.ndarray) -
     return np.concatenate([(block - centre) @ directions for block in blocks(X)])
 
 
+class LinearMethod(HashMethod):
+    """A method whose bits are the signs of ``X @ directions_ − offset_``; a subclass finds the two in ``fit``.
+
+    Attributes
+    ----------
+    directions_ : ndarray of shape (n_features, n_bits), float64 or float32
+        The hyperplanes' normals.
+    offset_ : ndarray of shape (n_bits,), float64
+        What each product is compared with.
+    slack_ : ndarray of shape (n_bits,), float32
+        How far from zero a float32 value must be for its sign to be trusted.
+    """
+
+    carries_nan: ClassVar[bool] = True
+
+    directions_: np.ndarray
+    offset_: np.ndarray
+    slack_: np.ndarray
+
+    def _keep(self, X: np.ndarray, directions: np.ndarray, offset: np.ndarray) -> None:
+        """Set the learned attributes."""
+        self.directions_, self.offset_, self.slack_ = directions, offset, rounding_slack(X, directions)
+
+    def project(self, X: np.ndarray) -> np.ndarray:
+        """Return ``X @ directions_ − offset_`` at float32's speed with float64's signs.
+
+        The few values within ``slack_`` of zero are computed again in float64, each from its own row only. So a
+        code depends neither on cancellation against the offset nor on where in a block its row stands, which
+        the last bits of a BLAS product do on many processors.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n, n_bits), float32
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = X @ self.directions_.astype(np.float32, copy=False)
+            values -= self.offset_.astype(np.float32)
+        doubtful = np.flatnonzero(np.abs(values) < self.slack_)
+        for start in range(0, len(doubtful), BLOCK_ROWS):
+            rows, bits = np.divmod(doubtful[start : start + BLOCK_ROWS], values.shape[1])
+            normals = np.ascontiguousarray(self.directions_.T[bits], np.float64)
+            values[rows, bits] = np.einsum("ij,ij->i", X[rows].astype(np.float64), normals) - self.offset_[bits]
+        return values
+
+
 def rounding_slack(X: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return how far from zero `signed_product` must be for its float32 sign to be trusted.
+    """Return how far from zero a float32 product must be for its sign to be trusted.
 
     Parameters
     ----------
@@ -98,32 +149,3 @@ def rounding_slack(X: np.ndarray, directions: np.ndarray) -> np.ndarray:
     longest = np.sqrt(max(float(np.einsum("ij,ij->i", block, block).max()) for block in blocks(X)))
     scale = (2 + np.sqrt(X.shape[1]) / 8) * np.finfo(np.float32).eps * longest
     return (scale * np.linalg.norm(directions, axis=0)).astype(np.float32)
-
-
-def signed_product(X: np.ndarray, directions: np.ndarray, offset: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """Return X @ directions − offset at float32's speed with float64's signs.
-
-    The few values within ``slack`` of zero are computed again in float64, each from its own row only. So a
-    code depends neither on cancellation against the offset nor on where in a block its row stands, which
-    the last bits of a BLAS product do on many processors.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-    directions : ndarray of shape (d, n_bits), float64 or float32
-    offset : ndarray of shape (n_bits,), float64
-    slack : ndarray of shape (n_bits,), float32
-        What `rounding_slack` returned.
-
-    Returns
-    -------
-    ndarray of shape (n, n_bits), float32
-    """
-    values = X @ directions.astype(np.float32, copy=False)
-    values -= offset.astype(np.float32)
-    doubtful = np.argwhere(np.abs(values) < slack)
-    for start in range(0, len(doubtful), BLOCK_ROWS):
-        rows, bits = doubtful[start : start + BLOCK_ROWS].T
-        normals = np.ascontiguousarray(directions.T[bits], np.float64)
-        values[rows, bits] = np.einsum("ij,ij->i", X[rows].astype(np.float64), normals) - offset[bits]
-    return values

@@ -35,6 +35,9 @@ class HashMethod(BaseEstimator):
         Whether ``fit`` reads labels.
     paper : str
         The paper that the method comes from.
+    carries_nan : bool
+        Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
+        matrix product; encoding then looks for it there, where there is less to read.
 
     Notes
     -----
@@ -46,6 +49,7 @@ class HashMethod(BaseEstimator):
     supervision: ClassVar[str] = "unsupervised"
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    carries_nan: ClassVar[bool] = False
 
     n_bits: int
     n_features_in_: int
@@ -101,7 +105,7 @@ class HashMethod(BaseEstimator):
         Blocks have one fixed shape, the last one padded: a matrix product's last bits differ between shapes.
         On processors whose product also depends on a row's place in the block (OpenBLAS with AVX2), a value
         within rounding of 0 can still change its bit when rows are reordered; a method that must rule this out
-        decides such values in float64, as `hashbench.linear.signed_product` does.
+        decides such values in float64, as `hashbench.linear.LinearMethod` does.
 
         Parameters
         ----------
@@ -128,10 +132,14 @@ class HashMethod(BaseEstimator):
         for start in range(0, len(X), BLOCK_ROWS):
             rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
             n_rows = len(rows)
-            _refuse_nonfinite(rows, start)
+            if not self.carries_nan:
+                _refuse_nonfinite(rows, start)
             if n_rows < BLOCK_ROWS:
                 rows = np.concatenate([rows, np.zeros((BLOCK_ROWS - n_rows, rows.shape[1]), np.float32)])
-            codes[start : start + n_rows] = np.packbits(self.project(rows)[:n_rows] > 0, axis=1)
+            values = self.project(rows)[:n_rows]
+            if self.carries_nan and not _surely_finite(values):
+                _refuse_nonfinite(rows, start)
+            codes[start : start + n_rows] = np.packbits(values > 0, axis=1)
         return codes
 
     def skip(self, dataset: Dataset) -> str | None:
@@ -213,12 +221,17 @@ def _guarded(fit: Any) -> Any:
     return checked
 
 
-def _refuse_nonfinite(block: np.ndarray, first_row: int) -> None:
-    """Raise if a block holds NaN or infinity; its sum of squares tells cheaply that it does not."""
+def _surely_finite(block: np.ndarray) -> bool:
+    """Return whether the sum of squares is finite: a cheap proof that a block holds no NaN or infinity."""
     flat = block.ravel()
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.dot(flat, flat)):
-            return
+        return bool(np.isfinite(np.dot(flat, flat)))
+
+
+def _refuse_nonfinite(block: np.ndarray, first_row: int) -> None:
+    """Raise if a block holds NaN or infinity."""
+    if _surely_finite(block):
+        return
     bad = ~np.isfinite(block).all(axis=1)
     if bad.any():
         raise ValueError(f"X holds NaN or infinite values, first in row {first_row + int(np.argmax(bad))}")

@@ -3,11 +3,10 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import refuse_constant, rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod, refuse_constant
 
 
-class FaissITQ(HashMethod):
+class FaissITQ(LinearMethod):
     """``faiss.ITQTransform``: the library's ITQ, its own settings.
 
     Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
@@ -60,11 +59,7 @@ class FaissITQ(HashMethod):
         if self.random_state is not None:
             transform.itq.seed = int(self.random_state)
         transform.train(X)
-        self.directions_ = faiss.vector_to_array(transform.pca_then_itq.A).reshape(self.n_bits, d).T.copy()
-        self.offset_ = faiss.vector_to_array(transform.mean).astype(np.float64) @ self.directions_
-        self.slack_ = rounding_slack(X, self.directions_)
+        # faiss also scales to unit length after centring, which changes no sign.
+        directions = faiss.vector_to_array(transform.pca_then_itq.A).reshape(self.n_bits, d).T.copy()
+        self._keep(X, directions, faiss.vector_to_array(transform.mean).astype(np.float64) @ directions)
         return self
-
-    def project(self, X):
-        """Return faiss's values without their scaling to unit length, which changes no sign."""
-        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -3,11 +3,10 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod
 
 
-class FaissLSH(HashMethod):
+class FaissLSH(LinearMethod):
     """``faiss.IndexLSH``: signs after a random rotation, the library's own settings.
 
     Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
@@ -26,7 +25,8 @@ class FaissLSH(HashMethod):
     Attributes
     ----------
     directions_ : ndarray of shape (n_features, n_bits), float32
-    thresholds_ : ndarray of shape (n_bits,), float64
+    offset_ : ndarray of shape (n_bits,), float64
+        The thresholds.
     """
 
     paper = "Johnson et al., faiss"
@@ -53,13 +53,8 @@ class FaissLSH(HashMethod):
             index.rrot.init(int(self.random_state))
         index.train(X)
         rotation = faiss.vector_to_array(index.rrot.A).reshape(-1, X.shape[1])
-        self.directions_ = rotation[: self.n_bits].T.copy()
-        self.thresholds_ = np.zeros(self.n_bits)
+        thresholds = np.zeros(self.n_bits)
         if self.train_thresholds:
-            self.thresholds_ += faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
-        self.slack_ = rounding_slack(X, self.directions_)
+            thresholds += faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
+        self._keep(X, rotation[: self.n_bits].T.copy(), thresholds)
         return self
-
-    def project(self, X):
-        """Return the rotated features, less the thresholds."""
-        return signed_product(X, self.directions_, self.thresholds_, self.slack_)

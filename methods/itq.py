@@ -3,11 +3,10 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import centred_product, principal_directions, rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod, centred_product, principal_directions
 
 
-class ITQ(HashMethod):
+class ITQ(LinearMethod):
     """Iterative quantization: PCA, then the rotation that brings the data closest to the hypercube's corners.
 
     Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
@@ -61,11 +60,5 @@ class ITQ(HashMethod):
             self.losses_.append(float(squares - 2 * np.vdot(correlation, R) / len(X)))
             left, _, right = np.linalg.svd(correlation)
             R = left @ right
-        self.directions_ = principal @ R
-        self.offset_ = mean @ self.directions_
-        self.slack_ = rounding_slack(X, self.directions_)
+        self._keep(X, principal @ R, mean @ (principal @ R))
         return self
-
-    def project(self, X):
-        """Return the rotated principal components."""
-        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from hashbench.linear import mean, rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod, mean
 
 
-class LSH(HashMethod):
+class LSH(LinearMethod):
     """Locality-sensitive hashing by random hyperplanes through the training data's mean.
 
     Source: Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002, section 3. The
@@ -36,11 +35,6 @@ class LSH(HashMethod):
     def fit(self, X, y=None):
         """Draw the directions; only the mean is learned from ``X``."""
         rng = np.random.default_rng(self.random_state)
-        self.directions_ = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
-        self.offset_ = mean(X) @ self.directions_
-        self.slack_ = rounding_slack(X, self.directions_)
+        directions = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
+        self._keep(X, directions, mean(X) @ directions)
         return self
-
-    def project(self, X):
-        """Return the signed distances to the hyperplanes, up to the directions' lengths."""
-        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -1,10 +1,9 @@
 """PCA hashing (PCAH)."""
 
-from hashbench.linear import principal_directions, rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod, principal_directions
 
 
-class PCAH(HashMethod):
+class PCAH(LinearMethod):
     """PCA hashing: the signs of the leading principal components.
 
     Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose case
@@ -38,11 +37,6 @@ class PCAH(HashMethod):
         Unsupported
             ``n_bits`` exceeds the number of features or of rows, or all rows are the same.
         """
-        mean, self.directions_ = principal_directions(X, self.n_bits, "PCAH")
-        self.offset_ = mean @ self.directions_
-        self.slack_ = rounding_slack(X, self.directions_)
+        mean, directions = principal_directions(X, self.n_bits, "PCAH")
+        self._keep(X, directions, mean @ directions)
         return self
-
-    def project(self, X):
-        """Return the principal components."""
-        return signed_product(X, self.directions_, self.offset_, self.slack_)

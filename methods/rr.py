@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from hashbench.linear import principal_directions, rounding_slack, signed_product
-from hashbench.method import HashMethod
+from hashbench.linear import LinearMethod, principal_directions
 
 
-class RR(HashMethod):
+class RR(LinearMethod):
     """PCA with a random rotation: ITQ's starting point, and the baseline that shows what its iterations add.
 
     Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
@@ -44,11 +43,6 @@ class RR(HashMethod):
         """
         mean, principal = principal_directions(X, self.n_bits, "RR")
         rng = np.random.default_rng(self.random_state)
-        self.directions_ = principal @ np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
-        self.offset_ = mean @ self.directions_
-        self.slack_ = rounding_slack(X, self.directions_)
+        directions = principal @ np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
+        self._keep(X, directions, mean @ directions)
         return self
-
-    def project(self, X):
-        """Return the rotated principal components."""
-        return signed_product(X, self.directions_, self.offset_, self.slack_)

@@ -16,8 +16,8 @@ class SpH(HashMethod):
     Source: Heo, Lee, He, Chang and Yoon, Spherical hashing, CVPR 2012. A bit is 1 where the distance to its
     centre is at most its radius (section 3.1), the median training distance. Forces between pairs of spheres
     push their overlaps o_ij to N/4 (section 3.4, algorithm 1), until the mean of |o_ij − N/4| is at most .1 N/4 and
-    their standard deviation at most .15 N/4. Codes are compared by plain Hamming distance here; the paper's
-    spherical Hamming distance is not part of the method.
+    their standard deviation at most .15 N/4. A run compares codes by plain Hamming distance, as for every method; the
+    paper's spherical Hamming distance (section 3.3) is ``hashbench.evaluate(..., distance="spherical")``.
 
     Parameters
     ----------

@@ -1,0 +1,64 @@
+"""Encoding and fitting by every method, beside the bare product and beside faiss: ratios are the result.
+
+Run with ``pytest benchmarks/test_methods.py --benchmark-only -s``; the last lines are the tables.
+"""
+
+import numpy as np
+import pytest
+
+from hashbench.registry import Registry
+
+N_ENCODE, N_FIT, N_FEATURES, ENCODE_BITS, FIT_BITS = 50_000, 5_000, 1_280, 64, 32
+NAMES = sorted(set(Registry().names("methods")) - {"cibhash"})
+MEDIANS: dict[tuple[str, str], float] = {}
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Return features as a network's: never negative, in clusters, of falling variance."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((10, N_FEATURES), dtype=np.float32)
+    X = rng.standard_normal((N_ENCODE, N_FEATURES), dtype=np.float32)
+    X += centres[rng.integers(0, 10, N_ENCODE)]
+    X *= np.linspace(2, 0.1, N_FEATURES, dtype=np.float32)
+    return np.maximum(X, 0, out=X)
+
+
+def method(name, n_bits):
+    made = Registry().find("methods", name).load()(n_bits=n_bits)
+    return made.set_params(random_state=0) if "random_state" in made.get_params() else made
+
+
+def timed(benchmark, group, name, job, rounds):
+    benchmark.group = group
+    benchmark.pedantic(job, rounds=rounds, warmup_rounds=1)
+    MEDIANS[group, name] = benchmark.stats.stats.median
+
+
+def test_bare_product(benchmark, features):
+    directions = np.random.default_rng(1).standard_normal((N_FEATURES, ENCODE_BITS), dtype=np.float32)
+    timed(benchmark, "encode", "bare", lambda: np.packbits(features @ directions > 0, axis=1), rounds=9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_encode(benchmark, features, name):
+    fitted = method(name, ENCODE_BITS).fit(features[:N_FIT])
+    timed(benchmark, "encode", name, lambda: fitted.encode(features), rounds=5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fit(benchmark, features, name):
+    unfitted = method(name, FIT_BITS)
+    timed(benchmark, "fit", name, lambda: unfitted.fit(features[:N_FIT]), rounds=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ratios():
+    """Print the ratios once all is timed."""
+    yield
+    print(f"\nencode {N_ENCODE:,} x {N_FEATURES:,} at {ENCODE_BITS} bits, by product and packbits; ", end="")
+    print(f"fit {N_FIT:,} at {FIT_BITS} bits, by faiss's ITQ")
+    for name in NAMES:
+        encode = MEDIANS.get(("encode", name), np.nan) / MEDIANS.get(("encode", "bare"), np.nan)
+        fit_s, faiss_s = MEDIANS.get(("fit", name), np.nan), MEDIANS.get(("fit", "faiss_itq"), np.nan)
+        print(f"{name:10}  encode {encode:6.2f}  fit {fit_s:7.3f} s, {fit_s / faiss_s:6.2f} of faiss_itq")
