@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hashbench import histograms as h
 from hashbench import metrics as m
 from hashbench.codes import as_packed
 from hashbench.progress import progress
+from hashbench.spherical import spherical_histograms
 
 SHOW_PROGRESS_FROM = 2 * 10**10
 """Query-item pairs from which an evaluation takes long enough to show how far it is."""
@@ -53,6 +55,7 @@ def evaluate(
     neighbors: np.ndarray | None = None,
     n_bits: int | None = None,
     n_labels: int | None = None,
+    distance: Literal["hamming", "spherical"] = "hamming",
     advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Score codes by exact, tie-aware metrics.
@@ -74,6 +77,9 @@ def evaluate(
         Code length, where it is not the full width of packed codes.
     n_labels : int, optional
         How many labels uint64 masks hold; a bit beyond them is refused.
+    distance : {"hamming", "spherical"}
+        By what items are ranked. ``spherical`` is spherical hashing's |a ⊕ b| / |a ∧ b| (Heo et al., CVPR 2012,
+        section 3.3), for codes of up to 128 bits; metrics within a Hamming radius do not go with it.
     advance : callable, optional
         Told the number of database items after each shard. By default a long evaluation shows its progress
         on standard error.
@@ -108,8 +114,11 @@ def evaluate(
     if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
         raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
     relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database), n_labels)
+    if distance not in ("hamming", "spherical"):
+        raise ValueError(f"distance={distance!r}: expected 'hamming' or 'spherical'")
+    count = _histograms if distance == "hamming" else _spherical
     with _display(len(queries) * len(database), len(database), advance) as told:
-        found = _histograms(queries, database, relevance, n_bits or bits, wanted, told)
+        found = count(queries, database, relevance, n_bits or bits, wanted, told)
     return score(found, metrics)
 
 
@@ -168,6 +177,30 @@ def _histograms(
         return h.class_histograms(queries, own, shards, n_bits, advance)
     graded = any(isinstance(metric, m.NDCG) for metric in wanted)
     return h.mask_histograms(queries, own, shards, n_bits, graded=graded, advance=advance)
+
+
+def _spherical(
+    queries: np.ndarray,
+    database: np.ndarray,
+    relevance: tuple[np.ndarray, np.ndarray | None],
+    n_bits: int,
+    wanted: Sequence[m.Metric],
+    advance: Callable[[int], object],
+) -> h.Histograms:
+    """Count by spherical Hamming distance; the database is counted in groups of equally many ones."""
+    radius = next((metric for metric in wanted if isinstance(metric, m.Lookup)), None)
+    if radius is not None:
+        raise ValueError(f"{radius!r} is within a Hamming radius: it does not go with distance='spherical'")
+    own, theirs = relevance
+
+    def count(rows: np.ndarray) -> h.Histograms:
+        if theirs is not None:
+            return _histograms(queries, database[rows], (own, theirs[rows]), n_bits, wanted, advance)
+        place = np.full(len(database), -1)
+        place[rows] = np.arange(len(rows))
+        return _histograms(queries, database[rows], (place[own], None), n_bits, wanted, advance)
+
+    return spherical_histograms(queries, database, n_bits, count)
 
 
 def score(histograms: h.Histograms, metrics: Sequence[str]) -> Evaluation:

@@ -223,10 +223,4 @@ def parse(name: str) -> Metric:
         return MAP(int(cutoff) if cutoff else None, "min(k,R)" if match["minkr"] else "hits", ties)  # type: ignore[arg-type]
     if match["radius"]:
         return Lookup(int(match["radius"]), match["what"])  # type: ignore[arg-type]
-    by_kind: dict[str, Callable[[int], Metric]] = {
-        "P": PrecisionAt,
-        "R": RecallAt,
-        "nDCG": NDCG,
-        "recall": NeighborRecall,
-    }
-    return by_kind[match["kind"]](int(match["n"]))
+    return _BY_KIND[match["kind"]](int(match["n"]))
