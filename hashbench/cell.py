@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,19 @@ import numpy as np
 from hashbench import kernels, metrics
 from hashbench.codes import item_words, word_major
 from hashbench.curves import curves
-from hashbench.dataset import Dataset, canonical_hash
+from hashbench.dataset import Dataset, canonical_hash, hold_out_validation
 from hashbench.environment import environment, peak_memory_mb, reset_peak_memory
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import evaluate
 from hashbench.features import Features, FeatureSource
-from hashbench.method import HashMethod, fit_extras
+from hashbench.method import HashMethod
 from hashbench.registry import Plugin
 from hashbench.store import Record
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
-OFFERED = {"views", "validation", "device", "workdir", "log"}
+OFFERED = {"views", "validation", "device", "devices", "workdir", "log"}
 """What a method's ``fit`` may ask for by keyword."""
 
 
@@ -74,22 +75,34 @@ class Workbench:
     device: str
     log: Callable[[str], None]
     workdir: Path
+    devices: int = 1
     warm: bool = False
     _search: dict[int, float] = field(default_factory=dict)
+
+    @cached_property
+    def held_out(self) -> tuple[Dataset, np.ndarray]:
+        """The data with half of the queries taken away for validation, and their rows."""
+        return hold_out_validation(self.dataset)
+
+    def dataset_for(self, method: HashMethod) -> Dataset:
+        """Return the data that a method is scored on: without the queries that it may look at."""
+        return self.held_out[0] if "validation" in method.wants() else self.dataset
 
     def config(self, cell: Cell) -> dict[str, Any]:
         """Return everything that decides a cell's result; no paths, nothing of the machine."""
         method = cell.method()
         params = method.get_params()
         _refuse_unknown_extras(method, cell)
-        wants_views = "views" in fit_extras(method) and method.skip(self.dataset) is None
+        dataset, views = self.dataset_for(method), None
+        if "views" in method.wants() and method.skip(dataset) is None:
+            views = self.source.view_key(method.n_pool_views(len(dataset.split.train)), params["views_seed"])
         return {
-            "dataset": self.dataset.name,
-            "data": self.dataset.fingerprint,
-            "protocol": self.dataset.protocol.name,
-            "protocol_hash": self.dataset.protocol.hash,
+            "dataset": dataset.name,
+            "data": dataset.fingerprint,
+            "protocol": dataset.protocol.name,
+            "protocol_hash": dataset.protocol.hash,
             "features": self.source.key,
-            "views": self.source.view_key(params["n_views"], params["views_seed"]) if wants_views else None,
+            "views": views,
             "method": cell.plugin.name,
             "params": {key: params[key] for key in sorted(params) if key not in ("n_bits", "random_state")},
             "source": cell.plugin.source_hash,
@@ -110,7 +123,7 @@ class Workbench:
 
 def _refuse_unknown_extras(method: HashMethod, cell: Cell) -> None:
     """Raise if a plugin's ``fit`` asks for what no run has."""
-    wanted, params = fit_extras(method), method.get_params()
+    wanted, params = method.wants(), method.get_params()
     where = f"{cell.label} ({cell.plugin.place})"
     if wanted - OFFERED:
         unknown = ", ".join(sorted(wanted - OFFERED))
@@ -165,7 +178,8 @@ def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Reco
 
 
 def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict[str, np.ndarray]:
-    dataset, split = bench.dataset, bench.dataset.split
+    dataset = bench.dataset_for(method)
+    split = dataset.split
     features = bench.source.features()
     train = _rows(features.data, split.train)
     extras, views = _extras(method, bench, record)
@@ -174,7 +188,7 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
         bench.warm = True
     started = time.perf_counter()
     method.fit(train, dataset.labels[split.train] if method.supervision == "supervised" else None, **extras)
-    fit_s = time.perf_counter() - started
+    fit_s = time.perf_counter() - started + getattr(method, "resumed_s_", 0.0)
     database = _rows(features.data, split.database)
     method.encode(database[:2048])
     started = time.perf_counter()
@@ -217,18 +231,31 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
         shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         bench.log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
 
-    wanted, extras = fit_extras(method), dict[str, Any]()
-    views = bench.source.views(method.n_views, method.views_seed) if "views" in wanted else None
-    if views is not None:
+    wanted, extras, views = method.wants(), dict[str, Any](), None
+    if "views" in wanted:
+        n_views = method.n_pool_views(len(bench.dataset.split.train))
+        views = bench.source.views(n_views, method.views_seed)
         extras["views"] = views.data
     if "validation" in wanted:
-        query = bench.dataset.split.query
-        extras["validation"] = (_rows(bench.source.features().data, query), bench.dataset.labels[query])
+        extras["validation"] = _validation(bench)
     if "workdir" in wanted:
         extras["workdir"] = bench.workdir / record.id
         extras["workdir"].mkdir(parents=True, exist_ok=True)
-    extras |= {name: value for name, value in {"device": bench.device, "log": log}.items() if name in wanted}
+    offered = {"device": bench.device, "devices": bench.devices, "log": log}
+    extras |= {name: value for name, value in offered.items() if name in wanted}
     return extras, views
+
+
+def _validation(bench: Workbench) -> Callable[[HashMethod], float]:
+    """Return a function that scores a method, as it is, on the validation queries by the headline metric."""
+    (dataset, rows), data = bench.held_out, bench.source.features().data
+    database, labels, metric = dataset.split.database, dataset.labels, dataset.protocol.metrics[0]
+
+    def score(method: HashMethod) -> float:
+        codes = method.encode(data[rows]), method.encode(_rows(data, database))
+        return evaluate(*codes, labels[rows], labels[database], [metric], n_bits=method.n_bits)[metric]
+
+    return score
 
 
 def _warm_up(device: str) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hashbench.method import HashMethod, fit_extras
+from hashbench.method import HashMethod
 
 N_TRAIN, N_FEATURES, N_BITS = 400, 32, 16
 LARGE = 200_000
@@ -101,16 +101,18 @@ def make(method_class: type[HashMethod], **params: Any) -> HashMethod:
 
 def fit(method: HashMethod, X: np.ndarray) -> HashMethod:
     """Fit a method, handing it the extras that it asks for, views that are noisy copies among them."""
-    wanted, extras = fit_extras(method), dict[str, Any]()
+    wanted, extras = method.wants(), dict[str, Any]()
     if "views" in wanted:
-        noise = np.random.default_rng(1).standard_normal((len(X), method.n_views, X.shape[1]))
+        noise = np.random.default_rng(1).standard_normal((len(X), method.n_pool_views(len(X)), X.shape[1]))
         extras["views"] = (np.asarray(X)[:, None] + 0.3 * noise).astype(np.float16)
     if "device" in wanted:
         extras["device"] = "cpu"
+    if "devices" in wanted:
+        extras["devices"] = 1
     if "log" in wanted:
         extras["log"] = lambda **values: None
     if "validation" in wanted:
-        extras["validation"] = (np.asarray(X), np.arange(len(X)) % 10)
+        extras["validation"] = lambda method: float(method.encode(X).mean())
     with tempfile.TemporaryDirectory() as folder:
         if "workdir" in wanted:
             extras["workdir"] = Path(folder)

@@ -45,6 +45,7 @@ def run(
     weights: Annotated[Path | None, typer.Option(help="State dict of the backbone.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the backbone's input, pixels.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Devices that a method may train on.", min=1)] = 1,
     precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
     normalization: Annotated[
         str,
@@ -74,6 +75,7 @@ def run(
         weights=weights,
         image_size=image_size,
         device=device,
+        devices=devices,
         precision=precision,
         normalization=normalization,
         data_dir=data_dir,

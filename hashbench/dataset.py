@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -176,6 +176,34 @@ class Dataset:
         for array in (self.labels, self.split.train, self.split.query, self.split.database):
             digest.update(np.ascontiguousarray(array, dtype=np.int64).data)
         return digest.hexdigest()
+
+
+HELD_OUT = "+validation"
+"""Ends the name of a protocol whose method has looked at half of the queries."""
+
+
+def hold_out_validation(dataset: Dataset) -> tuple[Dataset, np.ndarray]:
+    """Take a random half of the queries away, for a method that chooses by labelled validation queries.
+
+    Returns
+    -------
+    dataset : Dataset
+        With the other half as its queries, under a protocol of its own.
+    validation : ndarray of int64
+        Rows of the half that was taken, ascending.
+    """
+    query, protocol = dataset.split.query, dataset.protocol
+    order = np.random.default_rng(0).permutation(len(query))
+    half = len(query) // 2
+    validation, rest = np.sort(query[order[:half]]), np.sort(query[order[half:]])
+    held_out = replace(
+        protocol,
+        name=f"{protocol.name}{HELD_OUT}",
+        split=f"{protocol.split}; of them, the first {half} of a permutation by numpy.random.default_rng(0) are "
+        "validation queries, whose labels the method sees, and the others are scored",
+        n_query=len(rest),
+    )
+    return replace(dataset, protocol=held_out, split=replace(dataset.split, query=rest)), validation
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class HashMethod(BaseEstimator):
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
     ``project``; everything else is here. ``fit`` may ask for more by naming keywords in its signature, and a
-    run hands it exactly those: ``views``, ``validation``, ``device``, ``workdir``, ``log``.
+    run hands it exactly those: ``views``, ``validation``, ``device``, ``devices``, ``workdir``, ``log``.
 
     Attributes
     ----------
@@ -142,6 +142,17 @@ class HashMethod(BaseEstimator):
             codes[start : start + n_rows] = np.packbits(values > 0, axis=1)
         return codes
 
+    def wants(self) -> set[str]:
+        """Return the keywords that ``fit`` asks a run for beyond ``X`` and ``y``: all of its signature's.
+
+        A method whose parameters decide takes some away.
+        """
+        return set(inspect.signature(type(self).fit).parameters) - {"self", "X", "y"}
+
+    def n_pool_views(self, n_images: int) -> int:
+        """Return how many views of each of ``n_images`` training images ``fit`` needs, if it asks for ``views``."""
+        return int(self.get_params()["n_views"])
+
     def skip(self, dataset: Dataset) -> str | None:
         """Return why this method cannot run on ``dataset``, or None if it can."""
         return None
@@ -214,9 +225,13 @@ def _guarded(fit: Any) -> Any:
                 _refuse_nonfinite(X[start : start + BLOCK_ROWS], start)
         elif X.ndim != 4 or X.dtype != np.uint8:
             raise ValueError(f"X has shape {X.shape} and dtype {X.dtype}, expected (n, h, w, 3) uint8 images")
-        fitted = fit(self, X, y, **extras)
+        # Known before it is fitted, since validation encodes with what there is so far.
         self.n_features_in_ = int(np.prod(X.shape[1:]))
-        return fitted
+        try:
+            return fit(self, X, y, **extras)
+        except BaseException:
+            del self.n_features_in_
+            raise
 
     return checked
 
@@ -235,8 +250,3 @@ def _refuse_nonfinite(block: np.ndarray, first_row: int) -> None:
     bad = ~np.isfinite(block).all(axis=1)
     if bad.any():
         raise ValueError(f"X holds NaN or infinite values, first in row {first_row + int(np.argmax(bad))}")
-
-
-def fit_extras(method: HashMethod) -> set[str]:
-    """Return the keywords that a method's ``fit`` asks for beyond ``X`` and ``y``."""
-    return set(inspect.signature(type(method).fit).parameters) - {"self", "X", "y"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class RunOptions:
     bits, seeds : str or sequence of int
     backbone, weights, image_size, device, precision, normalization
         See `hashbench.backbones.open_backbone`; None is the data set's default.
+    devices : int
+        How many devices a method may train on, if it can use several.
     data_dir, cache_dir : Path or None
     plugins : sequence of Path
     out : Path
@@ -53,6 +56,7 @@ class RunOptions:
     weights: Path | None = None
     image_size: int | None = None
     device: str = "auto"
+    devices: int = 1
     precision: str = "auto"
     normalization: str = "imagenet"
     data_dir: Path | None = None
@@ -94,10 +98,8 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
     dataset = loader.load(LoadOptions(options.data_dir, cache_dir, options.download))
     source = _source(dataset, options, cache_dir)
     device = str(source.backbone.fabric.device) if source.backbone else "cpu"
-    bench = Workbench(dataset, source, device, log, options.out / "work")
+    bench = Workbench(dataset, source, device, log, options.out / "work", options.devices)
     store.open_for_writing()
-    labels, split = dataset.labels, dataset.split
-    store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
     records: list[Record] = []
     for number, cell in enumerate(cells, 1):
         config = bench.config(cell)
@@ -108,13 +110,21 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
             log(f"{what}: already in {options.out}")
         else:
             log(what)
+            _keep_labels(store, bench.dataset_for(cell.method()))
             record, arrays = run_cell(cell, bench, config)
             store.write(record, arrays)
+            shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
             log(f"{what}: {summary(record)}")
             write_results(store)
         records.append(record)
     write_results(store)
     return records
+
+
+def _keep_labels(store: Store, dataset: Dataset) -> None:
+    """Keep the labels that a cell is scored by."""
+    labels, split = dataset.labels, dataset.split
+    store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
 
 
 def summary(record: Record) -> str:

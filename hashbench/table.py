@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hashbench.dataset import HELD_OUT
 from hashbench.statistics import compare_columns
 from hashbench.store import Record, Store
 
@@ -28,6 +29,7 @@ PLAIN_WIDTH = 200
 DRAWS = 2000
 """Bootstrap draws behind a table's marks: quick, and fine enough for a test at 5%."""
 MARK = "*"
+SAW_QUERIES = "†"
 
 
 def results_frame(records: Sequence[Record]) -> pd.DataFrame:
@@ -83,7 +85,7 @@ def print_tables(
     store : Store, optional
         Where the records' arrays are: values that are not separable from the best of their column get a mark.
     """
-    first = records[0]
+    first = _of_main_protocol(records)
     backbone = first.config["features"]["backbone"]
     origin = "" if first.provenance == "official" else f", {first.provenance}"
     title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {backbone}"
@@ -98,6 +100,9 @@ def print_tables(
         console.print(_grid(records, cell, console))
     if close:
         print_note(_footnote(records), console)
+    held_out = {record.config["protocol"] for record in records if _saw_queries(record)}
+    if held_out:
+        print_note(f"{SAW_QUERIES} chosen by labelled queries, scored on the others: {held_out.pop()}", console)
     print_title("timings (median over seeds; features and views are computed once and shared)", console)
     console.print(_timings(records, console))
     for record in records:
@@ -120,8 +125,9 @@ def print_note(text: str, console: Console) -> None:
 def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Store) -> set[tuple[str, str, int]]:
     """Return (metric, method, n_bits) of the values that are not separable from the best of their column."""
     columns: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {}
+    protocol = _of_main_protocol(records).config["protocol"]
     for record in records:
-        if record.status == "ok":
+        if record.status == "ok" and record.config["protocol"] == protocol:
             arrays = store.arrays(record.id)
             for metric in metrics:
                 column = columns.setdefault((metric, record.config["n_bits"]), {})
@@ -136,6 +142,15 @@ def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Sto
         for name, found in compared.items()
         if not (found.best or found.separable)
     }
+
+
+def _saw_queries(record: Record) -> bool:
+    return record.config["protocol"].endswith(HELD_OUT)
+
+
+def _of_main_protocol(records: Sequence[Record]) -> Record:
+    """Return a record that is scored on all queries, if there is one."""
+    return min(records, key=_saw_queries)
 
 
 def _footnote(records: Sequence[Record]) -> str:
@@ -168,7 +183,8 @@ def _grid(records: Sequence[Record], cell: Callable[[list[Record]], str], consol
             group = by_bits.get(n_bits, [])
             done = [record for record in group if record.status == "ok"]
             cells.append(cell(done) if done else (group[0].status if group else ""))
-        table.add_row(escape(label), *cells)
+        mark = f" {SAW_QUERIES}" if any(_saw_queries(group[0]) for group in by_bits.values()) else ""
+        table.add_row(escape(label) + mark, *cells)
     return table
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
-from hashbench.methods.cibhash.training import default_epochs
+from hashbench.methods.cibhash.schedule import default_epochs
+from hashbench.methods.cibhash.training import train_head
 
-from hashbench import Unsupported, load_method
+from hashbench import InputError, Unsupported, load_method
 
 
 def test_nt_xent_by_definition():
@@ -67,11 +68,11 @@ def pool():
     return X, views
 
 
-def fit(pool, **params):
+def fit(pool, extras=None, **params):
     X, views = pool
     curve = []
     method = load_method("cibhash")(**{"n_bits": 8, "n_views": 6, "epochs": 2, "random_state": 0, **params})
-    return method.fit(X, views=views, log=lambda **values: curve.append(values)), curve
+    return method.fit(X, **{"views": views, "log": lambda **values: curve.append(values), **(extras or {})}), curve
 
 
 def test_training_learns_and_repeats_itself(pool):
@@ -109,8 +110,117 @@ def test_the_schedule_is_the_default():
     assert len(curve) == 60
 
 
-def test_bernoulli_sampling_differs_from_sign(pool):
-    assert fit(pool, sampling="bernoulli")[1] != fit(pool)[1]
+@pytest.mark.parametrize(
+    "params",
+    [{"sampling": "bernoulli"}, {"sampling": "zero_one"}, {"sampling": "continuous"}, {"similarity": "dot"}],
+    ids=str,
+)
+def test_every_variant_learns_something_else(pool, params):
+    one, curve = fit(pool, epochs=15, **params)
+    assert curve[-1]["contrastive"] < curve[0]["contrastive"] - 0.05
+    assert (one.encode(pool[0]) != fit(pool, epochs=15)[0].encode(pool[0])).any()
+
+
+def test_codes_of_zero_and_one():
+    p = torch.tensor([[0.2, 0.5, 0.9]])
+    assert binarize(p, torch.tensor([[0.1, 0.6, 0.4]]), 0.0).tolist() == [[1.0, 0.0, 1.0]]
+
+
+def test_the_dot_product_has_the_cosines_value_on_signs_and_another_gradient():
+    codes = torch.sign(torch.randn(8, 32, dtype=torch.float64)).requires_grad_()
+    losses = [nt_xent(codes[:4], codes[4:], 0.3, similarity) for similarity in ("cosine", "dot")]
+    assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-12)
+    cosine, dot = (torch.autograd.grad(loss, codes)[0] for loss in losses)
+    assert (cosine - dot).abs().max() > 1e-3
+
+
+def test_fresh_views_are_used_in_order_and_once(pool):
+    X, views = pool
+    method, curve = fit(pool, n_views="fresh", epochs=3)
+    assert method.n_pool_views(90) == 6
+    with pytest.raises(ValueError, match=r"views has shape \(90, 6, 20\), expected \(90, 4, d\)"):
+        fit(pool, n_views="fresh", epochs=2)
+    # The third epoch sees the last two views and no others.
+    changed = views.copy()
+    changed[:, 4:] = changed[:, 4:][:, ::-1]
+    assert fit((X, changed), n_views="fresh", epochs=3)[1][:2] == curve[:2]
+    assert fit((X, changed), n_views="fresh", epochs=3)[1][2] != curve[2]
+    assert load_method("cibhash")(16, n_views="fresh").n_pool_views(5000) == 160
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("params", [{}, {"sampling": "bernoulli"}], ids=str)
+def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path, params):
+    whole, curve = fit(pool, epochs=6, **params)
+    before = []
+
+    def kill(**values):
+        before.append(values)
+        if values["epoch"] == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(pool, {"workdir": tmp_path, "log": kill}, epochs=6, **params)
+    resumed, again = fit(pool, {"workdir": tmp_path}, epochs=6, **params)
+    for name in ("weights1_", "bias1_", "weights2_", "bias2_"):
+        assert (getattr(resumed, name) == getattr(whole, name)).all()
+    assert again == curve
+    assert before == curve[:4]
+    assert resumed.resumed_s_ > 0
+    assert whole.resumed_s_ == 0
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(pool, tmp_path):
+    fit(pool, {"workdir": tmp_path})
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(InputError, match=r"checkpoint\.pt is a checkpoint of another training \(other method\)"):
+        fit(pool, {"workdir": tmp_path}, beta=0.5)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+def test_a_damaged_checkpoint_is_no_checkpoint(pool, tmp_path):
+    whole, _ = fit(pool, {"workdir": tmp_path})
+    file = tmp_path / "checkpoint.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    again, _ = fit(pool, {"workdir": tmp_path})
+    assert (again.weights1_ == whole.weights1_).all()
+
+
+def test_validation_chooses_the_epoch(pool):
+    scores = iter([0.5, 0.9, 0.1])
+    seen = []
+
+    def validation(method):
+        seen.append(method.encode(pool[0]))
+        return next(scores)
+
+    chosen, curve = fit(pool, {"validation": validation}, select="validation", epochs=45)
+    assert [entry["epoch"] for entry in curve if "validation" in entry] == [20, 40, 45]
+    assert (chosen.encode(pool[0]) == seen[1]).all()
+    assert (chosen.weights1_ == fit(pool, epochs=40)[0].weights1_).all()
+    assert "validation" in chosen.wants()
+    assert "validation" not in load_method("cibhash")().wants()
+
+
+@pytest.mark.parametrize("sampling", ["sign", "bernoulli"])
+def test_two_processes_equal_one(pool, sampling):
+    # 90 images in batches of 32: the last batch of 26 is split evenly, one of 25 would not be.
+    views = pool[1][:89]
+    method = load_method("cibhash")(8, n_views=6, epochs=2, batch_size=32, sampling=sampling, random_state=0)
+    (one, _), (two, progress) = (train_head(method, views, devices=devices) for devices in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        assert np.abs(a - b).max() < 1e-5
+    assert len(progress.curve) == 2
+
+
+def test_training_in_bfloat16(pool):
+    _, curve = fit(pool, epochs=15, precision="bf16-mixed")
+    _, exact = fit(pool, epochs=15)
+    assert curve != exact
+    assert curve[-1]["contrastive"] == pytest.approx(exact[-1]["contrastive"], abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +234,9 @@ def test_bernoulli_sampling_differs_from_sign(pool):
         ({"lr": 0.0}, "lr=0.0"),
         ({"sampling": "both"}, "sampling='both'"),
         ({"n_views": 1}, "n_views=1"),
+        ({"similarity": "angle"}, "similarity='angle': expected 'cosine' or 'dot'"),
+        ({"select": "best"}, "select='best'"),
+        ({"precision": "8"}, "precision='8'"),
     ],
 )
 def test_parameters_out_of_range(pool, params, message):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hashbench import InputError, load_dataset
-from hashbench.dataset import draw_per_class
+from hashbench.dataset import draw_per_class, hold_out_validation
 
 
 def test_digits():
@@ -183,3 +183,14 @@ def test_an_incomplete_data_set_is_refused(tmp_path, small, monkeypatch):
     write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
     with pytest.raises(InputError, match="the query part has 3 items, cifar10-cibhash/1 says 10"):
         load_dataset("cifar10", data_dir=tmp_path)
+
+
+def test_held_out_validation_takes_half_of_the_queries():
+    digits = load_dataset("digits")
+    scored, validation = hold_out_validation(digits)
+    assert len(scored.split.query) == len(validation) == 150
+    assert set(scored.split.query) | set(validation) == set(digits.split.query)
+    assert scored.protocol.name == "digits/1+validation"
+    assert scored.protocol.hash != digits.protocol.hash
+    assert scored.fingerprint != digits.fingerprint
+    assert (hold_out_validation(digits)[1] == validation).all()

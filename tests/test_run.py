@@ -220,13 +220,18 @@ class Asks(HashMethod):
 
 def test_fit_gets_what_it_asks_for_and_using_labels_is_recorded(tmp_path, cli):
     plugin = tmp_path / "asks.py"
-    body = "Q, q = validation; assert Q.shape == (300, 64) and len(q) == 300; (workdir / 'kept').write_text(device)"
-    plugin.write_text(ASKING.format(asked="validation, workdir, device", body=body))
+    body = "assert 0 < validation(self) < 1; (workdir / 'kept').write_text(device); print('with', device, devices)"
+    plugin.write_text(ASKING.format(asked="validation, workdir, device, devices", body=body))
     done = cli("run", "--plugin", plugin, "--methods", "asks", "--bits", 8, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     (record,) = Store(tmp_path / "out")
     assert record.uses_labels
-    assert (tmp_path / "out" / "work" / record.id / "kept").read_text() in ("cpu", "cuda:0")
+    assert record.config["protocol"] == "digits/1+validation"
+    assert record.metrics["mAP@all"] > 0
+    assert "with c" in done.stdout
+    assert "asks †" in done.stdout
+    assert "† chosen by labelled queries, scored on the others: digits/1+validation" in done.stdout
+    assert not (tmp_path / "out" / "work" / record.id).exists()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def binarize(p: Tensor, threshold: Tensor | float) -> Tensor:
-    """Return codes in ±1 with the gradient of ``p`` passed straight through.
+def binarize(p: Tensor, threshold: Tensor | float, low: float = -1.0) -> Tensor:
+    """Return codes with the gradient of ``p`` passed straight through.
 
     Parameters
     ----------
@@ -14,39 +14,44 @@ def binarize(p: Tensor, threshold: Tensor | float) -> Tensor:
         Probabilities.
     threshold : Tensor or float
         1/2, or uniform noise for Bernoulli sampling.
+    low : float
+        Value of a bit that is off: −1, or 0 for codes in {0, 1}.
 
     Returns
     -------
     Tensor of shape (n, n_bits)
-        1 where ``p`` is above the threshold, else −1; never 0, so that every code is one.
+        1 where ``p`` is above the threshold, else ``low``: a tie is not left at torch.sign's 0.
     """
-    code = torch.where(p > threshold, 1.0, -1.0)
+    code = torch.where(p > threshold, 1.0, low)
     return code + (p - p.detach())
 
 
-def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+def nt_xent(first: Tensor, second: Tensor, temperature: float, similarity: str = "cosine") -> Tensor:
     """Return the normalised temperature-scaled cross entropy of two views (Chen et al., ICML 2020, eq. 1).
 
-    The similarity is the cosine with its own gradient: for ±1 codes its value equals the scaled dot product,
-    but the norm's gradient keeps the probabilities from saturating.
+    The cosine has its own gradient: for ±1 codes its value equals the scaled dot product, but the norm's gradient
+    keeps the probabilities from saturating.
 
     Parameters
     ----------
     first, second : Tensor of shape (n, n_bits)
         Codes of the two views; row i of both is image i.
     temperature : float
+    similarity : {"cosine", "dot"}
+        The cosine, or the dot product over n_bits.
 
     Returns
     -------
     Tensor
         Mean over the 2n anchors.
     """
-    codes = F.normalize(torch.cat([first, second]))
+    codes = torch.cat([first, second])
+    codes = F.normalize(codes) if similarity == "cosine" else codes / codes.shape[1] ** 0.5
     n = len(first)
-    similarity = codes @ codes.T / temperature
-    similarity.fill_diagonal_(-torch.inf)
+    scores = codes @ codes.T / temperature
+    scores.fill_diagonal_(-torch.inf)
     partner = torch.arange(2 * n, device=codes.device).roll(n)
-    return F.cross_entropy(similarity, partner)
+    return F.cross_entropy(scores, partner)
 
 
 def symmetric_kl(p: Tensor, q: Tensor) -> Tensor:

@@ -1,0 +1,55 @@
+"""A checkpoint of CIBHash's training: whole or not there, and plain tensors and JSON only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hashbench.errors import InputError
+
+NAME = "checkpoint.pt"
+
+
+def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tensors: dict[str, Any]) -> None:
+    """Write a checkpoint beside its place and move it there, so that a kill leaves the one before.
+
+    Parameters
+    ----------
+    folder : Path
+    identity : dict
+        JSON values that say of which training it is.
+    progress : dict
+        JSON values.
+    tensors : dict
+        State dicts.
+    """
+    temporary = folder / f".{NAME}"
+    torch.save({"json": json.dumps({"identity": identity, "progress": progress}), **tensors}, temporary)
+    temporary.replace(folder / NAME)
+
+
+def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return progress and tensors of the folder's checkpoint, or None where there is none that can be read.
+
+    Raises
+    ------
+    InputError
+        It is of another training; it is left as it is.
+    """
+    file = folder / NAME
+    try:
+        tensors = torch.load(file, map_location="cpu", weights_only=True)
+        kept = json.loads(tensors.pop("json"))
+    except FileNotFoundError:
+        return None
+    except Exception:  # a file cut short by a power failure fails in as many ways as there are places to cut
+        return None
+    expected = json.loads(json.dumps(identity))
+    if kept["identity"] != expected:
+        names = sorted(key for key in expected if kept["identity"].get(key) != expected[key])
+        differ = ", ".join(names)
+        raise InputError(f"{file} is a checkpoint of another training (other {differ}): remove it, or resume that")
+    return kept["progress"], tensors
