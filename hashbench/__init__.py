@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hashbench.errors import InputError, Unsupported
     from hashbench.evaluation import Evaluation, evaluate
     from hashbench.method import HashMethod
+    from hashbench.models import load_model
 
 _HOMES = {
     "load_dataset": "hashbench.api",
@@ -28,6 +29,7 @@ _HOMES = {
     "Evaluation": "hashbench.evaluation",
     "evaluate": "hashbench.evaluation",
     "HashMethod": "hashbench.method",
+    "load_model": "hashbench.models",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "evaluate",
     "load_dataset",
     "load_method",
+    "load_model",
     "run",
 ]
 

@@ -24,6 +24,8 @@ BUNDLED = "tf_efficientnet_lite0"
 PAPER_VGG = "vgg16.tv_in1k"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pixels: the normalisation of CIBHash's code."""
+PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+"""Fabric's names, which feature keys hold."""
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
 
 
@@ -43,9 +45,19 @@ def choose_device(accelerator: str) -> str:
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """Return Fabric's name of the precision; ``auto`` is bfloat16 where the hardware has it."""
+    """Return Fabric's name of the precision; ``auto`` is bfloat16 where the hardware has it.
+
+    Raises
+    ------
+    InputError
+        The device does not compute in the precision that is asked for.
+    """
+    if precision == "fp16" and device == "cpu":  # Fabric would take bfloat16 instead, against the feature key
+        raise InputError("precision fp16 needs a CUDA device; a CPU computes in bf16 or fp32")
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
+        raise InputError("precision bf16 is not available on this CUDA device; it computes in fp16 or fp32")
     if precision != "auto":
-        return {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}[precision]
+        return PRECISIONS[precision]
     if device == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}

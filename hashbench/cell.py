@@ -132,7 +132,9 @@ def _refuse_unknown_extras(method: HashMethod, cell: Cell) -> None:
         raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
 
 
-def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Record, dict[str, np.ndarray]]:
+def run_cell(
+    cell: Cell, bench: Workbench, config: dict[str, Any]
+) -> tuple[Record, dict[str, np.ndarray], HashMethod | None]:
     """Run one cell.
 
     Parameters
@@ -148,6 +150,8 @@ def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Reco
         Whatever happened: a cell that cannot be is ``skipped``, one that raises is ``failed``.
     arrays : dict of ndarray
         Codes, per-query values and curves; empty unless the status is ``ok``.
+    method : HashMethod or None
+        The trained method; None unless the status is ``ok``.
     """
     record = Record(
         id=canonical_hash(config),
@@ -173,8 +177,8 @@ def run_cell(cell: Cell, bench: Workbench, config: dict[str, Any]) -> tuple[Reco
     except Exception as error:
         record.status, record.error = "failed", f"{type(error).__name__}: {_one_line(error)}"
     else:
-        return record, arrays
-    return record, {}
+        return record, arrays, method
+    return record, {}, None
 
 
 def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict[str, np.ndarray]:

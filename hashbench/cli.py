@@ -23,6 +23,9 @@ app = typer.Typer(
 )
 
 PluginOption = Annotated[list[Path], typer.Option("--plugin", help="A plugin file; repeatable.", default_factory=list)]
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+ModelWeightsOption = Annotated[Path | None, typer.Option(help="State dict of the model's backbone, for images.")]
 
 
 @app.callback()
@@ -44,7 +47,7 @@ def run(
     backbone: Annotated[str | None, typer.Option(help="A timm model, vgg16, or pixels.")] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict of the backbone.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the backbone's input, pixels.", min=1)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
     devices: Annotated[int, typer.Option(help="Devices that a method may train on.", min=1)] = 1,
     precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
     normalization: Annotated[
@@ -56,6 +59,9 @@ def run(
     out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute finished records.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
+    save_models: Annotated[
+        bool, typer.Option("--save-models", help="Keep the trained methods, for hashbench encode and search.")
+    ] = False,
 ) -> None:
     """Run methods on a data set and print the tables; finished cells are not run again."""
     _one_of("--device", device, ("auto", "cpu", "cuda"))
@@ -64,7 +70,7 @@ def run(
     from hashbench.runner import RunOptions
     from hashbench.runner import run as run_grid
     from hashbench.store import Store
-    from hashbench.table import print_tables
+    from hashbench.table import print_models, print_tables
 
     options = RunOptions(
         methods=methods,
@@ -84,17 +90,77 @@ def run(
         out=out,
         fresh=fresh,
         download=download,
+        save_models=save_models,
     )
     records = run_grid(options)
     scored = [record for record in records if record.status == "ok"]
     headline = [name for name in scored[0].metrics if name.startswith("mAP@")] if scored else []
-    console = _console()
-    print_tables(records, console, headline, Store(out))
+    console, store = _console(), Store(out)
+    print_tables(records, console, headline, store)
     console.print(f"records and results.csv: {out}", markup=False, highlight=False)
+    if save_models and scored:
+        print_models(records, store, console)
     if all(record.status == "skipped" for record in records):
         raise InputError(f"no cell could run: {records[0].error}")
     if any(record.status in ("failed", "timeout") for record in records):
         raise typer.Exit(1)
+    if save_models and not all(store.model_path(record.id).is_file() for record in scored):
+        raise typer.Exit(1)
+
+
+@app.command()
+def encode(
+    plugin: PluginOption,
+    model: ModelArgument,
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A folder of images, an image, or a .npy of vectors or images.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the packed codes go, a .npy file.")],
+    weights: ModelWeightsOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Encode your own images or vectors with a trained method: packed codes, and the images' names beside them."""
+    _one_of("--device", device, ("auto", "cpu", "cuda"))
+    from hashbench.cache import writable_file
+    from hashbench.code_files import names_path, write_codes
+    from hashbench.models import encode_input, load_model
+
+    saved = load_model(model, plugin, weights=weights, device=device)
+    writable_file(out, "--out", ".npy", [model, source])
+    encoded = encode_input(saved, source)
+    write_codes(out, encoded.codes, encoded.names)
+    print(f"{out}: {len(encoded.codes):,} codes of {saved.n_bits} bits, packed, shape {encoded.codes.shape} uint8")
+    if encoded.names:
+        print(f"{names_path(out)}: the images' names, one a line, in the order of the codes")
+
+
+@app.command()
+def search(
+    plugin: PluginOption,
+    model: ModelArgument,
+    database: Annotated[
+        Path, typer.Argument(metavar="DATABASE", help="As encode's INPUT, or a file of codes that encode wrote.")
+    ],
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE.")],
+    k: Annotated[int, typer.Option("-k", help="How many neighbours of each query.", min=1)] = 10,
+    csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries.")] = None,
+    weights: ModelWeightsOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Find the nearest items of each query by Hamming distance; ties in the database's order."""
+    _one_of("--device", device, ("auto", "cpu", "cuda"))
+    from hashbench.cache import writable_file
+    from hashbench.models import load_model
+    from hashbench.search import codes_of, print_neighbours, write_csv
+
+    saved = load_model(model, plugin, weights=weights, device=device)
+    if csv:
+        writable_file(csv, "--csv", ".csv", [model, database, query])
+    items, queries = codes_of(saved, database), codes_of(saved, query)
+    print_neighbours(saved, queries, items, k, _console())
+    if csv:
+        write_csv(csv, saved, queries, items, k)
+        print(csv)
 
 
 @app.command("list")

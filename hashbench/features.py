@@ -25,6 +25,16 @@ PIPELINE_VERSION = 1
 """Raised whenever the same key would give other features, so that no cache outlives its code."""
 
 
+def feature_key(backbone: Backbone | None) -> dict[str, Any]:
+    """Return everything that decides what features are; None stands for features that come with the data."""
+    return {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
+
+
+def batch_size(backbone: Backbone | None) -> int:
+    """Return how many images go through a backbone at once; a feature's last bits may depend on it."""
+    return BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
+
+
 @dataclass(frozen=True)
 class Features:
     """Features with what they are and what they cost.
@@ -60,14 +70,12 @@ class FeatureSource:
     def __init__(self, dataset: Dataset, backbone: Backbone | None, cache_dir: Path) -> None:
         self.dataset, self.backbone, self.cache_dir = dataset, backbone, cache_dir
         self._features: Features | None = None
-        self.batch = BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
+        self.batch = batch_size(backbone)
 
     @property
     def key(self) -> dict[str, Any]:
         """The feature key: everything that decides what the features are."""
-        if self.backbone is None:
-            return {"backbone": None, "pipeline": PIPELINE_VERSION}
-        return {**self.backbone.key, "pipeline": PIPELINE_VERSION}
+        return feature_key(self.backbone)
 
     def features(self) -> Features:
         """Return the features of all items of the data set."""

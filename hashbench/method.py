@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hashbench.dataset import Dataset
 
 BLOCK_ROWS = 1024
+SAVED = {"method": str, "params": dict, "fitted": dict}
+"""What the header of every saved method holds, and of what type."""
 
 
 class HashMethod(BaseEstimator):
@@ -160,6 +162,8 @@ class HashMethod(BaseEstimator):
     def save(self, path: str | Path, **provenance: Any) -> None:
         """Write the fitted method to one safetensors file: arrays, and JSON in the header (no pickle).
 
+        The file appears whole or not at all.
+
         Parameters
         ----------
         path : path-like
@@ -167,17 +171,19 @@ class HashMethod(BaseEstimator):
         **provenance
             JSON values kept beside the parameters, such as the feature key that ``X`` was made with.
         """
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
+
+        from hashbench.cache import write_atomically
 
         arrays, values = {}, {}
         for key, value in vars(self).items():
-            if key.endswith("_") and not key.startswith("_"):
+            if _is_learned(key):
                 if isinstance(value, np.ndarray):
                     arrays[key] = np.ascontiguousarray(value)
                 else:
                     values[key] = value.item() if isinstance(value, np.generic) else value
         header = {"method": self.name, "params": self.get_params(), "fitted": values, **provenance}
-        save_file(arrays, str(path), metadata={"hashbench": json.dumps(header)})
+        write_atomically(Path(path), save(arrays, metadata={"hashbench": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: str | Path) -> HashMethod:
@@ -186,22 +192,58 @@ class HashMethod(BaseEstimator):
         Raises
         ------
         InputError
-            The file is not a saved method, or one of another method.
+            The file is not a saved method, one of another method, or one whose parameters this class does not have.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(str(path), "numpy") as file:
-                header = json.loads((file.metadata() or {})["hashbench"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-            raise InputError(f"{path} is not a saved hashbench method ({error})") from error
+        header, arrays = read_saved(path)
         if header["method"] != cls.name:
             raise InputError(f"{path} holds a saved {header['method']!r}, not a {cls.name!r}")
-        method = cls(**header["params"])
+        try:
+            method = cls(**header["params"])
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path} does not fit the {cls.name!r} that is here ({error}); train it again") from error
         for key, value in {**arrays, **header["fitted"]}.items():
-            setattr(method, key, value)
+            if _is_learned(key):
+                setattr(method, key, value)
         return method
+
+
+def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return header and arrays of a file that `HashMethod.save` wrote, without the method's class.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    header : dict
+        ``method`` (its name), ``params``, ``fitted`` and the provenance.
+    arrays : dict of ndarray
+        Learned arrays by attribute.
+
+    Raises
+    ------
+    InputError
+        The file is missing or not a saved method.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
+    try:
+        with safe_open(str(path), "numpy") as file:
+            header = json.loads((file.metadata() or {})["hashbench"])
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        whole = all(isinstance(header[key], kind) for key, kind in SAVED.items())
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a saved hashbench method ({error})") from error
+    if not whole:
+        raise InputError(f"{path} is not a saved hashbench method (its header is damaged)")
+    return header, arrays
+
+
+def _is_learned(attribute: str) -> bool:
+    return attribute.endswith("_") and not attribute.startswith("_")
 
 
 def _guarded(fit: Any) -> Any:

@@ -22,6 +22,11 @@ from rich.text import Text
 LINE_EVERY_S = 20.0
 
 
+def to_stderr(line: str) -> None:
+    """Print a line for people on standard error, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"
 

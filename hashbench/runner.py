@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from hashbench.cache import cache_directory, write_atomically
+from hashbench.cache import cache_directory, writable_directory, write_atomically
 from hashbench.cell import Cell, Workbench, run_cell
 from hashbench.dataset import Dataset, LoadOptions, canonical_hash
 from hashbench.errors import InputError
 from hashbench.features import FeatureSource
+from hashbench.method import HashMethod
+from hashbench.models import save_model
+from hashbench.progress import to_stderr
 from hashbench.registry import Registry
 from hashbench.spec import MAX_BITS, parse_integers, parse_methods, typed_params
 from hashbench.store import Record, Store
@@ -46,6 +49,8 @@ class RunOptions:
     fresh : bool
         Recompute records that are there already.
     download : bool
+    save_models : bool
+        Keep each trained method in ``out/models``; finished cells without one are run again.
     """
 
     methods: str = DEFAULT_METHODS
@@ -65,13 +70,10 @@ class RunOptions:
     out: Path = Path("runs/latest")
     fresh: bool = False
     download: bool = False
+    save_models: bool = False
 
 
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Record]:
+def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Record]:
     """Run a grid of cells.
 
     Parameters
@@ -100,20 +102,20 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
     device = str(source.backbone.fabric.device) if source.backbone else "cpu"
     bench = Workbench(dataset, source, device, log, options.out / "work", options.devices)
     store.open_for_writing()
+    if options.save_models:
+        writable_directory(store.models, "--out")
     records: list[Record] = []
     for number, cell in enumerate(cells, 1):
         config = bench.config(cell)
         record = None if options.fresh else store.read(canonical_hash(config))
         what = f"[{number}/{len(cells)}] {cell.label} {cell.n_bits} bits"
         what += "" if cell.seed is None else f" seed {cell.seed}"
-        if record is not None and record.finished:
+        lacks_model = options.save_models and record is not None and _lacks_model(record, store)
+        if record is not None and record.finished and not lacks_model:
             log(f"{what}: already in {options.out}")
         else:
-            log(what)
-            _keep_labels(store, bench.dataset_for(cell.method()))
-            record, arrays = run_cell(cell, bench, config)
-            store.write(record, arrays)
-            shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
+            log(f"{what}: in {options.out} without its model, run again" if lacks_model else what)
+            record = _compute(cell, bench, config, store, options.save_models)
             log(f"{what}: {summary(record)}")
             write_results(store)
         records.append(record)
@@ -121,10 +123,32 @@ def run(options: RunOptions, log: Callable[[str], None] = _to_stderr) -> list[Re
     return records
 
 
-def _keep_labels(store: Store, dataset: Dataset) -> None:
-    """Keep the labels that a cell is scored by."""
+def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store, keep_model: bool) -> Record:
+    """Run a cell and write what it gives; only the record stays in memory."""
+    dataset = bench.dataset_for(cell.method())
     labels, split = dataset.labels, dataset.split
     store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
+    record, arrays, method = run_cell(cell, bench, config)
+    store.write(record, arrays)
+    shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
+    if keep_model and method is not None:
+        _keep_model(method, record, bench, store)
+    return record
+
+
+def _lacks_model(record: Record, store: Store) -> bool:
+    return record.status == "ok" and not store.model_path(record.id).is_file()
+
+
+def _keep_model(method: HashMethod, record: Record, bench: Workbench, store: Store) -> None:
+    """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
+    images = bench.dataset.images
+    try:
+        save_model(store.model_path(record.id), method, record, None if images is None else images.shape[1:])
+    except OSError as error:
+        raise InputError(f"--out {store.directory} cannot be written to ({error.strerror})") from error
+    except Exception as error:  # a plugin may keep anything in its attributes
+        bench.log(f"  its model cannot be saved: {type(error).__name__}: {error}")
 
 
 def summary(record: Record) -> str:

@@ -71,13 +71,14 @@ class Store:
     Parameters
     ----------
     directory : Path
-        Holds ``records/<id>.json`` and ``records/<id>.npz``, and per data set
-        ``labels/<fingerprint[:32]>.npz``.
+        Holds ``records/<id>.json`` and ``records/<id>.npz``, per data set ``labels/<fingerprint[:32]>.npz``,
+        and ``models/<id>.safetensors`` where a run keeps its models.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.folder = directory / "records"
+        self.models = directory / "models"
 
     def open_for_writing(self) -> None:
         """Make sure that records can be written.
@@ -114,6 +115,10 @@ class Store:
     def arrays_path(self, id: str) -> Path:
         """Return where a record's arrays lie: codes, per-query values and curves, without pickle."""
         return self.folder / f"{id}.npz"
+
+    def model_path(self, id: str) -> Path:
+        """Return where the trained method of a record lies, if the run kept it."""
+        return self.models / f"{id}.safetensors"
 
     def arrays(self, id: str) -> dict[str, np.ndarray]:
         """Return a record's arrays.

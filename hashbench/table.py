@@ -107,9 +107,22 @@ def print_tables(
     console.print(_timings(records, console))
     for record in records:
         if record.status != "ok":
-            seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
-            where = f"{record.label} {record.config['n_bits']} bits{seed}"
-            print_note(f"{where}: {record.status}: {record.error}", console)
+            print_note(f"{_cell_name(record)}: {record.status}: {record.error}", console)
+
+
+def print_models(records: Sequence[Record], store: Store, console: Console) -> None:
+    """Print where the trained method of each finished record lies."""
+    print_title("models", console)
+    for record in records:
+        if record.status == "ok":
+            path = store.model_path(record.id)
+            where = path if path.is_file() else "not saved; the run's log says why"
+            print_note(f"{_cell_name(record)}: {where}", console)
+
+
+def _cell_name(record: Record) -> str:
+    seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
+    return f"{record.label} {record.config['n_bits']} bits{seed}"
 
 
 def print_title(text: str, console: Console) -> None:

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from hashbench import load_dataset
 from hashbench.cli import main
+from hashbench.store import Store
 
 CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
 
@@ -65,6 +68,43 @@ def data():
     centres = 3 * rng.standard_normal((6, 24)) + 2
     X = centres[rng.integers(6, size=1200)] + rng.standard_normal((1200, 24)) * np.linspace(0.5, 2, 24)
     return X.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Return the digits data set."""
+    return load_dataset("digits")
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory, cli):
+    """Return a run's directory and how it ended: two methods, 12 bits, models kept."""
+    out = tmp_path_factory.mktemp("kept")
+    done = cli("run", "--methods", "itq[n_iter=5],lsh", "--bits", 12, "--out", out, "--save-models")
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+@pytest.fixture(scope="session")
+def model(kept):
+    """Return the file of the run's ITQ."""
+    out, _ = kept
+    (record,) = (record for record in Store(out) if record.config["method"] == "itq")
+    return Store(out).model_path(record.id)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, digits):
+    """Return a folder of thirty digits as PNG files, some in a folder below it, among files of other kinds."""
+    folder = tmp_path_factory.mktemp("digits")
+    (folder / "below").mkdir()
+    (folder / ".hidden").mkdir()
+    for row in range(30):
+        place = folder / "below" if row % 3 == 0 else folder
+        Image.fromarray(digits.images[row, ..., 0]).save(place / f"{row:02}.PNG")
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".hidden" / "thumbnail.png").write_text("not an image either")
+    return folder
 
 
 def one_clear_line(process, *words):

@@ -237,6 +237,7 @@ def test_training_in_bfloat16(pool):
         ({"similarity": "angle"}, "similarity='angle': expected 'cosine' or 'dot'"),
         ({"select": "best"}, "select='best'"),
         ({"precision": "8"}, "precision='8'"),
+        ({"precision": "16-mixed"}, "precision='16-mixed': expected another on a CPU"),
     ],
 )
 def test_parameters_out_of_range(pool, params, message):

@@ -158,7 +158,7 @@ class CIBHash(HashMethod):
         """
         from hashbench.methods.cibhash.training import silent, train_head
 
-        self._check(len(X), views.shape, devices)
+        self._check(len(X), views.shape, device, devices)
 
         def validate(layers):
             self._keep(layers)
@@ -179,7 +179,7 @@ class CIBHash(HashMethod):
         """Return the head's outputs, the log-odds of each bit."""
         return np.maximum(X @ self.weights1_ + self.bias1_, 0) @ self.weights2_ + self.bias2_
 
-    def _check(self, n_images, pool_shape, devices):
+    def _check(self, n_images, pool_shape, device, devices):
         bounds = (
             ("temperature", self.temperature > 0, "above 0"),
             ("batch_size", 2 <= self.batch_size <= n_images, f"2 to the {n_images} training images"),
@@ -194,6 +194,7 @@ class CIBHash(HashMethod):
             ("select", self.select in ("last", "validation"), "'last' or 'validation'"),
             ("select", self.select == "last" or devices == 1, "'last' on several devices"),
             ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
+            ("precision", self.precision != "16-mixed" or device != "cpu", "another on a CPU, which has no fp16"),
         )
         for name, holds, expected in bounds:
             if not holds:

@@ -1,0 +1,119 @@
+"""Nearest items by Hamming distance, for people: a table, or a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from hashbench import kernels
+from hashbench.cache import atomic_stream
+from hashbench.code_files import read_codes
+from hashbench.codes import item_words, word_major
+from hashbench.errors import InputError
+from hashbench.inputs import open_array
+from hashbench.models import Encoded, SavedModel, encode_input
+from hashbench.table import csv_safe, new_table, print_note, print_title
+
+SHOWN_QUERIES = 20
+QUERY_STEP = 256
+"""Queries whose neighbours are in memory at once."""
+
+
+def codes_of(model: SavedModel, source: Path) -> Encoded:
+    """Return the codes of a file of codes, or of vectors or images.
+
+    Parameters
+    ----------
+    model : SavedModel
+    source : Path
+        A .npy file of codes, (n, ceil(n_bits / 8)) uint8, or what `hashbench.models.encode_input` takes.
+
+    Raises
+    ------
+    InputError
+        It is none of these, or does not fit the model.
+    """
+    if source.suffix.lower() == ".npy" and source.is_file():
+        array = open_array(source)
+        if array.ndim == 2 and array.dtype == np.uint8:
+            return Encoded(*read_codes(source, model.n_bits))
+    return encode_input(model, source)
+
+
+def neighbours(
+    query: np.ndarray, database: np.ndarray, n_bits: int, k: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield the nearest database items of each query, ties in the database's order.
+
+    Parameters
+    ----------
+    query, database : ndarray of shape (n, ceil(n_bits / 8)), uint8
+    n_bits : int
+    k : int
+        How many; at most all.
+
+    Yields
+    ------
+    row : int
+        Of the query.
+    items : ndarray of shape (min(k, n_database),), int64
+    distances : ndarray of the same shape, int32
+    """
+    words, depth = word_major(database), min(k, len(database))
+    for first in range(0, len(query), QUERY_STEP):
+        queries = item_words(query[first : first + QUERY_STEP])
+        items, distances = kernels.nearest(queries, words, n_bits, depth)
+        yield from zip(range(first, first + len(queries)), items, distances, strict=True)
+
+
+def print_neighbours(model: SavedModel, query: Encoded, database: Encoded, k: int, console: Console) -> None:
+    """Print a row per query and neighbour, for the first queries."""
+    k, n_queries = min(k, len(database.codes)), len(query.codes)
+    print_title(
+        f"{k} nearest of {len(database.codes):,} by Hamming distance ({model.label}, {model.n_bits} bits)", console
+    )
+    table = new_table(console)
+    table.add_column("query", justify="left" if query.names else "right", overflow="fold")
+    for column in ("rank", "distance", "row"):
+        table.add_column(column, justify="right")
+    if database.names:
+        table.add_column("image", overflow="fold")
+    for row, items, distances in neighbours(query.codes[:SHOWN_QUERIES], database.codes, model.n_bits, k):
+        asked = escape(query.names[row]) if query.names else str(row)
+        for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
+            found = [escape(database.names[item])] if database.names else []
+            table.add_row(asked, str(rank), str(distance), str(item), *found)
+    console.print(table)
+    if n_queries > SHOWN_QUERIES:
+        print_note(f"the first {SHOWN_QUERIES} of {n_queries:,} queries; --csv FILE writes all", console)
+
+
+def write_csv(path: Path, model: SavedModel, query: Encoded, database: Encoded, k: int) -> None:
+    """Write a line per query and neighbour: rows, rank from 1, distance, and names where there are any.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    header = ["query", "rank", "distance", "row"]
+    header += ["query_name"] * bool(query.names) + ["row_name"] * bool(database.names)
+    try:
+        with atomic_stream(path) as stream:
+            text = io.TextIOWrapper(stream, "utf-8", newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(header)
+            for row, items, distances in neighbours(query.codes, database.codes, model.n_bits, k):
+                of_query = [csv_safe(query.names[row])] if query.names else []
+                for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
+                    of_item = [csv_safe(database.names[item])] if database.names else []
+                    writer.writerow([row, rank, distance, item, *of_query, *of_item])
+            text.detach()
+    except OSError as error:
+        raise InputError(f"--csv {path} cannot be written ({error.strerror or error})") from error
