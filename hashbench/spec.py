@@ -119,7 +119,8 @@ def _typed(text: str, allowed: Any, what: str) -> Any:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
-    options = typing.get_args(allowed) if isinstance(allowed, types.UnionType) else (allowed,)
+    is_union = typing.get_origin(allowed) in (types.UnionType, typing.Union)
+    options = typing.get_args(allowed) if is_union else (allowed,)
     for option in options:
         if typing.get_origin(option) is typing.Literal:
             if value in typing.get_args(option):

@@ -36,12 +36,15 @@ def test_values_get_the_declared_types():
     }
     assert isinstance(params("cibhash[beta=1]")["beta"], float)
     assert params("itq[n_iter=3]") == {"n_iter": 3}
+    assert params("cibhash[n_views=8]") == {"n_views": 8}
+    assert params("cibhash[n_views=fresh]") == {"n_views": "fresh"}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("cibhash[bta=1]", "cibhash has no parameter 'bta'; did you mean 'beta'?"),
+        ("cibhash[n_views=stale]", "cibhash: n_views=stale is not a whole number or one of 'fresh'"),
         ("lsh[zzz=1]", "lsh has no parameter 'zzz'; known: none"),
         ("cibhash[beta=much]", "cibhash: beta=much is not a number"),
         ("cibhash[epochs=2.5]", "cibhash: epochs=2.5 is not a whole number or None"),
