@@ -90,7 +90,7 @@ class CIBHash(HashMethod):
         weight_decay: float = 0.0,
         hidden: int = 1024,
         select: Literal["last", "validation"] = "last",
-        n_views: int | Literal["fresh"] = 32,
+        n_views: int | Literal["fresh"] = 24,
         views_seed: int = 0,
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         random_state: int | None = None,
