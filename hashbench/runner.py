@@ -107,6 +107,7 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     records: list[Record] = []
     for number, cell in enumerate(cells, 1):
         config = bench.config(cell)
+        _keep_labels(store, bench.dataset_for(cell.method()))
         record = None if options.fresh else store.read(canonical_hash(config))
         what = f"[{number}/{len(cells)}] {cell.label} {cell.n_bits} bits"
         what += "" if cell.seed is None else f" seed {cell.seed}"
@@ -123,11 +124,14 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     return records
 
 
-def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store, keep_model: bool) -> Record:
-    """Run a cell and write what it gives; only the record stays in memory."""
-    dataset = bench.dataset_for(cell.method())
+def _keep_labels(store: Store, dataset: Dataset) -> None:
+    """Keep the labels that a cell is scored by, also where its record is older than they are."""
     labels, split = dataset.labels, dataset.split
     store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
+
+
+def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store, keep_model: bool) -> Record:
+    """Run a cell and write what it gives; only the record stays in memory."""
     record, arrays, method = run_cell(cell, bench, config)
     store.write(record, arrays)
     shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
