@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 import hashbench
 from hashbench.backbones import open_backbone
@@ -40,11 +41,10 @@ def main():
     features = np.asarray(FeatureSource(dataset, backbone, cache_directory(None)).features().data)
     split, labels = dataset.split, dataset.labels
     centre = features[split.train].mean(axis=0)
-    unit = lambda X: X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)  # noqa: E731
     for name, X in {
         "Euclidean": features,
-        "cosine": unit(features),
-        "cosine, centred": unit(features - centre),
+        "cosine": normalize(features),
+        "cosine, centred": normalize(features - centre),
     }.items():
         query, database = X[split.query], X[split.database]
         half_norms = np.square(database).sum(axis=1) / 2

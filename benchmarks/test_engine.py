@@ -129,10 +129,11 @@ def ratios():
     yield
     print("\nbits  labels  histograms/bare  all/bare  script/all  faiss/all")
     for n_bits in sorted({key[0] for key in MEDIANS}):
+        bare = MEDIANS[n_bits, "floor", "bare"]
         for kind in ("single", "multi"):
-            get = lambda name, kind=kind: MEDIANS.get((n_bits, kind, name), float("nan"))  # noqa: B023, E731
-            bare, everything = MEDIANS[n_bits, "floor", "bare"], get("all metrics")
-            row = (get("histograms") / bare, everything / bare, get("numpy script") / everything)
+            timed_names = ("histograms", "all metrics", "numpy script", "faiss")
+            counted, everything, script, faiss = (MEDIANS.get((n_bits, kind, name), np.nan) for name in timed_names)
             print(
-                f"{n_bits:4}  {kind:6}  {row[0]:15.1f}  {row[1]:8.1f}  {row[2]:10.0f}  {get('faiss') / everything:9.0f}"
+                f"{n_bits:4}  {kind:6}  {counted / bare:15.1f}  {everything / bare:8.1f}  {script / everything:10.0f}  "
+                f"{faiss / everything:9.0f}"
             )

@@ -207,7 +207,7 @@ def test_validation_chooses_the_epoch(pool):
 
 @pytest.mark.parametrize("sampling", ["sign", "bernoulli"])
 def test_two_processes_equal_one(pool, sampling):
-    # 90 images in batches of 32: the last batch of 26 is split evenly, one of 25 would not be.
+    # The last batch, of 25 images, does not split evenly.
     views = pool[1][:89]
     method = load_method("cibhash")(8, n_views=6, epochs=2, batch_size=32, sampling=sampling, random_state=0)
     (one, _), (two, progress) = (train_head(method, views, devices=devices) for devices in (1, 2))
