@@ -45,7 +45,7 @@ def case(request):
     return n_bits, query, database, {"single": (own, theirs), "multi": (own_labels, their_labels)}
 
 
-def timed(benchmark, key, job, scale=1.0, rounds=7):
+def timed(benchmark, key, job, scale=1.0, rounds=31):
     benchmark.group = " ".join(map(str, key[:-1]))
     benchmark.pedantic(job, rounds=rounds, warmup_rounds=1)
     MEDIANS[key] = benchmark.stats.stats.median * scale
@@ -120,7 +120,7 @@ def test_faiss(benchmark, case):
         precision = relevant.cumsum(axis=1) / np.arange(1, 1001)
         return ((precision * relevant).sum(axis=1) / np.maximum(relevant.sum(axis=1), 1)).mean()
 
-    timed(benchmark, (case[0], "single", "faiss"), search, rounds=3)
+    timed(benchmark, (case[0], "single", "faiss"), search, rounds=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
