@@ -12,16 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import (
-    PHOTO_VIEWS,
-    Dataset,
-    HashDataset,
-    LoadOptions,
-    Protocol,
-    Split,
-    draw_per_class,
-)
+from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.errors import InputError
+from hashbench.protocol import Protocol
+from hashbench.splits import Split, draw_per_class
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -42,25 +36,42 @@ Part = tuple[np.ndarray, np.ndarray]
 class CIFAR10(HashDataset):
     """CIFAR-10: 60,000 colour images of 32 × 32 pixels in ten classes."""
 
-    protocol: ClassVar[Protocol] = Protocol(
-        name="cifar10-cibhash/1",
-        split="database: the official 50,000 training images; training set: 500 per class of it, classes "
-        "ascending, each the first 500 of a permutation of its items by numpy.random.default_rng(0); "
-        "queries: the official 10,000 test images",
-        n_query=10_000,
-        n_database=50_000,
-        n_train=5_000,
-        metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
-        seed=0,
+    protocols: ClassVar[tuple[Protocol, ...]] = (
+        Protocol(
+            name="cifar10-cibhash/1",
+            split="database: the official 50,000 training images; training set: 500 per class of it, classes "
+            "ascending, each the first 500 of a permutation of its items by numpy.random.default_rng(0); "
+            "queries: the official 10,000 test images",
+            n_query=10_000,
+            n_database=50_000,
+            n_train=5_000,
+            metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
+            seed=0,
+            draw={"training_per_class": 500},
+        ),
+        Protocol(
+            name="cifar10-1k/1",
+            split="all 60,000 images, training images before test images: queries: 100 per class, classes ascending, "
+            "each the first 100 of a permutation of its items by numpy.random.default_rng(0); database: the other "
+            "59,000; training set: 500 per class of the database, drawn likewise by numpy.random.default_rng(1)",
+            n_query=1_000,
+            n_database=59_000,
+            n_train=5_000,
+            metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
+            seed=0,
+            draw={"queries_per_class": 100, "training_per_class": 500},
+        ),
     )
     source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
     licence = "none stated by the publisher; research use is customary"
+    views = PHOTO_VIEWS
+    image_size = 128
     needs = (
         f"--data-dir DIR with {ARCHIVE}, its folder {FOLDER}, {{train,test}}-*.parquet (columns img or image, "
         "and label) or class folders train/<class>/* and test/<class>/*; or --download"
     )
 
-    def load(self, options: LoadOptions) -> Dataset:
+    def read(self, options: LoadOptions) -> Items:
         """Read whichever layout lies in the data directory, official files before copies."""
         directory = self._directory(options)
         archive, folder = directory / ARCHIVE, directory / FOLDER
@@ -76,23 +87,26 @@ class CIFAR10(HashDataset):
             (train, test), official = (_read_images(directory / "train"), _read_images(directory / "test")), False
         else:
             raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
+        n_train = len(train[1])
         labels = np.concatenate([train[1], test[1]])
-        n_database = len(train[1])
-        database = np.arange(n_database)
-        return Dataset(
-            name=self.name,
-            protocol=self.protocol,
-            split=Split(
-                train=draw_per_class(labels, 500, seed=0, among=database),
-                query=np.arange(n_database, len(labels)),
-                database=database,
-            ),
-            labels=labels,
+        return Items(
             images=np.concatenate([train[0], test[0]]),
-            views=PHOTO_VIEWS,
-            image_size=128,
+            labels=labels,
+            label_names=CLASSES,
+            parts={"train": np.arange(n_train), "test": np.arange(n_train, len(labels))},
             provenance="official" if official else "copy (not the publisher's files)",
         )
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Take the official parts, or draw queries out of all images."""
+        labels, per_class = items.labels, int(protocol.draw["training_per_class"])
+        assert labels is not None
+        if "queries_per_class" not in protocol.draw:
+            database = items.parts["train"]
+            return Split(draw_per_class(labels, per_class, 0, among=database), items.parts["test"], database)
+        query = draw_per_class(labels, int(protocol.draw["queries_per_class"]), 0)
+        database = np.setdiff1d(np.arange(len(labels)), query)
+        return Split(draw_per_class(labels, per_class, 1, among=database), query, database)
 
     def _directory(self, options: LoadOptions) -> Path:
         """Return the data directory, downloading into it where that is asked for."""

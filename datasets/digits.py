@@ -4,46 +4,46 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import Dataset, HashDataset, LoadOptions, Protocol, Split, ViewRecipe, draw_per_class
+from hashbench.dataset import HashDataset, Items, LoadOptions, ViewRecipe
+from hashbench.protocol import Protocol
+from hashbench.splits import Split, draw_per_class
 
 
 class Digits(HashDataset):
     """Handwritten digits of scikit-learn: 8 × 8 grey images, embedded, no download."""
 
-    protocol: ClassVar[Protocol] = Protocol(
-        name="digits/1",
-        split="queries: 30 per class, classes ascending, each the first 30 of a permutation of its items by "
-        "numpy.random.default_rng(0); all other images are database and training set",
-        n_query=300,
-        n_database=1497,
-        n_train=1497,
-        metrics=("mAP@100", "mAP@all", "P@100"),
-        seed=0,
+    protocols: ClassVar[tuple[Protocol, ...]] = (
+        Protocol(
+            name="digits/1",
+            split="queries: 30 per class, classes ascending, each the first 30 of a permutation of its items by "
+            "numpy.random.default_rng(0); all other images are database and training set",
+            n_query=300,
+            n_database=1497,
+            n_train=1497,
+            metrics=("mAP@100", "mAP@all", "P@100"),
+            seed=0,
+            draw={"queries_per_class": 30},
+        ),
     )
     source = "scikit-learn's load_digits: test part of UCI's Optical Recognition of Handwritten Digits"
     licence = "CC BY 4.0 (UCI), BSD-3-Clause (the copy in scikit-learn)"
+    views = ViewRecipe("digits/1", rotation=10.0, shift=1.0, zoom=(0.85, 1.15), jitter=1.0, brightness=0.2)
+    backbone = "pixels"
 
-    def load(self, options: LoadOptions) -> Dataset:
+    def items(self, options: LoadOptions) -> Items:
         """Read the images that come with scikit-learn, grey levels 0..16 spread over 0..255."""
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        labels = digits.target.astype(np.int64)
-        query = draw_per_class(labels, 30, seed=0)
-        rest = np.setdiff1d(np.arange(len(labels)), query)
-        return Dataset(
-            name=self.name,
-            protocol=self.protocol,
-            split=Split(train=rest, query=query, database=rest),
-            labels=labels,
+        return Items(
             images=np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None],
-            views=ViewRecipe(
-                "digits/1",
-                rotation=10.0,
-                shift=1.0,
-                zoom=(0.85, 1.15),
-                jitter=1.0,
-                brightness=0.2,
-            ),
-            backbone="pixels",
+            labels=digits.target.astype(np.int64),
+            label_names=[str(digit) for digit in range(10)],
         )
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Draw the queries; the rest is database and training set."""
+        assert items.labels is not None
+        query = draw_per_class(items.labels, int(protocol.draw["queries_per_class"]), seed=0)
+        rest = np.setdiff1d(np.arange(len(items)), query)
+        return Split(train=rest, query=query, database=rest)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashbench.api import load_dataset, load_method, run
-    from hashbench.dataset import Dataset, HashDataset, Protocol, Split
+    from hashbench.dataset import Dataset, HashDataset, Items, LoadOptions
     from hashbench.errors import InputError, Unsupported
     from hashbench.evaluation import Evaluation, evaluate
     from hashbench.method import HashMethod
     from hashbench.models import load_model
+    from hashbench.protocol import Protocol
+    from hashbench.splits import Split
 
 _HOMES = {
     "load_dataset": "hashbench.api",
@@ -22,8 +24,10 @@ _HOMES = {
     "run": "hashbench.api",
     "Dataset": "hashbench.dataset",
     "HashDataset": "hashbench.dataset",
-    "Protocol": "hashbench.dataset",
-    "Split": "hashbench.dataset",
+    "Items": "hashbench.dataset",
+    "LoadOptions": "hashbench.dataset",
+    "Protocol": "hashbench.protocol",
+    "Split": "hashbench.splits",
     "InputError": "hashbench.errors",
     "Unsupported": "hashbench.errors",
     "Evaluation": "hashbench.evaluation",
@@ -38,6 +42,8 @@ __all__ = [
     "HashDataset",
     "HashMethod",
     "InputError",
+    "Items",
+    "LoadOptions",
     "Protocol",
     "Split",
     "Unsupported",

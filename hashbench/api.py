@@ -46,6 +46,9 @@ def load_dataset(
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
     download: bool = False,
+    protocol: str | None = None,
+    splits: str | Path | None = None,
+    skip_broken: bool = False,
     plugins: tuple[str | Path, ...] = (),
 ) -> Dataset:
     """Load a data set.
@@ -59,6 +62,12 @@ def load_dataset(
     cache_dir : path-like, optional
     download : bool
         Whether missing files may be fetched from the publisher.
+    protocol : str, optional
+        One of the data set's, such as ``"mscoco-cibhash/1[queries=20]"``; its first by default.
+    splits : path-like, optional
+        Folder of published lists (``query.txt``, ``train.txt``, ``database.txt``) in place of the draw.
+    skip_broken : bool
+        Leave broken images out.
     plugins : tuple of path-like
         Plugin files to look in besides the installed ones.
 
@@ -72,6 +81,9 @@ def load_dataset(
         None if data_dir is None else Path(data_dir),
         cache_directory(None if cache_dir is None else Path(cache_dir)),
         download,
+        protocol,
+        None if splits is None else Path(splits),
+        skip_broken,
     )
     return loader.load(options)
 
@@ -99,7 +111,7 @@ def run(**options: Any) -> pd.DataFrame:
     from hashbench.runner import run as run_grid
     from hashbench.table import results_frame
 
-    for name in ("weights", "data_dir", "cache_dir", "out"):
+    for name in ("weights", "data_dir", "cache_dir", "splits", "out"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     return results_frame(run_grid(RunOptions(**options)))

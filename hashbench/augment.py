@@ -8,7 +8,7 @@ point instead of rounding to whole grey levels between steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,14 +53,14 @@ def seed_of(*identity: int) -> int:
     return int(np.random.SeedSequence(identity).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple[int, ...]) -> ViewParameters:
+def draw(recipe: ViewRecipe, sizes: np.ndarray, seed: tuple[int, ...]) -> ViewParameters:
     """Draw the parameters of one view.
 
     Parameters
     ----------
     recipe : ViewRecipe
-    n_images, height, width : int
-        Number and size of the original images.
+    sizes : ndarray of shape (n, 2), int
+        Height and width of each original image.
     seed : tuple of int
         Whatever identifies the view; equal seeds give equal parameters, whatever the batch size later is.
 
@@ -70,17 +70,18 @@ def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple
         On the CPU.
     """
     generator = torch.Generator().manual_seed(seed_of(*seed))
+    n_images, extent = len(sizes), torch.from_numpy(np.ascontiguousarray(sizes)).float()
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(n_images, *shape, generator=generator) * (high - low) + low
 
-    box = _boxes(recipe, n_images, height, width, generator) if recipe.crop_scale else None
+    box = _boxes(recipe, extent, generator) if recipe.crop_scale else None
     flip = uniform(0, 1) < recipe.flip
     affine = None
     if recipe.rotation or recipe.shift or recipe.zoom != (1.0, 1.0):
         angle = uniform(-1, 1) * math.radians(recipe.rotation)
         zoom = uniform(*recipe.zoom)
-        offset = uniform(-1, 1, 2) * recipe.shift * 2 / torch.tensor([width, height])
+        offset = uniform(-1, 1, 2) * recipe.shift * 2 / extent.flip(1)
         cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
         affine = torch.stack([torch.stack([cos, -sin, offset[:, 0]], 1), torch.stack([sin, cos, offset[:, 1]], 1)], 1)
     jitter = uniform(0, 1) < recipe.jitter
@@ -94,24 +95,26 @@ def draw(recipe: ViewRecipe, n_images: int, height: int, width: int, seed: tuple
     return ViewParameters(box, flip, affine, jitter, order, strength, gray, sigma)
 
 
-def _boxes(recipe: ViewRecipe, n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+def _boxes(recipe: ViewRecipe, sizes: Tensor, generator: torch.Generator) -> Tensor:
     """Draw crop boxes (top, left, height, width) as torchvision's RandomResizedCrop does, whole pixels.
 
     Ten tries each; where all fail, the largest central box of an allowed aspect ratio.
     """
     assert recipe.crop_scale is not None
     low, high = recipe.crop_scale
-    area = height * width * (torch.rand(n, 10, generator=generator) * (high - low) + low)
+    n, height, width = len(sizes), sizes[:, 0], sizes[:, 1]
+    area = (height * width)[:, None] * (torch.rand(n, 10, generator=generator) * (high - low) + low)
     log_ratio = torch.tensor(recipe.crop_ratio).log()
     ratio = torch.exp(torch.rand(n, 10, generator=generator) * (log_ratio[1] - log_ratio[0]) + log_ratio[0])
     w, h = torch.round(torch.sqrt(area * ratio)), torch.round(torch.sqrt(area / ratio))
-    fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+    fits = (w > 0) & (w <= width[:, None]) & (h > 0) & (h <= height[:, None])
     first = fits.float().argmax(dim=1, keepdim=True)
     w, h = w.gather(1, first).squeeze(1), h.gather(1, first).squeeze(1)
-    clipped = min(max(width / height, recipe.crop_ratio[0]), recipe.crop_ratio[1])
-    whole_w, whole_h = min(width, round(height * clipped)), min(height, round(width / clipped))
+    clipped = (width / height).clamp(*recipe.crop_ratio)
+    whole_w = torch.minimum(width, torch.round(height * clipped))
+    whole_h = torch.minimum(height, torch.round(width / clipped))
     any_fits = fits.any(dim=1)
-    w, h = torch.where(any_fits, w, float(whole_w)), torch.where(any_fits, h, float(whole_h))
+    w, h = torch.where(any_fits, w, whole_w), torch.where(any_fits, h, whole_h)
     random_top = torch.floor(torch.rand(n, generator=generator) * (height - h + 1))
     random_left = torch.floor(torch.rand(n, generator=generator) * (width - w + 1))
     top = torch.where(any_fits, random_top, torch.floor((height - h) / 2))
@@ -119,12 +122,12 @@ def _boxes(recipe: ViewRecipe, n: int, height: int, width: int, generator: torch
     return torch.stack([top, left, h, w], dim=1)
 
 
-def apply(images: Tensor, parameters: ViewParameters, size: int) -> Tensor:
+def apply(images: Tensor | Sequence[Tensor], parameters: ViewParameters, size: int) -> Tensor:
     """Make one view of each image.
 
     Parameters
     ----------
-    images : Tensor of shape (n, c, h, w), float in 0..1
+    images : Tensor of shape (n, c, h, w), float in 0..1, or sequence of tensors (c, h, w) of any sizes
     parameters : ViewParameters
         On the images' device.
     size : int
@@ -134,24 +137,36 @@ def apply(images: Tensor, parameters: ViewParameters, size: int) -> Tensor:
     -------
     Tensor of shape (n, c, size, size), float in 0..1
     """
-    n, channels, height, width = images.shape
-    box = parameters.box
-    if box is None:
-        box = torch.tensor([0.0, 0.0, height, width], device=images.device).expand(n, 4)
-    rows = _resize_weights(box[:, 0], box[:, 2], height, size)
-    columns = _resize_weights(box[:, 1], box[:, 3], width, size)
-    columns = torch.where(parameters.flip[:, None, None], columns.flip(1), columns)
-    if height != size or width != size or parameters.box is not None or bool(parameters.flip.any()):
-        images = rows[:, None] @ (images @ columns[:, None].mT)
+    if isinstance(images, Tensor):
+        images = _cropped(images, parameters.box, parameters.flip, size)
+    else:
+        box, flip = parameters.box, parameters.flip
+        each = [slice(row, row + 1) for row in range(len(images))]
+        images = torch.cat(
+            [_cropped(images[one.start][None], None if box is None else box[one], flip[one], size) for one in each]
+        )
     if parameters.affine is not None:
         grid = F.affine_grid(parameters.affine, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     images = _jitter(images, parameters)
-    if channels == 3:
+    if images.shape[1] == 3:
         gray = parameters.gray.nonzero().squeeze(1)
         if len(gray):
             images[gray] = _luma(images[gray]).expand(-1, 3, -1, -1)
     return _blur(images, parameters.sigma)
+
+
+def _cropped(images: Tensor, box: Tensor | None, flip: Tensor, size: int) -> Tensor:
+    """Return the images' boxes, the whole images by default, resized and flipped."""
+    n, _, height, width = images.shape
+    if box is None:
+        if height == size and width == size and not bool(flip.any()):
+            return images
+        box = torch.tensor([0.0, 0.0, height, width], device=images.device).expand(n, 4)
+    rows = _resize_weights(box[:, 0], box[:, 2], height, size)
+    columns = _resize_weights(box[:, 1], box[:, 3], width, size)
+    columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+    return rows[:, None] @ (images @ columns[:, None].mT)
 
 
 def _resize_weights(start: Tensor, length: Tensor, n_in: int, n_out: int) -> Tensor:

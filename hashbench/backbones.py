@@ -154,6 +154,18 @@ class Backbone:
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.fabric.device)
         return batch.permute(0, 3, 1, 2).float().div_(255)
 
+    def load(self, images: np.ndarray | list[np.ndarray]) -> Tensor:
+        """Bring images to the device in the network's size; those of a list may differ in theirs."""
+        if isinstance(images, np.ndarray):
+            return self.resize(self.prepare(images))
+        return torch.cat([self.resize(self.prepare(image[None])) for image in images])
+
+    def originals(self, images: np.ndarray | list[np.ndarray]) -> Tensor | list[Tensor]:
+        """Bring images to the device in their own sizes."""
+        if isinstance(images, np.ndarray):
+            return self.prepare(images)
+        return [self.prepare(image[None])[0] for image in images]
+
     def resize(self, images: Tensor) -> Tensor:
         """Resize to the network's input as Pillow's bilinear filter does."""
         if self.size is None or images.shape[-2:] == (self.size, self.size):

@@ -16,12 +16,13 @@ import numpy as np
 from hashbench import kernels, metrics
 from hashbench.codes import item_words, word_major
 from hashbench.curves import curves
-from hashbench.dataset import Dataset, canonical_hash, hold_out_validation
+from hashbench.dataset import Dataset, hold_out_validation
 from hashbench.environment import environment, peak_memory_mb, reset_peak_memory
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import evaluate
 from hashbench.features import Features, FeatureSource
 from hashbench.method import HashMethod
+from hashbench.protocol import canonical_hash
 from hashbench.registry import Plugin
 from hashbench.store import Record
 
@@ -80,8 +81,8 @@ class Workbench:
     _search: dict[int, float] = field(default_factory=dict)
 
     @cached_property
-    def held_out(self) -> tuple[Dataset, np.ndarray]:
-        """The data with half of the queries taken away for validation, and their rows."""
+    def held_out(self) -> tuple[Dataset, Dataset]:
+        """The data with half of the queries taken away for validation, and with just these."""
         return hold_out_validation(self.dataset)
 
     def dataset_for(self, method: HashMethod) -> Dataset:
@@ -191,7 +192,7 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
         _warm_up(bench.device)
         bench.warm = True
     started = time.perf_counter()
-    method.fit(train, dataset.labels[split.train] if method.supervision == "supervised" else None, **extras)
+    method.fit(train, _labels(dataset, method), **extras)
     fit_s = time.perf_counter() - started + getattr(method, "resumed_s_", 0.0)
     database = _rows(features.data, split.database)
     method.encode(database[:2048])
@@ -202,10 +203,9 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     evaluation = evaluate(
         query_codes,
         database_codes,
-        dataset.labels[split.query],
-        dataset.labels[split.database],
-        dataset.protocol.metrics,
+        metrics=dataset.protocol.metrics,
         n_bits=method.n_bits,
+        **dataset.relevance(),
     )
     record.metrics = dict(evaluation)
     items_per_s = len(database) / encode_s
@@ -225,6 +225,15 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     record.codes_sha256 = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in codes.items()}
     per_query = {f"per_query:{name}": values for name, values in evaluation.per_query.items()}
     return {**codes, **per_query, **curves(evaluation.histograms)}
+
+
+def _labels(dataset: Dataset, method: HashMethod) -> np.ndarray | None:
+    """Return the training labels for a method that reads them."""
+    if method.supervision != "supervised":
+        return None
+    if dataset.labels is None:
+        raise Unsupported(f"{method.name} learns from labels, {dataset.name} has none")
+    return dataset.labels[dataset.split.train]
 
 
 def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[str, Any], Features | None]:
@@ -252,12 +261,12 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
 
 def _validation(bench: Workbench) -> Callable[[HashMethod], float]:
     """Return a function that scores a method, as it is, on the validation queries by the headline metric."""
-    (dataset, rows), data = bench.held_out, bench.source.features().data
-    database, labels, metric = dataset.split.database, dataset.labels, dataset.protocol.metrics[0]
+    (_, dataset), data = bench.held_out, bench.source.features().data
+    split, relevance, metric = dataset.split, dataset.relevance(), dataset.protocol.metrics[0]
 
     def score(method: HashMethod) -> float:
-        codes = method.encode(data[rows]), method.encode(_rows(data, database))
-        return evaluate(*codes, labels[rows], labels[database], [metric], n_bits=method.n_bits)[metric]
+        codes = method.encode(_rows(data, split.query)), method.encode(_rows(data, split.database))
+        return evaluate(*codes, metrics=[metric], n_bits=method.n_bits, **relevance)[metric]
 
     return score
 

@@ -59,6 +59,14 @@ def run(
     out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute finished records.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help='One of the data set\'s, see hashbench info; "NAME[number=value]" changes its draw.'),
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="Folder with query.txt, train.txt, database.txt, instead of the draw.")
+    ] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")] = False,
     save_models: Annotated[
         bool, typer.Option("--save-models", help="Keep the trained methods, for hashbench encode and search.")
     ] = False,
@@ -90,6 +98,9 @@ def run(
         out=out,
         fresh=fresh,
         download=download,
+        protocol=protocol,
+        splits=splits,
+        skip_broken=skip_broken,
         save_models=save_models,
     )
     records = run_grid(options)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,56 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hashbench.errors import InputError
-
-
-def canonical_hash(value: Any) -> str:
-    """Return the SHA-256 (hex) of a JSON value in canonical form (sorted keys, no spaces)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A named, versioned, frozen way to measure: change anything and it needs a new version.
-
-    Attributes
-    ----------
-    name : str
-        ``<data set>-<variant>/<version>``.
-    split : str
-        How queries, database and training set are drawn, in words that another lab can follow.
-    n_query, n_database, n_train : int
-        Sizes that the split must have.
-    metrics : tuple of str
-        Names of the metrics, the headline first.
-    seed : int or None
-        Seed of the draw; None where nothing is drawn.
-    ties : str
-        How items at the same Hamming distance are ranked.
-    """
-
-    name: str
-    split: str
-    n_query: int
-    n_database: int
-    n_train: int
-    metrics: tuple[str, ...]
-    seed: int | None = None
-    ties: str = "expectation over all orders"
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of everything the protocol says."""
-        return canonical_hash(asdict(self))
-
-
-@dataclass(frozen=True)
-class Split:
-    """Row indices of the three parts, int64 arrays into the data."""
-
-    train: np.ndarray
-    query: np.ndarray
-    database: np.ndarray
+from hashbench.images import EncodedImages, ImageFiles, decode
+from hashbench.protocol import Protocol, choose_protocol
+from hashbench.splits import Split, read_lists
 
 
 @dataclass(frozen=True)
@@ -118,11 +71,14 @@ class Dataset:
         The plugin's name.
     protocol : Protocol
     split : Split
-    labels : ndarray of shape (n,), int64
-        Class of each item; two items are relevant to each other if their classes are equal.
-    images : ndarray of shape (n, h, w, c), uint8, optional
+    labels : ndarray, optional
+        int64 of shape (n,): two items of one class are relevant to each other; or bool of shape (n, n_labels): two
+        items that share a label are.
+    images : ndarray of shape (n, h, w, c), uint8, or EncodedImages, optional
     features : ndarray of shape (n, d), float32, optional
         Vectors that come with the data; no backbone is used then.
+    neighbors : ndarray of shape (n_query, k), int64, optional
+        In place of labels: each query's true nearest neighbours, nearest first, as places in the database part.
     views : ViewRecipe, optional
         How images are augmented.
     backbone : str
@@ -131,107 +87,243 @@ class Dataset:
         Default side in pixels that the backbone gets.
     provenance : str
         ``official`` where the publisher's checksum held, else what the data is.
+    n_left_out : int
+        Broken images that were left out, by which a part may fall short of the protocol's size.
+    items_sha256 : str
+        SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     """
 
     name: str
     protocol: Protocol
     split: Split
-    labels: np.ndarray
-    images: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    images: np.ndarray | EncodedImages | None = None
     features: np.ndarray | None = None
+    neighbors: np.ndarray | None = None
     views: ViewRecipe | None = None
     backbone: str = "tf_efficientnet_lite0"
     image_size: int | None = None
     provenance: str = "official"
+    n_left_out: int = 0
+    items_sha256: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a split that is not the protocol's, or data that does not fit together."""
         for part in ("query", "database", "train"):
             found, stated = len(getattr(self.split, part)), getattr(self.protocol, f"n_{part}")
-            if found != stated:
+            if found == 0:
+                raise InputError(f"{self.name}: the {part} part of {self.protocol.name} is empty")
+            if stated is not None and not stated - self.n_left_out <= found <= stated:
                 raise InputError(
                     f"{self.name}: the {part} part has {found} items, {self.protocol.name} says {stated}: "
                     "is the data complete?"
                 )
-        data = self.images if self.images is not None else self.features
-        if data is None:
+        n = len(self)
+        if self.labels is None and self.neighbors is None:
+            raise InputError(f"{self.name}: a data set needs labels or neighbors")
+        if self.labels is not None and len(self.labels) != n:
+            raise InputError(f"{self.name}: {n} items but {len(self.labels)} labels")
+        if self.neighbors is not None and len(self.neighbors) != len(self.split.query):
+            raise InputError(
+                f"{self.name}: {len(self.split.query)} queries but {len(self.neighbors)} rows of neighbors"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self._items)
+
+    @property
+    def _items(self) -> np.ndarray | EncodedImages:
+        items = self.images if self.images is not None else self.features
+        if items is None:
             raise InputError(f"{self.name}: a data set needs images or features")
-        if len(data) != len(self.labels):
-            raise InputError(f"{self.name}: {len(data)} items but {len(self.labels)} labels")
+        return items
+
+    @property
+    def image_shape(self) -> tuple[int | None, int | None, int] | None:
+        """Height, width and channels of the images; None for sides that differ, and where there are no images."""
+        if isinstance(self.images, EncodedImages):
+            return None, None, 3
+        return None if self.images is None else self.images.shape[1:]
 
     @cached_property
     def data_fingerprint(self) -> str:
         """SHA-256 of the raw items (images or features)."""
-        data = self.images if self.images is not None else self.features
-        assert data is not None
-        digest = hashlib.sha256(f"{data.dtype} {data.shape}".encode())
-        for start in range(0, len(data), 4096):
-            digest.update(np.ascontiguousarray(data[start : start + 4096]).data)
-        return digest.hexdigest()
+        return self.items_sha256 or fingerprint_of(self._items)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of items, labels and split together."""
+        """SHA-256 of items, relevance and split together."""
         digest = hashlib.sha256(self.data_fingerprint.encode())
-        for array in (self.labels, self.split.train, self.split.query, self.split.database):
+        if self.labels is not None and self.labels.ndim == 2:
+            digest.update(f"labels {self.labels.shape}".encode() + np.packbits(self.labels).tobytes())
+        elif self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels, dtype=np.int64).data)
+        if self.neighbors is not None:
+            digest.update(f"neighbors {self.neighbors.shape}".encode())
+            digest.update(np.ascontiguousarray(self.neighbors, dtype=np.int64).data)
+        for array in (self.split.train, self.split.query, self.split.database):
             digest.update(np.ascontiguousarray(array, dtype=np.int64).data)
         return digest.hexdigest()
+
+    def relevance(self) -> dict[str, Any]:
+        """Return what `hashbench.evaluate` needs to know of relevance, as its keyword arguments."""
+        if self.labels is None:
+            assert self.neighbors is not None
+            return {"neighbors": self.neighbors}
+        return {
+            "query_labels": self.labels[self.split.query],
+            "database_labels": self.labels[self.split.database],
+        }
+
+
+def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
+    """Return the SHA-256 of images or features: their dtype, shape and content."""
+    if isinstance(items, EncodedImages):
+        digest = hashlib.sha256(f"encoded {len(items)}".encode())
+        digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
+        content: np.ndarray = items.data
+    else:
+        digest = hashlib.sha256(f"{items.dtype} {items.shape}".encode())
+        content = items
+    step = 4096 if content.ndim > 1 else 2**24
+    for start in range(0, len(content), step):
+        digest.update(np.ascontiguousarray(content[start : start + step]).data)
+    return digest.hexdigest()
 
 
 HELD_OUT = "+validation"
 """Ends the name of a protocol whose method has looked at half of the queries."""
 
 
-def hold_out_validation(dataset: Dataset) -> tuple[Dataset, np.ndarray]:
-    """Take a random half of the queries away, for a method that chooses by labelled validation queries.
+def hold_out_validation(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """Take a random half of the queries away, for a method that chooses by validation queries.
 
     Returns
     -------
-    dataset : Dataset
+    rest : Dataset
         With the other half as its queries, under a protocol of its own.
-    validation : ndarray of int64
-        Rows of the half that was taken, ascending.
+    validation : Dataset
+        With the half that was taken as its queries.
     """
     query, protocol = dataset.split.query, dataset.protocol
     order = np.random.default_rng(0).permutation(len(query))
     half = len(query) // 2
-    validation, rest = np.sort(query[order[:half]]), np.sort(query[order[half:]])
     held_out = replace(
         protocol,
         name=f"{protocol.name}{HELD_OUT}",
         split=f"{protocol.split}; of them, the first {half} of a permutation by numpy.random.default_rng(0) are "
         "validation queries, whose labels the method sees, and the others are scored",
-        n_query=len(rest),
+        n_query=None if protocol.n_query is None else protocol.n_query - half,
     )
-    return replace(dataset, protocol=held_out, split=replace(dataset.split, query=rest)), validation
+    taken = replace(held_out, n_query=None)
+    return _with_queries(dataset, held_out, order[half:]), _with_queries(dataset, taken, order[:half])
+
+
+def _with_queries(dataset: Dataset, protocol: Protocol, which: np.ndarray) -> Dataset:
+    """Return the data with some of its queries, in ascending order of their rows."""
+    which = which[np.argsort(dataset.split.query[which])]
+    return replace(
+        dataset,
+        protocol=protocol,
+        split=replace(dataset.split, query=dataset.split.query[which]),
+        neighbors=None if dataset.neighbors is None else dataset.neighbors[which],
+    )
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a run tells a data set: where its files are, where to cache, whether it may download."""
+    """What a run tells a data set.
+
+    Attributes
+    ----------
+    data_dir : Path or None
+        Where its files are; for some data sets one file.
+    cache_dir : Path or None
+    download : bool
+        Whether missing files may be fetched from the publisher.
+    protocol : str or None
+        The protocol's name, with other numbers of the draw in brackets; None is the data set's first.
+    splits : Path or None
+        Folder of published lists that take the place of the draw.
+    skip_broken : bool
+        Leave broken images out, instead of refusing the data.
+    """
 
     data_dir: Path | None = None
     cache_dir: Path | None = None
     download: bool = False
+    protocol: str | None = None
+    splits: Path | None = None
+    skip_broken: bool = False
 
 
-class HashDataset:
-    """Base class of a data set plugin: facts as class attributes, and ``load``.
+@dataclass(frozen=True)
+class Items:
+    """What a data set's files hold, before any split.
 
     Attributes
     ----------
-    protocol : Protocol
+    images : ndarray of shape (n, h, w, c), uint8, or ImageFiles, or EncodedImages, optional
+    features : ndarray of shape (n, d), float32, optional
+    labels : ndarray, optional
+        int64 of shape (n,), or bool of shape (n, n_labels).
+    label_names : sequence of str
+        What the classes or labels are called.
+    parts : dict from str to ndarray of int64
+        Rows of each part that the publisher has named, such as ``train`` and ``test``.
+    names : sequence of str, optional
+        What published lists call each item.
+    neighbors : ndarray of shape (n_query, k), int64, optional
+        True nearest neighbours that come with the data.
+    provenance : str
+        ``official`` where the publisher's checksums held, else what the data is.
+    left_out : sequence of str
+        Items that could not be read and were left out.
+    """
+
+    images: np.ndarray | ImageFiles | EncodedImages | None = None
+    features: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    label_names: Sequence[str] = ()
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+    neighbors: np.ndarray | None = None
+    provenance: str = "official"
+    left_out: Sequence[str] = ()
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        items = self.images if self.images is not None else self.features
+        return 0 if items is None else len(items)
+
+
+class HashDataset:
+    """Base class of a data set plugin: facts as class attributes, ``read`` and ``split``.
+
+    ``read`` turns the user's files into `Items`, ``split`` draws queries, database and training set out of them;
+    everything else is here. A data set without files may define ``load`` instead.
+
+    Attributes
+    ----------
+    protocols : tuple of Protocol
+        The first is the default.
     source, licence : str
         Where the data comes from and under which terms.
     needs : str
         What the user must bring; empty where nothing.
+    views, backbone, image_size
+        See `Dataset`.
     """
 
     name: ClassVar[str] = ""
-    protocol: ClassVar[Protocol]
+    protocols: ClassVar[tuple[Protocol, ...]]
     source: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     needs: ClassVar[str] = ""
+    views: ClassVar[ViewRecipe | None] = None
+    backbone: ClassVar[str] = "tf_efficientnet_lite0"
+    image_size: ClassVar[int | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the data set after its file."""
@@ -239,41 +331,75 @@ class HashDataset:
         if "name" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
 
-    def load(self, options: LoadOptions) -> Dataset:
-        """Read the data.
+    def read(self, options: LoadOptions) -> Items:
+        """Read the user's files.
 
         Raises
         ------
         InputError
             The data is missing, incomplete or corrupt.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define read, or load")
 
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Draw queries, database and training set as the protocol says.
 
-def draw_per_class(labels: np.ndarray, per_class: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
-    """Draw ``per_class`` items of each class, sorted by index.
+        Raises
+        ------
+        InputError
+            There are too few items.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define split, or load")
 
-    Classes go in ascending order; each takes the first ``per_class`` entries of a permutation by one
-    `numpy.random.default_rng` generator.
+    def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
+        """Return true nearest neighbours as places in the database part, for data without labels."""
+        return items.neighbors
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n,), int64
-    per_class : int
-    seed : int
-    among : ndarray of int64, optional
-        Indices to draw from; all by default.
+    def load(self, options: LoadOptions) -> Dataset:
+        """Return the data, split as the protocol says.
 
-    Returns
-    -------
-    ndarray of int64
-    """
-    rng = np.random.default_rng(seed)
-    pool = np.arange(len(labels)) if among is None else among
-    drawn = []
-    for label in np.unique(labels[pool]):
-        members = pool[labels[pool] == label]
-        if len(members) < per_class:
-            raise InputError(f"class {label} has {len(members)} items, {per_class} are to be drawn")
-        drawn.append(rng.permutation(members)[:per_class])
-    return np.sort(np.concatenate(drawn)).astype(np.int64)
+        Raises
+        ------
+        InputError
+            The data is missing, incomplete or corrupt, or has too few items for the protocol.
+        """
+        protocol = choose_protocol(self.protocols, options.protocol)
+        items = self.items(options)
+        if options.splits is None:
+            split = self.split(items, protocol)
+        else:
+            split, checksum = read_lists(options.splits, items.names, len(items))
+            protocol = replace(
+                protocol,
+                name=f"{protocol.name}+lists:{checksum[:8]}",
+                split=f"published lists with the SHA-256 {checksum}",
+                n_query=len(split.query),
+                n_database=len(split.database),
+                n_train=len(split.train),
+                checksum="",
+            )
+        assert not isinstance(items.images, ImageFiles)
+        return Dataset(
+            name=self.name,
+            protocol=protocol,
+            split=split,
+            labels=items.labels,
+            images=items.images,
+            features=items.features,
+            neighbors=self.neighbors(items, split, options) if items.labels is None else None,
+            views=self.views if items.images is not None else None,
+            backbone=self.backbone,
+            image_size=self.image_size,
+            provenance=items.provenance,
+            n_left_out=len(items.left_out),
+        )
+
+    def items(self, options: LoadOptions) -> Items:
+        """Return what the files hold, its images decoded."""
+        items = self.read(options)
+        if isinstance(items.images, ImageFiles):
+            files = items.images
+            items = replace(
+                items, images=np.stack([decode(*one) for one in zip(files.sources, files.places, strict=True)])
+            )
+        return items

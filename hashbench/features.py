@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashbench.cache import GrowingArray
-from hashbench.dataset import Dataset, canonical_hash
+from hashbench.dataset import Dataset
 from hashbench.errors import InputError
+from hashbench.images import EncodedImages, batches, sizes_of
 from hashbench.progress import progress
+from hashbench.protocol import canonical_hash
 
 if TYPE_CHECKING:
     from hashbench.backbones import Backbone
@@ -97,9 +99,8 @@ class FeatureSource:
 
             def step(first: int) -> np.ndarray:
                 blocks = []
-                for start in range(first, min(first + FEATURE_STEP, n), self.batch):
-                    batch = backbone.prepare(images[start : start + self.batch])
-                    blocks.append(backbone.extract(backbone.resize(batch)).numpy())
+                for batch in batches(images, np.arange(first, min(first + FEATURE_STEP, n)), self.batch):
+                    blocks.append(backbone.extract(backbone.load(batch)).numpy())
                     bar.advance(len(blocks[-1]))
                 return np.concatenate(blocks)
 
@@ -145,7 +146,7 @@ class FeatureSource:
         assert backbone is not None
         del key["n_views"]
         images, rows = self._images(), self.dataset.split.train
-        n, height, width = len(rows), *images.shape[1:3]
+        n, sizes = len(rows), sizes_of(images, rows)
         where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
         entry = self._entry("views", {**key, **where})
         done = min((entry.manifest() or {"rows": 0})["rows"], n_views)
@@ -153,14 +154,13 @@ class FeatureSource:
             bar.advance(done * n)
 
             def step(view: int) -> np.ndarray:
-                parameters = augment.draw(recipe, n, height, width, (views_seed, view))
-                blocks = []
-                for start in range(0, n, self.batch):
-                    chunk = slice(start, min(start + self.batch, n))
-                    batch = backbone.prepare(images[rows[chunk]])
-                    size = backbone.size or height
-                    batch = augment.apply(batch, parameters[chunk].to(batch.device), size)
-                    blocks.append(backbone.extract(batch, augment.seed_of(views_seed, view, start)).half().numpy())
+                parameters = augment.draw(recipe, sizes, (views_seed, view))
+                blocks: list[np.ndarray] = []
+                for batch in batches(images, rows, self.batch):
+                    start = sum(len(block) for block in blocks)
+                    chosen = parameters[start : start + len(batch)].to(backbone.fabric.device)
+                    views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
+                    blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, start)).half().numpy())
                     bar.advance(len(blocks[-1]))
                 return np.concatenate(blocks)[None]
 
@@ -172,11 +172,13 @@ class FeatureSource:
     def _warm_up(self, needed: bool) -> None:
         """Run one batch through the network before any clock starts."""
         if needed and self.backbone is not None:
-            self.backbone.extract(self.backbone.resize(self.backbone.prepare(self._images()[: self.batch])))
+            self.backbone.extract(self.backbone.load(self._images()[: self.batch]))
 
-    def _images(self) -> np.ndarray:
+    def _images(self) -> np.ndarray | EncodedImages:
         if self.dataset.images is None:
             raise InputError(f"{self.dataset.name} has no images")
+        if isinstance(self.dataset.images, EncodedImages) and self.backbone is not None and self.backbone.size is None:
+            raise InputError(f"{self.dataset.name}: its images differ in size, which --backbone pixels cannot take")
         return self.dataset.images
 
     def _entry(self, kind: str, key: dict[str, Any]) -> GrowingArray:

@@ -56,20 +56,30 @@ def _method(method_class: type, name: str) -> str:
 
 
 def _dataset(dataset_class: type[HashDataset]) -> str:
-    protocol = dataset_class.protocol
     lines = [
         _line("data set", dataset_class.name),
         _line("what", (inspect.getdoc(dataset_class) or "").partition("\n")[0]),
         _line("source", dataset_class.source),
         _line("licence", dataset_class.licence),
         _line("to obtain", dataset_class.needs or "nothing: it is embedded"),
-        _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
-        _line("split", protocol.split),
-        _line(
-            "sizes",
-            f"{protocol.n_query} queries, {protocol.n_database} database, {protocol.n_train} training",
-        ),
-        _line("metrics", ", ".join(protocol.metrics)),
-        _line("ties", protocol.ties),
     ]
+    for protocol in dataset_class.protocols:
+        draw = ", ".join(f"{key}={value}" for key, value in protocol.draw.items())
+        lines += [
+            "",
+            _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
+            _line("split", protocol.split),
+            _line(
+                "sizes",
+                f"{_size(protocol.n_query)} queries, {_size(protocol.n_database)} database, "
+                f"{_size(protocol.n_train)} training",
+            ),
+            _line("metrics", ", ".join(protocol.metrics)),
+            _line("ties", protocol.ties),
+            *([_line("to choose", f'--protocol "{protocol.name}[...]" with {draw}')] if draw else []),
+        ]
     return "\n".join(lines)
+
+
+def _size(n: int | None) -> str:
+    return "as many as there are in the" if n is None else f"{n:,}"

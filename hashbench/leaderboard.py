@@ -14,8 +14,8 @@ import pandas as pd
 
 from hashbench import metrics as m
 from hashbench.cache import writable_directory, write_atomically
-from hashbench.dataset import canonical_hash
 from hashbench.errors import InputError
+from hashbench.protocol import canonical_hash
 from hashbench.store import Record
 from hashbench.table import TIMINGS, csv_safe
 

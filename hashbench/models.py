@@ -120,7 +120,7 @@ class Encoded:
     names: list[str]
 
 
-def save_model(path: Path, method: HashMethod, record: Record, image_shape: Sequence[int] | None) -> None:
+def save_model(path: Path, method: HashMethod, record: Record, image_shape: Sequence[int | None] | None) -> None:
     """Save the trained method of a record with where it comes from, whole or not at all.
 
     Parameters
@@ -130,13 +130,13 @@ def save_model(path: Path, method: HashMethod, record: Record, image_shape: Sequ
     record : Record
         That of the cell which trained the method.
     image_shape : (height, width, channels) or None
-        Of the data set's images, if it has any.
+        Of the data set's images, if it has any; None for a side in which they differ.
     """
     config = record.config
     method.save(
         path,
         features=config["features"],
-        image_shape=None if image_shape is None else [int(side) for side in image_shape],
+        image_shape=None if image_shape is None else [None if side is None else int(side) for side in image_shape],
         dataset=config["dataset"],
         protocol=config["protocol"],
         plugin=config["method"],

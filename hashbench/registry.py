@@ -26,7 +26,7 @@ from hashbench._folders import plugin_path
 from hashbench.errors import InputError
 
 KINDS = ("methods", "datasets")
-CONTRACTS = {"method", "dataset", "errors"}
+CONTRACTS = {"method", "dataset", "images", "protocol", "splits", "errors"}
 
 
 @dataclass(frozen=True)

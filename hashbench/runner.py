@@ -13,12 +13,13 @@ import pandas as pd
 
 from hashbench.cache import cache_directory, writable_directory, write_atomically
 from hashbench.cell import Cell, Workbench, run_cell
-from hashbench.dataset import Dataset, LoadOptions, canonical_hash
+from hashbench.dataset import Dataset, LoadOptions
 from hashbench.errors import InputError
 from hashbench.features import FeatureSource
 from hashbench.method import HashMethod
 from hashbench.models import save_model
 from hashbench.progress import to_stderr
+from hashbench.protocol import canonical_hash
 from hashbench.registry import Registry
 from hashbench.spec import MAX_BITS, parse_integers, parse_methods, typed_params
 from hashbench.store import Record, Store
@@ -49,6 +50,12 @@ class RunOptions:
     fresh : bool
         Recompute records that are there already.
     download : bool
+    protocol : str or None
+        One of the data set's, such as ``"mscoco-cibhash/1[queries=20]"``; its first by default.
+    splits : Path or None
+        Folder of published lists that take the place of the protocol's draw.
+    skip_broken : bool
+        Leave broken images out of the data.
     save_models : bool
         Keep each trained method in ``out/models``; finished cells without one are run again.
     """
@@ -70,6 +77,9 @@ class RunOptions:
     out: Path = Path("runs/latest")
     fresh: bool = False
     download: bool = False
+    protocol: str | None = None
+    splits: Path | None = None
+    skip_broken: bool = False
     save_models: bool = False
 
 
@@ -97,7 +107,7 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     loader = registry.find("datasets", options.dataset).load()()
     cache_dir = cache_directory(options.cache_dir)
     store = Store(options.out)
-    dataset = loader.load(LoadOptions(options.data_dir, cache_dir, options.download))
+    dataset = loader.load(_load_options(options, cache_dir))
     source = _source(dataset, options, cache_dir)
     device = str(source.backbone.fabric.device) if source.backbone else "cpu"
     bench = Workbench(dataset, source, device, log, options.out / "work", options.devices)
@@ -124,10 +134,15 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     return records
 
 
+def _load_options(options: RunOptions, cache_dir: Path) -> LoadOptions:
+    return LoadOptions(
+        options.data_dir, cache_dir, options.download, options.protocol, options.splits, options.skip_broken
+    )
+
+
 def _keep_labels(store: Store, dataset: Dataset) -> None:
     """Keep the labels that a cell is scored by, also where its record is older than they are."""
-    labels, split = dataset.labels, dataset.split
-    store.write_labels(dataset.fingerprint, labels[split.query], labels[split.database])
+    store.write_relevance(dataset.fingerprint, dataset.relevance())
 
 
 def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store, keep_model: bool) -> Record:
@@ -146,9 +161,8 @@ def _lacks_model(record: Record, store: Store) -> bool:
 
 def _keep_model(method: HashMethod, record: Record, bench: Workbench, store: Store) -> None:
     """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
-    images = bench.dataset.images
     try:
-        save_model(store.model_path(record.id), method, record, None if images is None else images.shape[1:])
+        save_model(store.model_path(record.id), method, record, bench.dataset.image_shape)
     except OSError as error:
         raise InputError(f"--out {store.directory} cannot be written to ({error.strerror})") from error
     except Exception as error:  # a plugin may keep anything in its attributes

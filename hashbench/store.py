@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,8 @@ import numpy as np
 from hashbench.cache import writable_directory, write_atomically
 from hashbench.errors import InputError
 
+RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
+"""Names of `evaluate`'s arguments in a file of labels."""
 Status = Literal["ok", "failed", "skipped", "timeout"]
 
 
@@ -134,16 +136,22 @@ class Store:
         """Return where the labels of a data set's queries and database lie, without pickle."""
         return self.directory / "labels" / f"{fingerprint[:32]}.npz"
 
-    def write_labels(self, fingerprint: str, query: np.ndarray, database: np.ndarray) -> None:
-        """Keep a data set's labels with the codes, so that the records can be scored again without its files.
+    def write_relevance(self, fingerprint: str, relevance: Mapping[str, np.ndarray]) -> None:
+        """Keep what is relevant to what with the codes, so that they can be scored again without the data's files.
 
-        They are written once: the fingerprint covers them.
+        It is written once: the fingerprint covers it.
+
+        Parameters
+        ----------
+        fingerprint : str
+        relevance : mapping of ndarray
+            What `Dataset.relevance` returns.
         """
         path = self.labels_path(fingerprint)
         if path.is_file():
             return
         buffer = io.BytesIO()
-        np.savez(buffer, query=query, database=database)
+        np.savez(buffer, **{RELEVANCE[name]: array for name, array in relevance.items()})  # type: ignore[arg-type]
         writable_directory(path.parent, "--out")
         try:
             write_atomically(path, buffer.getvalue())

@@ -6,10 +6,12 @@ import tarfile
 
 import numpy as np
 import pytest
+from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import InputError, load_dataset
-from hashbench.dataset import draw_per_class, hold_out_validation
+from hashbench.dataset import hold_out_validation
+from hashbench.splits import draw_per_class, draw_per_label
 
 
 def test_digits():
@@ -53,9 +55,9 @@ def small(monkeypatch):
 
     from hashbench.datasets import cifar10
 
-    protocol = dataclasses.replace(cifar10.CIFAR10.protocol, n_query=10, n_database=50, n_train=20)
-    monkeypatch.setattr(cifar10.CIFAR10, "protocol", protocol)
-    monkeypatch.setattr(cifar10, "draw_per_class", lambda labels, n, **k: draw_per_class(labels, 2, **k))
+    whole = cifar10.CIFAR10.protocols[0]
+    protocol = dataclasses.replace(whole, n_query=10, n_database=50, n_train=20, draw={"training_per_class": 2})
+    monkeypatch.setattr(cifar10.CIFAR10, "protocols", (protocol,))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
     return images, np.arange(60) % 10
@@ -188,9 +190,54 @@ def test_an_incomplete_data_set_is_refused(tmp_path, small, monkeypatch):
 def test_held_out_validation_takes_half_of_the_queries():
     digits = load_dataset("digits")
     scored, validation = hold_out_validation(digits)
-    assert len(scored.split.query) == len(validation) == 150
-    assert set(scored.split.query) | set(validation) == set(digits.split.query)
+    assert len(scored.split.query) == len(validation.split.query) == 150
+    assert set(scored.split.query) | set(validation.split.query) == set(digits.split.query)
     assert scored.protocol.name == "digits/1+validation"
     assert scored.protocol.hash != digits.protocol.hash
     assert scored.fingerprint != digits.fingerprint
-    assert (hold_out_validation(digits)[1] == validation).all()
+    assert (hold_out_validation(digits)[1].split.query == validation.split.query).all()
+
+
+def test_a_protocol_is_chosen_by_name_and_numbers(tmp_path, cli):
+    chosen = load_dataset("digits", protocol="digits/1[queries_per_class=5]")
+    assert chosen.protocol.name == "digits/1[queries_per_class=5]"
+    assert len(chosen.split.query) == 50
+    assert chosen.protocol.hash != load_dataset("digits").protocol.hash
+    assert load_dataset("digits", protocol="digits/1[queries_per_class=30]").protocol.name == "digits/1"
+    for choice, words in [
+        ("digits/2", ["digits/2", "digits/1"]),
+        ("digits/1[queries=5]", ["'queries'", "queries_per_class"]),
+        ("digits/1[queries_per_class=0]", ["above 0"]),
+        ("digits/1[queries_per_class=two]", ["queries_per_class=two"]),
+        ("digits/1[queries_per_class=200]", ["class 0 has 178 items, 200"]),
+    ]:
+        one_clear_line(cli("run", "--protocol", choice, "--methods", "lsh", "--out", tmp_path / "out"), *words)
+
+
+def test_published_lists_take_the_place_of_the_draw(tmp_path, cli):
+    (tmp_path / "query.txt").write_text("3\n1\n2\n")
+    (tmp_path / "train.txt").write_text("10 0 1\n12 1 0\n")
+    listed = load_dataset("digits", splits=tmp_path)
+    assert listed.split.query.tolist() == [3, 1, 2]
+    assert listed.split.train.tolist() == [10, 12]
+    assert len(listed.split.database) == 1794
+    assert listed.protocol.name.startswith("digits/1+lists:")
+    for name, content, words in [
+        ("train.txt", "10\n1\n", ["query.txt", "train part", "as 1"]),
+        ("train.txt", "10\n10\n", ["line 2", "'10' is on line 1"]),
+        ("train.txt", "10\n1797\n", ["line 2", "'1797'"]),
+        ("train.txt", "", ["train.txt is empty"]),
+    ]:
+        (tmp_path / name).write_text(content)
+        one_clear_line(cli("run", "--splits", tmp_path, "--methods", "lsh", "--out", tmp_path / "out"), *words)
+    (tmp_path / "train.txt").unlink()
+    one_clear_line(cli("run", "--splits", tmp_path, "--methods", "lsh", "--out", tmp_path / "out"), "train.txt", "read")
+
+
+def test_draws_per_label_take_no_item_twice():
+    labels = np.random.default_rng(0).random((200, 4)) < 0.4
+    drawn = draw_per_label(labels, 15, seed=0)
+    assert len(set(drawn.tolist())) == 60
+    assert (labels[drawn].sum(axis=0) >= 15).all()
+    with pytest.raises(InputError, match="not taken, 60"):
+        draw_per_label(labels, 60, seed=0)

@@ -62,11 +62,11 @@ PHOTOS = """
 import numpy as np
 from hashbench import Dataset, HashDataset, Protocol, Split
 class Photos(HashDataset):
-    protocol = Protocol('photos/1', 'by hand', 10, 60, 60, ('mAP@all',))
+    protocols = (Protocol('photos/1', 'by hand', 10, 60, 60, ('mAP@all',)),)
     def load(self, options):
         images = np.load({file!r})
         rows = np.arange(10, 70)
-        return Dataset('photos', self.protocol, Split(rows, np.arange(10), rows), np.arange(70) % 5, images=images,
+        return Dataset('photos', self.protocols[0], Split(rows, np.arange(10), rows), np.arange(70) % 5, images=images,
                        backbone='tf_efficientnet_lite0', image_size=128)
 """
 
@@ -304,11 +304,11 @@ def test_models_trained_on_vectors_refuse_images(tmp_path, folder, cli):
         "import numpy as np\n"
         "from hashbench import Dataset, HashDataset, Protocol, Split\n"
         "class Given(HashDataset):\n"
-        "    protocol = Protocol('given/1', 'by hand', 2, 8, 8, ('mAP@all',))\n"
+        "    protocols = (Protocol('given/1', 'by hand', 2, 8, 8, ('mAP@all',)),)\n"
         "    def load(self, options):\n"
         "        X = np.random.default_rng(0).standard_normal((10, 4)).astype(np.float32)\n"
         "        rows = np.arange(8)\n"
-        "        return Dataset('given', self.protocol, Split(rows, np.array([8, 9]), rows),\n"
+        "        return Dataset('given', self.protocols[0], Split(rows, np.array([8, 9]), rows),\n"
         "                       np.zeros(10, np.int64), features=X)\n"
     )
     arguments = ("--plugin", plugin, "--dataset", "given", "--methods", "lsh", "--bits", 4)

@@ -1,5 +1,7 @@
 """Backbones, augmentation, and the cache that keeps what they produce."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,11 @@ from torchvision import transforms
 from hashbench import InputError, augment, load_dataset
 from hashbench.backbones import open_backbone
 from hashbench.cache import GrowingArray
-from hashbench.dataset import PHOTO_VIEWS, ViewRecipe
+from hashbench.dataset import PHOTO_VIEWS, Dataset, ViewRecipe
 from hashbench.features import FeatureSource
+from hashbench.images import EncodedImages
+from hashbench.protocol import Protocol
+from hashbench.splits import Split
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +100,7 @@ def test_views_of_a_larger_pool_begin_with_the_smaller(tmp_path):
 @pytest.mark.parametrize("size", [16, 40, 96])
 def test_crop_and_resize_equal_pillows(photos, box, size):
     top, left, height, width = box
-    parameters = augment.draw(ViewRecipe("none"), 6, 40, 32, (0,))
+    parameters = augment.draw(ViewRecipe("none"), np.full((6, 2), (40, 32)), (0,))
     parameters = augment.ViewParameters(**{**vars(parameters), "box": torch.tensor([box] * 6).float()})
     found = augment.apply(to_float(photos), parameters, size)
     for image, view in zip(photos, found, strict=True):
@@ -149,7 +154,7 @@ def test_views_have_the_distribution_of_the_pil_chain():
         torch.manual_seed(0)
         theirs = torch.stack([chain(Image.fromarray(image)) for _ in range(n)])
     images = to_float(np.repeat(image[None], n, axis=0))
-    ours = augment.apply(images, augment.draw(PHOTO_VIEWS, n, 32, 32, (0,)), 32)
+    ours = augment.apply(images, augment.draw(PHOTO_VIEWS, np.full((n, 2), 32), (0,)), 32)
 
     def statistics(views):
         gray = views.mean(dim=1)
@@ -169,10 +174,24 @@ def test_views_have_the_distribution_of_the_pil_chain():
 
 
 def test_parameters_do_not_depend_on_the_batch(photos):
-    parameters = augment.draw(PHOTO_VIEWS, 6, 40, 32, (5, 1))
+    parameters = augment.draw(PHOTO_VIEWS, np.full((6, 2), (40, 32)), (5, 1))
     whole = augment.apply(to_float(photos), parameters, 48)
     parts = [augment.apply(to_float(photos[i : i + 1]), parameters[slice(i, i + 1)], 48) for i in range(6)]
     assert torch.allclose(whole, torch.cat(parts), atol=1e-6)
+
+
+def test_images_of_many_sizes_are_augmented_one_by_one():
+    rng = np.random.default_rng(0)
+    sizes = np.array([(40, 32), (17, 64), (300, 20)])
+    images = [torch.from_numpy(rng.random((3, *size), np.float32)) for size in sizes]
+    parameters = augment.draw(PHOTO_VIEWS, sizes, (5, 1))
+    top, left, height, width = parameters.box.T
+    assert (top + height <= torch.from_numpy(sizes)[:, 0]).all()
+    assert (left + width <= torch.from_numpy(sizes)[:, 1]).all()
+    together = augment.apply(images, parameters, 48)
+    for row, image in enumerate(images):
+        alone = augment.apply(image[None], parameters[slice(row, row + 1)], 48)
+        assert torch.allclose(together[row], alone[0], atol=1e-6)
 
 
 # --- backbones ---------------------------------------------------------------------------------------------
@@ -241,3 +260,37 @@ def test_nothing_in_a_weights_file_is_executed(tmp_path):
     torch.save({"a": Bomb()}, tmp_path / "bomb.pth")
     with pytest.raises(InputError, match="not a readable state dict"):
         open_backbone("tf_efficientnet_lite0", weights=tmp_path / "bomb.pth", device="cpu").network()
+
+
+def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
+    rng = np.random.default_rng(0)
+    contents, sizes = [], []
+    for height, width in [(40, 32), (33, 64), (90, 50)] * 13:
+        buffer = io.BytesIO()
+        coarse = Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
+        coarse.resize((width, height), Image.BICUBIC).save(buffer, "JPEG")
+        contents.append(buffer.getvalue())
+        sizes.append((height, width))
+    offsets = np.cumsum([0, *map(len, contents)])
+    images = EncodedImages(np.frombuffer(b"".join(contents), np.uint8), offsets, np.array(sizes, np.int32))
+    rows = np.arange(9, 39)
+    dataset = Dataset(
+        "many",
+        Protocol("many/1", "by hand", 9, 30, 30, ("mAP@all",)),
+        Split(rows, np.arange(9), rows),
+        np.arange(39) % 3,
+        images=images,
+        views=PHOTO_VIEWS,
+    )
+    backbone = open_backbone("tf_efficientnet_lite0", image_size=64, device="cpu", precision="fp32")
+    source = FeatureSource(dataset, backbone, tmp_path)
+    features = source.features().data
+    assert features.shape == (39, 1280)
+    (alone,) = backbone.extract(backbone.load(images[38:39])).numpy()
+    assert np.allclose(features[38], alone, atol=1e-4)
+    pool = source.views(2, 0).data
+    assert pool.shape == (30, 2, 1280)
+    assert np.isfinite(pool).all()
+    assert not np.allclose(pool[:, 0], pool[:, 1])
+    with pytest.raises(InputError, match="differ in size"):
+        FeatureSource(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()

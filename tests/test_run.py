@@ -193,11 +193,11 @@ def test_features_with_nan_are_refused(tmp_path, cli):
         "import numpy as np\n"
         "from hashbench import Dataset, HashDataset, Protocol, Split\n"
         "class Holes(HashDataset):\n"
-        "    protocol = Protocol('holes/1', 'by hand', 2, 8, 8, ('mAP@all',))\n"
+        "    protocols = (Protocol('holes/1', 'by hand', 2, 8, 8, ('mAP@all',)),)\n"
         "    def load(self, options):\n"
         "        X = np.ones((10, 4), np.float32); X[7, 2] = np.nan\n"
         "        rows = np.arange(8)\n"
-        "        return Dataset('holes', self.protocol, Split(rows, np.array([8, 9]), rows),\n"
+        "        return Dataset('holes', self.protocols[0], Split(rows, np.array([8, 9]), rows),\n"
         "                       np.zeros(10, np.int64), features=X)\n"
     )
     done = cli("run", "--plugin", plugin, "--dataset", "holes", "--methods", "lsh", "--out", tmp_path / "out")

@@ -19,8 +19,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hashbench.cache import writable_directory
-from hashbench.dataset import canonical_hash
 from hashbench.errors import InputError
+from hashbench.protocol import canonical_hash
 from hashbench.report.figure import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, with_legend
 from hashbench.store import Record, Store
 
