@@ -35,7 +35,7 @@ class ViewParameters:
     gray: Tensor
     sigma: Tensor
 
-    def __getitem__(self, rows: slice) -> ViewParameters:
+    def __getitem__(self, rows: slice | Tensor) -> ViewParameters:
         """Return the parameters of some of the images."""
         return self._map(lambda value: value[rows])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,26 +129,66 @@ class Backbone:
         """
         if self.key["backbone"] == PIXELS:
             return images.flatten(1).cpu()
-        if dropout_seed is not None and self.dropout:
-            with torch.random.fork_rng():
-                torch.manual_seed(dropout_seed)
-                return self._forward(images, training=True)
-        return self._forward(images, training=False)
+        with torch.inference_mode():
+            return self.forward(self.network(), images, dropout_seed).cpu()
 
-    def _forward(self, images: Tensor, training: bool) -> Tensor:
+    def forward(self, network: torch.nn.Module, images: Tensor, dropout_seed: int | None = None) -> Tensor:
+        """Return the features that a network of this kind makes of a batch, differentiable, on its device.
+
+        Parameters
+        ----------
+        network : Module
+            `network`'s, or one with other parameters.
+        images : Tensor of shape (n, c, size, size), float in 0..1
+        dropout_seed : int, optional
+
+        Returns
+        -------
+        Tensor of shape (n, d), float32
+        """
         mean = torch.tensor(self.key["mean"], device=images.device)[:, None, None]
         std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
         images = ((images - mean) / std).to(memory_format=torch.channels_last)
-        network = self.network()
-        if self.dropout:
-            for module in network.modules():
-                if isinstance(module, torch.nn.Dropout):
-                    module.train(training)
-        with torch.inference_mode(), self.fabric.autocast():
+        dropping = bool(self.dropout) and dropout_seed is not None
+        for module in network.modules() if self.dropout else ():
+            if isinstance(module, torch.nn.Dropout):
+                module.train(dropping)
+        with torch.random.fork_rng(enabled=dropping), self.fabric.autocast():
+            if dropping:
+                torch.manual_seed(dropout_seed)
             # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
             maps = network.forward_features(images).float()
             features = network.forward_head(maps, pre_logits=True).flatten(1).float()
-            return F.dropout(features, self.dropout, training).cpu()
+            return F.dropout(features, self.dropout, dropping)
+
+    def parameters(self, network: torch.nn.Module) -> np.ndarray:
+        """Return a network's parameters as one vector, float32."""
+        flat = [parameter.detach().reshape(-1).float().cpu() for parameter in network.parameters()]
+        return torch.cat(flat).numpy()
+
+    def with_parameters(self, vector: np.ndarray) -> Backbone:
+        """Return this backbone with other parameters, and a key that says so.
+
+        Parameters
+        ----------
+        vector : ndarray of shape (n_parameters,), float32
+            What `parameters` returned.
+
+        Raises
+        ------
+        InputError
+            They are of another network.
+        """
+        network = copy.deepcopy(self.network())
+        sizes = [parameter.numel() for parameter in network.parameters()]
+        if vector.shape != (sum(sizes),):
+            raise InputError(f"{self.key['backbone']} has {sum(sizes):,} parameters, not {vector.size:,}")
+        with torch.no_grad():
+            parts = torch.from_numpy(vector).split(sizes)
+            for parameter, part in zip(network.parameters(), parts, strict=True):
+                parameter.copy_(part.reshape(parameter.shape))
+        key = {**self.key, "tuned": hashlib.sha256(vector.tobytes()).hexdigest()}
+        return replace(self, key=key, _network=network)
 
     def prepare(self, images: np.ndarray) -> Tensor:
         """Bring uint8 images (n, h, w, c) to the device as floats in 0..1, channels first, original size."""

@@ -29,7 +29,7 @@ from hashbench.store import Record
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
-OFFERED = {"views", "validation", "device", "devices", "workdir", "log"}
+OFFERED = {"views", "tunable", "validation", "device", "devices", "workdir", "log"}
 """What a method's ``fit`` may ask for by keyword."""
 
 
@@ -194,6 +194,8 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     started = time.perf_counter()
     method.fit(train, _labels(dataset, method), **extras)
     fit_s = time.perf_counter() - started + getattr(method, "resumed_s_", 0.0)
+    if hasattr(method, "backbone_weights_"):
+        features = bench.source.tuned(method.backbone_weights_, bench.workdir / record.id).features()
     database = _rows(features.data, split.database)
     method.encode(database[:2048])
     started = time.perf_counter()
@@ -249,6 +251,8 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
         n_views = method.n_pool_views(len(bench.dataset.split.train))
         views = bench.source.views(n_views, method.views_seed)
         extras["views"] = views.data
+    if "tunable" in wanted:
+        extras["tunable"] = bench.source.tunable()
     if "validation" in wanted:
         extras["validation"] = _validation(bench)
     if "workdir" in wanted:

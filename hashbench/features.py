@@ -11,10 +11,11 @@ import numpy as np
 
 from hashbench.cache import GrowingArray
 from hashbench.dataset import Dataset
-from hashbench.errors import InputError
+from hashbench.errors import InputError, Unsupported
 from hashbench.images import EncodedImages, batches, sizes_of
 from hashbench.progress import progress
 from hashbench.protocol import canonical_hash
+from hashbench.tuning import Tunable
 
 if TYPE_CHECKING:
     from hashbench.backbones import Backbone
@@ -168,6 +169,32 @@ class FeatureSource:
             data, manifest = entry.ensure(n_views, step, {"key": key})
         per_view = manifest["seconds"] / manifest["rows"]
         return Features(data.swapaxes(0, 1), {**key, "n_views": n_views}, per_view * n_views, n / per_view)
+
+    def tunable(self) -> Tunable:
+        """Return the backbone for a method that trains it, with the training images.
+
+        Raises
+        ------
+        Unsupported
+            There is no network to train, or nothing to train it on.
+        """
+        backbone, recipe = self.backbone, self.dataset.views
+        if backbone is None or backbone.weights is None or recipe is None:
+            raise Unsupported(f"{self.dataset.name}: there is no backbone to train on augmented images")
+        return Tunable(self._images(), self.dataset.split.train, recipe, backbone.key, backbone.weights)
+
+    def tuned(self, parameters: np.ndarray, cache_dir: Path) -> FeatureSource:
+        """Return the source of the features that the backbone makes with other parameters.
+
+        Parameters
+        ----------
+        parameters : ndarray, float32
+            `Backbone.parameters`.
+        cache_dir : Path
+            A place of their own: nothing else will ever ask for these features.
+        """
+        assert self.backbone is not None
+        return FeatureSource(self.dataset, self.backbone.with_parameters(parameters), cache_dir)
 
     def _warm_up(self, needed: bool) -> None:
         """Run one batch through the network before any clock starts."""

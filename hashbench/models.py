@@ -109,7 +109,8 @@ class SavedModel:
         ]
         if differences:
             raise InputError(f"the features that {self.path} was trained on cannot be made: {'; '.join(differences)}")
-        return backbone
+        tuned = getattr(self.method, "backbone_weights_", None)
+        return backbone if tuned is None else backbone.with_parameters(tuned)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,22 @@
 """CIBHash's objective against its definition, and the training's promises."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
+from conftest import one_clear_line
+from hashbench.methods.cibhash.inputs import Pool, TunedBackbone
 from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
 from hashbench.methods.cibhash.schedule import default_epochs
-from hashbench.methods.cibhash.training import train_head
+from hashbench.methods.cibhash.training import train
+from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
+from hashbench.backbones import open_backbone
+from hashbench.dataset import PHOTO_VIEWS
+from hashbench.store import Store
+from hashbench.tuning import Tunable
 
 
 def test_nt_xent_by_definition():
@@ -210,10 +219,105 @@ def test_two_processes_equal_one(pool, sampling):
     # The last batch, of 25 images, does not split evenly.
     views = pool[1][:89]
     method = load_method("cibhash")(8, n_views=6, epochs=2, batch_size=32, sampling=sampling, random_state=0)
-    (one, _), (two, progress) = (train_head(method, views, devices=devices) for devices in (1, 2))
-    for a, b in zip(one, two, strict=True):
+    one, two = (train(method, Pool(views), devices=devices) for devices in (1, 2))
+    for a, b in zip(one.layers, two.layers, strict=True):
         assert np.abs(a - b).max() < 1e-5
-    assert len(progress.curve) == 2
+    assert len(two.progress.curve) == 2
+
+
+def test_a_pool_in_a_file_is_sent_as_its_name(pool, tmp_path):
+    by_view = np.ascontiguousarray(pool[1].swapaxes(0, 1))
+    by_view.tofile(tmp_path / "data.bin")
+    views = np.memmap(tmp_path / "data.bin", np.float16, "r", shape=(5, 90, 20)).swapaxes(0, 1)
+    for sent, n_bytes in [(views, 500), (views[3:], 10**6), (views[:, 1:], 10**6), (np.array(views), 10**6)]:
+        content = pickle.dumps(Pool(sent))
+        assert (pickle.loads(content).views == sent).all()
+        assert (len(content) < 500) == (n_bytes == 500)
+
+
+@pytest.fixture
+def tunable(digits):
+    """Return a small network and 24 digits as colour images to train it on."""
+    backbone = open_backbone("tf_efficientnet_lite0", image_size=32, device="cpu", precision="fp32")
+    images = np.repeat(digits.images[:30], 3, axis=3)
+    return Tunable(images, np.arange(3, 27), PHOTO_VIEWS, backbone.key, backbone.weights)
+
+
+TUNING = {"finetune": 1e-4, "epochs": 2, "batch_size": 10, "hidden": 16}
+
+
+def tune(tunable, extras=None, **params):
+    return fit((np.zeros((24, 1280)), None), {"tunable": tunable, **(extras or {})}, **{**TUNING, **params})
+
+
+def test_the_backbone_is_trained_with_a_rate_of_its_own(tunable, tmp_path):
+    backbone = tunable.open(Fabric(accelerator="cpu", devices=1))
+    published = backbone.parameters(backbone.network())
+    method, _ = tune(tunable)
+    moved = np.abs(method.backbone_weights_ - published)
+    assert 1e-6 < moved.max() < 20 * 6 * 1e-4
+    slower, _ = tune(tunable, finetune=1e-6)
+    assert np.abs(slower.backbone_weights_ - published).max() < moved.max() / 10
+    tuned = backbone.with_parameters(method.backbone_weights_)
+    assert (tuned.parameters(tuned.network()) == method.backbone_weights_).all()
+    assert tuned.key["tuned"] != backbone.with_parameters(published).key["tuned"]
+    images = tunable.images[:4]
+    before, after = (one.extract(one.load(images)) for one in (backbone, tuned))
+    assert not torch.allclose(before, after, atol=1e-3)
+    same = backbone.with_parameters(published)
+    assert torch.equal(same.extract(same.load(images)), before)
+    with pytest.raises(InputError, match="parameters, not 7"):
+        backbone.with_parameters(np.zeros(7, np.float32))
+    assert method.wants() >= {"tunable"}
+    assert "views" not in method.wants()
+
+
+def test_interrupted_tuning_goes_on_bit_for_bit(tunable, tmp_path):
+    whole, curve = tune(tunable)
+
+    def kill(**values):
+        raise Killed
+
+    with pytest.raises(Killed):
+        tune(tunable, {"workdir": tmp_path, "log": kill})
+    resumed, again = tune(tunable, {"workdir": tmp_path})
+    assert again == curve
+    assert (resumed.backbone_weights_ == whole.backbone_weights_).all()
+
+
+def test_two_processes_tune_like_one(tunable):
+    method = load_method("cibhash")(8, random_state=0, **{**TUNING, "epochs": 1})
+    one, two = (train(method, TunedBackbone(tunable, 1280, 0, 1e-4), devices=devices) for devices in (1, 2))
+    assert two.progress.curve[0]["loss"] == pytest.approx(one.progress.curve[0]["loss"], abs=1e-3)
+    # Adam turns a gradient of rounding size into a step of full size, here 3e-4 in three steps.
+    assert np.quantile(np.abs(one.backbone - two.backbone), 0.9) < 2e-5
+
+
+def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
+    arguments = ("--plugin", photos_plugin, "--dataset", "photos", "--bits", 16, "--out", tmp_path / "out")
+    spec = "cibhash[finetune=0.0001,epochs=1,hidden=16,batch_size=20],itq[n_iter=5]"
+    done = cli("run", *arguments, "--methods", spec, "--save-models", "--precision", "fp32")
+    assert done.returncode == 0, done.stderr
+    store = Store(tmp_path / "out")
+    record = next(record for record in store if record.config["method"] == "cibhash")
+    assert record.config["views"] is None
+    images = photos_plugin.parent / "images.npy"
+    done = cli("encode", store.model_path(record.id), images, "-o", tmp_path / "codes.npy")
+    assert done.returncode == 0, done.stderr
+    codes = np.load(tmp_path / "codes.npy")
+    assert (codes[10:] == store.arrays(record.id)["database_codes"]).all()
+    assert not list((tmp_path / "out" / "work").glob("*"))
+    done = cli("run", "--methods", "cibhash[finetune=0.1]", "--bits", 16, "--out", tmp_path / "digits")
+    one_clear_line(done, "no cell could run", "no backbone to train")
+
+
+def test_what_fit_lacks_is_named(pool):
+    with pytest.raises(ValueError, match="fit needs validation="):
+        fit(pool, select="validation")
+    with pytest.raises(ValueError, match="fit needs tunable="):
+        fit(pool, finetune=0.1)
+    with pytest.raises(ValueError, match="fit needs views="):
+        fit(pool, {"views": None})
 
 
 def test_training_in_bfloat16(pool):
@@ -236,6 +340,8 @@ def test_training_in_bfloat16(pool):
         ({"n_views": 1}, "n_views=1"),
         ({"similarity": "angle"}, "similarity='angle': expected 'cosine' or 'dot'"),
         ({"select": "best"}, "select='best'"),
+        ({"finetune": -1.0}, "finetune=-1.0"),
+        ({"finetune": 0.1, "select": "validation"}, "finetune=0.1"),
         ({"precision": "8"}, "precision='8'"),
         ({"precision": "16-mixed"}, "precision='16-mixed': expected another on a CPU"),
     ],

@@ -61,8 +61,11 @@ class CIBHash(HashMethod):
         Size of the view pool; ``fresh`` is two new views of each image in every epoch, as the authors do.
     views_seed : int
         Seed of the views.
+    finetune : float
+        Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the head on two new views of
+        each image in every epoch, there is no pool, and codes are made of the trained backbone's features.
     precision : {"32-true", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of the head's training.
+        Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights, batches, view choice and sampling.
 
@@ -70,6 +73,8 @@ class CIBHash(HashMethod):
     ----------
     resumed_s_ : float
         Seconds of training before an interruption; 0 where there was none.
+    backbone_weights_ : ndarray, float32
+        The trained backbone's parameters; only with ``finetune``.
     weights1_, bias1_, weights2_, bias2_ : ndarray, float32
         The head: ``relu(X @ weights1_ + bias1_) @ weights2_ + bias2_``.
     """
@@ -92,6 +97,7 @@ class CIBHash(HashMethod):
         select: Literal["last", "validation"] = "last",
         n_views: int | Literal["fresh"] = 24,
         views_seed: int = 0,
+        finetune: float = 0.0,
         precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true",
         random_state: int | None = None,
     ):
@@ -108,6 +114,7 @@ class CIBHash(HashMethod):
         self.select = select
         self.n_views = n_views
         self.views_seed = views_seed
+        self.finetune = finetune
         self.precision = precision
         self.random_state = random_state
 
@@ -116,8 +123,9 @@ class CIBHash(HashMethod):
         return None if dataset.images is not None and dataset.views is not None else "it trains on augmented images"
 
     def wants(self):
-        """Ask for validation queries only where they choose the epoch."""
-        return super().wants() - ({"validation"} if self.select == "last" else set())
+        """Ask for validation queries only where they choose the epoch, and for the backbone only to train it."""
+        unused = {"views" if self.finetune else "tunable"} | ({"validation"} if self.select == "last" else set())
+        return super().wants() - unused
 
     def n_pool_views(self, n_images):
         """Return ``n_views``, or two for each epoch where every epoch has its own."""
@@ -125,8 +133,20 @@ class CIBHash(HashMethod):
             return self.n_views
         return 2 * (self.epochs or default_epochs(self.n_bits, n_images, self.batch_size))
 
-    def fit(self, X, y=None, *, views, validation=None, device="cpu", devices=1, workdir=None, log=None):
-        """Train the head.
+    def fit(
+        self,
+        X,
+        y=None,
+        *,
+        views=None,
+        tunable=None,
+        validation=None,
+        device="cpu",
+        devices=1,
+        workdir=None,
+        log=None,
+    ):
+        """Train the head, and the backbone where ``finetune`` says so.
 
         Parameters
         ----------
@@ -135,7 +155,9 @@ class CIBHash(HashMethod):
         y : None
             Ignored.
         views : ndarray of shape (n, n_pool_views(n), d), float16
-            Features of the training images' augmented views.
+            Features of the training images' augmented views; not needed with ``finetune``.
+        tunable : hashbench.tuning.Tunable
+            The training images and the backbone; needed with ``finetune``.
         validation : callable, optional
             ``validation(method)`` scores the method as it is; called for ``select="validation"``.
         device : str
@@ -156,20 +178,36 @@ class CIBHash(HashMethod):
         InputError
             ``workdir`` holds the checkpoint of another training.
         """
-        from hashbench.methods.cibhash.training import silent, train_head
+        from hashbench.methods.cibhash.inputs import Pool, TunedBackbone
+        from hashbench.methods.cibhash.training import silent, train
 
-        self._check(len(X), views.shape, device, devices)
+        self._check(len(X), device, devices)
+        needed = {"tunable": tunable} if self.finetune else {"views": views}
+        if self.select == "validation":
+            needed["validation"] = validation
+        for name, value in needed.items():
+            if value is None:
+                raise ValueError(f"fit needs {name}=: a run gives it, see help(CIBHash.fit)")
+        if self.finetune:
+            inputs = TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune)
+        else:
+            n_views = self.n_pool_views(len(X))
+            if views.shape[:2] != (len(X), n_views):
+                raise ValueError(f"views has shape {views.shape}, expected ({len(X)}, {n_views}, d)")
+            inputs = Pool(views)
 
         def validate(layers):
             self._keep(layers)
             return validation(self)
 
         where = {"device": device, "devices": devices, "workdir": workdir}
-        layers, progress = train_head(
-            self, views, **where, log=log or silent, validate=validate if self.select == "validation" else None
+        trained = train(
+            self, inputs, **where, log=log or silent, validate=validate if self.select == "validation" else None
         )
-        self._keep(layers)
-        self.resumed_s_ = progress.resumed_s
+        self._keep(trained.layers)
+        if trained.backbone is not None:
+            self.backbone_weights_ = trained.backbone
+        self.resumed_s_ = trained.progress.resumed_s
         return self
 
     def _keep(self, layers):
@@ -179,7 +217,7 @@ class CIBHash(HashMethod):
         """Return the head's outputs, the log-odds of each bit."""
         return np.maximum(X @ self.weights1_ + self.bias1_, 0) @ self.weights2_ + self.bias2_
 
-    def _check(self, n_images, pool_shape, device, devices):
+    def _check(self, n_images, device, devices):
         bounds = (
             ("temperature", self.temperature > 0, "above 0"),
             ("batch_size", 2 <= self.batch_size <= n_images, f"2 to the {n_images} training images"),
@@ -188,6 +226,8 @@ class CIBHash(HashMethod):
             ("hidden", self.hidden >= 1, "at least 1"),
             ("lr", self.lr > 0, "above 0"),
             ("beta", self.beta >= 0, "at least 0"),
+            ("finetune", self.finetune >= 0, "at least 0"),
+            ("finetune", not self.finetune or self.select == "last", "0 where validation queries choose the epoch"),
             ("weight_decay", self.weight_decay >= 0, "at least 0"),
             ("sampling", self.sampling in SAMPLINGS, f"one of {', '.join(SAMPLINGS)}"),
             ("similarity", self.similarity in ("cosine", "dot"), "'cosine' or 'dot'"),
@@ -199,6 +239,3 @@ class CIBHash(HashMethod):
         for name, holds, expected in bounds:
             if not holds:
                 raise Unsupported(f"{name}={getattr(self, name)!r}: expected {expected}")
-        n_views = self.n_pool_views(n_images)
-        if pool_shape[:2] != (n_images, n_views):
-            raise ValueError(f"views has shape {pool_shape}, expected ({n_images}, {n_views}, d)")

@@ -64,11 +64,16 @@ def symmetric_kl(p: Tensor, q: Tensor) -> Tensor:
     p, q : Tensor of shape (n, n_bits)
         Probabilities.
     """
-    return (_kl(p, q.detach()) + _kl(q, p.detach())) / 2
+    log_p, log_q = _logs(p), _logs(q)
+    return (_kl(p, log_p, log_q) + _kl(q, log_q, log_p)) / 2
 
 
-def _kl(p: Tensor, q: Tensor) -> Tensor:
+def _logs(p: Tensor) -> tuple[Tensor, Tensor]:
     tiny = 1e-8
-    ones = p * ((p + tiny).log() - (q + tiny).log())
-    zeros = (1 - p) * ((1 - p + tiny).log() - (1 - q + tiny).log())
+    return (p + tiny).log(), (1 - p + tiny).log()
+
+
+def _kl(p: Tensor, own: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> Tensor:
+    ones = p * (own[0] - others[0].detach())
+    zeros = (1 - p) * (own[1] - others[1].detach())
     return (ones + zeros).sum(dim=1).mean()

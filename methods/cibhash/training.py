@@ -1,18 +1,20 @@
-"""Trains CIBHash's head on a pool of views, on whatever devices Fabric finds."""
+"""Trains CIBHash on whatever devices Fabric finds."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from hashbench.methods.cibhash import checkpoint
+from hashbench.methods.cibhash.inputs import Pool, TunedBackbone
 from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
 from hashbench.methods.cibhash.schedule import default_epochs
 from lightning_fabric import Fabric
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 VALIDATE_EVERY = 20
 """Epochs between two looks at the validation queries, as in the authors' code."""
 
+ONE_THREAD_BELOW = 2**17
+"""Weights of the head below which a second thread costs more than it saves."""
+
 Layers = tuple[np.ndarray, ...]
+Inputs: TypeAlias = Pool | TunedBackbone
 
 
 def silent(**values: float) -> None:
@@ -53,17 +59,35 @@ class Progress:
     best: float = -1.0
 
 
-def train_head(
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes
+    ----------
+    layers : tuple of ndarray
+        Weights (d, hidden), bias (hidden,), weights (hidden, n_bits), bias (n_bits,), all float32.
+    backbone : ndarray or None
+        The backbone's parameters, float32, if it was trained.
+    progress : Progress
+    """
+
+    layers: Layers
+    backbone: np.ndarray | None
+    progress: Progress
+
+
+def train(
     method: CIBHash,
-    views: np.ndarray,
+    inputs: Inputs,
     *,
     device: str = "cpu",
     devices: int = 1,
     workdir: Path | None = None,
     log: Callable[..., None] = silent,
     validate: Callable[[Layers], float] | None = None,
-) -> tuple[Layers, Progress]:
-    """Train the head and return its layers.
+) -> Trained:
+    """Train the head, and the backbone if the inputs say so.
 
     With several devices a process runs on each; a batch is split among them, and every loss sees the whole batch:
     negatives are gathered, so that the result is one device's up to rounding.
@@ -72,7 +96,7 @@ def train_head(
     ----------
     method : CIBHash
         Supplies the hyper-parameters.
-    views : ndarray of shape (n, pool size, d), float16
+    inputs : Pool or TunedBackbone
     device : str
     devices : int
     workdir : Path, optional
@@ -84,9 +108,7 @@ def train_head(
 
     Returns
     -------
-    layers : tuple of ndarray
-        Weights (d, hidden), bias (hidden,), weights (hidden, n_bits), bias (n_bits,), all float32.
-    progress : Progress
+    Trained
 
     Raises
     ------
@@ -99,47 +121,65 @@ def train_head(
     accelerator = device.partition(":")[0]
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=method.precision)
     if devices == 1:
-        return _train(fabric, method, views, workdir, log, validate)
+        with _threads(device, inputs.width * method.hidden):
+            return _train(fabric, method, inputs, workdir, log, validate)
     with tempfile.TemporaryDirectory() as folder:
         # Through a file: Fabric's launcher waits for its processes before it reads what they return.
         file = Path(folder) / "trained.npz"
-        fabric.launch(_train_to_file, method, views, workdir, file)
+        fabric.launch(_train_to_file, method, inputs, workdir, file)
         with np.load(file) as kept:
             layers = tuple(kept[f"arr_{i}"] for i in range(4))
-            progress = Progress(**json.loads(str(kept["progress"])))
-    for entry in progress.curve:
+            backbone = dict(kept).get("backbone")
+            trained = Trained(layers, backbone, Progress(**json.loads(str(kept["progress"]))))
+    for entry in trained.progress.curve:
         log(**entry)
-    return layers, progress
+    return trained
 
 
-def _train_to_file(fabric: Fabric, method: CIBHash, views: np.ndarray, workdir: Path | None, file: Path) -> None:
-    layers, progress = _train(fabric, method, views, workdir, silent, None)
+@contextmanager
+def _threads(device: str, n_weights: int) -> Iterator[None]:
+    """Train a small head on one thread of a CPU; on several they mostly wait for each other."""
+    before = torch.get_num_threads()
+    if device == "cpu" and n_weights < ONE_THREAD_BELOW:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train_to_file(fabric: Fabric, method: CIBHash, inputs: Inputs, workdir: Path | None, file: Path) -> None:
+    trained = _train(fabric, method, inputs, workdir, silent, None)
     if fabric.global_rank == 0:
-        np.savez(file, *layers, progress=json.dumps(vars(progress)))
+        backbone: dict[str, Any] = {} if trained.backbone is None else {"backbone": trained.backbone}
+        np.savez(file, *trained.layers, progress=json.dumps(vars(trained.progress)), **backbone)
 
 
 def _train(
     fabric: Fabric,
     method: CIBHash,
-    views: np.ndarray,
+    inputs: Inputs,
     workdir: Path | None,
     log: Callable[..., None],
     validate: Callable[[Layers], float] | None,
-) -> tuple[Layers, Progress]:
-    n_images, n_views, d = views.shape
+) -> Trained:
+    n_images = inputs.n_images
     rng = np.random.default_rng(method.random_state)
-    head = _head(d, method.hidden, method.n_bits, int(rng.integers(2**63)))
-    adam = torch.optim.Adam(head.parameters(), lr=method.lr, weight_decay=method.weight_decay, fused=True)
-    head, adam = fabric.setup(head, adam)
+    model: Any = inputs.model(fabric, _head(inputs.width, method.hidden, method.n_bits, int(rng.integers(2**63))))
+    adam: Any = torch.optim.Adam(inputs.groups(model, method.lr), weight_decay=method.weight_decay, fused=True)
+    if fabric.device.type == "cpu":
+        # Before each step torch asks for an accelerator whose graph it might be capturing: a tenth of a small step.
+        adam._accelerator_graph_capture_health_check = lambda: None
+    model, adam = fabric.setup(model, adam)
     noise = torch.Generator(fabric.device).manual_seed(int(rng.integers(2**63)))
     epochs = method.epochs or default_epochs(method.n_bits, n_images, method.batch_size)
-    identity = {"method": method.get_params(), "views": list(views.shape), "epochs": epochs}
+    identity = {"method": method.get_params(), "views": [n_images, inputs.n_views, inputs.width], "epochs": epochs}
     progress, best = Progress(), None
     found = checkpoint.load(workdir, identity) if workdir else None
     if found:
         progress, tensors = Progress(**found[0]["progress"]), found[1]
         progress.resumed_s = progress.seconds
-        head.load_state_dict(tensors["head"])
+        model.load_state_dict(tensors["model"])
         adam.load_state_dict(tensors["adam"])
         rng.bit_generator.state = found[0]["rng"]
         noise.set_state(tensors["noise"])
@@ -148,31 +188,32 @@ def _train(
             log(**entry)
     for epoch in range(len(progress.curve) + 1, epochs + 1):
         started = time.perf_counter()
-        means = _epoch(fabric, method, head, adam, views, _pairs(method, rng, epoch, n_images, n_views), noise)
+        means = _epoch(fabric, method, model, adam, inputs, _pairs(method, rng, epoch, inputs), noise)
         if not np.isfinite(list(means.values())).all():
             raise FloatingPointError(f"the loss is not finite in epoch {epoch}: {means}")
         entry = {"epoch": epoch, "epochs": epochs, **means}
         if validate is not None and (epoch % VALIDATE_EVERY == 0 or epoch == epochs):
-            entry["validation"] = validate(_layers(head))
+            entry["validation"] = validate(_layers(model))
             if entry["validation"] > progress.best:
                 progress.best = entry["validation"]
-                best = {key: value.clone() for key, value in head.state_dict().items()}
+                best = {key: value.clone() for key, value in model.state_dict().items()}
         progress.curve.append(entry)
         progress.seconds += time.perf_counter() - started
         if workdir and fabric.global_rank == 0:
-            states = {"head": head.state_dict(), "adam": adam.state_dict(), "best": best or {}}
+            states = {"model": model.state_dict(), "adam": adam.state_dict(), "best": best or {}}
             kept = {"progress": vars(progress), "rng": rng.bit_generator.state}
             checkpoint.save(workdir, identity, kept, {**states, "noise": noise.get_state()})
         log(**entry)
     if best:
-        head.load_state_dict(best)
-    return _layers(head), progress
+        model.load_state_dict(best)
+    return Trained(_layers(model), inputs.trained(model), progress)
 
 
-def _pairs(method: CIBHash, rng: np.random.Generator, epoch: int, n_images: int, n_views: int) -> list[np.ndarray]:
+def _pairs(method: CIBHash, rng: np.random.Generator, epoch: int, inputs: Inputs) -> list[np.ndarray]:
     """Return the epoch's batches, each (3, size): image, its one view, its other view."""
+    n_images, n_views = inputs.n_images, inputs.n_views
     order = rng.permutation(n_images)
-    if method.n_views == "fresh":
+    if method.n_views == "fresh" or method.finetune:
         one, other = np.full(n_images, 2 * epoch - 2), np.full(n_images, 2 * epoch - 1)
     else:
         one = rng.integers(n_views, size=n_images)
@@ -184,9 +225,9 @@ def _pairs(method: CIBHash, rng: np.random.Generator, epoch: int, n_images: int,
 def _epoch(
     fabric: Fabric,
     method: CIBHash,
-    head: Any,
+    model: Any,
     adam: Any,
-    views: np.ndarray,
+    inputs: Inputs,
     batches: list[np.ndarray],
     noise: torch.Generator,
 ) -> dict[str, float]:
@@ -194,9 +235,8 @@ def _epoch(
     totals = torch.zeros(3, device=fabric.device)
     for batch in batches:
         image, one, other = batch[:, _share(batch.shape[1], fabric.global_rank, fabric.world_size)]
-        pair = np.stack([views[image, one], views[image, other]], axis=1)
-        logits = head(torch.from_numpy(pair).to(fabric.device).float().flatten(0, 1)).float()
-        first, second = _gathered(fabric, logits.unflatten(0, (-1, 2)), batch.shape[1]).unbind(1)
+        logits = inputs.logits(fabric, model, image, one, other)
+        first, second = _gathered(fabric, logits, batch.shape[1]).unbind(1)
         p, q = torch.sigmoid(first), torch.sigmoid(second)
         if method.sampling == "continuous":
             codes = first, second
@@ -231,8 +271,8 @@ def _gathered(fabric: Fabric, values: Tensor, n: int) -> Tensor:
     return by_rank.transpose(0, 1).flatten(0, 1)[:n]
 
 
-def _layers(head: Any) -> Layers:
-    first, _, second = head.module
+def _layers(model: Any) -> Layers:
+    first, _, second = getattr(model.module, "head", model.module)
     layers = (first.weight.T, first.bias, second.weight.T, second.bias)
     return tuple(np.ascontiguousarray(layer.detach().float().cpu().numpy()) for layer in layers)
 

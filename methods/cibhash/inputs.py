@@ -1,0 +1,121 @@
+"""What CIBHash's head is trained on: features from a pool of views, or a backbone that is trained with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hashbench.augment import seed_of
+from hashbench.backbones import Backbone
+from hashbench.tuning import Tunable
+
+
+class Pool:
+    """Features of views, computed before.
+
+    Parameters
+    ----------
+    views : ndarray of shape (n, pool size, d), float16
+    """
+
+    def __init__(self, views: np.ndarray) -> None:
+        self.views = views
+        self.n_images, self.n_views, self.width = views.shape
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Send another process the file's name instead of its content, where the pool lies in a file."""
+        by_view = self.views.swapaxes(0, 1)
+        root = by_view
+        while isinstance(root.base, np.ndarray):
+            root = root.base
+        if isinstance(root, np.memmap) and by_view.flags.c_contiguous and by_view.ctypes.data == root.ctypes.data:
+            return _open_pool, (root.filename, root.offset, by_view.dtype.str, by_view.shape)
+        return Pool, (self.views,)
+
+    def model(self, fabric: Fabric, head: nn.Sequential) -> nn.Module:
+        """Return what is trained: the head."""
+        return head
+
+    def groups(self, head: nn.Module, lr: float) -> list[dict[str, Any]]:
+        """Return the optimiser's parameters."""
+        return [{"params": list(head.parameters()), "lr": lr}]
+
+    def logits(self, fabric: Fabric, model: Any, image: np.ndarray, one: np.ndarray, other: np.ndarray) -> Tensor:
+        """Return the head's outputs for two views of each image, (n, 2, n_bits), float32."""
+        pair = np.stack([self.views[image, one], self.views[image, other]], axis=1)
+        outputs = model(torch.from_numpy(pair).to(fabric.device).float().flatten(0, 1))
+        return outputs.float().unflatten(0, (-1, 2))
+
+    def trained(self, model: Any) -> np.ndarray | None:
+        """Return the backbone's parameters if it was trained."""
+        return None
+
+
+def _open_pool(file: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> Pool:
+    return Pool(np.memmap(file, dtype, "r", offset, shape).swapaxes(0, 1))
+
+
+class TunedBackbone:
+    """Images, two fresh views of each in every epoch, and the backbone that sees them.
+
+    Batch normalisation keeps its published statistics: a batch of views says little about the data's.
+
+    Parameters
+    ----------
+    tunable : Tunable
+    width : int
+        Number of features.
+    views_seed : int
+    lr : float
+        The backbone's learning rate.
+    """
+
+    def __init__(self, tunable: Tunable, width: int, views_seed: int, lr: float) -> None:
+        self.tunable, self.width, self.views_seed, self.lr = tunable, width, views_seed, lr
+        self.n_images, self.n_views = len(tunable.rows), 0
+        self._drawn: dict[int, Any] = {}
+
+    def model(self, fabric: Fabric, head: nn.Sequential) -> nn.Module:
+        """Return what is trained: network and head."""
+        return _NetworkAndHead(self.tunable.open(fabric), head)
+
+    def groups(self, model: Any, lr: float) -> list[dict[str, Any]]:
+        """Return the optimiser's parameters, each part with its learning rate."""
+        return [
+            {"params": list(model.head.parameters()), "lr": lr},
+            {"params": list(model.network.parameters()), "lr": self.lr},
+        ]
+
+    def logits(self, fabric: Fabric, model: Any, image: np.ndarray, one: np.ndarray, other: np.ndarray) -> Tensor:
+        """Return the head's outputs for two views of each image, (n, 2, n_bits), float32."""
+        drawn = self._parameters(int(one[0])), self._parameters(int(other[0]))
+        views = [self.tunable.view(model.module.backbone, parameters, image) for parameters in drawn]
+        dropout_seed = seed_of(self.views_seed, int(one[0]), int(image[0]))
+        return model(torch.stack(views, dim=1).flatten(0, 1), dropout_seed).float().unflatten(0, (-1, 2))
+
+    def trained(self, model: Any) -> np.ndarray | None:
+        """Return the backbone's parameters."""
+        return model.module.backbone.parameters(model.module.network)
+
+    def _parameters(self, view: int) -> Any:
+        if view not in self._drawn:
+            if len(self._drawn) == 2:
+                self._drawn.clear()
+            self._drawn[view] = self.tunable.draw(self.views_seed, view)
+        return self._drawn[view]
+
+
+class _NetworkAndHead(nn.Module):
+    def __init__(self, backbone: Backbone, head: nn.Sequential) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.network = backbone.network().requires_grad_(True)
+        self.head = head
+
+    def forward(self, images: Tensor, dropout_seed: int) -> Tensor:
+        return self.head(self.backbone.forward(self.network, images, dropout_seed))
