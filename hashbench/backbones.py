@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import logging
 from dataclasses import dataclass, replace
@@ -79,11 +78,14 @@ class Backbone:
         Device and precision.
     weights : Path or None
         File that the weights are read from.
+    tuned : ndarray or None
+        Parameters in place of the file's, as one vector.
     """
 
     key: dict[str, Any]
     fabric: Fabric
     weights: Path | None = None
+    tuned: np.ndarray | None = None
     _network: torch.nn.Module | None = None
 
     @property
@@ -105,6 +107,8 @@ class Backbone:
             _load_weights(model, self.weights)
             if hasattr(model, "reset_classifier"):
                 model.reset_classifier(0)
+            if self.tuned is not None:
+                _set_parameters(model, self.tuned)
             model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
             self._network = model.to(self.fabric.device)
         return self._network
@@ -179,16 +183,11 @@ class Backbone:
         InputError
             They are of another network.
         """
-        network = copy.deepcopy(self.network())
-        sizes = [parameter.numel() for parameter in network.parameters()]
-        if vector.shape != (sum(sizes),):
-            raise InputError(f"{self.key['backbone']} has {sum(sizes):,} parameters, not {vector.size:,}")
-        with torch.no_grad():
-            parts = torch.from_numpy(vector).split(sizes)
-            for parameter, part in zip(network.parameters(), parts, strict=True):
-                parameter.copy_(part.reshape(parameter.shape))
+        n = sum(parameter.numel() for parameter in self.network().parameters())
+        if vector.shape != (n,):
+            raise InputError(f"{self.key['backbone']} has {n:,} parameters, not {vector.size:,}")
         key = {**self.key, "tuned": hashlib.sha256(vector.tobytes()).hexdigest()}
-        return replace(self, key=key, _network=network)
+        return replace(self, key=key, tuned=vector, _network=None)
 
     def prepare(self, images: np.ndarray) -> Tensor:
         """Bring uint8 images (n, h, w, c) to the device as floats in 0..1, channels first, original size."""
@@ -281,6 +280,14 @@ def _create(name: str, image_size: int, dropout: float) -> torch.nn.Module:
         return timm.create_model(name, pretrained=False, drop_rate=dropout, img_size=image_size)
     except TypeError:  # convolutional networks take any size and know no img_size
         return timm.create_model(name, pretrained=False, drop_rate=dropout)
+
+
+def _set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
+    parameters = list(network.parameters())
+    parts = torch.from_numpy(vector).split([parameter.numel() for parameter in parameters])
+    with torch.no_grad():
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.copy_(part.reshape(parameter.shape))
 
 
 def _find_weights(name: str, weights: Path | None) -> Path:

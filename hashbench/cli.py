@@ -48,7 +48,7 @@ def run(
     weights: Annotated[Path | None, typer.Option(help="State dict of the backbone.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Side of the backbone's input, pixels.", min=1)] = None,
     device: DeviceOption = "auto",
-    devices: Annotated[int, typer.Option(help="Devices that a method may train on.", min=1)] = 1,
+    devices: Annotated[int, typer.Option(help="Devices that extract features and train.", min=1)] = 1,
     precision: Annotated[str, typer.Option(help="auto, bf16, fp16 or fp32.")] = "auto",
     normalization: Annotated[
         str,

@@ -12,7 +12,8 @@ import numpy as np
 from hashbench.cache import GrowingArray
 from hashbench.dataset import Dataset
 from hashbench.errors import InputError, Unsupported
-from hashbench.images import EncodedImages, batches, sizes_of
+from hashbench.extraction import extract_features, extract_view, spread
+from hashbench.images import EncodedImages
 from hashbench.progress import progress
 from hashbench.protocol import canonical_hash
 from hashbench.tuning import Tunable
@@ -20,8 +21,6 @@ from hashbench.tuning import Tunable
 if TYPE_CHECKING:
     from hashbench.backbones import Backbone
 
-BATCH = {"cpu": 32, "cuda": 256}
-"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
 FEATURE_STEP = 2048
 """Images between two writes."""
 PIPELINE_VERSION = 1
@@ -31,11 +30,6 @@ PIPELINE_VERSION = 1
 def feature_key(backbone: Backbone | None) -> dict[str, Any]:
     """Return everything that decides what features are; None stands for features that come with the data."""
     return {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
-
-
-def batch_size(backbone: Backbone | None) -> int:
-    """Return how many images go through a backbone at once; a feature's last bits may depend on it."""
-    return BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
 
 
 @dataclass(frozen=True)
@@ -68,12 +62,14 @@ class FeatureSource:
     backbone : Backbone or None
         None for a data set that comes with features.
     cache_dir : Path
+    devices : int
+        How many of the backbone's kind of device share the work; several, each in a process of its own.
     """
 
-    def __init__(self, dataset: Dataset, backbone: Backbone | None, cache_dir: Path) -> None:
+    def __init__(self, dataset: Dataset, backbone: Backbone | None, cache_dir: Path, devices: int = 1) -> None:
         self.dataset, self.backbone, self.cache_dir = dataset, backbone, cache_dir
+        self.devices = devices if backbone is not None and backbone.weights is not None else 1
         self._features: Features | None = None
-        self.batch = batch_size(backbone)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -99,11 +95,9 @@ class FeatureSource:
             bar.advance(done)
 
             def step(first: int) -> np.ndarray:
-                blocks = []
-                for batch in batches(images, np.arange(first, min(first + FEATURE_STEP, n)), self.batch):
-                    blocks.append(backbone.extract(backbone.load(batch)).numpy())
-                    bar.advance(len(blocks[-1]))
-                return np.concatenate(blocks)
+                starts = range(first, n, FEATURE_STEP)[: self.devices]
+                jobs = [(images, np.arange(start, min(start + FEATURE_STEP, n))) for start in starts]
+                return np.concatenate(list(spread(backbone, extract_features, jobs, self.devices, bar.advance)))
 
             self._warm_up(done < n)
             data, manifest = entry.ensure(n, step, {"key": self.key})
@@ -139,31 +133,23 @@ class FeatureSource:
         InputError
             The data set has no images, or no view recipe.
         """
-        from hashbench import augment
-
         recipe, backbone = self.dataset.views, self.backbone
         key = self.view_key(n_views, views_seed)
         assert recipe is not None
         assert backbone is not None
         del key["n_views"]
         images, rows = self._images(), self.dataset.split.train
-        n, sizes = len(rows), sizes_of(images, rows)
+        n = len(rows)
         where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
         entry = self._entry("views", {**key, **where})
         done = min((entry.manifest() or {"rows": 0})["rows"], n_views)
         with progress(f"{n_views} views of {n:,} images ({backbone.key['backbone']})", n_views * n) as bar:
             bar.advance(done * n)
 
-            def step(view: int) -> np.ndarray:
-                parameters = augment.draw(recipe, sizes, (views_seed, view))
-                blocks: list[np.ndarray] = []
-                for batch in batches(images, rows, self.batch):
-                    start = sum(len(block) for block in blocks)
-                    chosen = parameters[start : start + len(batch)].to(backbone.fabric.device)
-                    views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
-                    blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, start)).half().numpy())
-                    bar.advance(len(blocks[-1]))
-                return np.concatenate(blocks)[None]
+            def step(first: int) -> np.ndarray:
+                views = range(first, n_views)[: self.devices]
+                jobs = [(images, rows, recipe, views_seed, view) for view in views]
+                return np.stack(list(spread(backbone, extract_view, jobs, self.devices, bar.advance)))
 
             self._warm_up(done < n_views)
             data, manifest = entry.ensure(n_views, step, {"key": key})
@@ -194,12 +180,13 @@ class FeatureSource:
             A place of their own: nothing else will ever ask for these features.
         """
         assert self.backbone is not None
-        return FeatureSource(self.dataset, self.backbone.with_parameters(parameters), cache_dir)
+        return FeatureSource(self.dataset, self.backbone.with_parameters(parameters), cache_dir, self.devices)
 
     def _warm_up(self, needed: bool) -> None:
-        """Run one batch through the network before any clock starts."""
+        """Run a batch through the network on each device before any clock starts."""
         if needed and self.backbone is not None:
-            self.backbone.extract(self.backbone.load(self._images()[: self.batch]))
+            jobs = [(self._images(), np.arange(min(32, len(self._images()))))] * self.devices
+            list(spread(self.backbone, extract_features, jobs, self.devices))
 
     def _images(self) -> np.ndarray | EncodedImages:
         if self.dataset.images is None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.features import FEATURE_STEP, batch_size, feature_key
+from hashbench.extraction import batch_size
+from hashbench.features import FEATURE_STEP, feature_key
 from hashbench.inputs import Input, open_input, read_image
 from hashbench.method import BLOCK_ROWS, HashMethod, read_saved
 from hashbench.progress import progress, to_stderr

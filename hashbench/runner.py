@@ -43,7 +43,7 @@ class RunOptions:
     backbone, weights, image_size, device, precision, normalization
         See `hashbench.backbones.open_backbone`; None is the data set's default.
     devices : int
-        How many devices a method may train on, if it can use several.
+        How many devices extract features, and train a method that can use several.
     data_dir, cache_dir : Path or None
     plugins : sequence of Path
     out : Path
@@ -204,6 +204,8 @@ def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSo
         if options.backbone or options.weights:
             raise InputError(f"--backbone: {dataset.name} comes with features, no backbone is used")
         return FeatureSource(dataset, None, cache_dir)
+    from torch.cuda import device_count
+
     from hashbench.backbones import open_backbone
 
     name = options.backbone or dataset.backbone
@@ -218,4 +220,6 @@ def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSo
         precision=options.precision,
         normalization=options.normalization,
     )
-    return FeatureSource(dataset, backbone, cache_dir)
+    if backbone.fabric.device.type == "cuda" and options.devices > device_count():
+        raise InputError(f"--devices {options.devices}: {device_count()} CUDA devices are visible")
+    return FeatureSource(dataset, backbone, cache_dir, options.devices)

@@ -294,3 +294,25 @@ def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
     assert not np.allclose(pool[:, 0], pool[:, 1])
     with pytest.raises(InputError, match="differ in size"):
         FeatureSource(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()
+
+
+def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr("hashbench.features.FEATURE_STEP", 32)
+    rng = np.random.default_rng(0)
+    rows = np.arange(9, 109)
+    dataset = Dataset(
+        "noise",
+        Protocol("noise/1", "by hand", 9, 100, 100, ("mAP@all",)),
+        Split(rows, np.arange(9), rows),
+        np.arange(109) % 3,
+        images=rng.integers(0, 256, (109, 32, 32, 3), dtype=np.uint8),
+        views=PHOTO_VIEWS,
+    )
+    backbone = open_backbone("tf_efficientnet_lite0", image_size=32, device="cpu", precision="fp32")
+    backbone = backbone.with_parameters(1.01 * backbone.parameters(backbone.network()))
+    one, two = (FeatureSource(dataset, backbone, tmp_path / str(devices), devices) for devices in (1, 2))
+    assert np.allclose(one.features().data, two.features().data, atol=1e-4)
+    assert np.allclose(one.views(3, 0).data, two.views(3, 0).data, atol=1e-2)
+    assert one.key == two.key
+    again = FeatureSource(dataset, backbone, tmp_path / "2", 1)
+    assert (again.views(2, 0).data == two.views(3, 0).data[:, :2]).all()
