@@ -134,7 +134,8 @@ def encode(
     _one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.cache import writable_file
     from hashbench.code_files import names_path, write_codes
-    from hashbench.models import encode_input, load_model
+    from hashbench.encoding import encode_input
+    from hashbench.models import load_model
 
     saved = load_model(model, plugin, weights=weights, device=device)
     writable_file(out, "--out", ".npy", [model, source])

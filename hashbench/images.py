@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class EncodedImages:
     def __getitem__(self, rows: slice | np.ndarray) -> list[np.ndarray]:
         """Return images (h, w, 3), uint8, decoded in parallel."""
         numbers = np.arange(len(self))[rows]
-        return list(_pool().map(self._decode, numbers.tolist()))
+        return in_parallel(self._decode, numbers.tolist())
 
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
@@ -97,11 +98,11 @@ def batches(images: np.ndarray | EncodedImages, rows: np.ndarray, size: int) -> 
 _POOLS: list[ThreadPoolExecutor] = []
 
 
-def _pool() -> ThreadPoolExecutor:
-    """Return this process's decoding threads: decoders release Python's lock."""
+def in_parallel(decode_one: Callable[[Any], np.ndarray], sources: Sequence[Any]) -> list[np.ndarray]:
+    """Return what a decoder makes of each source, by threads: decoders release Python's lock."""
     if not _POOLS:
         _POOLS.append(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode"))
-    return _POOLS[0]
+    return list(_POOLS[0].map(decode_one, sources))
 
 
 def decode(source: Path | bytes, place: str) -> np.ndarray:

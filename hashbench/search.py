@@ -15,9 +15,10 @@ from hashbench import kernels
 from hashbench.cache import atomic_stream
 from hashbench.code_files import read_codes
 from hashbench.codes import item_words, word_major
+from hashbench.encoding import Encoded, encode_input
 from hashbench.errors import InputError
 from hashbench.inputs import open_array
-from hashbench.models import Encoded, SavedModel, encode_input
+from hashbench.models import SavedModel
 from hashbench.table import csv_safe, new_table, print_note, print_title
 
 SHOWN_QUERIES = 20
@@ -32,7 +33,7 @@ def codes_of(model: SavedModel, source: Path) -> Encoded:
     ----------
     model : SavedModel
     source : Path
-        A .npy file of codes, (n, ceil(n_bits / 8)) uint8, or what `hashbench.models.encode_input` takes.
+        A .npy file of codes, (n, ceil(n_bits / 8)) uint8, or what `hashbench.encoding.encode_input` takes.
 
     Raises
     ------

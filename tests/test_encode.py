@@ -7,8 +7,8 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import InputError, load_method, load_model
+from hashbench.encoding import encode_input
 from hashbench.inputs import read_image
-from hashbench.models import encode_input
 from hashbench.store import Store
 
 
@@ -35,8 +35,8 @@ def test_a_folder_gives_codes_and_names(model, folder, digits, tmp_path, cli):
 @pytest.fixture
 def small_steps(monkeypatch):
     """Let the digits take several steps."""
-    monkeypatch.setattr("hashbench.models.FEATURE_STEP", 512)
-    monkeypatch.setattr("hashbench.models.VECTOR_STEP", 1024)
+    monkeypatch.setattr("hashbench.encoding.FEATURE_STEP", 512)
+    monkeypatch.setattr("hashbench.encoding.VECTOR_STEP", 1024)
 
 
 def test_every_form_of_array(model, digits, tmp_path, small_steps):

@@ -8,7 +8,7 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench import load_method, load_model, run
-from hashbench.models import encode_input
+from hashbench.encoding import encode_input
 from hashbench.store import Store
 
 

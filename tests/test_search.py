@@ -7,7 +7,7 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import load_model
-from hashbench.models import encode_input
+from hashbench.encoding import encode_input
 
 
 def plainly_nearest(query, database, k):
