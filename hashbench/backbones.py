@@ -111,6 +111,8 @@ class Backbone:
                 _set_parameters(model, self.tuned)
             model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
             self._network = model.to(self.fabric.device)
+            if self.key.get("compiled"):
+                self._network.forward_features = torch.compile(self._network.forward_features)
         return self._network
 
     @property
@@ -221,6 +223,7 @@ def open_backbone(
     device: str = "auto",
     precision: str = "auto",
     normalization: str = "imagenet",
+    compiled: bool = False,
 ) -> Backbone:
     """Resolve a backbone: find its weights and settle its key, without building the network.
 
@@ -236,6 +239,9 @@ def open_backbone(
     precision : {"auto", "bf16", "fp16", "fp32"}
     normalization : {"imagenet", "model"}
         ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
+    compiled : bool
+        Compile the network with torch.compile: features come faster once it is done, and differ by rounding, so the
+        key says so. Compiling takes a minute or more, on a CPU a C++ compiler too.
 
     Raises
     ------
@@ -248,6 +254,8 @@ def open_backbone(
             raise InputError("--weights: the pixels backbone has no weights; name a --backbone")
         if image_size is not None:
             raise InputError("--image-size: the pixels backbone takes images as they are; name a --backbone")
+        if compiled:
+            raise InputError("--compile: the pixels backbone has nothing to compile; name a --backbone")
         key: dict[str, Any] = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
         return Backbone(key, Fabric(accelerator=chosen, devices=1))
     import timm
@@ -270,6 +278,8 @@ def open_backbone(
         "std": list(std),
         "precision": fabric_precision,
     }
+    if compiled:
+        key["compiled"] = True
     return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)
 
 

@@ -54,6 +54,9 @@ def run(
         str,
         typer.Option(help="imagenet: as CIBHash's code has it; model: what the backbone was trained with."),
     ] = "imagenet",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the backbone: pays off from some 100,000 images and views on.")
+    ] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
     cache_dir: Annotated[Path | None, typer.Option(help="Feature cache [env: HASHBENCH_CACHE].")] = None,
     out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
@@ -92,6 +95,7 @@ def run(
         devices=devices,
         precision=precision,
         normalization=normalization,
+        compile=compile,
         data_dir=data_dir,
         cache_dir=cache_dir,
         plugins=plugin,

@@ -88,6 +88,7 @@ class SavedModel:
                 device=self.device,
                 precision={fabric: name for name, fabric in PRECISIONS.items()}[key["precision"]],
                 normalization="imagenet" if imagenet else "model",
+                compiled=bool(key.get("compiled")),
             )
         except KeyError as error:
             raise InputError(f"{self.path}: its feature key has no usable {error}; train it again") from error

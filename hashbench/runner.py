@@ -42,6 +42,8 @@ class RunOptions:
     bits, seeds : str or sequence of int
     backbone, weights, image_size, device, precision, normalization
         See `hashbench.backbones.open_backbone`; None is the data set's default.
+    compile : bool
+        Compile the backbone.
     devices : int
         How many devices extract features, and train a method that can use several.
     data_dir, cache_dir : Path or None
@@ -71,6 +73,7 @@ class RunOptions:
     devices: int = 1
     precision: str = "auto"
     normalization: str = "imagenet"
+    compile: bool = False
     data_dir: Path | None = None
     cache_dir: Path | None = None
     plugins: Sequence[Path] = field(default_factory=tuple)
@@ -219,6 +222,7 @@ def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSo
         device=options.device,
         precision=options.precision,
         normalization=options.normalization,
+        compiled=options.compile,
     )
     if backbone.fabric.device.type == "cuda" and options.devices > device_count():
         raise InputError(f"--devices {options.devices}: {device_count()} CUDA devices are visible")

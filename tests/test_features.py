@@ -316,3 +316,21 @@ def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
     assert one.key == two.key
     again = FeatureSource(dataset, backbone, tmp_path / "2", 1)
     assert (again.views(2, 0).data == two.views(3, 0).data[:, :2]).all()
+
+
+def test_a_compiled_backbone_has_a_key_of_its_own(photos, monkeypatch):
+    compiled = []
+
+    def compile(function):
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", compile)
+    options = {"image_size": 32, "device": "cpu", "precision": "fp32"}
+    plain = open_backbone("tf_efficientnet_lite0", **options)
+    other = open_backbone("tf_efficientnet_lite0", compiled=True, **options)
+    assert other.key == {**plain.key, "compiled": True}
+    assert torch.equal(other.extract(other.load(photos)), plain.extract(plain.load(photos)))
+    assert len(compiled) == 1
+    with pytest.raises(InputError, match="--compile: the pixels"):
+        open_backbone("pixels", compiled=True, device="cpu")
