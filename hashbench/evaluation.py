@@ -70,7 +70,7 @@ def evaluate(
         uint64 bit masks of shape (n, n_words): items that share a label are.
     metrics : sequence of str
         Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@all(pessimistic)``, ``P@100``,
-        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``.
+        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``, ``recall10@100``.
     neighbors : ndarray of shape (n_queries, k), int, optional
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional
@@ -169,9 +169,11 @@ def _histograms(
     own, theirs = relevance
     shards = h.split_into_shards(database, theirs, -(-queries.shape[1] // 8))
     if theirs is None:
-        depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]
-        if depths and max(depths) > own.shape[1]:
-            raise ValueError(f"recall@{max(depths)} needs {max(depths)} neighbors, got {own.shape[1]}")
+        recalls = [metric for metric in wanted if isinstance(metric, m.NeighborRecall)]
+        depths = {metric.k for metric in recalls}
+        deepest = max(recalls, key=lambda metric: metric.k, default=None)
+        if deepest is not None and deepest.k > own.shape[1]:
+            raise ValueError(f"{deepest!r} needs {deepest.k} neighbors, got {own.shape[1]}")
         return h.neighbor_histograms(queries, own, shards, n_bits, depths=depths, advance=advance)
     if own.ndim == 1:
         return h.class_histograms(queries, own, shards, n_bits, advance)
