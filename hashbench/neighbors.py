@@ -193,7 +193,7 @@ def _candidates(
             kept = np.argpartition(best, depth - 1, axis=1)[:, :depth]
             best, places = (np.take_along_axis(array, kept, axis=1) for array in (best, places))
         advance(len(own) * len(block))
-    if not np.isfinite(best).all():
+    if not (best < np.finfo(np.float32).max).all():  # which is also what faiss gives for "none"
         raise InputError("the vectors' squared distances are beyond float32: divide the vectors by a constant")
     return places, best.max(axis=1)
 
