@@ -47,7 +47,7 @@ def read_vectors(path: Path, n_neighbors: int) -> Items:
     InputError
         A file is missing or damaged, or its vectors, labels or neighbours are not usable.
     """
-    contents = _open(path)
+    path, contents = _open(path)
     parts = _parts(contents.arrays, path)
     for stored in parts.values():
         _check_vectors(stored)
@@ -72,10 +72,10 @@ def read_vectors(path: Path, n_neighbors: int) -> Items:
     )
 
 
-def _open(path: Path) -> Contents:
+def _open(path: Path) -> tuple[Path, Contents]:
     """Open a file, or the files of a folder whose names are known; a folder with just one file stands for it."""
     if path.is_file():
-        return open_file(path)
+        return path, open_file(path)
     if not path.is_dir():
         raise InputError(f"--data-dir {path}: no such file or folder")
     arrays: dict[str, StoredArray] = {}
@@ -95,10 +95,10 @@ def _open(path: Path) -> Contents:
             arrays[name] = stored
         kinds.append(contents.kind)
     if arrays:
-        return Contents(f"folder of {' and '.join(sorted(set(kinds)))}", arrays, {})
+        return path, Contents(f"folder of {' and '.join(sorted(set(kinds)))}", arrays, {})
     files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES]
     if len(files) == 1:
-        return open_file(files[0])
+        return files[0], open_file(files[0])
     raise InputError(f"{path} holds no vectors that hashbench knows: expected {LAYOUTS}, as .npy or .parquet files")
 
 
