@@ -7,7 +7,8 @@ import numpy as np
 
 from hashbench.dataset import HashDataset, Items, LoadOptions, fingerprint_of
 from hashbench.errors import InputError
-from hashbench.neighbors import cached_neighbors
+from hashbench.neighbors import cached_neighbors, n_found_in_database
+from hashbench.progress import to_stderr
 from hashbench.protocol import Protocol
 from hashbench.splits import Split, draw_any
 from hashbench.vector_files import read_vectors
@@ -99,11 +100,15 @@ class Vectors(HashDataset):
         as_named = all(
             np.array_equal(items.parts[part], getattr(split, part)) for part in items.parts if part != "learn"
         )
-        if items.neighbors is not None and as_named:
-            return items.neighbors
-        assert items.features is not None
-        fingerprint = fingerprint_of(items.features)
-        return cached_neighbors(items.features, split, N_NEIGHBORS, items.distance, fingerprint, options.cache_dir)
+        vectors, found = items.features, items.neighbors
+        assert vectors is not None
+        if found is None or not as_named:
+            key = fingerprint_of(vectors)
+            found = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
+        n_equal = n_found_in_database(vectors, split, found)
+        if n_equal:
+            to_stderr(f"vectors: {n_equal:,} of {len(split.query):,} queries equal a vector of the database")
+        return found
 
 
 def _n_queries(n: int, most: int, share: float) -> int:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import one_clear_line
 
-from hashbench import InputError, load_dataset, run, stored_arrays
+from hashbench import InputError, cell, load_dataset, run, stored_arrays
 from hashbench.store import Store
 
 CONTAINERS = ["npy", "npz", "compressed npz", "parquet", "parquet folder", "hdf5"]
@@ -172,6 +172,29 @@ def test_neighbors_of_the_files_are_used_for_their_own_split_only(clusters, tmp_
     (tmp_path / "train.txt").write_text("7\n8\n9\n")
     listed = load_dataset("vectors", data_dir=place, cache_dir=cache_dir, splits=tmp_path)
     assert (listed.neighbors == brute(X, listed.split.query, listed.split.database, 100)).all()
+
+
+def test_queries_that_are_in_the_database_are_counted(clusters, tmp_path, cache_dir, capsys):
+    X, _ = clusters
+    for n_equal, database in ((0, X[:400]), (3, np.concatenate([X[:397], X[420:423]]))):
+        place = save("npy", tmp_path / str(n_equal), database=database, query=X[400:440])
+        load_dataset("vectors", data_dir=place, cache_dir=cache_dir)
+        told = "3 of 40 queries equal a vector of the database" in capsys.readouterr().err
+        assert told == (n_equal > 0)
+
+
+def test_a_database_is_encoded_in_parts_to_the_same_codes(tmp_path, cache_dir, monkeypatch):
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(5).standard_normal((3000, 24)).astype(np.float32))
+    np.save(tmp_path / "labels.npy", np.arange(3000) % 7)
+    options = {"dataset": "vectors", "data_dir": tmp_path, "methods": "itq,sph,agh", "bits": [16]}
+    found = []
+    for rows in (cell.ENCODE_ROWS, 1024):
+        monkeypatch.setattr(cell, "ENCODE_ROWS", rows)
+        out = tmp_path / f"out{rows}"
+        run(**options, out=out, cache_dir=cache_dir)
+        found.append([(record.id, record.codes_sha256) for record in Store(out)])
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
 
 
 def test_angular_files_have_angular_neighbors(clusters, tmp_path, cache_dir):
