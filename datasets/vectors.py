@@ -16,10 +16,11 @@ from hashbench.vector_files import read_vectors
 N_NEIGHBORS = 100
 DRAW = {"queries": 1_000, "query_share": 0.1, "training": 100_000}
 SPLIT = (
-    "queries and database: the parts that the files name; where they name none, queries: the first of a permutation "
-    "of the rows by numpy.random.default_rng(0), query_share of the rows and at most as many as queries says; "
-    "database: the others; training set: the part learn, or the database, of which the first of a permutation by "
-    "numpy.random.default_rng(1) where it has more rows than training says"
+    "queries and database: the parts that the files name; where they name none, queries: the first "
+    f"{DRAW['queries']} of a permutation of the rows by numpy.random.default_rng(0), but at most the share "
+    f"{DRAW['query_share']} of all rows, rounded down; database: the others; training set: the part learn, or else "
+    f"the database, of which the first {DRAW['training']} of a permutation by numpy.random.default_rng(1) where it "
+    "has more rows"
 )
 
 

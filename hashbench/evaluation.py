@@ -259,5 +259,10 @@ def _neighbors(neighbors: np.ndarray, n_queries: int, n_database: int) -> np.nda
             f"neighbors has shape {neighbors.shape} and dtype {neighbors.dtype}, expected integers ({n_queries}, k)"
         )
     if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n_database):
-        raise ValueError(f"neighbors names row {neighbors.max()}, the database has {n_database}")
+        odd = neighbors.min() if neighbors.min() < 0 else neighbors.max()
+        raise ValueError(f"neighbors names row {odd}, the database has {n_database}")
+    ordered = np.sort(neighbors, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if twice.any():
+        raise ValueError(f"neighbors names a database row twice for query {np.argmax(twice)}")
     return neighbors.astype(np.int64)

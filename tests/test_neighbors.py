@@ -1,5 +1,7 @@
 """True neighbours against plain float64 counting, and recall of them against every order of the ties."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,6 +163,26 @@ def test_recall_of_codes_equals_sorting_without_ties():
         np.testing.assert_allclose(found.per_query[name], shares, rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="recall21@30 needs 21 neighbors, got 20"):
         evaluate(*codes, neighbors=true, metrics=["recall@5", "recall21@30"], n_bits=500)
+
+
+@pytest.mark.parametrize(
+    ("neighbors_of_two", "words"),
+    [
+        ([[0, 1], [2, 2]], "twice for query 1"),
+        ([[0, -1], [2, 1]], "row -1, the database has 5"),
+        ([[0, 1], [2, 5]], "row 5, the database has 5"),
+        ([[0, 1]], r"\(1, 2\)"),
+    ],
+)
+def test_neighbors_that_cannot_be_are_refused(neighbors_of_two, words):
+    codes = np.zeros((2, 1), np.uint8), np.zeros((5, 1), np.uint8)
+    with pytest.raises(ValueError, match=words):
+        evaluate(*codes, neighbors=np.array(neighbors_of_two), metrics=["recall@2"])
+
+
+def test_without_faiss_scikit_learn_searches(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    assert neighbors.default_search() is neighbors.sklearn_search
 
 
 def test_names_of_recalls():
