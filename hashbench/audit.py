@@ -18,6 +18,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation import evaluate
 from hashbench.histograms import Histograms
 from hashbench.metrics import MAP
+from hashbench.progress import to_stderr
 from hashbench.store import Record, Store
 from hashbench.table import csv_safe, new_table, print_title
 
@@ -27,9 +28,12 @@ TIES = ("expected", "stable", "class-sorted", "optimistic", "pessimistic")
 IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart."""
 CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
+NOT_AUDITED = "scored by true neighbours; the conventions that are audited are those of mAP by labels"
 
 
-def audit(store: Store, advance: Callable[[int], object] = lambda n: None) -> pd.DataFrame:
+def audit(
+    store: Store, advance: Callable[[int], object] = lambda n: None, log: Callable[[str], object] = to_stderr
+) -> pd.DataFrame:
     """Score the codes of each record of a run under every convention.
 
     Parameters
@@ -37,6 +41,8 @@ def audit(store: Store, advance: Callable[[int], object] = lambda n: None) -> pd
     store : Store
     advance : callable
         Told 1 after each record.
+    log : callable
+        Told of records that are left out, since true neighbours are relevant in them.
 
     Returns
     -------
@@ -48,22 +54,25 @@ def audit(store: Store, advance: Callable[[int], object] = lambda n: None) -> pd
     Raises
     ------
     InputError
-        No record has codes, or the labels are missing or do not fit them.
+        No record has codes and labels, or the labels are missing or do not fit them.
     """
     records = [record for record in store if record.status == "ok"]
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there are no codes to audit")
+    relevance_of = {data: store.relevance(data) for data in {record.config["data"] for record in records}}
+    labelled = [record for record in records if "neighbors" not in relevance_of[record.config["data"]]]
+    if not labelled:
+        raise InputError(f"{store.directory}: every record is {NOT_AUDITED}")
+    if len(labelled) < len(records):
+        log(f"{len(records) - len(labelled)} records are left out: they are {NOT_AUDITED}")
+        advance(len(records) - len(labelled))
     frames = []
-    for record in sorted(records, key=_place):
+    for record in sorted(labelled, key=_place):
+        relevance = relevance_of[record.config["data"]]
         arrays = store.arrays(record.id)
-        query_labels, database_labels = store.labels(record.config["data"])
         try:
             scores = conventions(
-                arrays["query_codes"],
-                arrays["database_codes"],
-                query_labels,
-                database_labels,
-                record.config["n_bits"],
+                arrays["query_codes"], arrays["database_codes"], **relevance, n_bits=record.config["n_bits"]
             )
         except ValueError as error:
             path = store.labels_path(record.config["data"])
@@ -284,7 +293,7 @@ def _identity(record: Record) -> dict[str, Any]:
     return {
         "dataset": record.config["dataset"],
         "protocol": record.config["protocol"],
-        "backbone": record.config["features"]["backbone"],
+        "backbone": record.backbone,
         "method": record.label,
         "source": record.config["source"][:12],
         "n_bits": record.config["n_bits"],

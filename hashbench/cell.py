@@ -21,7 +21,7 @@ from hashbench.environment import environment, peak_memory_mb, reset_peak_memory
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import evaluate
 from hashbench.features import Features, FeatureSource
-from hashbench.method import HashMethod
+from hashbench.method import BLOCK_ROWS, HashMethod
 from hashbench.protocol import canonical_hash
 from hashbench.registry import Plugin
 from hashbench.store import Record
@@ -29,6 +29,8 @@ from hashbench.store import Record
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
+ENCODE_ROWS = 128 * BLOCK_ROWS
+"""Whole blocks of `HashMethod.encode`, so that codes are those of one call."""
 OFFERED = {"views", "tunable", "validation", "device", "devices", "workdir", "log"}
 """What a method's ``fit`` may ask for by keyword."""
 
@@ -196,11 +198,8 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     fit_s = time.perf_counter() - started + getattr(method, "resumed_s_", 0.0)
     if hasattr(method, "backbone_weights_"):
         features = bench.source.tuned(method.backbone_weights_, bench.workdir / record.id).features()
-    database = _rows(features.data, split.database)
-    method.encode(database[:2048])
-    started = time.perf_counter()
-    database_codes = method.encode(database)
-    encode_s = time.perf_counter() - started
+    method.encode(_rows(features.data, split.database[:2048]))
+    database_codes, encode_s = _encode(method, features.data, split.database)
     query_codes = method.encode(_rows(features.data, split.query))
     evaluation = evaluate(
         query_codes,
@@ -210,7 +209,7 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
         **dataset.relevance(),
     )
     record.metrics = dict(evaluation)
-    items_per_s = len(database) / encode_s
+    items_per_s = len(database_codes) / encode_s
     record.timings = {
         "features_s": features.seconds,
         "fit_s": fit_s,
@@ -283,6 +282,17 @@ def _warm_up(device: str) -> None:
     adam = torch.optim.Adam(layer.parameters(), fused=True)
     layer(torch.ones(64, 64, device=device)).sum().backward()
     adam.step()
+
+
+def _encode(method: HashMethod, data: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the codes of rows, and the seconds that encoding took; rows are gathered a bounded number at a time."""
+    codes, seconds = [], 0.0
+    for start in range(0, len(index), ENCODE_ROWS):
+        rows = _rows(data, index[start : start + ENCODE_ROWS])
+        started = time.perf_counter()
+        codes.append(method.encode(rows))
+        seconds += time.perf_counter() - started
+    return np.concatenate(codes), seconds
 
 
 def _rows(data: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -78,6 +78,7 @@ def run(
     _one_of("--device", device, ("auto", "cpu", "cuda"))
     _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32"))
     _one_of("--normalization", normalization, ("imagenet", "model"))
+    from hashbench.metrics import headline
     from hashbench.runner import RunOptions
     from hashbench.runner import run as run_grid
     from hashbench.store import Store
@@ -109,9 +110,9 @@ def run(
     )
     records = run_grid(options)
     scored = [record for record in records if record.status == "ok"]
-    headline = [name for name in scored[0].metrics if name.startswith("mAP@")] if scored else []
+    shown = headline(scored[0].metrics) if scored else []
     console, store = _console(), Store(out)
-    print_tables(records, console, headline, store)
+    print_tables(records, console, shown, store)
     console.print(f"records and results.csv: {out}", markup=False, highlight=False)
     if save_models and scored:
         print_models(records, store, console)

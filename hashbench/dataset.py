@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -276,6 +276,8 @@ class Items:
         What published lists call each item.
     neighbors : ndarray of shape (n_query, k), int64, optional
         True nearest neighbours that come with the data.
+    distance : {"euclidean", "angular"}
+        By what neighbours are near, where they are to be computed.
     provenance : str
         ``official`` where the publisher's checksums held, else what the data is.
     left_out : sequence of str
@@ -289,6 +291,7 @@ class Items:
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     names: Sequence[str] | None = None
     neighbors: np.ndarray | None = None
+    distance: Literal["euclidean", "angular"] = "euclidean"
     provenance: str = "official"
     left_out: Sequence[str] = ()
 
@@ -351,6 +354,23 @@ class HashDataset:
         """
         raise NotImplementedError(f"{type(self).__name__} must define split, or load")
 
+    def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
+        """Return the protocol and the items that are measured, for data whose files decide the default protocol.
+
+        Parameters
+        ----------
+        items : Items
+        protocol : Protocol
+            The one that the user chose, or the first.
+        options : LoadOptions
+
+        Raises
+        ------
+        InputError
+            The files do not hold what the chosen protocol needs.
+        """
+        return protocol, items
+
     def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
         """Return true nearest neighbours as places in the database part, for data without labels."""
         return items.neighbors
@@ -364,7 +384,7 @@ class HashDataset:
             The data is missing, incomplete or corrupt, or has too few items for the protocol.
         """
         protocol = choose_protocol(self.protocols, options.protocol)
-        items = self.items(options)
+        protocol, items = self.settle(self.items(options), protocol, options)
         if options.splits is None:
             split = self.split(items, protocol)
         else:

@@ -70,7 +70,7 @@ def evaluate(
         uint64 bit masks of shape (n, n_words): items that share a label are.
     metrics : sequence of str
         Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@all(pessimistic)``, ``P@100``,
-        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``.
+        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``, ``recall10@100``.
     neighbors : ndarray of shape (n_queries, k), int, optional
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional
@@ -169,9 +169,11 @@ def _histograms(
     own, theirs = relevance
     shards = h.split_into_shards(database, theirs, -(-queries.shape[1] // 8))
     if theirs is None:
-        depths = [metric.k for metric in wanted if isinstance(metric, m.NeighborRecall)]
-        if depths and max(depths) > own.shape[1]:
-            raise ValueError(f"recall@{max(depths)} needs {max(depths)} neighbors, got {own.shape[1]}")
+        recalls = [metric for metric in wanted if isinstance(metric, m.NeighborRecall)]
+        depths = {metric.k for metric in recalls}
+        deepest = max(recalls, key=lambda metric: metric.k, default=None)
+        if deepest is not None and deepest.k > own.shape[1]:
+            raise ValueError(f"{deepest!r} needs {deepest.k} neighbors, got {own.shape[1]}")
         return h.neighbor_histograms(queries, own, shards, n_bits, depths=depths, advance=advance)
     if own.ndim == 1:
         return h.class_histograms(queries, own, shards, n_bits, advance)
@@ -257,5 +259,10 @@ def _neighbors(neighbors: np.ndarray, n_queries: int, n_database: int) -> np.nda
             f"neighbors has shape {neighbors.shape} and dtype {neighbors.dtype}, expected integers ({n_queries}, k)"
         )
     if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n_database):
-        raise ValueError(f"neighbors names row {neighbors.max()}, the database has {n_database}")
+        odd = neighbors.min() if neighbors.min() < 0 else neighbors.max()
+        raise ValueError(f"neighbors names row {odd}, the database has {n_database}")
+    ordered = np.sort(neighbors, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if twice.any():
+        raise ValueError(f"neighbors names a database row twice for query {np.argmax(twice)}")
     return neighbors.astype(np.int64)

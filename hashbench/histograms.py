@@ -26,7 +26,7 @@ class Histograms:
     shared : ndarray of shape (n_queries, n_bits + 1, max_shared + 1), int64, optional
         Items by distance and number of shared labels, for graded relevance.
     nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
-        Where each query's k true nearest neighbours lie, for recall@k.
+        Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
     """
 
     total: np.ndarray

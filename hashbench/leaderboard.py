@@ -122,7 +122,7 @@ def _row(group: list[Record]) -> dict[str, str]:
     row: dict[str, Any] = {
         "dataset": config["dataset"],
         "protocol": config["protocol"],
-        "backbone": config["features"]["backbone"],
+        "backbone": newest.backbone,
         "method": config["method"],
         "params": json.dumps(config["params"], sort_keys=True),
         "n_bits": config["n_bits"],

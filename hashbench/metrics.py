@@ -6,8 +6,9 @@ relevant counts 0. Ties are taken in expectation over all their orders, unless t
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -147,12 +148,21 @@ class NDCG:
 
 @dataclass(frozen=True, repr=False)
 class NeighborRecall:
-    """Share of the k true nearest neighbours that lie among the first k retrieved."""
+    """Share of the k true nearest neighbours that lie among the first retrieved.
+
+    Attributes
+    ----------
+    k : int
+    among : int, optional
+        How many items are retrieved, at least k; k by default. More are retrieved where they are ranked again by
+        the vectors themselves.
+    """
 
     k: int
+    among: int | None = None
 
     def __repr__(self) -> str:
-        return f"recall@{self.k}"
+        return f"recall@{self.k}" if self.among is None else f"recall{self.k}@{self.among}"
 
     def per_query(self, histograms: Histograms) -> np.ndarray:
         """Return the expected recall of each query.
@@ -165,9 +175,9 @@ class NeighborRecall:
         if self.k not in histograms.nearest:
             raise ValueError(f"{self!r} needs at least {self.k} true neighbours per query")
         out = np.empty((len(histograms.total), 1))
-        k = min(self.k, histograms.n_database)
-        ranking.hits_at(histograms.total, histograms.nearest[self.k], np.array([k]), out)
-        return out[:, 0] / k
+        retrieved = min(self.among or self.k, histograms.n_database)
+        ranking.hits_at(histograms.total, histograms.nearest[self.k], np.array([retrieved]), out)
+        return out[:, 0] / min(self.k, histograms.n_database)
 
 
 def expected_hits(histograms: Histograms, ranks: np.ndarray) -> np.ndarray:
@@ -190,6 +200,7 @@ _PATTERN = re.compile(
     r"(?P<map>mAP@(?P<map_k>all|\d+)(?P<minkr>\(min\(k,R\)\))?(?P<ties>\((optimistic|pessimistic)\))?)"
     r"|(?P<what>P|R|success)@r(?P<radius>\d+)"
     r"|(?P<kind>P|R|nDCG|recall)@(?P<n>\d+)"
+    r"|recall(?P<k>\d+)@(?P<among>\d+)"
 )
 
 
@@ -213,9 +224,9 @@ def parse(name: str) -> Metric:
     if match is None:
         raise ValueError(
             f"unknown metric {name!r}: expected mAP@k, mAP@all, mAP@k(min(k,R)), each also with (optimistic) or "
-            "(pessimistic), P@N, R@N, P@r2, R@r2, success@r2, nDCG@k or recall@k"
+            "(pessimistic), P@N, R@N, P@r2, R@r2, success@r2, nDCG@k, recall@k or recallk@N"
         )
-    cutoff = match["n"] or (match["map_k"] if match["map_k"] != "all" else None)
+    cutoff = match["n"] or match["k"] or (match["map_k"] if match["map_k"] != "all" else None)
     if cutoff is not None and int(cutoff) < 1:
         raise ValueError(f"{name}: the cut-off must be at least 1")
     if match["map"]:
@@ -223,4 +234,25 @@ def parse(name: str) -> Metric:
         return MAP(int(cutoff) if cutoff else None, "min(k,R)" if match["minkr"] else "hits", ties)  # type: ignore[arg-type]
     if match["radius"]:
         return Lookup(int(match["radius"]), match["what"])  # type: ignore[arg-type]
+    if match["k"]:
+        if int(match["among"]) <= int(match["k"]):
+            raise ValueError(f"{name}: more than {match['k']} must be retrieved; recall@k is k among k")
+        return NeighborRecall(int(match["k"]), int(match["among"]))
     return _BY_KIND[match["kind"]](int(match["n"]))
+
+
+def headline(names: Iterable[str]) -> list[str]:
+    """Return the metrics that get a table and a figure of their own, smallest cut-off first.
+
+    Where true neighbours are relevant these are the recalls, else the mean average precisions.
+    """
+    recalls: dict[str, tuple[float, int]] = {}
+    precisions: dict[str, tuple[float, int]] = {}
+    for name in names:
+        metric = parse(name)
+        if isinstance(metric, NeighborRecall):
+            recalls[name] = metric.k, metric.among or 0
+        elif isinstance(metric, MAP):
+            precisions[name] = metric.k or math.inf, 0
+    shown = recalls or precisions
+    return sorted(shown, key=shown.__getitem__)

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +60,11 @@ class Record:
     provenance: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
     date: str = ""
+
+    @property
+    def backbone(self) -> str:
+        """The backbone's name, or ``given`` where the vectors came with the data."""
+        return self.config["features"]["backbone"] or "given"
 
     @property
     def finished(self) -> bool:
@@ -158,8 +163,8 @@ class Store:
         except OSError as error:
             raise InputError(f"--out {self.directory} cannot be written to ({error.strerror})") from error
 
-    def labels(self, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels of a data set's queries and of its database.
+    def relevance(self, fingerprint: str) -> dict[str, np.ndarray]:
+        """Return what `write_relevance` has kept: labels of queries and database, or true neighbours.
 
         Raises
         ------
@@ -167,8 +172,10 @@ class Store:
             The file is missing or damaged.
         """
         mend = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
-        arrays = _read_npz(self.labels_path(fingerprint), mend, ("query", "database"))
-        return arrays["query"], arrays["database"]
+        arrays = _read_npz(self.labels_path(fingerprint), mend)
+        if set(arrays) not in ({"query", "database"}, {"neighbors"}):
+            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {mend}")
+        return {name: arrays[key] for name, key in RELEVANCE.items() if key in arrays}
 
     def __iter__(self) -> Iterator[Record]:
         """Iterate over all readable records, in a stable order."""
@@ -178,18 +185,14 @@ class Store:
                 yield record
 
 
-def _read_npz(path: Path, mend: str, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, those of the names for certain, or say what is wrong and how to mend it."""
+def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, or say what is wrong and how to mend it."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        missing = [name for name in names if name not in arrays]
-        if missing:
-            raise ValueError(f"it holds no {missing[0]}")
+            return dict(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         what = "is damaged" if path.is_file() else "is missing"
         raise InputError(f"{path} {what} ({error}); {mend}") from error
-    return arrays
 
 
 def open_results(directory: Path) -> Store:

@@ -38,7 +38,7 @@ def results_frame(records: Sequence[Record]) -> pd.DataFrame:
         {
             "dataset": record.config["dataset"],
             "protocol": record.config["protocol"],
-            "backbone": record.config["features"]["backbone"],
+            "backbone": record.backbone,
             "method": record.config["method"],
             "params": json.dumps(record.config["params"], sort_keys=True),
             "n_bits": record.config["n_bits"],
@@ -86,9 +86,8 @@ def print_tables(
         Where the records' arrays are: values that are not separable from the best of their column get a mark.
     """
     first = _of_main_protocol(records)
-    backbone = first.config["features"]["backbone"]
     origin = "" if first.provenance == "official" else f", {first.provenance}"
-    title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {backbone}"
+    title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {first.backbone}"
     close = _not_separable(records, metrics, store) if store else set()
     for metric in metrics:
 

@@ -113,7 +113,7 @@ def beyond(n, n_labels):
         ),
         ({"query_labels": np.ones((9, 3), bool), "n_labels": 4}, "query_labels has shape (9, 3), expected (9, 4)"),
         ({"neighbors": np.full((9, 3), 80)}, "neighbors names row 80, the database has 80"),
-        ({"neighbors": np.zeros((9, 3), int), "metrics": ["recall@5"]}, "recall@5 needs 5 neighbors, got 3"),
+        ({"neighbors": np.tile(np.arange(3), (9, 1)), "metrics": ["recall@5"]}, "recall@5 needs 5 neighbors, got 3"),
     ],
 )
 def test_unusable_arguments_are_named(case, change, message):

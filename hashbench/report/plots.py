@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from hashbench.cache import writable_directory
 from hashbench.errors import InputError
+from hashbench.metrics import headline
 from hashbench.protocol import canonical_hash
 from hashbench.report.figure import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, with_legend
 from hashbench.store import Record, Store
@@ -45,8 +46,9 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
     """Draw every figure that the records have data for.
 
     These are, per data set and features: ``pr_curve_<n_bits>bits`` (precision against recall over ranks),
-    ``precision_at_n_<n_bits>bits``, ``<metric>_by_bits`` for each mAP, ``training_<method>`` for methods that
-    log a curve, and ``<metric>_by_<parameter>_<method>`` where records differ in one parameter of one method.
+    ``precision_at_n_<n_bits>bits``, ``<metric>_by_bits`` for each mAP or recall of true neighbours,
+    ``training_<method>`` for methods that log a curve, and ``<metric>_by_<parameter>_<method>`` where records
+    differ in one parameter of one method.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
 def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]]:
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
-    metrics = sorted({name for record in records for name in record.metrics if name.startswith("mAP@")})
+    metrics = headline({name for record in records for name in record.metrics})
     about = _about(records[0])
     for n_bits in bits:
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]

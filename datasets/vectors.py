@@ -1,0 +1,126 @@
+"""Your own vectors: embeddings from .npy, .npz, parquet or ann-benchmarks' HDF5 files."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from hashbench.dataset import HashDataset, Items, LoadOptions, fingerprint_of
+from hashbench.errors import InputError
+from hashbench.neighbors import cached_neighbors, n_found_in_database
+from hashbench.progress import to_stderr
+from hashbench.protocol import Protocol
+from hashbench.splits import Split, draw_any
+from hashbench.vector_files import read_vectors
+
+N_NEIGHBORS = 100
+DRAW = {"queries": 1_000, "query_share": 0.1, "training": 100_000}
+SPLIT = (
+    "queries and database: the parts that the files name; where they name none, queries: the first "
+    f"{DRAW['queries']} of a permutation of the rows by numpy.random.default_rng(0), but at most the share "
+    f"{DRAW['query_share']} of all rows, rounded down; database: the others; training set: the part learn, or else "
+    f"the database, of which the first {DRAW['training']} of a permutation by numpy.random.default_rng(1) where it "
+    "has more rows"
+)
+
+
+class Vectors(HashDataset):
+    """Your own vectors, by true nearest neighbours or by labels."""
+
+    protocols: ClassVar[tuple[Protocol, ...]] = (
+        Protocol(
+            name="vectors/1",
+            split=f"{SPLIT}; relevant: a query's {N_NEIGHBORS} nearest vectors of the database, by the files or "
+            "exact by Euclidean distance of the vectors as they are (of the vectors divided by their lengths where "
+            "an HDF5 file says angular), of equally near ones the first",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            metrics=("recall@10", "recall10@100", "recall10@1000", "recall@100", "mAP@all"),
+            seed=0,
+            draw=DRAW,
+        ),
+        Protocol(
+            name="vectors-labels/1",
+            split=f"{SPLIT}; relevant: items of the same class, or with a label in common",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            metrics=("mAP@1000", "mAP@all", "P@100"),
+            seed=0,
+            draw=DRAW,
+        ),
+    )
+    source = "your own files"
+    licence = "yours"
+    needs = (
+        "--data-dir FILE or FOLDER: vectors.npy, or database.npy and query.npy, optionally with labels or neighbors; "
+        "the same as .npz, as parquet (column vector or embedding, optionally label and part), or as ann-benchmarks' "
+        "HDF5 (train, test, neighbors); see docs/datasets.md"
+    )
+
+    def read(self, options: LoadOptions) -> Items:
+        """Read the user's files."""
+        if options.data_dir is None:
+            raise InputError(f"vectors needs your files: give {self.needs}")
+        return read_vectors(options.data_dir, N_NEIGHBORS)
+
+    def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
+        """Measure by labels where there are any, else by true neighbours; or as the user chose."""
+        by_neighbors, by_labels = self.protocols
+        if options.protocol is None:
+            protocol = by_neighbors if items.labels is None else by_labels
+        if not protocol.name.startswith("vectors-labels/"):
+            return protocol, replace(items, labels=None)
+        if items.labels is None:
+            raise InputError(f"--protocol {protocol.name}: the files hold no labels; {by_neighbors.name} needs none")
+        return protocol, items
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Take the parts that the files name, or draw queries; and training rows where there are very many."""
+        queries, share, training = (protocol.draw[name] for name in DRAW)
+        if items.parts:
+            query, database = items.parts["query"], items.parts["database"]
+            _refuse_other(protocol, ("queries", "query_share"), "name the queries")
+        else:
+            query = draw_any(len(items), _n_queries(len(items), int(queries), share), 0)
+            database = np.setdiff1d(np.arange(len(items)), query)
+        if "learn" in items.parts:
+            _refuse_other(protocol, ("training",), "name the training vectors (learn)")
+            return Split(items.parts["learn"], query, database)
+        train = database if len(database) <= training else draw_any(len(items), int(training), 1, among=database)
+        return Split(train, query, database)
+
+    def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray:
+        """Return the neighbours that come with the files, or find them, once."""
+        if len(split.database) < N_NEIGHBORS:
+            raise InputError(
+                f"vectors/1 looks for {N_NEIGHBORS} neighbours of each query, "
+                f"the database has {len(split.database)} vectors"
+            )
+        as_named = all(
+            np.array_equal(items.parts[part], getattr(split, part)) for part in items.parts if part != "learn"
+        )
+        vectors, found = items.features, items.neighbors
+        assert vectors is not None
+        if found is None or not as_named:
+            key = fingerprint_of(vectors)
+            found = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
+        n_equal = n_found_in_database(vectors, split, found)
+        if n_equal:
+            to_stderr(f"vectors: {n_equal:,} of {len(split.query):,} queries equal a vector of the database")
+        return found
+
+
+def _n_queries(n: int, most: int, share: float) -> int:
+    n_queries = min(most, int(share * n))
+    if not 0 < n_queries < n:
+        raise InputError(f"vectors: of {n} rows {n_queries} queries would be drawn; name database and query instead")
+    return n_queries
+
+
+def _refuse_other(protocol: Protocol, numbers: tuple[str, ...], why: str) -> None:
+    """Raise if a number was chosen that decides nothing here."""
+    for name in numbers:
+        if protocol.draw[name] != DRAW[name]:
+            raise InputError(f"--protocol: {name}={protocol.draw[name]} cannot be chosen: the files {why}")
