@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.images import EncodedImages, ImageFiles, decode
+from hashbench.images import EncodedImages, ImageFiles, read_images
 from hashbench.protocol import Protocol, choose_protocol
 from hashbench.splits import Split, read_lists
 
@@ -351,6 +351,10 @@ class HashDataset:
         """
         raise NotImplementedError(f"{type(self).__name__} must define split, or load")
 
+    def protocols_for(self, options: LoadOptions) -> Sequence[Protocol]:
+        """Return the protocols, the one first that is the default for what the user has."""
+        return self.protocols
+
     def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
         """Return true nearest neighbours as places in the database part, for data without labels."""
         return items.neighbors
@@ -363,7 +367,7 @@ class HashDataset:
         InputError
             The data is missing, incomplete or corrupt, or has too few items for the protocol.
         """
-        protocol = choose_protocol(self.protocols, options.protocol)
+        protocol = choose_protocol(self.protocols_for(options), options.protocol)
         items = self.items(options)
         if options.splits is None:
             split = self.split(items, protocol)
@@ -398,8 +402,5 @@ class HashDataset:
         """Return what the files hold, its images decoded."""
         items = self.read(options)
         if isinstance(items.images, ImageFiles):
-            files = items.images
-            items = replace(
-                items, images=np.stack([decode(*one) for one in zip(files.sources, files.places, strict=True)])
-            )
+            items = replace(items, images=read_images(items.images))
         return items
