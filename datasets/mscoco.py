@@ -41,6 +41,7 @@ class MSCOCO(HashDataset):
             metrics=("mAP@5000", "mAP@all", "P@100", "P@1000"),
             seed=0,
             draw={"queries": 5_000, "training": 10_000},
+            checksum="a5436383ae8c282a228be20e6e775f9186869e2c59f36713499844733e0e9d85",
         ),
     )
     source = "Lin et al., Microsoft COCO: Common Objects in Context, ECCV 2014; cocodataset.org"
@@ -89,7 +90,7 @@ class MSCOCO(HashDataset):
             labels=labels[rows[there]],
             label_names=[categories[int(column)] for column in columns],
             names=[file.name for file in files],
-            provenance=f"{year} release, files not checked",
+            provenance=f"{year} release, unchecked",
             left_out=left_out,
         )
 

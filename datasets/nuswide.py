@@ -189,7 +189,7 @@ def _items(
         label_names=label_names,
         parts={part: place[old][place[old] >= 0] for part, old in (parts or {}).items()},
         names=[names[row] for row in rows],
-        provenance="files not checked",
+        provenance="unchecked",
         left_out=left_out,
     )
 

@@ -18,8 +18,10 @@ def data_directory(name: str, options: LoadOptions, needs: str) -> Path:
     Raises
     ------
     InputError
-        None was given, or it is no directory.
+        None was given, or it is no directory; or a download is asked for, which such data does not allow.
     """
+    if options.download:
+        raise InputError(f"--download: hashbench does not fetch {name}; give {needs}")
     if options.data_dir is None:
         raise InputError(f"{name} needs its files: give {needs}")
     if not options.data_dir.is_dir():
