@@ -47,6 +47,7 @@ class NUSWide(HashDataset):
             metrics=METRICS,
             seed=0,
             draw={"queries_per_label": 100, "training_per_label": 500},
+            checksum="9924a14c2642032a398b2f517bb00821a8e16610457c48ff5c720332cabb1949",
         ),
         Protocol(
             name="nuswide21-lists/1",
@@ -56,6 +57,7 @@ class NUSWide(HashDataset):
             n_database=None,
             n_train=None,
             metrics=METRICS,
+            checksum="b5bbb5e87dc2bec4d3824f26d23568b74b81ed38a872990e8b3b870550a2ff42",
         ),
     )
     source = "Chua et al., NUS-WIDE: A Real-World Web Image Database from National University of Singapore, CIVR 2009"
@@ -78,7 +80,11 @@ class NUSWide(HashDataset):
         """Read the layout that the protocol is for."""
         directory = data_directory(self.name, options, self.needs)
         protocol = choose_protocol(self.protocols_for(options), options.protocol)
-        return (_read_lists if protocol.name == self.protocols[1].name else _read_official)(directory, options)
+        published = not protocol.draw
+        needed = LISTS["query"] if published else IMAGE_LIST
+        if not (directory / needed).is_file():
+            raise InputError(f"{directory} has no {needed}, which {protocol.name} needs; give {self.needs}")
+        return (_read_lists if published else _read_official)(directory, options)
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the lists' parts, or draw queries and training set label by label."""
@@ -128,9 +134,8 @@ def _image_folder(directory: Path, names: Sequence[str]) -> tuple[Path, bool]:
     """Return where the images are, and whether in folders of their own as the list has them, or all in one."""
     for folder in (directory / name for name in FOLDERS):
         if folder.is_dir():
-            return folder, any(
-                (folder / parent).is_dir() for parent in {name.rpartition("/")[0] for name in names} - {""}
-            )
+            below = {child.name for child in folder.iterdir() if child.is_dir()}
+            return folder, any(name.partition("/")[0] in below for name in names)
     raise InputError(f"{directory} has no folder {' or '.join(FOLDERS)} with NUS-WIDE's images")
 
 
@@ -198,7 +203,7 @@ def _lines(file: Path) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read ({type(error).__name__}); NUS-WIDE needs it") from error
+        raise InputError(f"{file} cannot be read ({type(error).__name__}); fetch it again") from error
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:

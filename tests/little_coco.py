@@ -40,7 +40,12 @@ def write(directory, year="2017", n=60, n_val=20, first_val=0):
             Image.fromarray(pixels).save(directory / f"{part}{year}" / name)
             images.append({"id": 7 * row + 5, "file_name": name, "height": int(height), "width": int(width)})
             annotations += [  # every label twice, once as a crowd; odd columns as crowds only
-                {"id": 200 * row + 2 * column + crowd, "image_id": 7 * row + 5, "category_id": IDS[column], "iscrowd": crowd}
+                {
+                    "id": 200 * row + 2 * column + crowd,
+                    "image_id": 7 * row + 5,
+                    "category_id": IDS[column],
+                    "iscrowd": crowd,
+                }
                 for column in np.flatnonzero(labels[row]).tolist()
                 for crowd in ((1,) if column % 2 else (0, 1))
             ]
