@@ -117,7 +117,7 @@ def _read_part(file: Path, folder: Path) -> tuple[dict[int, Path], list[tuple[in
         path = inside(folder, entry["file_name"], f"{file}: image {entry['id']}")
         if images.setdefault(entry["id"], path) is not path:
             raise InputError(f"{file}: image id {entry['id']} is there twice")
-    refuse_repeated(list(images.values()), f"{file}: images")
+    refuse_repeated([str(image) for image in images.values()], f"{file}: images")
     kinds = _entries(content, "categories", {"id": int, "name": str}, file)
     categories = {entry["id"]: entry["name"] for entry in kinds}
     if len(kinds) != N_LABELS or len(categories) != N_LABELS:

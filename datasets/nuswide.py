@@ -99,7 +99,8 @@ class NUSWide(HashDataset):
 
 def _read_official(directory: Path, options: LoadOptions) -> Items:
     """Read the publisher's image list and label files; images without a frequent concept are dropped."""
-    names = [line.strip().replace("\\", "/") for line in _lines(directory / IMAGE_LIST)]
+    image_list = directory / IMAGE_LIST
+    names = [line.replace("\\", "/") for line in _lines(image_list)]
     labels, concepts = _most_frequent(directory / LABELS, len(names))
     rows = np.flatnonzero(labels.any(axis=1))
     if len(names) == N_WHOLE and (set(concepts) != FREQUENT or len(rows) != N_LABELLED):
@@ -108,9 +109,9 @@ def _read_official(directory: Path, options: LoadOptions) -> Items:
             f"{len(rows):,} images; NUS-WIDE's are {', '.join(sorted(FREQUENT))}, on {N_LABELLED:,}; fetch it again"
         )
     folder, nested = _image_folder(directory, names)
-    files = [inside(folder, names[row], f"{directory / IMAGE_LIST} line {row + 1}") for row in rows]
+    files = [inside(folder, names[row], f"{image_list} line {row + 1}") for row in rows]
     files = files if nested else [folder / file.name for file in files]
-    refuse_repeated(files, f"{directory / IMAGE_LIST}: images with a label")
+    refuse_repeated([str(file) for file in files], f"{image_list}: images with a label")
     return _items(directory, files, [names[row] for row in rows], labels[rows], options, label_names=concepts)
 
 
@@ -125,7 +126,7 @@ def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
         lines = _lines(file)
         if len(lines) != n_images:
             raise InputError(f"{file} has {len(lines):,} lines, {IMAGE_LIST} has {n_images:,}; fetch both again")
-        columns[file.stem.removeprefix("Labels_")] = _binary(np.char.strip(lines), str(file))
+        columns[file.stem.removeprefix("Labels_")] = _binary(np.array(lines), str(file))
     concepts = sorted(columns, key=lambda concept: (-columns[concept].sum(), concept))[:N_LABELS]
     return np.stack([columns[concept] for concept in concepts], axis=1), concepts
 
@@ -201,10 +202,10 @@ def _items(
 
 def _lines(file: Path) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read ({type(error).__name__}); fetch it again") from error
-    while lines and not lines[-1].strip():
+    while lines and not lines[-1]:
         lines.pop()
     if not lines:
         raise InputError(f"{file} is empty")

@@ -51,7 +51,7 @@ def inside(folder: Path, name: str, place: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def refuse_repeated(names: Sequence[str | Path], place: str) -> None:
+def refuse_repeated(names: Sequence[str], place: str) -> None:
     """Raise if a list names something twice.
 
     Raises
@@ -60,10 +60,10 @@ def refuse_repeated(names: Sequence[str | Path], place: str) -> None:
         It does.
     """
     if len(set(names)) < len(names):
-        first: dict[str | Path, int] = {}
+        first: dict[str, int] = {}
         for number, name in enumerate(names, 1):
             if first.setdefault(name, number) != number:
-                raise InputError(f"{place}: number {number} is number {first[name]} again, {str(name)!r}")
+                raise InputError(f"{place}: number {number} is number {first[name]} again, {name!r}")
 
 
 def present(files: Sequence[Path], what: str, skip_broken: bool) -> tuple[np.ndarray, list[str]]:
