@@ -394,7 +394,7 @@ class HashDataset:
             views=self.views if items.images is not None else None,
             backbone=self.backbone,
             image_size=self.image_size,
-            provenance=items.provenance,
+            provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
             n_left_out=len(items.left_out),
         )
 

@@ -83,6 +83,21 @@ def test_both_releases_give_the_same_data(whole, tmp_path):
     assert second.protocol.hash == first.protocol.hash
 
 
+def test_published_lists_name_files(whole, tmp_path):
+    directory, labels = whole
+    rows = {"query": [30, 2, 41], "train": [12, 55], "database": [55, 12, 0, 7]}
+    for part, chosen in rows.items():
+        lines = [f"{7 * row + 5:012}.jpg {' '.join(map(str, labels[row].astype(int)))}\n" for row in chosen]
+        (tmp_path / f"{part}.txt").write_text("".join(lines))
+    dataset = load_dataset("mscoco", data_dir=directory, splits=tmp_path)
+    assert dataset.protocol.name.startswith("mscoco-cibhash/1+lists:")
+    for part, chosen in rows.items():
+        assert (dataset.labels[getattr(dataset.split, part)] == labels[chosen]).all()
+    (tmp_path / "train.txt").write_text(f"{7 * 3 + 5:012}.jpg\n")  # an image without a label
+    with pytest.raises(InputError, match=r"train\.txt line 1: the data has no item '000000000026\.jpg'"):
+        load_dataset("mscoco", data_dir=directory, splits=tmp_path)
+
+
 def test_the_protocol_is_the_published_one():
     (protocol,) = mscoco.MSCOCO.protocols
     assert protocol.hash == protocol.checksum
@@ -192,6 +207,7 @@ def test_missing_images_are_counted_and_may_be_left_out(copy, cli, tmp_path):
     dataset = load_dataset("mscoco", data_dir=copy, protocol=SMALL, skip_broken=True)
     assert len(dataset) == 56
     assert dataset.n_left_out == 2
+    assert dataset.provenance == "2017 release, unchecked, 2 images left out"
     for part in ("train2017", "val2017"):
         shutil.rmtree(copy / part)
     with pytest.raises(InputError, match=r"58 of 58 listed images are missing.*give the folder that has them"):
