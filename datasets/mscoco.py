@@ -102,9 +102,10 @@ class MSCOCO(HashDataset):
 
 
 def _release(directory: Path, needs: str) -> str:
-    """Return the year of the release whose annotations are there, 2014 before 2017."""
+    """Return the year of the release that is there with its images, 2014 before 2017."""
     for year in YEARS:
-        if all((directory / "annotations" / f"instances_{part}{year}.json").is_file() for part in PARTS):
+        files = [directory / "annotations" / f"instances_{part}{year}.json" for part in PARTS]
+        if all(file.is_file() for file in files) and all((directory / f"{part}{year}").is_dir() for part in PARTS):
             return year
     raise InputError(f"{directory} holds no MS-COCO; give {needs}")
 

@@ -72,6 +72,7 @@ def present(files: Sequence[Path], what: str, skip_broken: bool) -> tuple[np.nda
     Parameters
     ----------
     files : sequence of Path
+        The listed images that have a label.
     what : str
         What a message calls the data, with its folder.
     skip_broken : bool
@@ -87,8 +88,10 @@ def present(files: Sequence[Path], what: str, skip_broken: bool) -> tuple[np.nda
     Raises
     ------
     InputError
-        A file is missing and none may be left out, or none is there.
+        A file is missing and none may be left out, or none is there, or none is listed.
     """
+    if not files:
+        raise InputError(f"{what}: no image has a label")
     there = np.fromiter((_is_file(file) for file in files), bool, len(files))
     left_out = [str(file) for file, found in zip(files, there, strict=True) if not found]
     if left_out and not (skip_broken and there.any()):

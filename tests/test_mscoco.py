@@ -208,10 +208,26 @@ def test_missing_images_are_counted_and_may_be_left_out(copy, cli, tmp_path):
     assert len(dataset) == 56
     assert dataset.n_left_out == 2
     assert dataset.provenance == "2017 release, unchecked, 2 images left out"
-    for part in ("train2017", "val2017"):
-        shutil.rmtree(copy / part)
+    for file in copy.rglob("*.jpg"):
+        file.unlink()
     with pytest.raises(InputError, match=r"58 of 58 listed images are missing.*give the folder that has them"):
         load_dataset("mscoco", data_dir=copy, protocol=SMALL, skip_broken=True)
+
+
+def test_annotations_without_their_images_are_no_release(copy):
+    for part in ("train", "val"):
+        shutil.copy(copy / f"annotations/instances_{part}2017.json", copy / f"annotations/instances_{part}2014.json")
+    assert load_dataset("mscoco", data_dir=copy, protocol=SMALL).provenance == "2017 release, unchecked"
+    shutil.rmtree(copy / "val2017")
+    with pytest.raises(InputError, match=r"holds no MS-COCO; give .* the folders train2014 and val2014"):
+        load_dataset("mscoco", data_dir=copy, protocol=SMALL)
+
+
+def test_images_without_any_label_are_refused(copy):
+    for name in (TRAIN, VAL):
+        little_coco.edit(copy / name, lambda content: content["annotations"].clear())
+    with pytest.raises(InputError, match=r"\(MS-COCO 2017\): no image has a label"):
+        load_dataset("mscoco", data_dir=copy, protocol=SMALL)
 
 
 def test_a_directory_without_it_is_refused(cli, tmp_path):

@@ -210,6 +210,13 @@ def test_too_few_concepts_are_refused(copy):
         load_dataset("nuswide", data_dir=copy, protocol=SMALL)
 
 
+def test_images_without_any_label_are_refused(copy):
+    for file in (copy / nuswide.LABELS).iterdir():
+        file.write_text("0\n" * N)
+    with pytest.raises(InputError, match=r"\(NUS-WIDE\): no image has a label"):
+        load_dataset("nuswide", data_dir=copy, protocol=SMALL)
+
+
 def test_too_few_images_of_a_label_are_refused(official, cli, tmp_path):
     result = cli("run", "--dataset", "nuswide", "--data-dir", official, "--methods", "lsh", "--out", tmp_path / "out")
     one_clear_line(result, "label 0 has", "that are not taken, 100 are to be drawn")
