@@ -15,7 +15,7 @@ from scipy.stats import hypergeom
 from hashbench import audit_kernels
 from hashbench.codes import item_words, word_major
 from hashbench.errors import InputError
-from hashbench.evaluation import evaluate
+from hashbench.evaluation import evaluate, masks_of
 from hashbench.histograms import Histograms
 from hashbench.metrics import MAP
 from hashbench.progress import to_stderr
@@ -96,8 +96,8 @@ def conventions(
     query_codes, database_codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
         Packed; the database in the order in which it is stored.
     query_labels, database_labels : ndarray
-        int64 classes of shape (n,), or uint64 masks of shape (n, n_words): items that share a label are
-        relevant to each other.
+        int64 classes of shape (n,); or bool of shape (n, n_labels), or uint64 masks of shape (n, n_words): items
+        that share a label are relevant to each other.
     n_bits : int
 
     Returns
@@ -122,6 +122,9 @@ def conventions(
         Codes and labels do not fit together.
     """
     histograms = evaluate(query_codes, database_codes, query_labels, database_labels, (), n_bits=n_bits).histograms
+    query_labels, database_labels = (
+        masks_of(labels) if labels.dtype == bool else labels for labels in (query_labels, database_labels)
+    )
     n_database = histograms.n_database
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff is None or cutoff <= n_database]
     depths = np.array([cutoff or n_database for cutoff in cutoffs])

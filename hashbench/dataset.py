@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.images import EncodedImages, ImageFiles, decode
+from hashbench.images import EncodedImages, ImageFiles, read_images
 from hashbench.protocol import Protocol, choose_protocol
 from hashbench.splits import Split, read_lists
 
@@ -410,7 +410,7 @@ class HashDataset:
             views=self.views if items.images is not None else None,
             backbone=self.backbone,
             image_size=self.image_size,
-            provenance=items.provenance,
+            provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
             n_left_out=len(items.left_out),
         )
 
@@ -418,8 +418,5 @@ class HashDataset:
         """Return what the files hold, its images decoded."""
         items = self.read(options)
         if isinstance(items.images, ImageFiles):
-            files = items.images
-            items = replace(
-                items, images=np.stack([decode(*one) for one in zip(files.sources, files.places, strict=True)])
-            )
+            items = replace(items, images=read_images(items.images))
         return items

@@ -73,6 +73,30 @@ class EncodedImages:
         return decode(self.encoded(row), f"image {row}")
 
 
+def read_images(files: ImageFiles) -> np.ndarray | EncodedImages:
+    """Return images of one size decoded, of many sizes as they are.
+
+    Raises
+    ------
+    InputError
+        One cannot be read as an image.
+    """
+    from PIL import Image
+
+    contents, sizes = [], []
+    for source, place in zip(files.sources, files.places, strict=True):
+        try:
+            contents.append(source if isinstance(source, bytes) else source.read_bytes())
+            with Image.open(io.BytesIO(contents[-1])) as image:
+                sizes.append((image.height, image.width))
+        except Exception as error:  # every image format fails in its own way
+            raise InputError(f"{place} cannot be read as an image ({type(error).__name__})") from error
+    if len(set(sizes)) == 1:
+        return np.stack([decode(*one) for one in zip(contents, files.places, strict=True)])
+    offsets = np.append(0, np.cumsum([len(content) for content in contents]))
+    return EncodedImages(np.frombuffer(b"".join(contents), np.uint8), offsets, np.array(sizes, np.int32))
+
+
 def sizes_of(images: np.ndarray | EncodedImages, rows: np.ndarray) -> np.ndarray:
     """Return height and width of images, (n, 2)."""
     if isinstance(images, EncodedImages):

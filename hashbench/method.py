@@ -71,8 +71,8 @@ class HashMethod(BaseEstimator):
         ----------
         X : ndarray of shape (n_samples, n_features), float32
             Training vectors. Other float dtypes are converted.
-        y : ndarray of shape (n_samples,), optional
-            Labels; unsupervised methods ignore them.
+        y : ndarray of shape (n_samples,), int64, or (n_samples, n_labels), bool, optional
+            Classes, or which of several labels each item has; unsupervised methods ignore them.
 
         Returns
         -------

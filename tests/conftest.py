@@ -17,6 +17,8 @@ from hashbench.cli import main
 from hashbench.store import Store
 
 CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
+TINY_COCO = CIFAR_JPEG.parent / "tiny-coco"
+NUSWIDE_LISTS = CIFAR_JPEG.parent / "nuswide-21-lists"
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +61,22 @@ def cifar_jpeg():
     if not (CIFAR_JPEG / "train-00000-of-00001.parquet").is_file():
         pytest.skip(f"needs CIFAR-10 as parquet files in {CIFAR_JPEG}")
     return CIFAR_JPEG
+
+
+@pytest.fixture(scope="session")
+def tiny_coco():
+    """Return the directory of 100 images of MS-COCO 2017 with their annotations, or skip where it is not."""
+    if not (TINY_COCO / "annotations" / "instances_val2017.json").is_file():
+        pytest.skip(f"needs 100 images of MS-COCO 2017 with their annotations in {TINY_COCO}")
+    return TINY_COCO
+
+
+@pytest.fixture(scope="session")
+def nuswide_lists():
+    """Return the directory of NUS-WIDE's published split lists, without images, or skip where it is not."""
+    if not (NUSWIDE_LISTS / "test.txt").is_file():
+        pytest.skip(f"needs NUS-WIDE's split lists test.txt and train.txt in {NUSWIDE_LISTS}")
+    return NUSWIDE_LISTS
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,226 @@
+"""NUS-WIDE: Flickr photographs with the 21 most frequent of its 81 concepts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.errors import InputError
+from hashbench.images import ImageFiles
+from hashbench.listed import data_directory, inside, present, refuse_repeated
+from hashbench.protocol import Protocol
+from hashbench.splits import Split, draw_per_label
+
+IMAGE_LIST = "ImageList/Imagelist.txt"
+LABELS = "Groundtruth/AllLabels"
+FOLDERS = ("Flickr", "images")
+LISTS = {"query": "test.txt", "database": "database.txt", "train": "train.txt"}
+N_LABELS = 21
+N_WHOLE, N_CONCEPTS, N_LABELLED = 269_648, 81, 195_834
+# fmt: off
+FREQUENT = {
+    "animal", "beach", "buildings", "clouds", "flowers", "grass", "lake", "mountain", "ocean", "person", "plants",
+    "reflection", "road", "rocks", "sky", "snow", "sunset", "tree", "vehicle", "water", "window",
+}
+# fmt: on
+METRICS = ("mAP@5000", "mAP@all", "P@100", "P@1000")
+
+
+class NUSWide(HashDataset):
+    """NUS-WIDE-21: Flickr photographs with any of the 21 most frequent concepts."""
+
+    protocols: ClassVar[tuple[Protocol, ...]] = (
+        Protocol(
+            name="nuswide21-cibhash/1",
+            split="the 195,834 images with any of the 21 most frequent concepts, in the order of Imagelist.txt; a "
+            "label for each of these concepts, the most frequent first. Queries: 100 per label, labels in that "
+            "order, each the first 100 of a permutation, by one generator numpy.random.default_rng(0), of its "
+            "images that no earlier label has taken; database: the other 193,734; training set: 500 per label of "
+            "the database, drawn likewise by numpy.random.default_rng(1); relevant: a shared label",
+            n_query=2_100,
+            n_database=193_734,
+            n_train=10_500,
+            metrics=METRICS,
+            seed=0,
+            draw={"queries_per_label": 100, "training_per_label": 500},
+            checksum="9924a14c2642032a398b2f517bb00821a8e16610457c48ff5c720332cabb1949",
+        ),
+        Protocol(
+            name="nuswide21-lists/1",
+            split="split lists with 21 labels a line: queries: test.txt; training set: train.txt; database: "
+            "database.txt, or where there is none, the training set; relevant: a shared label",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            metrics=METRICS,
+            checksum="b5bbb5e87dc2bec4d3824f26d23568b74b81ed38a872990e8b3b870550a2ff42",
+        ),
+    )
+    source = "Chua et al., NUS-WIDE: A Real-World Web Image Database from National University of Singapore, CIVR 2009"
+    licence = "research use only, by the publisher's agreement; images: their owners' on Flickr"
+    views = PHOTO_VIEWS
+    image_size = 224
+    needs = (
+        f"--data-dir DIR with {IMAGE_LIST}, {LABELS}/Labels_<concept>.txt and the images in {' or '.join(FOLDERS)}; or "
+        "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21', and the images"
+    )
+
+    def read(self, options: LoadOptions) -> Items:
+        """Read the publisher's files, or where they are not there, split lists."""
+        directory = data_directory(self.name, options, self.needs)
+        if (directory / IMAGE_LIST).is_file():
+            return _read_official(directory, options)
+        if (directory / LISTS["query"]).is_file():
+            return _read_lists(directory, options)
+        raise InputError(f"{directory} has neither {IMAGE_LIST} nor {LISTS['query']}; give {self.needs}")
+
+    def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
+        """Measure by the split lists where the files are these."""
+        drawn, listed = self.protocols
+        if options.protocol is None:
+            protocol = listed if items.parts else drawn
+        if bool(items.parts) == bool(protocol.draw):
+            raise InputError(
+                f"--protocol {protocol.name} needs {IMAGE_LIST if protocol.draw else LISTS['query']}, the data came "
+                f"from {LISTS['query'] if items.parts else IMAGE_LIST}"
+            )
+        return protocol, items
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Take the lists' parts, or draw queries and training set label by label."""
+        if not protocol.draw:
+            return Split(items.parts["train"], items.parts["query"], items.parts["database"])
+        assert items.labels is not None
+        query = draw_per_label(items.labels, int(protocol.draw["queries_per_label"]), 0)
+        database = np.setdiff1d(np.arange(len(items)), query)
+        per_label = int(protocol.draw["training_per_label"])
+        return Split(draw_per_label(items.labels, per_label, 1, among=database), query, database)
+
+
+def _read_official(directory: Path, options: LoadOptions) -> Items:
+    """Read the publisher's image list and label files; images without a frequent concept are dropped."""
+    image_list = directory / IMAGE_LIST
+    names = [line.replace("\\", "/") for line in _lines(image_list)]
+    labels, concepts = _most_frequent(directory / LABELS, len(names))
+    rows = np.flatnonzero(labels.any(axis=1))
+    if len(names) == N_WHOLE and (set(concepts) != FREQUENT or len(rows) != N_LABELLED):
+        raise InputError(
+            f"{directory / LABELS}: the {N_LABELS} most frequent concepts are {', '.join(sorted(concepts))}, on "
+            f"{len(rows):,} images; NUS-WIDE's are {', '.join(sorted(FREQUENT))}, on {N_LABELLED:,}; fetch it again"
+        )
+    folder, nested = _image_folder(directory, names)
+    files = [inside(folder, names[row], f"{image_list} line {row + 1}") for row in rows]
+    files = files if nested else [folder / file.name for file in files]
+    refuse_repeated([str(file) for file in files], f"{image_list}: images with a label")
+    return _items(directory, files, [names[row] for row in rows], labels[rows], options, label_names=concepts)
+
+
+def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
+    """Return the labels, bool of shape (n_images, 21), of the concepts with most images, then by name; and these."""
+    label_files = sorted(folder.glob("Labels_*.txt"))
+    expected = N_CONCEPTS if n_images == N_WHOLE else max(len(label_files), N_LABELS)
+    if len(label_files) != expected:
+        raise InputError(f"{folder} has {len(label_files)} files Labels_<concept>.txt, expected {expected}")
+    columns = {}
+    for file in label_files:
+        lines = _lines(file)
+        if len(lines) != n_images:
+            raise InputError(f"{file} has {len(lines):,} lines, {IMAGE_LIST} has {n_images:,}; fetch both again")
+        columns[file.stem.removeprefix("Labels_")] = _binary(np.array(lines), str(file))
+    concepts = sorted(columns, key=lambda concept: (-columns[concept].sum(), concept))[:N_LABELS]
+    return np.stack([columns[concept] for concept in concepts], axis=1), concepts
+
+
+def _image_folder(directory: Path, names: Sequence[str]) -> tuple[Path, bool]:
+    """Return where the images are, and whether in folders of their own as the list has them, or all in one."""
+    for folder in (directory / name for name in FOLDERS):
+        if folder.is_dir():
+            below = {child.name for child in folder.iterdir() if child.is_dir()}
+            return folder, any(name.partition("/")[0] in below for name in names)
+    raise InputError(f"{directory} has no folder {' or '.join(FOLDERS)} with NUS-WIDE's images")
+
+
+def _read_lists(directory: Path, options: LoadOptions) -> Items:
+    """Read the split lists; an item that is in several lists is one item."""
+    rows: dict[str, int] = {}
+    labels: list[np.ndarray] = []
+    parts: dict[str, np.ndarray] = {}
+    for part, file in ((part, directory / name) for part, name in LISTS.items()):
+        if part == "database" and not file.exists():
+            continue
+        names, values = _read_list(file)
+        refuse_repeated(names, str(file))
+        for number, (name, value) in enumerate(zip(names, values, strict=True), 1):
+            row = rows.setdefault(name, len(rows))
+            if row == len(labels):
+                labels.append(value)
+            elif row < len(parts.get("query", ())):
+                raise InputError(f"{file} line {number}: {name!r} is a query, by {LISTS['query']}")
+            elif (labels[row] != value).any():
+                raise InputError(f"{file} line {number}: {name!r} has other labels in {LISTS['database']}")
+        parts[part] = np.array([rows[name] for name in names], np.int64)
+    parts.setdefault("database", parts["train"])
+    files = [inside(directory, name, f"{directory}'s lists") for name in rows]
+    return _items(directory, files, list(rows), np.stack(labels), options, parts=parts)
+
+
+def _read_list(file: Path) -> tuple[list[str], np.ndarray]:
+    """Return the names and labels, bool of shape (n, 21), of a split list."""
+    fields = [line.rsplit(maxsplit=N_LABELS) for line in _lines(file)]
+    wrong = next((number for number, entry in enumerate(fields, 1) if len(entry) != N_LABELS + 1), None)
+    if wrong is not None:
+        raise InputError(
+            f"{file} line {wrong} has {len(fields[wrong - 1]) - 1} labels after a path, expected {N_LABELS}"
+        )
+    return [entry[0] for entry in fields], _binary(np.array([entry[1:] for entry in fields]), str(file))
+
+
+def _items(
+    directory: Path,
+    files: list[Path],
+    names: list[str],
+    labels: np.ndarray,
+    options: LoadOptions,
+    *,
+    label_names: Sequence[str] = (),
+    parts: dict[str, np.ndarray] | None = None,
+) -> Items:
+    """Return the items whose images are there."""
+    rows, left_out = present(files, f"{directory} (NUS-WIDE)", options.skip_broken)
+    place = np.full(len(files), -1)
+    place[rows] = np.arange(len(rows))
+    return Items(
+        images=ImageFiles([files[row] for row in rows], [str(files[row]) for row in rows]),
+        labels=labels[rows],
+        label_names=label_names,
+        parts={part: place[old][place[old] >= 0] for part, old in (parts or {}).items()},
+        names=[names[row] for row in rows],
+        provenance="unchecked",
+        left_out=left_out,
+    )
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read ({type(error).__name__}); fetch it again") from error
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise InputError(f"{file} is empty")
+    return lines
+
+
+def _binary(values: np.ndarray, place: str) -> np.ndarray:
+    """Return texts 0 and 1 as bool; they stand one or several a line."""
+    wrong = np.argwhere((values != "0") & (values != "1"))
+    if len(wrong):
+        raise InputError(
+            f"{place} line {wrong[0][0] + 1}: {values[tuple(wrong[0])]!s:.40} is no label, expected 0 or 1"
+        )
+    return values == "1"
