@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
+import functools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.errors import InputError
+from hashbench.decoding import decode, n_threads
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class EncodedImages:
     def __getitem__(self, rows: slice | np.ndarray) -> list[np.ndarray]:
         """Return images (h, w, 3), uint8, decoded in parallel."""
         numbers = np.arange(len(self))[rows]
-        return list(_pool().map(self._decode, numbers.tolist()))
+        return list(decoding_threads().map(self._decode, numbers.tolist()))
 
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
@@ -94,28 +93,7 @@ def batches(images: np.ndarray | EncodedImages, rows: np.ndarray, size: int) -> 
             yield coming.pop(0).result()
 
 
-_POOLS: list[ThreadPoolExecutor] = []
-
-
-def _pool() -> ThreadPoolExecutor:
+@functools.cache
+def decoding_threads() -> ThreadPoolExecutor:
     """Return this process's decoding threads: decoders release Python's lock."""
-    if not _POOLS:
-        _POOLS.append(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode"))
-    return _POOLS[0]
-
-
-def decode(source: Path | bytes, place: str) -> np.ndarray:
-    """Return the pixels of an encoded image, (h, w, 3), uint8.
-
-    Raises
-    ------
-    InputError
-        It cannot be read as an image, or is unreasonably large.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return np.array(image.convert("RGB"))
-    except Exception as error:  # every image format fails in its own way
-        raise InputError(f"{place} cannot be read as an image ({type(error).__name__})") from error
+    return ThreadPoolExecutor(n_threads(), thread_name_prefix="decode")

@@ -25,6 +25,14 @@ def cache_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(cache_dir):
+    """Let what is loaded without a cache directory be prepared in the tests' cache too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HASHBENCH_CACHE", str(cache_dir))
+        yield
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a command ended."""
