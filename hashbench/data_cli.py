@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hashbench.errors import InputError
+
 if TYPE_CHECKING:
     from hashbench.prepared import Entry
 
@@ -33,6 +35,8 @@ def prepare(
     from hashbench.dataset import LoadOptions
     from hashbench.registry import Registry
 
+    if source is not None and not source.exists() and not download:
+        raise InputError(f"--from {source}: no such file or folder")
     loader = Registry(plugin or ()).find("datasets", name).load()()
     options = LoadOptions(source, cache_directory(cache_dir), download, skip_broken=skip_broken)
     entry, is_new = prepared.prepare(loader, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -52,7 +53,12 @@ def write_images(
     lengths: list[int] = []
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
-    with progress(f"{name}: {len(files):,} images", len(files)) as bar, file.open("wb", 2**20) as stream:
+    with (
+        progress(f"{name}: {len(files):,} images", len(files)) as bar,
+        file.open("wb", 2**20) as stream,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
         for block in _blocks(files, skip_broken):
             for chunk in block.chunks:
                 stream.write(chunk)
