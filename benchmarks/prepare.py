@@ -20,7 +20,8 @@ from hashbench import decoding, load_dataset
 from hashbench.dataset import LoadOptions
 from hashbench.decoding import decode, n_threads
 from hashbench.images import EncodedImages
-from hashbench.prepared import prepare, remove
+from hashbench.prepared import remove
+from hashbench.preparing import prepare
 from hashbench.registry import Registry
 
 ROUNDS = 5

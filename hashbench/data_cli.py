@@ -30,16 +30,16 @@ def prepare(
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
     """Read a data set's files, check every image, and keep all of it ready; runs then open it in milliseconds."""
-    from hashbench import prepared
     from hashbench.cache import cache_directory
     from hashbench.dataset import LoadOptions
+    from hashbench.preparing import prepare as prepare_data
     from hashbench.registry import Registry
 
     if source is not None and not source.exists() and not download:
         raise InputError(f"--from {source}: no such file or folder")
     loader = Registry(plugin or ()).find("datasets", name).load()()
     options = LoadOptions(source, cache_directory(cache_dir), download, skip_broken=skip_broken)
-    entry, is_new = prepared.prepare(loader, options)
+    entry, is_new = prepare_data(loader, options)
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
 
 

@@ -403,7 +403,7 @@ class HashDataset:
         )
 
     def items(self, options: LoadOptions) -> Items:
-        """Return what the files hold, prepared once and memory-mapped; see `hashbench.prepared.load_items`."""
-        from hashbench.prepared import load_items
+        """Return what the files hold, prepared once and memory-mapped; see `hashbench.preparing.load_items`."""
+        from hashbench.preparing import load_items
 
         return load_items(self, options)

@@ -20,7 +20,8 @@ from hashbench import InputError, decoding, load_dataset
 from hashbench.dataset import Dataset, HashDataset, Items, LoadOptions, fingerprint_of
 from hashbench.images import EncodedImages, ImageFiles
 from hashbench.prepare_images import _blocks
-from hashbench.prepared import choose_entries, entries, load_items, prepare, remove
+from hashbench.prepared import choose_entries, entries, remove
+from hashbench.preparing import load_items, prepare
 from hashbench.protocol import Protocol
 from hashbench.splits import Split
 
@@ -275,7 +276,10 @@ def test_a_cut_or_missing_file_is_named(toy, tmp_path, data):
         load_toy(toy, tmp_path, data_dir=toy[1])
     (entry.folder / "data.bin").unlink()
     one_clear_line(data("verify", "toy"), "data.bin cannot be read", "No such file")
-    (entry.folder / "manifest.json").write_text("{")
+    manifest = entry.folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"shape"', '"form"'))
+    one_clear_line(data("verify", "toy"), "manifest.json is damaged", "hashbench data remove")
+    manifest.write_text("{")
     assert len(load_toy(toy, tmp_path, data_dir=toy[1])) == 12
 
 
@@ -308,6 +312,45 @@ def test_a_cache_inside_of_the_data_is_not_data(toy, tmp_path):
     for _ in range(2):
         load_dataset("toy", plugins=(toy[0],), cache_dir=toy[1] / "cache", data_dir=toy[1])
     assert len(entries(toy[1] / "cache")) == 1
+
+
+def test_data_that_a_plugin_finds_by_itself(toy, tmp_path, data):
+    plugin, folder = toy
+    own = TOY.replace("options.data_dir.iterdir()", f"(options.data_dir or Path({str(folder)!r})).iterdir()")
+    plugin.write_text(own)
+    first = load_toy(toy, tmp_path)
+    assert "found by itself" in data("list").stdout
+    with pytest.raises(FileNotFoundError):
+        load_toy(toy, tmp_path, data_dir=tmp_path / "none")
+    plugin.write_text(own + "\n# edited\n")
+    assert load_toy(toy, tmp_path).fingerprint == first.fingerprint
+    assert len(entries(tmp_path / "cache")) == 2
+
+
+def test_arrays_that_a_plugin_finds_by_itself_stay_in_memory(tmp_path):
+    images = np.zeros((4, 2, 2, 3), np.uint8)
+    items = load_items(InMemory(Items(images=images, labels=np.zeros(4, np.int64))), LoadOptions(None, tmp_path))
+    assert items.images is images
+    assert entries(tmp_path) == []
+
+
+def test_downloaded_files_are_the_source(toy, tmp_path):
+    plugin, folder = toy
+    fetch = 'Path(options.cache_dir / "downloads" / "toy")'
+    plugin.write_text(
+        TOY.replace(
+            "        files = sorted",
+            f"        if not {fetch}.exists(): shutil.copytree({str(folder)!r}, {fetch})\n        files = sorted",
+        )
+        .replace("options.data_dir.iterdir()", f"{fetch}.iterdir()")
+        .replace("import os\n", "import os\nimport shutil\n")
+    )
+    first = load_toy(toy, tmp_path, download=True)
+    (entry,) = entries(tmp_path / "cache")
+    assert entry.manifest["from"] == str(tmp_path / "cache" / "downloads" / "toy")
+    assert load_toy(toy, tmp_path, download=True).fingerprint == load_toy(toy, tmp_path).fingerprint
+    assert load_toy(toy, tmp_path, data_dir=entry.manifest["from"]).fingerprint == first.fingerprint
+    assert len(entries(tmp_path / "cache")) == 1
 
 
 def test_without_a_directory_the_newest_entry_serves(toy, tmp_path, capsys):
