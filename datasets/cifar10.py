@@ -6,7 +6,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.errors import InputError
+from hashbench.images import ImageFiles
 from hashbench.protocol import Protocol
 from hashbench.splits import Split, draw_per_class
 
@@ -28,9 +28,10 @@ BATCH_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
+SIZE = (32, 32)
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
-Part = tuple[np.ndarray, np.ndarray]
+Part = tuple[np.ndarray | ImageFiles, np.ndarray]
 
 
 class CIFAR10(HashDataset):
@@ -66,6 +67,7 @@ class CIFAR10(HashDataset):
     licence = "none stated by the publisher; research use is customary"
     views = PHOTO_VIEWS
     image_size = 128
+    files = ("cifar-10-*", "*_batch*", "*.parquet", "train", "test")
     needs = (
         f"--data-dir DIR with {ARCHIVE}, its folder {FOLDER}, {{train,test}}-*.parquet (columns img or image, "
         "and label) or class folders train/<class>/* and test/<class>/*; or --download"
@@ -90,7 +92,7 @@ class CIFAR10(HashDataset):
         n_train = len(train[1])
         labels = np.concatenate([train[1], test[1]])
         return Items(
-            images=np.concatenate([train[0], test[0]]),
+            images=_joined(train[0], test[0]),
             labels=labels,
             label_names=CLASSES,
             parts={"train": np.arange(n_train), "test": np.arange(n_train, len(labels))},
@@ -124,6 +126,12 @@ class CIFAR10(HashDataset):
         if not directory.is_dir():
             raise InputError(f"--data-dir {directory} is not a directory; give {self.needs}")
         return directory
+
+
+def _joined(train: np.ndarray | ImageFiles, test: np.ndarray | ImageFiles) -> np.ndarray | ImageFiles:
+    if isinstance(train, ImageFiles) and isinstance(test, ImageFiles):
+        return ImageFiles([*train.sources, *test.sources], [*train.places, *test.places], SIZE)
+    return np.concatenate([train, test])
 
 
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
@@ -201,24 +209,6 @@ def _read_archive(archive: Path) -> tuple[tuple[Part, Part], bool]:
     return _join(batches, archive), _official(batches)
 
 
-def _decode(source: bytes | Path, where: str) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        pixels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where} is not a readable image ({error})") from error
-    if pixels.shape != (32, 32, 3):
-        raise InputError(f"{where} has {pixels.shape[1]} × {pixels.shape[0]} pixels, CIFAR-10's have 32 × 32")
-    return pixels
-
-
-def _decode_all(sources: list, places: list[str]) -> np.ndarray:
-    with ThreadPoolExecutor() as pool:
-        return np.stack(list(pool.map(_decode, sources, places, chunksize=256)))
-
-
 def _read_parquet(directory: Path, part: str) -> Part:
     """Read the files of one part in the layout of the Hugging Face copies."""
     import pyarrow
@@ -228,7 +218,7 @@ def _read_parquet(directory: Path, part: str) -> Part:
     files = sorted(directory.glob(f"{part}-*.parquet"))
     if not files:
         raise InputError(f"{directory} has no {part}-*.parquet beside its other part")
-    images, labels = [], []
+    images, places, labels = [], [], []
     for file in files:
         try:
             with pq.ParquetFile(file) as parquet:
@@ -242,12 +232,13 @@ def _read_parquet(directory: Path, part: str) -> Part:
             raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
         if None in encoded:
             raise InputError(f"{file}: row {encoded.index(None)} holds no image; fetch it again")
-        images.append(_decode_all(encoded, [f"{file}: row {row}" for row in range(len(encoded))]))
+        images += encoded
+        places += [f"{file}: row {row}" for row in range(len(encoded))]
         labels.append(numbers)
     joined = np.concatenate(labels)
     if joined.min() < 0 or joined.max() > 9:
         raise InputError(f"{directory}: {part} labels run from {joined.min()} to {joined.max()}, expected 0 to 9")
-    return np.concatenate(images), joined
+    return ImageFiles(images, places, SIZE), joined
 
 
 def _read_images(folder: Path) -> Part:
@@ -260,4 +251,4 @@ def _read_images(folder: Path) -> Part:
         found = sorted(path for path in (folder / name).iterdir() if path.is_file())
         paths += found
         labels += [label] * len(found)
-    return _decode_all(paths, [str(path) for path in paths]), np.asarray(labels, np.int64)
+    return ImageFiles(paths, [str(path) for path in paths], SIZE), np.asarray(labels, np.int64)

@@ -58,7 +58,7 @@ def load_dataset(
     name : str
         Such as ``"digits"``.
     data_dir : path-like, optional
-        Where the user's files of it are.
+        Where the user's files of it are; without it, the newest that was prepared is used.
     cache_dir : path-like, optional
     download : bool
         Whether missing files may be fetched from the publisher.

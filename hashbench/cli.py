@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hashbench import data_cli
 from hashbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_cli.app, name="data")
 
 PluginOption = Annotated[list[Path], typer.Option("--plugin", help="A plugin file; repeatable.", default_factory=list)]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.images import EncodedImages, ImageFiles, read_images
+from hashbench.images import EncodedImages, ImageFiles
 from hashbench.protocol import Protocol, choose_protocol
 from hashbench.splits import Split, read_lists
 
@@ -282,6 +282,8 @@ class Items:
         ``official`` where the publisher's checksums held, else what the data is.
     left_out : sequence of str
         Items that could not be read and were left out.
+    sha256 : str
+        `fingerprint_of` the images or features, where it is known: plugins leave it empty.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -294,6 +296,7 @@ class Items:
     distance: Literal["euclidean", "angular"] = "euclidean"
     provenance: str = "official"
     left_out: Sequence[str] = ()
+    sha256: str = ""
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -315,6 +318,9 @@ class HashDataset:
         Where the data comes from and under which terms.
     needs : str
         What the user must bring; empty where nothing.
+    files : tuple of str
+        Names of the files and folders in the data directory that ``read`` looks at, ``*`` standing for anything;
+        where it is empty, all. Prepared data is made anew when one of them changes.
     views, backbone, image_size
         See `Dataset`.
     """
@@ -324,6 +330,7 @@ class HashDataset:
     source: ClassVar[str] = ""
     licence: ClassVar[str] = ""
     needs: ClassVar[str] = ""
+    files: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[ViewRecipe | None] = None
     backbone: ClassVar[str] = "tf_efficientnet_lite0"
     image_size: ClassVar[int | None] = None
@@ -412,11 +419,11 @@ class HashDataset:
             image_size=self.image_size,
             provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
             n_left_out=len(items.left_out),
+            items_sha256=items.sha256,
         )
 
     def items(self, options: LoadOptions) -> Items:
-        """Return what the files hold, its images decoded."""
-        items = self.read(options)
-        if isinstance(items.images, ImageFiles):
-            items = replace(items, images=read_images(items.images))
-        return items
+        """Return what the files hold, prepared once and memory-mapped; see `hashbench.preparing.load_items`."""
+        from hashbench.preparing import load_items
+
+        return load_items(self, options)

@@ -11,7 +11,7 @@ import numpy as np
 from hashbench.errors import InputError
 from hashbench.extraction import batch_size
 from hashbench.features import FEATURE_STEP
-from hashbench.images import in_parallel
+from hashbench.images import decoding_threads
 from hashbench.inputs import Input, open_input, read_image
 from hashbench.method import BLOCK_ROWS
 from hashbench.models import SavedModel
@@ -123,7 +123,7 @@ def _batch(model: SavedModel, images: np.ndarray | list[Path]) -> Tensor:
     if isinstance(images, np.ndarray):
         return backbone.load(np.array(images))  # a copy: torch warns of read-only memory
     height, width, channels = model.provenance["image_shape"]
-    read = in_parallel(lambda file: read_image(file, channels), images)
+    read = list(decoding_threads().map(lambda file: read_image(file, channels), images))
     for file, image in zip(images, read, strict=True):
         if backbone.size is None and image.shape[:2] != (height, width):
             raise _wrong_size(model, file, image.shape[:2])

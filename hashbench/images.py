@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hashbench.errors import InputError
+from hashbench.decoding import decode, n_threads
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class EncodedImages:
     def __getitem__(self, rows: slice | np.ndarray) -> list[np.ndarray]:
         """Return images (h, w, 3), uint8, decoded in parallel."""
         numbers = np.arange(len(self))[rows]
-        return in_parallel(self._decode, numbers.tolist())
+        return list(decoding_threads().map(self._decode, numbers.tolist()))
 
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
@@ -71,30 +69,6 @@ class EncodedImages:
 
     def _decode(self, row: int) -> np.ndarray:
         return decode(self.encoded(row), f"image {row}")
-
-
-def read_images(files: ImageFiles) -> np.ndarray | EncodedImages:
-    """Return images of one size decoded, of many sizes as they are.
-
-    Raises
-    ------
-    InputError
-        One cannot be read as an image.
-    """
-    from PIL import Image
-
-    contents, sizes = [], []
-    for source, place in zip(files.sources, files.places, strict=True):
-        try:
-            contents.append(source if isinstance(source, bytes) else source.read_bytes())
-            with Image.open(io.BytesIO(contents[-1])) as image:
-                sizes.append((image.height, image.width))
-        except Exception as error:  # every image format fails in its own way
-            raise InputError(f"{place} cannot be read as an image ({type(error).__name__})") from error
-    if len(set(sizes)) == 1:
-        return np.stack([decode(*one) for one in zip(contents, files.places, strict=True)])
-    offsets = np.append(0, np.cumsum([len(content) for content in contents]))
-    return EncodedImages(np.frombuffer(b"".join(contents), np.uint8), offsets, np.array(sizes, np.int32))
 
 
 def sizes_of(images: np.ndarray | EncodedImages, rows: np.ndarray) -> np.ndarray:
@@ -119,28 +93,7 @@ def batches(images: np.ndarray | EncodedImages, rows: np.ndarray, size: int) -> 
             yield coming.pop(0).result()
 
 
-_POOLS: list[ThreadPoolExecutor] = []
-
-
-def in_parallel(decode_one: Callable[[Any], np.ndarray], sources: Sequence[Any]) -> list[np.ndarray]:
-    """Return what a decoder makes of each source, by threads: decoders release Python's lock."""
-    if not _POOLS:
-        _POOLS.append(ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode"))
-    return list(_POOLS[0].map(decode_one, sources))
-
-
-def decode(source: Path | bytes, place: str) -> np.ndarray:
-    """Return the pixels of an encoded image, (h, w, 3), uint8.
-
-    Raises
-    ------
-    InputError
-        It cannot be read as an image, or is unreasonably large.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return np.array(image.convert("RGB"))
-    except Exception as error:  # every image format fails in its own way
-        raise InputError(f"{place} cannot be read as an image ({type(error).__name__})") from error
+@functools.cache
+def decoding_threads() -> ThreadPoolExecutor:
+    """Return this process's decoding threads: decoders release Python's lock."""
+    return ThreadPoolExecutor(n_threads(), thread_name_prefix="decode")

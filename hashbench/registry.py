@@ -74,7 +74,7 @@ class Plugin:
         """
         if self.is_extra:
             assert self.file is not None
-            return _hash_source(self.file)
+            return hash_source(self.file)
         return _hash_once(self.file or Path(sys.modules[self.load().__module__].__file__ or ""))
 
     def load(self) -> type:
@@ -104,7 +104,7 @@ class Plugin:
         assert self.file is not None
         if not self.is_extra:
             return importlib.import_module(f"hashbench.{self.kind}.{self.name}")
-        identity = hashlib.sha256(f"{self.file} {_hash_source(self.file)}".encode()).hexdigest()[:16]
+        identity = hashlib.sha256(f"{self.file} {hash_source(self.file)}".encode()).hexdigest()[:16]
         qualified = f"hashbench_plugins.{identity}.{self.name}"
         if qualified not in sys.modules:
             spec = importlib.util.spec_from_file_location(qualified, self.file)
@@ -219,7 +219,7 @@ class Registry:
         return lines[-1] if lines else f"the process ended with exit code {done.returncode}"
 
 
-def _hash_source(file: Path) -> str:
+def hash_source(file: Path) -> str:
     """Return the SHA-256 of a plugin's files and of the modules that it shares with others."""
     files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     digest = hashlib.sha256()
@@ -230,7 +230,7 @@ def _hash_source(file: Path) -> str:
     return digest.hexdigest()
 
 
-_hash_once = functools.cache(_hash_source)
+_hash_once = functools.cache(hash_source)
 
 
 def shared_modules(files: Iterable[Path]) -> list[Path]:

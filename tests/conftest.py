@@ -27,6 +27,22 @@ def cache_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(cache_dir):
+    """Let what is loaded without a cache directory be prepared in the tests' cache too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HASHBENCH_CACHE", str(cache_dir))
+        yield
+
+
+@pytest.fixture
+def empty_cache(tmp_path_factory, monkeypatch):
+    """Let a test begin with nothing prepared, and return its cache."""
+    cache = tmp_path_factory.mktemp("empty-cache")
+    monkeypatch.setenv("HASHBENCH_CACHE", str(cache))
+    return cache
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a command ended."""
@@ -37,13 +53,12 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def cli(cache_dir):
+def cli():
     """Run the command line inside this process (importing torch anew for each command takes seconds)."""
 
     def run(*arguments):
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.setenv("HASHBENCH_CACHE", str(cache_dir))
             patch.setattr(sys, "argv", ["hashbench", *map(str, arguments)])
             try:
                 main()

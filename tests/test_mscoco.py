@@ -109,6 +109,7 @@ def test_sizes_other_than_the_protocol_says_are_refused(whole, cli, tmp_path):
     one_clear_line(result, "5000 items are to be drawn of 58")
 
 
+@pytest.mark.usefixtures("empty_cache")
 def test_a_whole_set_with_too_few_labelled_images_is_refused(whole, monkeypatch):
     monkeypatch.setattr(mscoco, "N_WHOLE", 60)
     with pytest.raises(InputError, match="58 of all 60 images have a label, MS-COCO 2017 has 122,218"):
@@ -184,6 +185,7 @@ def test_damaged_files_are_named(copy, content, words):
     assert TRAIN in str(error.value)
 
 
+@pytest.mark.usefixtures("empty_cache")
 def test_a_file_too_large_to_be_annotations_is_refused(copy, monkeypatch):
     monkeypatch.setattr(mscoco, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match="more than any of MS-COCO's"):
@@ -230,6 +232,7 @@ def test_images_without_any_label_are_refused(copy):
         load_dataset("mscoco", data_dir=copy, protocol=SMALL)
 
 
+@pytest.mark.usefixtures("empty_cache")
 def test_a_directory_without_it_is_refused(cli, tmp_path):
     for options, words in [
         ((), ["mscoco needs its files", "instances_{train,val}2014.json"]),

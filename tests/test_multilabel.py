@@ -155,7 +155,7 @@ def test_audit_reads_label_matrices(finished, cli, tmp_path):
     assert np.allclose(same["mAP"], same["hashbench"], atol=1e-12)
     store = Store(out)
     record = next(record for record in store if record.config["method"] == "itq")
-    arrays, labels = store.arrays(record.id), store.labels(record.config["data"])
+    arrays, labels = store.arrays(record.id), list(store.relevance(record.config["data"]).values())
     assert labels[0].dtype == bool
     codes = arrays["query_codes"], arrays["database_codes"]
     by_matrix, by_mask = (conventions(*codes, *pair, 12) for pair in (labels, map(masks_of, labels)))

@@ -146,18 +146,18 @@ def test_the_whole_set_has_the_known_concepts(official, monkeypatch):
     rows, _ = expected()
     monkeypatch.setattr(nuswide, "N_WHOLE", N)
     with pytest.raises(InputError, match=r"25 files Labels_<concept>\.txt, expected 81"):
-        load_dataset("nuswide", data_dir=official, protocol=SMALL)
+        nuswide.NUSWide().read(nuswide.LoadOptions(data_dir=official))
     monkeypatch.setattr(nuswide, "N_CONCEPTS", 25)
     monkeypatch.setattr(nuswide, "N_LABELLED", len(rows))
     with pytest.raises(
         InputError, match=r"the 21 most frequent concepts are airport, animal, .* NUS-WIDE's are animal"
     ):
-        load_dataset("nuswide", data_dir=official, protocol=SMALL)
+        nuswide.NUSWide().read(nuswide.LoadOptions(data_dir=official))
     monkeypatch.setattr(nuswide, "FREQUENT", nuswide.FREQUENT - {"tree"} | {"airport"})
-    assert len(load_dataset("nuswide", data_dir=official, protocol=SMALL)) == len(rows)
+    assert len(nuswide.NUSWide().read(nuswide.LoadOptions(data_dir=official))) == len(rows)
     monkeypatch.setattr(nuswide, "N_LABELLED", len(rows) + 1)
     with pytest.raises(InputError, match=f"on {len(rows)} images; .* on {len(rows) + 1}; fetch it again"):
-        load_dataset("nuswide", data_dir=official, protocol=SMALL)
+        nuswide.NUSWide().read(nuswide.LoadOptions(data_dir=official))
 
 
 def change_line(number, text):
@@ -279,6 +279,7 @@ def test_lists_are_the_split(lists):
     assert len(dataset) == 13
 
 
+@pytest.mark.usefixtures("empty_cache")
 def test_a_protocol_of_the_other_layout_is_refused(lists, official, cli, tmp_path):
     directory, _ = lists
     run = ("run", "--dataset", "nuswide", "--methods", "lsh", "--out", tmp_path / "out", "--data-dir")

@@ -434,6 +434,7 @@ def test_a_missing_h5py_names_the_extra(clusters, tmp_path, cli, monkeypatch):
     one_clear_line(done, str(path), "h5py", "pip install 'hashbench[hdf5]'")
 
 
+@pytest.mark.usefixtures("empty_cache")
 def test_places_that_hold_nothing(clusters, tmp_path, cli):
     X, label = clusters
     arguments = ["run", "--dataset", "vectors", "--methods", "lsh", "--out", tmp_path / "out"]

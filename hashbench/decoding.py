@@ -1,0 +1,165 @@
+"""Image files to pixels, the same wherever and however fast it is done: Pillow's."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import stat
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hashbench.errors import InputError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
+"""What is read, commonest first. Pillow knows more, among them some that it hands to other programs."""
+DEEP_MODES = ("I", "F")
+"""Pillow's modes of more than 8 bits a channel (with their variants): converting them to 8 bits clips them."""
+MAX_BYTES = 2**28
+"""Of an image file: far above any photograph."""
+_FRAMES = (0xC0, 0xC1, 0xC2)
+_BEFORE_FRAME = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
+
+
+def content(source: Path | bytes, place: str) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it cannot be read, or is unreasonably large.
+    """
+    if isinstance(source, bytes):
+        return source
+    try:
+        found = source.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{place} is not a file")
+        if found.st_size > MAX_BYTES:
+            raise InputError(f"{place} has {found.st_size:,} bytes, more than any image; remove or replace it")
+        return source.read_bytes()
+    except OSError as error:
+        raise InputError(f"{place} cannot be read ({error.strerror})") from error
+
+
+def decode(encoded: bytes, place: str) -> np.ndarray:
+    """Return the pixels of an encoded image, in colour.
+
+    Alpha channels and transparent colours are dropped, grey becomes three equal channels, CMYK is converted by
+    Pillow's plain formula; of an animation, the first frame is taken. The EXIF orientation is not applied, as the
+    loaders of the papers' code do not apply it.
+
+    Parameters
+    ----------
+    encoded : bytes
+    place : str
+        What a message calls it.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+
+    Raises
+    ------
+    InputError
+        It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel.
+    """
+    frame = _jpeg_frame(encoded)
+    fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) else None
+    if frame is not None and fast is not None:
+        _refuse_bomb(frame[1] * frame[0], place)
+        try:
+            return fast(encoded)
+        except RuntimeError:
+            pass  # Pillow has the last word
+    return _pillow(encoded, place)
+
+
+def _pillow(encoded: bytes, place: str) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+            _refuse_bomb(image.width * image.height, place)
+            if image.mode.startswith(DEEP_MODES):
+                raise InputError(f"{place} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
+            image.load()
+            image.info.pop("transparency", None)  # or Pillow warns that it is dropped
+            return np.array(image.convert("RGB"))
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(_bomb(place)) from error
+    except Exception as error:  # every image format fails in its own way
+        raise InputError(f"{place} is not a readable image ({type(error).__name__}); remove or replace it") from error
+
+
+def _refuse_bomb(n_pixels: int, place: str) -> None:
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and n_pixels > Image.MAX_IMAGE_PIXELS:
+        raise InputError(_bomb(place))
+
+
+def _bomb(place: str) -> str:
+    from PIL import Image
+
+    return f"{place} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as a decompression bomb has; scale it down"
+
+
+def _jpeg_frame(encoded: bytes) -> tuple[int, int, int] | None:
+    """Return height, width and number of channels that a JPEG file of 8 bits a channel claims; None for all else."""
+    if encoded[:2] != b"\xff\xd8":
+        return None
+    place = 2
+    while place + 10 <= len(encoded) and encoded[place] == 0xFF:
+        marker = encoded[place + 1]
+        if marker in _FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", encoded, place + 4)
+            return (height, width, channels) if bits == 8 and height and width else None
+        if marker not in _BEFORE_FRAME:
+            return None
+        place += 2 + (encoded[place + 2] << 8) + encoded[place + 3]
+    return None
+
+
+@functools.cache
+def _torchvision_jpeg() -> Callable[[bytes], np.ndarray] | None:
+    """Return torchvision's JPEG decoder if its pixels are Pillow's here; None where they are not, or it has none.
+
+    It has less to do around each image, which for small images is most of the time. Both go through libjpeg, but
+    each brings its own copy. It is the operator, since its wrapper in Python warns at each call that torchvision will
+    give it up one day; Pillow decodes then.
+    """
+    try:
+        import torch
+        import torchvision.io  # noqa: F401 - registers the operator
+        from PIL import Image
+
+        operator = torch.ops.image.decode_jpeg
+    except (ImportError, AttributeError):
+        return None
+
+    def decode_one(encoded: bytes) -> np.ndarray:
+        data = torch.frombuffer(bytearray(encoded), dtype=torch.uint8)
+        return operator(data, 3, False).permute(1, 2, 0).numpy()  # 3 is RGB; no EXIF orientation
+
+    noise = np.random.default_rng(0).integers(0, 256, (37, 51, 3), np.uint8)
+    for image in (Image.fromarray(noise), Image.fromarray(noise[..., 0])):
+        for options in ({"subsampling": "4:2:0"}, {"subsampling": "4:4:4", "progressive": True}):
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", **options)
+            try:
+                if not np.array_equal(decode_one(buffer.getvalue()), _pillow(buffer.getvalue(), "noise")):
+                    return None
+            except RuntimeError:
+                return None
+    return decode_one
+
+
+def n_threads() -> int:
+    """Return how many threads decode at once: as many as this process has processors."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
