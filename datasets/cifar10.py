@@ -48,6 +48,7 @@ class CIFAR10(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
             seed=0,
             draw={"training_per_class": 500},
+            checksum="75d40542d94cec1668b9565d2bca25a8a00fd30703bdbb197b7140f01d794fab",
         ),
         Protocol(
             name="cifar10-1k/1",
@@ -60,6 +61,7 @@ class CIFAR10(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
             seed=0,
             draw={"queries_per_class": 100, "training_per_class": 500},
+            checksum="abe9fe4d7829c4e750ec7cb388179680bbeee84bfc2d88d2233a09c783a1b710",
         ),
     )
     source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"

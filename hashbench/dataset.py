@@ -215,6 +215,8 @@ def hold_out_validation(dataset: Dataset) -> tuple[Dataset, Dataset]:
         split=f"{protocol.split}; of them, the first {half} of a permutation by numpy.random.default_rng(0) are "
         "validation queries, whose labels the method sees, and the others are scored",
         n_query=None if protocol.n_query is None else protocol.n_query - half,
+        checksum="",
+        split_checksum="",
     )
     taken = replace(held_out, n_query=None)
     return _with_queries(dataset, held_out, order[half:]), _with_queries(dataset, taken, order[:half])
@@ -377,7 +379,10 @@ class HashDataset:
                 n_database=len(split.database),
                 n_train=len(split.train),
                 checksum="",
+                split_checksum="",
             )
+        if items.provenance == "official" and not items.left_out:
+            _refuse_another_split(split, protocol)
         assert not isinstance(items.images, ImageFiles)
         return Dataset(
             name=self.name,
@@ -403,3 +408,13 @@ class HashDataset:
                 items, images=np.stack([decode(*one) for one in zip(files.sources, files.places, strict=True)])
             )
         return items
+
+
+def _refuse_another_split(split: Split, protocol: Protocol) -> None:
+    """Raise if the publisher's own data gives another split than the one that the protocol was published with."""
+    if protocol.split_checksum and split.checksum != protocol.split_checksum:
+        raise InputError(
+            f"{protocol.name}: the split has the SHA-256 {split.checksum[:16]}…, published is "
+            f"{protocol.split_checksum[:16]}…, though the files are the publisher's: does this version of numpy "
+            f"({np.__version__}) draw otherwise?"
+        )
