@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import pickle
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from hashbench.cifar_files import parse_batch, read_batches
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.errors import InputError
 from hashbench.protocol import Protocol
@@ -76,13 +74,10 @@ class CIFAR10(HashDataset):
     def read(self, options: LoadOptions) -> Items:
         """Read whichever layout lies in the data directory, official files before copies."""
         directory = self._directory(options)
-        archive, folder = directory / ARCHIVE, directory / FOLDER
-        if (directory / "test_batch").is_file():
-            folder = directory
-        if folder.is_dir():
-            (train, test), official = _read_folder(folder)
-        elif archive.is_file():
-            (train, test), official = _read_archive(archive)
+        found = read_batches(directory, ARCHIVE, FOLDER, BATCH_MD5)
+        if found is not None:
+            batches, official, where = found
+            train, test = _arrays(batches, where)
         elif sorted(directory.glob("train-*.parquet")):
             (train, test), official = (_read_parquet(directory, "train"), _read_parquet(directory, "test")), False
         elif (directory / "train").is_dir() and (directory / "test").is_dir():
@@ -128,79 +123,11 @@ class CIFAR10(HashDataset):
         return directory
 
 
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles the official batches and nothing else: no callable but numpy's array builders is found."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """Return one of the names that numpy's pickles need, under its old or new module."""
-        if (module, name) in ALLOWED:
-            return ALLOWED[module, name]
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
-
-
-def _parse_batch(content: bytes, where: str) -> Part:
-    """Return images (n, 32, 32, 3) and labels of one official batch."""
-    try:
-        batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-        images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        labels = np.asarray(batch["labels"], np.int64)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:
-        raise InputError(f"{where} is not a CIFAR-10 batch ({error}); fetch it again") from error
-    return images, labels
-
-
-def _join(batches: dict[str, bytes], where: Path) -> tuple[Part, Part]:
-    missing = sorted(set(BATCH_MD5) - set(batches))
-    if missing:
-        raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")
-    parts = {name: _parse_batch(batches[name], f"{where}: {name}") for name in sorted(BATCH_MD5)}
+def _arrays(batches: dict[str, bytes], where: Path) -> tuple[Part, Part]:
+    """Return the training set, its five batches one after the other, and the test set."""
+    parts = {name: parse_batch(batches[name], f"{where}: {name}", "labels", 10) for name in BATCH_MD5}
     test = parts.pop("test_batch")
     return tuple(np.concatenate(column) for column in zip(*parts.values(), strict=True)), test  # type: ignore[return-value]
-
-
-def _read_folder(folder: Path) -> tuple[tuple[Part, Part], bool]:
-    batches = {name: (folder / name).read_bytes() for name in BATCH_MD5 if (folder / name).is_file()}
-    return _join(batches, folder), _official(batches)
-
-
-def _official(batches: dict[str, bytes]) -> bool:
-    """Return whether every batch has the publisher's checksum (MD5 is what the publisher states)."""
-    return {
-        name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in batches.items()
-    } == BATCH_MD5
-
-
-def _read_archive(archive: Path) -> tuple[tuple[Part, Part], bool]:
-    """Read the batches out of the archive in memory; nothing is unpacked to disk."""
-    batches = {}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = Path(member.name).name
-                if member.isfile() and name in BATCH_MD5:
-                    if member.size > 64 * 2**20:
-                        raise InputError(f"{archive}: {name} claims {member.size} bytes, a batch has 31 million")
-                    batches[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise InputError(f"{archive} is not a readable archive ({error}); fetch it again") from error
-    return _join(batches, archive), _official(batches)
 
 
 def _decode(source: bytes | Path, where: str) -> np.ndarray:

@@ -79,24 +79,15 @@ class FashionMNIST(HashDataset):
         missing = [name for name in MD5 if find_idx(folder, name) is None]
         if missing:
             raise InputError(f"{folder} lacks {', '.join(missing)} (as it is or as .gz); give {self.needs}")
-        images, labels, sums = [], [], {}
-        for part, n in SIZES.items():
-            for kind, shape, kept in (("images-idx3", (n, 28, 28), images), ("labels-idx1", (n,), labels)):
-                name = f"{part}-{kind}-ubyte"
-                array, sums[name] = read_idx(find_idx(folder, name) or folder / name, shape)
-                kept.append(array)
-            if labels[-1].max() > 9:
-                row = int(np.argmax(labels[-1] > 9))
-                raise InputError(
-                    f"{folder}/{part}-labels-idx1-ubyte: item {row} has label {labels[-1][row]}, not 0 to 9"
-                )
+        parts = [_read_part(folder, part, n) for part, n in SIZES.items()]
+        images, labels, sums = zip(*parts, strict=True)
         train, test = (np.arange(n) for n in SIZES.values())
         return Items(
             images=np.concatenate(images)[..., None],
             labels=np.concatenate(labels).astype(np.int64),
             label_names=CLASSES,
             parts={"train": train, "test": len(train) + test},
-            provenance="official" if sums == MD5 else "copy (not the publisher's files)",
+            provenance="official" if [*sums[0], *sums[1]] == list(MD5.values()) else "copy (not the publisher's files)",
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:
@@ -105,6 +96,17 @@ class FashionMNIST(HashDataset):
         database = items.parts["train"]
         train = draw_per_class(items.labels, int(protocol.draw["training_per_class"]), 0, among=database)
         return Split(train, items.parts["test"], database)
+
+
+def _read_part(folder: Path, part: str, n: int) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:
+    """Return a part's images, its labels, and the MD5 sums of the two files."""
+    files = [find_idx(folder, f"{part}-{kind}-ubyte") or folder for kind in ("images-idx3", "labels-idx1")]
+    images, images_md5 = read_idx(files[0], (n, 28, 28))
+    labels, labels_md5 = read_idx(files[1], (n,))
+    if labels.max() > 9:
+        row = int(np.argmax(labels > 9))
+        raise InputError(f"{files[1]}: item {row} has label {labels[row]}, expected 0 to 9")
+    return images, labels, (images_md5, labels_md5)
 
 
 def _fetch(root: str) -> None:
