@@ -47,6 +47,7 @@ class CIFAR10(HashDataset):
             seed=0,
             draw={"training_per_class": 500},
             checksum="75d40542d94cec1668b9565d2bca25a8a00fd30703bdbb197b7140f01d794fab",
+            split_checksum="0deb39a900f29d4b6e9df7b31a578d3e5cc713ea56a28a0673b4b6c2b921b8e2",
         ),
         Protocol(
             name="cifar10-1k/1",
@@ -60,6 +61,7 @@ class CIFAR10(HashDataset):
             seed=0,
             draw={"queries_per_class": 100, "training_per_class": 500},
             checksum="abe9fe4d7829c4e750ec7cb388179680bbeee84bfc2d88d2233a09c783a1b710",
+            split_checksum="b0ffd68ff1214c7add027b400e123d1b4266a1558c7238701f88aaf1ec1e9f9f",
         ),
     )
     source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"

@@ -47,6 +47,7 @@ class CIFAR100(HashDataset):
             seed=0,
             draw={"training_per_class": 50},
             checksum="8f948fdfb49ffaad452775c48a481f424a6cd1aeb0d852c62494c09d1dbbfcfd",
+            split_checksum="7047e4d2e96ed4a43b8b1f92f85e79b2cfc821bf4177226e39f0fa61751f4b3c",
         ),
     )
     source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
