@@ -20,13 +20,12 @@ class Folder(HashDataset):
     protocols: ClassVar[tuple[Protocol, ...]] = (
         Protocol(
             name="folder/1",
-            split="images in the order of their paths, or of the table's rows. Where the data names no parts: queries: "
-            "10 % of the images, at most 1,000; the other images are the database. Where it does: queries: the part "
-            "query or test; database: the parts database and train. Training set: the part train, else the database; "
-            "at most 5,000 of them. Drawing takes the same share of every class, rounded down but at least one image, "
-            "classes ascending, each the first of a permutation of its items; where images have several labels, the "
-            "first of one permutation of all. Permutations are by numpy.random.default_rng, with seed 0 for the "
-            "queries and 1 for the training set",
+            split="images in the order of their paths, or of the table's rows; queries: the part query or test where "
+            "the data names parts, else 10 % of the images, at most 1,000; database: all others; training set: the "
+            "part train, else the database, at most 5,000 of it. A share is drawn from every class alike, rounded down "
+            "but at least one image: classes ascending, each the first of a permutation of its items; from images with "
+            "several labels, the first of one permutation of all. Permutations are by numpy.random.default_rng, with "
+            "seed 0 for the queries and 1 for the training set",
             n_query=None,
             n_database=None,
             n_train=None,
@@ -34,15 +33,15 @@ class Folder(HashDataset):
             metrics=("mAP@100", "mAP@all", "P@100"),
             seed=0,
             draw={"query_percent": 10.0, "queries_at_most": 1000, "training_at_most": 5000},
-            checksum="ff63c2b329452cdb180a163f0133d5a1effdcf7ad636267a3687610b2291e8c6",
+            checksum="05581f97e98814c392a67d02c6e27c5642d3c502968215c07dfe6611e8ee5c27",
         ),
     )
     source = "your own images"
     licence = "your own"
     needs = (
-        "--data-dir DIR with class folders <class>/**/*, alone or in train/ and test/ or in query/ and database/; or "
-        "--data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label (several with | or ; "
-        "between them) and perhaps part (query, database or train)"
+        "--data-dir DIR with class folders <class>/**/*, by themselves, or in train/ and test/, or in query/ and "
+        "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
+        "(several with | or ; between them) and perhaps part (query, database or train)"
     )
     views = PHOTO_VIEWS
     # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.

@@ -139,9 +139,7 @@ def _read_table(table: Path) -> pd.DataFrame:
         raise InputError(f"{table} has two columns of one name: {', '.join(header)}")
     for number, row in enumerate(rows, 1):  # pandas would take the first cell of a longer row for its name
         if len(row) != len(header):
-            raise InputError(
-                f"{table} row {number} has {len(row)} cells, the header {len(header)}: is a comma unquoted?"
-            )
+            raise InputError(f"{table} row {number} has {len(row)} cells, the header {len(header)}: quote its commas")
     return pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
 
 

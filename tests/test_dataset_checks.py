@@ -1,10 +1,14 @@
 """Every data set of the project passes the conformance suite; a deliberately broken one fails each check."""
 
+import pickle
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import one_clear_line
+from PIL import Image
 
 from hashbench import HashDataset, InputError, Items, LoadOptions, Protocol, Split, dataset_checks
 from hashbench.dataset_checks import FilesAreMissing, Trial
@@ -439,3 +443,72 @@ def test_the_command_skips_what_is_not_there(cli, tmp_path):
     assert done.returncode == 1
     assert "FAILED   check_loads  InputError" in done.stdout
     assert "skipped  check_splits  the data does not load" in done.stdout
+
+
+CIFAR10_SIZES = {f"data_batch_{number}": 10_000 for number in range(1, 6)} | {"test_batch": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "key", "n_classes", "sizes"),
+    [
+        ("cifar10", "cifar-10-batches-py", "labels", 10, CIFAR10_SIZES),
+        ("cifar100", "cifar-100-python", "fine_labels", 100, {"train": 50_000, "test": 10_000}),
+    ],
+)
+def test_cifar_at_full_size(tmp_path, name, folder, key, n_classes, sizes):
+    (tmp_path / folder).mkdir()
+    for batch, n in sizes.items():
+        labels = np.random.default_rng(n).permutation(np.arange(n) % n_classes).tolist()
+        with (tmp_path / folder / batch).open("wb") as file:
+            pickle.dump({"data": np.zeros((n, 3072), np.uint8), key: labels}, file, 4)
+    dataset_checks.check_dataset(Registry().find("datasets", name).load(), tmp_path)
+
+
+@pytest.mark.parametrize("form", ["folder", "classes.csv", "labels.csv"])
+def test_own_images(tmp_path, form):
+    names = [f"{'ant' if row < 50 else 'bee'}/{row:02}.png" for row in range(100)]
+    for row, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), row, np.uint8)).save(tmp_path / name)
+    lines = [
+        f"{name},{name[:3]}{'|summer' if form == 'labels.csv' and row % 2 else ''}" for row, name in enumerate(names)
+    ]
+    if form != "folder":
+        (tmp_path / form).write_text("\n".join(["path,label", *lines]))
+    source = tmp_path if form == "folder" else tmp_path / form
+    dataset_checks.check_dataset(Registry().find("datasets", "folder").load(), source)
+
+
+def python_blocks(name):
+    text = (Path(__file__).resolve().parents[1] / "docs" / name).read_text()
+    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_documentations_example_is_checked_and_run(tmp_path, digits, cli, monkeypatch):
+    plugin, own_test = python_blocks("add-a-dataset.md")
+    (tmp_path / "textures.py").write_text(plugin)
+    (tmp_path / "tests").mkdir()
+    file = tmp_path / "tests" / "textures.npz"
+    np.savez(file, images=np.repeat(digits.images, 3, axis=3), labels=digits.labels)
+    done = cli("check", "textures", "--plugin", tmp_path / "textures.py", "--data-dir", file)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS), done.stdout
+    options = ("--plugin", tmp_path / "textures.py", "--dataset", "textures", "--backbone", "pixels", "--bits", 8)
+    done = cli("run", *options, "--data-dir", file, "--methods", "itq", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "textures/1" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    scope = {"Textures": Registry([tmp_path / "textures.py"]).find("datasets", "textures").load()}
+    exec(own_test, scope)
+    (mark,) = scope["test_textures"].pytestmark
+    assert len(mark.args[1]) == len(dataset_checks.CHECKS)
+    for trial, check in mark.args[1]:
+        scope["test_textures"](trial, check)
+
+
+def test_info_tells_sizes_images_and_needs(cli):
+    told = cli("info", "fashion_mnist").stdout
+    assert "sizes        10,000 queries, 60,000 database, 5,000 training\n" in told
+    assert "backbone     tf_efficientnet_lite0 at 128 pixels\nviews        fashion-mnist/1\n" in told
+    assert "sizes        as the data has it\n" in cli("info", "folder").stdout
+    assert max(map(len, told.splitlines())) <= 100
