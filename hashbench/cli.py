@@ -215,6 +215,7 @@ def check(
 ) -> None:
     """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
     from hashbench import checks, dataset_checks
+    from hashbench.cache import cache_directory
     from hashbench.registry import Registry
 
     registry = Registry(plugin)
@@ -224,7 +225,7 @@ def check(
     failed = 0
     for name in [*methods, *datasets] if names == ["all"] else names:
         if name in datasets:
-            ended = dataset_checks.outcomes(registry.find("datasets", name).load(), data_dir)
+            ended = dataset_checks.outcomes(registry.find("datasets", name).load(), data_dir, cache_directory(None))
         else:
             ended = checks.outcomes(registry.find("methods", name).load())
         print(name)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from hashbench import metrics
-from hashbench.cache import cache_directory
 from hashbench.checks import Outcome
 from hashbench.dataset import Dataset, HashDataset, LoadOptions
 from hashbench.errors import InputError
@@ -43,10 +44,13 @@ class Trial:
         A `HashDataset` subclass.
     data_dir : Path, optional
         Where its files are.
+    cache_dir : Path, optional
+        Where prepared data is kept; a temporary directory by default.
     """
 
     dataset_class: type[HashDataset]
     data_dir: Path | None = None
+    cache_dir: Path | None = None
 
     def load(self, protocol: str | None = None) -> Dataset:
         """Load the data anew.
@@ -58,7 +62,7 @@ class Trial:
         InputError
             Whatever else loading says.
         """
-        options = LoadOptions(self.data_dir, cache_directory(None), protocol=protocol)
+        options = LoadOptions(self.data_dir, self.cache_dir or self._own_cache, protocol=protocol)
         try:
             return self.dataset_class().load(options)
         except InputError as error:
@@ -75,6 +79,12 @@ class Trial:
     def changed(self) -> list[str]:
         """Files in the user's directory that loading has added, changed or removed."""
         return self._first[1]
+
+    @cached_property
+    def _own_cache(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="hashbench-check-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
 
     @cached_property
     def _first(self) -> tuple[list[Dataset], list[str]]:
@@ -106,9 +116,11 @@ def check_dataset(dataset_class: type[HashDataset], data_dir: str | Path | None 
         raise AssertionError("\n".join(f"{outcome.name}: {outcome.reason}" for outcome in failed))
 
 
-def outcomes(dataset_class: type[HashDataset], data_dir: str | Path | None = None) -> Iterator[Outcome]:
+def outcomes(
+    dataset_class: type[HashDataset], data_dir: str | Path | None = None, cache_dir: Path | None = None
+) -> Iterator[Outcome]:
     """Run the checks one after the other and yield how each ended."""
-    trial, useless = _trial(dataset_class, data_dir), ""
+    trial, useless = _trial(dataset_class, data_dir, cache_dir), ""
     for check in CHECKS:
         if useless:
             yield Outcome(check.__name__, useless, skipped=True)
@@ -144,8 +156,8 @@ def parametrize_with_checks(dataset_classes: Iterable[type[HashDataset]], data_d
     return pytest.mark.parametrize(("trial", "check"), pairs, ids=ids)
 
 
-def _trial(dataset_class: type[HashDataset], data_dir: str | Path | None) -> Trial:
-    return Trial(dataset_class, None if data_dir is None else Path(data_dir))
+def _trial(dataset_class: type[HashDataset], data_dir: str | Path | None, cache_dir: Path | None = None) -> Trial:
+    return Trial(dataset_class, None if data_dir is None else Path(data_dir), cache_dir)
 
 
 def check_facts(trial: Trial) -> None:

@@ -21,7 +21,7 @@ N_TRAIN, N_TEST = 200, 100
 @pytest.fixture
 def small(monkeypatch):
     """Shrink the protocol to 300 images; return images, fine labels, and coarse labels that differ from them."""
-    whole = cifar100.CIFAR100.protocols[0]
+    whole = replace(cifar100.CIFAR100.protocols[0], split_checksum="")
     sizes = {"n_query": N_TEST, "n_database": N_TRAIN, "n_train": 100}
     monkeypatch.setattr(cifar100.CIFAR100, "protocols", (replace(whole, draw={"training_per_class": 1}, **sizes),))
     rng = np.random.default_rng(0)
