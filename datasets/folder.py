@@ -77,6 +77,9 @@ class Folder(HashDataset):
         labels, draw = items.labels, protocol.draw
         assert labels is not None
         if items.parts:
+            for name in ("query_percent", "queries_at_most"):
+                if draw[name] != self.protocols[0].draw[name]:
+                    raise InputError(f"--protocol: {name}={draw[name]} cannot be chosen: the data names its queries")
             query, train = items.parts["query"], items.parts["train"]
             database = np.union1d(items.parts["database"], train)
         else:

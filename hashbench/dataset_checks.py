@@ -25,7 +25,7 @@ from hashbench.checks import Outcome
 from hashbench.dataset import Dataset, HashDataset, LoadOptions
 from hashbench.errors import InputError
 from hashbench.images import EncodedImages
-from hashbench.protocol import EXTRA_METRICS
+from hashbench.protocol import EXTRA_METRICS, Protocol
 
 _VERSIONED = re.compile(r"\S+/[1-9]\d*")
 
@@ -72,7 +72,10 @@ class Trial:
 
     @property
     def loaded(self) -> list[Dataset]:
-        """The data under each protocol, loaded once."""
+        """The data under each protocol, loaded once.
+
+        A protocol that states no sizes is for a user's own data, which need not be such that it applies.
+        """
         return self._first[0]
 
     @property
@@ -88,8 +91,16 @@ class Trial:
 
     @cached_property
     def _first(self) -> tuple[list[Dataset], list[str]]:
-        before = _state(self.data_dir)
-        loaded = [self.load(protocol.name) for protocol in self.dataset_class.protocols]
+        before, loaded, refused = _state(self.data_dir), [], None
+        for protocol in self.dataset_class.protocols:
+            try:
+                loaded.append(self.load(protocol.name))
+            except InputError as error:
+                if not _data_decides(protocol):
+                    raise
+                refused = error
+        if not loaded and refused is not None:
+            raise refused
         return loaded, sorted({path for path, _ in before ^ _state(self.data_dir)})
 
 
@@ -227,14 +238,18 @@ def check_metrics(trial: Trial) -> None:
 
 def check_loads(trial: Trial) -> None:
     """The data loads under every protocol, with the sizes that it states."""
-    for protocol, dataset in zip(trial.dataset_class.protocols, trial.loaded, strict=True):
+    known = {protocol.name: protocol for protocol in trial.dataset_class.protocols}
+    found = []
+    for dataset in trial.loaded:
         assert isinstance(dataset, Dataset), f"load returns {type(dataset).__name__}, expected Dataset"
-        assert dataset.protocol == protocol, f"asked for {protocol.name}, load returns {dataset.protocol.name}"
+        found.append(dataset.protocol.name)
+        assert dataset.protocol == known.get(found[-1]), f"load returns {found[-1]}, which is not one of the class's"
+        assert found.count(found[-1]) == 1, f"load returns {found[-1]} for two names: is options.protocol used?"
         assert dataset.name == trial.dataset_class.name, f"the data calls itself {dataset.name!r}"
 
 
 def check_splits(trial: Trial) -> None:
-    """The parts are rows of the data, none twice; no query is in another part; training is within the database."""
+    """The parts are rows of the data, none twice; no query is elsewhere; training is in the database or apart."""
     for dataset in trial.loaded:
         where, split = dataset.protocol.name, dataset.split
         for part in ("query", "database", "train"):
@@ -250,7 +265,8 @@ def check_splits(trial: Trial) -> None:
             both = np.intersect1d(split.query, getattr(split, part))
             assert not len(both), f"{where}: {len(both)} queries are in the {part} part, as row {both[0]}"
         outside = np.setdiff1d(split.train, split.database)
-        assert not len(outside), f"{where}: {len(outside)} training items are not in the database, as row {outside[0]}"
+        if 0 < len(outside) < len(split.train):  # all outside: vectors often come with a training set of their own
+            raise AssertionError(f"{where}: {len(outside)} training items are not in the database, as row {outside[0]}")
 
 
 def check_split_checksums(trial: Trial) -> None:
@@ -270,8 +286,15 @@ def check_draws(trial: Trial) -> None:
             try:
                 other = trial.load(choice)
             except InputError as error:
+                if _data_decides(dataset.protocol):  # where the data names its parts nothing is drawn
+                    continue
                 raise AssertionError(f"{choice} cannot be had: {error}") from error
             assert other.split.checksum != dataset.split.checksum, f"{choice} gives the same split: is {key} used?"
+
+
+def _data_decides(protocol: Protocol) -> bool:
+    """Return whether a protocol states no sizes, being for data that users bring."""
+    return protocol.n_query is None and protocol.n_database is None and protocol.n_train is None
 
 
 def _another(value: float) -> float:
@@ -328,7 +351,7 @@ def check_items(trial: Trial) -> None:
 def check_loads_the_same_twice(trial: Trial) -> None:
     """Loading twice gives the same items, relevance and split, and leaves numpy's global generator alone."""
     before = str(np.random.get_state())  # noqa: NPY002 (the legacy state is what is looked at)
-    again = trial.load()
+    again = trial.load(trial.loaded[0].protocol.name)
     assert str(np.random.get_state()) == before, "load moves numpy's global random state"  # noqa: NPY002
     assert again.fingerprint == trial.loaded[0].fingerprint, "loading twice gives different data or splits"
 

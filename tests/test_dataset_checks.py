@@ -330,6 +330,32 @@ class WritesBesideTheData(Good):
         return items
 
 
+class ForOthers(Good):
+    """Has a protocol for labels that are not there, and sizes that the data decides."""
+
+    protocols = (
+        protocol(n_query=None, n_database=None, n_train=None),
+        protocol(name="good-by-names/1", n_query=None, n_database=None, n_train=None, draw={}),
+    )
+
+    def split(self, items, protocol):
+        if protocol.name == "good-by-names/1":
+            raise InputError("these rows have no names")
+        return super().split(items, protocol)
+
+
+class TrainsApart(Splits):
+    """Comes with a training set of its own."""
+
+    def change(self, split):
+        return replace(split, train=split.train[20:], database=split.database[:20])
+
+
+@pytest.mark.parametrize("sound", [ForOthers, TrainsApart])
+def test_what_only_looks_broken_passes(sound, rows):
+    dataset_checks.check_dataset(sound, rows)
+
+
 BROKEN = [
     (Unattributed, "check_facts", "source is empty"),
     (Undocumented, "check_facts", "no docstring"),
@@ -342,7 +368,7 @@ BROKEN = [
     (UnknownMetric, "check_metrics", "unknown metric 'MAP'"),
     (OneDepth, "check_metrics", "lacks mAP@all"),
     (OtherSize, "check_loads", "the query part has 10 items, good/1 says 11"),
-    (OneProtocolForAll, "check_loads", "asked for good/2, load returns good/1"),
+    (OneProtocolForAll, "check_loads", "load returns good/1 for two names"),
     (QueriesInDatabase, "check_splits", "10 queries are in the database part, as row 0"),
     (TrainsElsewhere, "check_splits", "1 training items are not in the database, as row 10"),
     (Repeats, "check_splits", "the database part names a row twice"),

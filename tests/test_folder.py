@@ -7,6 +7,7 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import load_dataset
+from hashbench.dataset_checks import check_dataset
 from hashbench.datasets import folder as own
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
@@ -95,6 +96,31 @@ def test_parts_above_the_class_folders(tmp_path, names):
     assert (found == PIXELS[:40:4]).all()
     assert data.labels[data.split.query].tolist() == [0] * 5 + [1] * 5
     assert len(data.split.database) == len(data.split.train) == 30
+
+
+def test_named_queries_are_not_drawn(pets, tmp_path, cli):
+    pets.rename(tmp_path / "database")
+    for row in (100, 101):
+        image(tmp_path / "query" / ("cat", "dog")[row % 2] / f"{row}.png", row)
+    (tmp_path / "own").mkdir()
+    for part in ("query", "database"):
+        (tmp_path / part).rename(tmp_path / "own" / part)
+    command = (
+        "run",
+        "--dataset",
+        "folder",
+        "--data-dir",
+        tmp_path / "own",
+        "--methods",
+        "lsh",
+        "--out",
+        tmp_path / "o",
+    )
+    for choice in ("query_percent=20", "queries_at_most=5"):
+        one_clear_line(cli(*command, "--protocol", f"folder/1[{choice}]"), choice.split("=")[0], "names its queries")
+    split = load_dataset("folder", data_dir=tmp_path / "own", protocol="folder/1[training_at_most=30]").split
+    assert (len(split.query), len(split.database), len(split.train)) == (2, 90, 30)
+    check_dataset(own.Folder, tmp_path / "own")
 
 
 def test_a_training_part_is_in_the_database_too(tmp_path):
