@@ -233,6 +233,16 @@ def _with_queries(dataset: Dataset, protocol: Protocol, which: np.ndarray) -> Da
     )
 
 
+def _refuse_another_split(split: Split, protocol: Protocol) -> None:
+    """Raise if the publisher's own data gives another split than the one that the protocol was published with."""
+    if protocol.split_checksum and split.checksum != protocol.split_checksum:
+        raise InputError(
+            f"{protocol.name}: the split has the SHA-256 {split.checksum[:16]}…, published is "
+            f"{protocol.split_checksum[:16]}…, though the files are the publisher's: does this version of numpy "
+            f"({np.__version__}) draw otherwise?"
+        )
+
+
 @dataclass(frozen=True)
 class LoadOptions:
     """What a run tells a data set.
@@ -408,13 +418,3 @@ class HashDataset:
                 items, images=np.stack([decode(*one) for one in zip(files.sources, files.places, strict=True)])
             )
         return items
-
-
-def _refuse_another_split(split: Split, protocol: Protocol) -> None:
-    """Raise if the publisher's own data gives another split than the one that the protocol was published with."""
-    if protocol.split_checksum and split.checksum != protocol.split_checksum:
-        raise InputError(
-            f"{protocol.name}: the split has the SHA-256 {split.checksum[:16]}…, published is "
-            f"{protocol.split_checksum[:16]}…, though the files are the publisher's: does this version of numpy "
-            f"({np.__version__}) draw otherwise?"
-        )
