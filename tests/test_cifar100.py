@@ -189,7 +189,8 @@ def test_batches_of_another_folder_are_not_taken(tmp_path, small):
 
 
 def test_other_files_are_refused(tmp_path, small, cli):
-    command = ("run", "--dataset", "cifar100", "--methods", "lsh", "--out", tmp_path / "out")
+    paths = ("--out", tmp_path / "out", "--cache-dir", tmp_path / "cache")
+    command = ("run", "--dataset", "cifar100", "--methods", "lsh", *paths)
     one_clear_line(cli(*command), "cifar100 needs its files", "--data-dir", "--download")
     one_clear_line(cli(*command, "--data-dir", tmp_path), "holds no CIFAR-100", "fine_label")
     parquet(tmp_path, *small, fine_label="label")

@@ -459,13 +459,21 @@ def test_the_command(cli, tmp_path, rows):
 
 
 def test_the_command_skips_what_is_not_there(cli, tmp_path):
-    done = cli("check", "folder")
-    assert done.returncode == 0
+    wanting = tmp_path / "wanting.py"
+    source = PLUGIN.replace("import HashDataset", "import HashDataset, InputError")
+    source = source.replace(
+        "        return Items(", "        raise InputError('wanting needs its rows')\n        return Items("
+    )
+    checksum = Protocol("mine/1", "half of the rows are queries", 10, 10, 10, ("mAP@all",)).hash
+    source = source.replace('("mAP@all",)', f'("mAP@all",), checksum="{checksum}"')
+    wanting.write_text(source.replace('licence = "mine"', 'licence = needs = "--data-dir DIR"'))
+    done = cli("check", "wanting", "--plugin", wanting)
+    assert done.returncode == 0, done.stdout
     assert "ok       check_protocol_checksums" in done.stdout
-    assert "skipped  check_loads  folder needs your images" in done.stdout
+    assert "skipped  check_loads  wanting needs its rows" in done.stdout
     assert "skipped  check_splits  its files are not there" in done.stdout
     (tmp_path / "empty").mkdir()
-    done = cli("check", "folder", "--data-dir", tmp_path / "empty")
+    done = cli("check", "wanting", "--plugin", wanting, "--data-dir", tmp_path / "empty")
     assert done.returncode == 1
     assert "FAILED   check_loads  InputError" in done.stdout
     assert "skipped  check_splits  the data does not load" in done.stdout

@@ -162,7 +162,8 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path):
 
 
 def test_without_files_the_ways_to_them_are_named(small, tmp_path, cli):
-    command = ("run", "--dataset", "fashion_mnist", "--methods", "lsh", "--out", tmp_path / "out")
+    paths = ("--out", tmp_path / "out", "--cache-dir", tmp_path / "cache")
+    command = ("run", "--dataset", "fashion_mnist", "--methods", "lsh", *paths)
     one_clear_line(cli(*command), "--data-dir", "--download", "dataset-fashion-mnist")
     one_clear_line(cli(*command, "--data-dir", tmp_path / "nowhere"), "nowhere is not a directory")
 
@@ -174,7 +175,8 @@ def test_a_failed_download_is_one_line(small, tmp_path, monkeypatch, cli):
         raise RuntimeError("no network")
 
     monkeypatch.setattr(FashionMNIST, "download", unreachable)
-    command = ("run", "--dataset", "fashion_mnist", "--download", "--methods", "lsh", "--out", tmp_path / "out")
+    paths = ("--out", tmp_path / "out", "--cache-dir", tmp_path / "cache")
+    command = ("run", "--dataset", "fashion_mnist", "--download", "--methods", "lsh", *paths)
     one_clear_line(cli(*command), "cannot be downloaded (no network)", "--data-dir")
 
 

@@ -226,7 +226,7 @@ def test_unusable_folders_are_refused(tmp_path, pets, refused):
     image(empty / "4.png", 4)
     refused(empty, "4.png", "in no class folder")
     (pets / "dog" / "text.jpg").write_text("This is no image.")
-    refused(pets, "dog/text.jpg", "cannot be read as an image")
+    refused(pets, "dog/text.jpg", "image", "UnidentifiedImageError")
 
 
 def test_parts_that_are_not_known_are_refused(tmp_path, refused):
@@ -308,5 +308,6 @@ def test_a_table_is_refused_where_it_lacks_labels(tmp_path, refused):
 
 
 def test_without_images_the_ways_are_named(tmp_path, cli):
-    done = cli("run", "--dataset", "folder", "--methods", "lsh", "--out", tmp_path / "out")
+    paths = ("--out", tmp_path / "out", "--cache-dir", tmp_path / "cache")
+    done = cli("run", "--dataset", "folder", "--methods", "lsh", *paths)
     one_clear_line(done, "folder needs your images", "--data-dir FILE")
