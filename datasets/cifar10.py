@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import pickle
-import tarfile
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from hashbench.cifar_files import joined, parse_batch, read_batches, read_class_folders, read_parquet
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
 from hashbench.protocol import Protocol
@@ -28,10 +25,7 @@ BATCH_MD5 = {
     "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-SIZE = (32, 32)
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-
-Part = tuple[np.ndarray | ImageFiles, np.ndarray]
 
 
 class CIFAR10(HashDataset):
@@ -49,6 +43,7 @@ class CIFAR10(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
             seed=0,
             draw={"training_per_class": 500},
+            checksum="75d40542d94cec1668b9565d2bca25a8a00fd30703bdbb197b7140f01d794fab",
         ),
         Protocol(
             name="cifar10-1k/1",
@@ -61,6 +56,7 @@ class CIFAR10(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
             seed=0,
             draw={"queries_per_class": 100, "training_per_class": 500},
+            checksum="abe9fe4d7829c4e750ec7cb388179680bbeee84bfc2d88d2233a09c783a1b710",
         ),
     )
     source = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009"
@@ -75,27 +71,27 @@ class CIFAR10(HashDataset):
 
     def read(self, options: LoadOptions) -> Items:
         """Read whichever layout lies in the data directory, official files before copies."""
-        directory = self._directory(options)
-        archive, folder = directory / ARCHIVE, directory / FOLDER
-        if (directory / "test_batch").is_file():
-            folder = directory
-        if folder.is_dir():
-            (train, test), official = _read_folder(folder)
-        elif archive.is_file():
-            (train, test), official = _read_archive(archive)
-        elif sorted(directory.glob("train-*.parquet")):
-            (train, test), official = (_read_parquet(directory, "train"), _read_parquet(directory, "test")), False
-        elif (directory / "train").is_dir() and (directory / "test").is_dir():
-            (train, test), official = (_read_images(directory / "train"), _read_images(directory / "test")), False
+        directory = data_directory(options, self.name, self.needs, _fetch)
+        images: np.ndarray | ImageFiles
+        official, found = False, read_batches(directory, ARCHIVE, FOLDER, BATCH_MD5)
+        if found is not None:
+            batches, official, where = found
+            parsed = [parse_batch(batches[name], f"{where}: {name}", "labels", 10) for name in BATCH_MD5]
+            images, labels = np.concatenate([batch[0] for batch in parsed]), [batch[1] for batch in parsed]
         else:
-            raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
-        n_train = len(train[1])
-        labels = np.concatenate([train[1], test[1]])
+            if any(directory.glob("train-*.parquet")):
+                copies = [read_parquet(directory, part, "label", 10) for part in ("train", "test")]
+            elif all((directory / part).is_dir() for part in ("train", "test")):
+                copies = [read_class_folders(directory / part, CLASSES) for part in ("train", "test")]
+            else:
+                raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
+            images, labels = joined([part[0] for part in copies]), [part[1] for part in copies]
+        train, test = np.split(np.arange(len(images)), [len(images) - len(labels[-1])])
         return Items(
-            images=_joined(train[0], test[0]),
-            labels=labels,
+            images=images,
+            labels=np.concatenate(labels),
             label_names=CLASSES,
-            parts={"train": np.arange(n_train), "test": np.arange(n_train, len(labels))},
+            parts={"train": train, "test": test},
             provenance="official" if official else "copy (not the publisher's files)",
         )
 
@@ -110,145 +106,8 @@ class CIFAR10(HashDataset):
         database = np.setdiff1d(np.arange(len(labels)), query)
         return Split(draw_per_class(labels, per_class, 1, among=database), query, database)
 
-    def _directory(self, options: LoadOptions) -> Path:
-        """Return the data directory, downloading into it where that is asked for."""
-        directory = options.data_dir
-        if options.download:
-            from torchvision.datasets import CIFAR10 as Download
 
-            directory = directory or (options.cache_dir or Path()) / "downloads" / self.name
-            try:
-                Download(str(directory), train=True, download=True)
-            except (OSError, RuntimeError) as error:
-                raise InputError(f"CIFAR-10 cannot be downloaded ({error}); give --data-dir DIR") from error
-        if directory is None:
-            raise InputError(f"cifar10 needs its files: give {self.needs}")
-        if not directory.is_dir():
-            raise InputError(f"--data-dir {directory} is not a directory; give {self.needs}")
-        return directory
+def _fetch(root: str) -> None:
+    from torchvision.datasets import CIFAR10 as Download
 
-
-def _joined(train: np.ndarray | ImageFiles, test: np.ndarray | ImageFiles) -> np.ndarray | ImageFiles:
-    if isinstance(train, ImageFiles) and isinstance(test, ImageFiles):
-        return ImageFiles([*train.sources, *test.sources], [*train.places, *test.places], SIZE)
-    return np.concatenate([train, test])
-
-
-_RECONSTRUCT = np.empty(0).__reduce__()[0]
-ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickles the official batches and nothing else: no callable but numpy's array builders is found."""
-
-    def find_class(self, module: str, name: str) -> object:
-        """Return one of the names that numpy's pickles need, under its old or new module."""
-        if (module, name) in ALLOWED:
-            return ALLOWED[module, name]
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
-
-
-def _parse_batch(content: bytes, where: str) -> Part:
-    """Return images (n, 32, 32, 3) and labels of one official batch."""
-    try:
-        batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-        images = np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        labels = np.asarray(batch["labels"], np.int64)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:
-        raise InputError(f"{where} is not a CIFAR-10 batch ({error}); fetch it again") from error
-    return images, labels
-
-
-def _join(batches: dict[str, bytes], where: Path) -> tuple[Part, Part]:
-    missing = sorted(set(BATCH_MD5) - set(batches))
-    if missing:
-        raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")
-    parts = {name: _parse_batch(batches[name], f"{where}: {name}") for name in sorted(BATCH_MD5)}
-    test = parts.pop("test_batch")
-    return tuple(np.concatenate(column) for column in zip(*parts.values(), strict=True)), test  # type: ignore[return-value]
-
-
-def _read_folder(folder: Path) -> tuple[tuple[Part, Part], bool]:
-    batches = {name: (folder / name).read_bytes() for name in BATCH_MD5 if (folder / name).is_file()}
-    return _join(batches, folder), _official(batches)
-
-
-def _official(batches: dict[str, bytes]) -> bool:
-    """Return whether every batch has the publisher's checksum (MD5 is what the publisher states)."""
-    return {
-        name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in batches.items()
-    } == BATCH_MD5
-
-
-def _read_archive(archive: Path) -> tuple[tuple[Part, Part], bool]:
-    """Read the batches out of the archive in memory; nothing is unpacked to disk."""
-    batches = {}
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = Path(member.name).name
-                if member.isfile() and name in BATCH_MD5:
-                    if member.size > 64 * 2**20:
-                        raise InputError(f"{archive}: {name} claims {member.size} bytes, a batch has 31 million")
-                    batches[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
-    except (OSError, EOFError, tarfile.TarError) as error:
-        raise InputError(f"{archive} is not a readable archive ({error}); fetch it again") from error
-    return _join(batches, archive), _official(batches)
-
-
-def _read_parquet(directory: Path, part: str) -> Part:
-    """Read the files of one part in the layout of the Hugging Face copies."""
-    import pyarrow
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    files = sorted(directory.glob(f"{part}-*.parquet"))
-    if not files:
-        raise InputError(f"{directory} has no {part}-*.parquet beside its other part")
-    images, places, labels = [], [], []
-    for file in files:
-        try:
-            with pq.ParquetFile(file) as parquet:
-                column = next((name for name in ("img", "image") if name in parquet.schema_arrow.names), None)
-                if column is None or "label" not in parquet.schema_arrow.names:
-                    raise InputError(f"{file} has columns {parquet.schema_arrow.names}, expected img and label")
-                table = parquet.read([column, "label"])
-            encoded = pc.struct_field(table[column], "bytes").to_pylist()
-            numbers = table["label"].to_numpy().astype(np.int64)
-        except (OSError, ValueError, pyarrow.ArrowException) as error:
-            raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
-        if None in encoded:
-            raise InputError(f"{file}: row {encoded.index(None)} holds no image; fetch it again")
-        images += encoded
-        places += [f"{file}: row {row}" for row in range(len(encoded))]
-        labels.append(numbers)
-    joined = np.concatenate(labels)
-    if joined.min() < 0 or joined.max() > 9:
-        raise InputError(f"{directory}: {part} labels run from {joined.min()} to {joined.max()}, expected 0 to 9")
-    return ImageFiles(images, places, SIZE), joined
-
-
-def _read_images(folder: Path) -> Part:
-    """Read ``<class>/<image>`` files; classes are numbered in the official order, files in name order."""
-    names = {path.name for path in folder.iterdir() if path.is_dir()}
-    if names != set(CLASSES):
-        raise InputError(f"{folder} has the class folders {sorted(names)}, expected {sorted(CLASSES)}")
-    paths, labels = [], []
-    for label, name in enumerate(CLASSES):
-        found = sorted(path for path in (folder / name).iterdir() if path.is_file())
-        paths += found
-        labels += [label] * len(found)
-    return ImageFiles(paths, [str(path) for path in paths], SIZE), np.asarray(labels, np.int64)
+    Download(root, download=True)

@@ -23,6 +23,8 @@ class Digits(HashDataset):
             metrics=("mAP@100", "mAP@all", "P@100"),
             seed=0,
             draw={"queries_per_class": 30},
+            checksum="69ec179ae3d2a5834538285403aca5347f4f64226db13e8c9eea3ed122637334",
+            split_checksum="649285e361c6e3d8e4f35280bd61b1dfd2a6de6428259d57a21e5d30bad075f0",
         ),
     )
     source = "scikit-learn's load_digits: test part of UCI's Optical Recognition of Handwritten Digits"

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
-from hashbench.listed import data_directory, inside, present, refuse_repeated
+from hashbench.listed import inside, present, refuse_repeated
 from hashbench.protocol import Protocol
 from hashbench.splits import Split, draw_any
 
@@ -48,6 +49,7 @@ class MSCOCO(HashDataset):
     licence = "annotations: CC BY 4.0; images: Flickr's terms of use, each with a licence of its own"
     views = PHOTO_VIEWS
     image_size = 224
+    files = ("annotations", "train20*", "val20*")
     needs = (
         "--data-dir DIR with annotations/instances_{train,val}2014.json and the folders train2014 and val2014, "
         "or the same of 2017"
@@ -55,7 +57,7 @@ class MSCOCO(HashDataset):
 
     def read(self, options: LoadOptions) -> Items:
         """Read both parts of one release; images in ascending order of their ids, which the releases share."""
-        directory = data_directory(self.name, options, self.needs)
+        directory = data_directory(options, self.name, self.needs)
         year = _release(directory, self.needs)
         images: dict[int, Path] = {}
         pairs: list[tuple[int, int]] = []

@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
-from hashbench.listed import data_directory, inside, present, refuse_repeated
+from hashbench.listed import inside, present, refuse_repeated
 from hashbench.protocol import Protocol
 from hashbench.splits import Split, draw_per_label
 
@@ -64,6 +65,7 @@ class NUSWide(HashDataset):
     licence = "research use only, by the publisher's agreement; images: their owners' on Flickr"
     views = PHOTO_VIEWS
     image_size = 224
+    files = ("ImageList", "Groundtruth", *FOLDERS, *LISTS.values())
     needs = (
         f"--data-dir DIR with {IMAGE_LIST}, {LABELS}/Labels_<concept>.txt and the images in {' or '.join(FOLDERS)}; or "
         "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21', and the images"
@@ -71,7 +73,7 @@ class NUSWide(HashDataset):
 
     def read(self, options: LoadOptions) -> Items:
         """Read the publisher's files, or where they are not there, split lists."""
-        directory = data_directory(self.name, options, self.needs)
+        directory = data_directory(options, self.name, self.needs)
         if (directory / IMAGE_LIST).is_file():
             return _read_official(directory, options)
         if (directory / LISTS["query"]).is_file():

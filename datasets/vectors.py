@@ -39,6 +39,7 @@ class Vectors(HashDataset):
             metrics=("recall@10", "recall10@100", "recall10@1000", "recall@100", "mAP@all"),
             seed=0,
             draw=DRAW,
+            checksum="5f96d205600db7dcc50c298c5d0847bce1134574a31e539e38da8ec92045e22e",
         ),
         Protocol(
             name="vectors-labels/1",
@@ -49,6 +50,7 @@ class Vectors(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100"),
             seed=0,
             draw=DRAW,
+            checksum="d69e3c8c064294be236162d89e36142b0d0186b58ef421a0d809b856f8924dd8",
         ),
     )
     source = "your own files"

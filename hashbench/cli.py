@@ -216,18 +216,31 @@ def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A metho
 
 
 @app.command()
-def check(plugin: PluginOption, names: Annotated[list[str], typer.Argument(help="Methods; or all.")]) -> None:
-    """Run the conformance suite on methods."""
-    from hashbench.checks import outcomes
+def check(
+    plugin: PluginOption,
+    names: Annotated[list[str], typer.Argument(help="Methods and data sets; or all.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
+) -> None:
+    """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
+    from hashbench import checks, dataset_checks
+    from hashbench.cache import cache_directory
     from hashbench.registry import Registry
 
     registry = Registry(plugin)
+    methods, datasets = registry.names("methods"), registry.names("datasets")
+    if data_dir is not None and (len(names) != 1 or names[0] not in datasets):
+        raise InputError("--data-dir: a data set's files; name that one data set")
     failed = 0
-    for name in registry.names("methods") if names == ["all"] else names:
+    for name in [*methods, *datasets] if names == ["all"] else names:
+        if name in datasets:
+            ended = dataset_checks.outcomes(registry.find("datasets", name).load(), data_dir, cache_directory(None))
+        else:
+            ended = checks.outcomes(registry.find("methods", name).load())
         print(name)
-        for outcome in outcomes(registry.find("methods", name).load()):
-            print(f"  {'FAILED' if outcome.reason else 'ok':<6}  {outcome.name}  {outcome.reason}".rstrip())
-            failed += bool(outcome.reason)
+        for outcome in ended:
+            how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"
+            print(f"  {how:<7}  {outcome.name}  {outcome.reason}".rstrip())
+            failed += outcome.failed
     if failed:
         raise typer.Exit(1)
 

@@ -215,6 +215,8 @@ def hold_out_validation(dataset: Dataset) -> tuple[Dataset, Dataset]:
         split=f"{protocol.split}; of them, the first {half} of a permutation by numpy.random.default_rng(0) are "
         "validation queries, whose labels the method sees, and the others are scored",
         n_query=None if protocol.n_query is None else protocol.n_query - half,
+        checksum="",
+        split_checksum="",
     )
     taken = replace(held_out, n_query=None)
     return _with_queries(dataset, held_out, order[half:]), _with_queries(dataset, taken, order[:half])
@@ -229,6 +231,16 @@ def _with_queries(dataset: Dataset, protocol: Protocol, which: np.ndarray) -> Da
         split=replace(dataset.split, query=dataset.split.query[which]),
         neighbors=None if dataset.neighbors is None else dataset.neighbors[which],
     )
+
+
+def _refuse_another_split(split: Split, protocol: Protocol) -> None:
+    """Raise if the publisher's own data gives another split than the one that the protocol was published with."""
+    if protocol.split_checksum and split.checksum != protocol.split_checksum:
+        raise InputError(
+            f"{protocol.name}: the split has the SHA-256 {split.checksum[:16]}…, published is "
+            f"{protocol.split_checksum[:16]}…, though the files are the publisher's: does this version of numpy "
+            f"({np.__version__}) draw otherwise?"
+        )
 
 
 @dataclass(frozen=True)
@@ -361,6 +373,10 @@ class HashDataset:
         """
         raise NotImplementedError(f"{type(self).__name__} must define split, or load")
 
+    def watched(self, file: Path) -> Path:
+        """Return what is watched for changes where ``--data-dir`` names a file: the file, or the folder it is about."""
+        return file
+
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
         """Return the protocol and the items that are measured, for data whose files decide the default protocol.
 
@@ -404,7 +420,10 @@ class HashDataset:
                 n_database=len(split.database),
                 n_train=len(split.train),
                 checksum="",
+                split_checksum="",
             )
+        if items.provenance == "official" and not items.left_out:
+            _refuse_another_split(split, protocol)
         assert not isinstance(items.images, ImageFiles)
         return Dataset(
             name=self.name,

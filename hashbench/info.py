@@ -8,6 +8,7 @@ import textwrap
 
 from hashbench.dataset import HashDataset
 from hashbench.errors import InputError
+from hashbench.protocol import Protocol
 from hashbench.registry import Registry
 from hashbench.spec import RESERVED
 
@@ -33,7 +34,14 @@ def describe(registry: Registry, name: str) -> str:
 
 
 def _line(key: str, value: object) -> str:
-    return textwrap.fill(f"{value}", WIDTH, initial_indent=f"{key:<13}", subsequent_indent=" " * 13)
+    return textwrap.fill(
+        f"{value}",
+        WIDTH,
+        initial_indent=f"{key:<13}",
+        subsequent_indent=" " * 13,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _method(method_class: type, name: str) -> str:
@@ -62,6 +70,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         _line("source", dataset_class.source),
         _line("licence", dataset_class.licence),
         _line("to obtain", dataset_class.needs or "nothing: it is embedded"),
+        *_images(dataset_class),
     ]
     for protocol in dataset_class.protocols:
         draw = ", ".join(f"{key}={value}" for key, value in protocol.draw.items())
@@ -69,11 +78,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
             "",
             _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
             _line("split", protocol.split),
-            _line(
-                "sizes",
-                f"{_size(protocol.n_query)} queries, {_size(protocol.n_database)} database, "
-                f"{_size(protocol.n_train)} training",
-            ),
+            _line("sizes", _sizes(protocol)),
             _line("metrics", ", ".join(protocol.metrics)),
             _line("ties", protocol.ties),
             *([_line("to choose", f'--protocol "{protocol.name}[...]" with {draw}')] if draw else []),
@@ -81,5 +86,16 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
     return "\n".join(lines)
 
 
-def _size(n: int | None) -> str:
-    return "as many as there are in the" if n is None else f"{n:,}"
+def _sizes(protocol: Protocol) -> str:
+    sizes = {"queries": protocol.n_query, "database": protocol.n_database, "training": protocol.n_train}
+    if set(sizes.values()) == {None}:
+        return "as the data has it"
+    return ", ".join(f"{part} as the data has it" if n is None else f"{n:,} {part}" for part, n in sizes.items())
+
+
+def _images(dataset_class: type[HashDataset]) -> list[str]:
+    """Return lines on how images become features and views, where there are images."""
+    if dataset_class.views is None:
+        return []
+    size = f" at {dataset_class.image_size} pixels" if dataset_class.image_size else ""
+    return [_line("backbone", dataset_class.backbone + size), _line("views", dataset_class.views.name)]

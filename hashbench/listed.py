@@ -8,25 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.dataset import LoadOptions
 from hashbench.errors import InputError
-
-
-def data_directory(name: str, options: LoadOptions, needs: str) -> Path:
-    """Return the user's data directory.
-
-    Raises
-    ------
-    InputError
-        None was given, or it is no directory; or a download is asked for, which such data does not allow.
-    """
-    if options.download:
-        raise InputError(f"--download: hashbench does not fetch {name}; give {needs}")
-    if options.data_dir is None:
-        raise InputError(f"{name} needs its files: give {needs}")
-    if not options.data_dir.is_dir():
-        raise InputError(f"--data-dir {options.data_dir} is not a directory; give {needs}")
-    return options.data_dir
 
 
 def inside(folder: Path, name: str, place: str) -> Path:

@@ -42,9 +42,8 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
         newest = next(iter(entries(cache_dir, plugin.name)), None)
         if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
             facts = newest.manifest
-            to_stderr(
-                f"{plugin.name}: as prepared on {facts['date'][:10]} from {facts['from'] or 'where it was found'}"
-            )
+            where = facts["from"] or "where it was found"
+            to_stderr(f"{plugin.name}: as prepared on {facts['date'][:10]} from {where}")
             return newest.open()
         if newest is not None:
             skip_broken = options.skip_broken or newest.manifest["skip_broken"]
@@ -89,7 +88,7 @@ def prepare(plugin: HashDataset, options: LoadOptions) -> tuple[Entry, bool]:
     """
     cache_dir = options.cache_dir
     assert cache_dir is not None
-    if type(plugin).items is not HashDataset.items or type(plugin).load is not HashDataset.load:
+    if type(plugin).items is not HashDataset.items or type(plugin).read is HashDataset.read:
         raise InputError(f"{plugin.name} brings its data along: there is nothing to prepare")
     found = _find(plugin, options, cache_dir)
     if found is not None:
@@ -109,6 +108,9 @@ def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Pa
 def _stamp(plugin: HashDataset, options: LoadOptions, cache_dir: Path, skip_broken: bool) -> str:
     directory = _directory(plugin, options, cache_dir)
     source = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
+    if directory is not None and directory.is_file():
+        source += f" from {directory.name}"
+        directory = plugin.watched(directory)
     return stamp(plugin.name, source, directory, plugin.files, cache_dir)[:12]
 
 

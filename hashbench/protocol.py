@@ -46,6 +46,9 @@ class Protocol:
     checksum : str
         The hash that the protocol has, kept in the code so that no edit goes unnoticed; empty for protocols that
         were made from a user's choice.
+    split_checksum : str
+        `Split.checksum` of the publisher's own data under this protocol, which loading compares; empty where it is
+        not known, or where every user brings other data.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Protocol:
     ties: str = "expectation over all orders"
     draw: dict[str, int | float] = field(default_factory=dict)
     checksum: str = ""
+    split_checksum: str = ""
 
     @property
     def hash(self) -> str:
@@ -93,6 +97,7 @@ class Protocol:
             n_train=None,
             draw={**self.draw, **changed},
             checksum="",
+            split_checksum="",
         )
 
 

@@ -124,14 +124,14 @@ def test_a_batch_cannot_run_code(tmp_path, small):
 
     contents = batches(*small) | {"data_batch_3": pickle.dumps(Bomb())}
     write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
-    with pytest.raises(InputError, match=r"data_batch_3 is not a CIFAR-10 batch \(builtins.print is not allowed"):
+    with pytest.raises(InputError, match=r"data_batch_3 is not a CIFAR batch .*builtins.print is not allowed"):
         load_dataset("cifar10", data_dir=tmp_path)
 
 
 def test_batches_pickled_by_an_old_numpy_are_read():
-    from hashbench.datasets.cifar10 import _ArraysOnly
+    from hashbench.cifar_files import ArraysOnly
 
-    build = _ArraysOnly(io.BytesIO()).find_class("numpy.core.multiarray", "_reconstruct")
+    build = ArraysOnly(io.BytesIO()).find_class("numpy.core.multiarray", "_reconstruct")
     assert build(np.ndarray, (0,), b"b").shape == (0,)
 
 

@@ -283,10 +283,10 @@ def test_lists_are_the_split(lists):
 def test_a_protocol_of_the_other_layout_is_refused(lists, official, cli, tmp_path):
     directory, _ = lists
     run = ("run", "--dataset", "nuswide", "--methods", "lsh", "--out", tmp_path / "out", "--data-dir")
+    one_clear_line(cli("run", "--dataset", "nuswide", "--out", tmp_path / "out"), "nuswide needs its files", "test.txt")
     one_clear_line(cli(*run, directory, "--protocol", SMALL), SMALL, "needs ImageList/Imagelist.txt", "from test.txt")
     one_clear_line(cli(*run, official, "--protocol", "nuswide21-lists/1"), "needs test.txt", "from ImageList")
     one_clear_line(cli(*run, directory, "--protocol", "nuswide21-lists/1[queries=3]"), "no 'queries' to choose")
-    one_clear_line(cli("run", "--dataset", "nuswide", "--out", tmp_path / "out"), "nuswide needs its files", "test.txt")
     both = shutil.copytree(official, tmp_path / "both")
     shutil.copytree(directory, both, dirs_exist_ok=True)
     assert load_dataset("nuswide", data_dir=both, protocol=SMALL).protocol.name == SMALL

@@ -1,0 +1,132 @@
+"""Your own labelled images: class folders, or a CSV or parquet file of paths and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.errors import InputError
+from hashbench.images import ImageFiles
+from hashbench.own_images import list_images
+from hashbench.protocol import Protocol
+from hashbench.splits import Split, draw_any
+
+
+class Folder(HashDataset):
+    """Your own labelled images: class folders, or a CSV or parquet file of paths and labels."""
+
+    protocols: ClassVar[tuple[Protocol, ...]] = (
+        Protocol(
+            name="folder/1",
+            split="images in the order of their paths, or of the table's rows; queries: the part query or test where "
+            "the data names parts, else 10 % of the images, at most 1,000; database: all others; training set: the "
+            "part train, else the database, at most 5,000 of it. A share is drawn from every class alike, rounded down "
+            "but at least one image: classes ascending, each the first of a permutation of its items; from images with "
+            "several labels, the first of one permutation of all. Permutations are by numpy.random.default_rng, with "
+            "seed 0 for the queries and 1 for the training set",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            # A few thousand images are found here, not sixty thousand: the first hundred are what a user looks at.
+            metrics=("mAP@100", "mAP@all", "P@100"),
+            seed=0,
+            draw={"query_percent": 10.0, "queries_at_most": 1000, "training_at_most": 5000},
+            checksum="05581f97e98814c392a67d02c6e27c5642d3c502968215c07dfe6611e8ee5c27",
+        ),
+    )
+    source = "your own images"
+    licence = "your own"
+    needs = (
+        "--data-dir DIR with class folders <class>/**/*, by themselves, or in train/ and test/, or in query/ and "
+        "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
+        "(several with | or ; between them) and perhaps part (query, database or train)"
+    )
+    views = PHOTO_VIEWS
+    # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.
+    image_size = 224
+
+    def read(self, options: LoadOptions) -> Items:
+        """List the images; their labels are numbered in alphabetical order."""
+        if options.data_dir is None:
+            raise InputError(f"{self.name} needs your images: give {self.needs}")
+        listing = list_images(options.data_dir)
+        names = sorted({label for labels in listing.labels for label in labels})
+        if len(names) < 2:
+            raise InputError(f"{options.data_dir} has one class, {names[0]!r}: all images would be alike; give another")
+        number = {name: place for place, name in enumerate(names)}
+        if listing.multi_label:
+            labels = np.zeros((len(listing.labels), len(names)), bool)
+            for row, given in enumerate(listing.labels):
+                labels[row, [number[label] for label in given]] = True
+        else:
+            labels = np.array([number[label] for (label,) in listing.labels], np.int64)
+        parts = np.array(listing.parts)
+        return Items(
+            images=ImageFiles(listing.files, [str(file) for file in listing.files]),
+            labels=labels,
+            label_names=names,
+            parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
+            names=listing.names,
+            provenance="the user's own",
+        )
+
+    def watched(self, file: Path) -> Path:
+        """Return the folder in which a table's images lie."""
+        return file.parent
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Take the parts that the data names, or draw the queries; bound the training set."""
+        labels, draw = items.labels, protocol.draw
+        assert labels is not None
+        if items.parts:
+            for name in ("query_percent", "queries_at_most"):
+                if draw[name] != self.protocols[0].draw[name]:
+                    raise InputError(f"--protocol: {name}={draw[name]} cannot be chosen: the data names its queries")
+            query, train = items.parts["query"], items.parts["train"]
+            database = np.union1d(items.parts["database"], train)
+        else:
+            share = min(draw["query_percent"] / 100, draw["queries_at_most"] / len(labels))
+            query = _draw_share(labels, np.arange(len(labels)), share, 0)
+            database = np.setdiff1d(np.arange(len(labels)), query)
+            train = database[:0]
+        _refuse_lonely_queries(items, query, database)
+        pool = train if len(train) else database
+        most = int(draw["training_at_most"])
+        train = pool if len(pool) <= most else _draw_share(labels, pool, most / len(pool), 1)
+        return Split(train, query, database)
+
+
+def _draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw a share of the pool, of every class the same if items have one label each; at least one."""
+
+    def count(n: int) -> int:
+        return max(1, int(share * n + 1e-9))  # 0.29 * 100 is a little less than 29
+
+    if labels.ndim == 2:
+        return draw_any(len(labels), count(len(pool)), seed, among=pool)
+    rng, drawn = np.random.default_rng(seed), []
+    for label in np.unique(labels[pool]):
+        members = pool[labels[pool] == label]
+        drawn.append(rng.permutation(members)[: count(len(members))])
+    return np.sort(np.concatenate(drawn))
+
+
+def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray) -> None:
+    """Raise if the database holds nothing that is relevant to a query."""
+    labels = items.labels
+    assert labels is not None
+    assert items.names is not None
+    if labels.ndim == 2:
+        lonely = ~(labels[query] & labels[database].any(axis=0)).any(axis=1)
+    else:
+        lonely = ~np.isin(labels[query], labels[database])
+    if lonely.any():
+        row = int(query[np.argmax(lonely)])
+        own = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
+        raise InputError(
+            f"{lonely.sum()} of {len(query)} queries have no relevant image in the database, {items.names[row]} the "
+            f"first: give {' or '.join(repr(items.label_names[label]) for label in own)} more images, or remove it"
+        )
