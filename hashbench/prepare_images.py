@@ -18,6 +18,8 @@ from hashbench.progress import progress
 
 MAX_PIXELS = 2**16
 """Images of one size, though it was not stated, are kept as pixels up to this many each."""
+ONE_THREAD_PIXELS = 64 * 64
+"""Images up to this size decode faster one after the other."""
 SMALL, LARGE = 256, 32
 """Images that a thread takes at once, where a size is stated and where none is."""
 
@@ -89,8 +91,15 @@ class _Block:
 
 
 def _blocks(files: ImageFiles, skip_broken: bool) -> Iterator[_Block]:
-    """Yield all images in order, a few blocks per thread ahead of the one that is being written."""
+    """Yield all images in order, a few blocks per thread ahead of the one that is being written.
+
+    Small ones by one thread: most of their time is Python's, and threads would wait for each other's lock.
+    """
     step = LARGE if files.size is None else max(1, min(SMALL, 2**24 // (3 * files.size[0] * files.size[1])))
+    if files.size is not None and files.size[0] * files.size[1] <= ONE_THREAD_PIXELS:
+        for start in range(0, len(files), step):
+            yield _read(files, range(start, min(start + step, len(files))), skip_broken)
+        return
     ahead: deque[Future[_Block]] = deque()
     try:
         for start in range(0, len(files), step):
