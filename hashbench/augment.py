@@ -8,7 +8,7 @@ point instead of rounding to whole grey levels between steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,12 +122,12 @@ def _boxes(recipe: ViewRecipe, sizes: Tensor, generator: torch.Generator) -> Ten
     return torch.stack([top, left, h, w], dim=1)
 
 
-def apply(images: Tensor | Sequence[Tensor], parameters: ViewParameters, size: int) -> Tensor:
+def apply(images: Tensor | Iterable[Tensor], parameters: ViewParameters, size: int) -> Tensor:
     """Make one view of each image.
 
     Parameters
     ----------
-    images : Tensor of shape (n, c, h, w), float in 0..1, or sequence of tensors (c, h, w) of any sizes
+    images : Tensor of shape (n, c, h, w), float in 0..1, or tensors (c, h, w) of any sizes
     parameters : ViewParameters
         On the images' device.
     size : int
@@ -140,11 +140,11 @@ def apply(images: Tensor | Sequence[Tensor], parameters: ViewParameters, size: i
     if isinstance(images, Tensor):
         images = _cropped(images, parameters.box, parameters.flip, size)
     else:
-        box, flip = parameters.box, parameters.flip
-        each = [slice(row, row + 1) for row in range(len(images))]
-        images = torch.cat(
-            [_cropped(images[one.start][None], None if box is None else box[one], flip[one], size) for one in each]
-        )
+        cropped = []
+        for row, image in enumerate(images):
+            one = parameters[slice(row, row + 1)]
+            cropped.append(_cropped(image[None], one.box, one.flip, size))
+        images = torch.cat(cropped)
     if parameters.affine is not None:
         grid = F.affine_grid(parameters.affine, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

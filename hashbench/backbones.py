@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
 """Fabric's names, which feature keys hold."""
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
+
+
+def dropout_of(key: dict[str, Any]) -> float:
+    """Return the dropout rate of a backbone's fully connected layers; 0 where it has none."""
+    return 0.5 if str(key["backbone"]).startswith("vgg") else 0.0
 
 
 def choose_device(accelerator: str) -> str:
@@ -118,7 +124,7 @@ class Backbone:
     @property
     def dropout(self) -> float:
         """Dropout after fc6 and fc7 that CIBHash's code leaves active while it trains on VGG features."""
-        return 0.5 if str(self.key["backbone"]).startswith("vgg") else 0.0
+        return dropout_of(self.key)
 
     def extract(self, images: Tensor, dropout_seed: int | None = None) -> Tensor:
         """Return the features of a batch.
@@ -135,8 +141,9 @@ class Backbone:
         """
         if self.key["backbone"] == PIXELS:
             return images.flatten(1).cpu()
+        network = self.network()
         with torch.inference_mode():
-            return self.forward(self.network(), images, dropout_seed).cpu()
+            return self.forward(network, images, dropout_seed).cpu()
 
     def forward(self, network: torch.nn.Module, images: Tensor, dropout_seed: int | None = None) -> Tensor:
         """Return the features that a network of this kind makes of a batch, differentiable, on its device.
@@ -156,10 +163,11 @@ class Backbone:
         std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
         images = ((images - mean) / std).to(memory_format=torch.channels_last)
         dropping = bool(self.dropout) and dropout_seed is not None
-        for module in network.modules() if self.dropout else ():
-            if isinstance(module, torch.nn.Dropout):
-                module.train(dropping)
-        with torch.random.fork_rng(enabled=dropping), self.fabric.autocast():
+        for name, module in network.named_modules() if self.dropout else ():
+            if isinstance(module, torch.nn.Dropout):  # fc6's; fc7's comes below, for timm's classifier has its own
+                module.train(dropping and not name.startswith("head"))
+        devices = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices, enabled=dropping), self.fabric.autocast():
             if dropping:
                 torch.manual_seed(dropout_seed)
             # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
@@ -202,11 +210,11 @@ class Backbone:
             return self.resize(self.prepare(images))
         return torch.cat([self.resize(self.prepare(image[None])) for image in images])
 
-    def originals(self, images: np.ndarray | list[np.ndarray]) -> Tensor | list[Tensor]:
-        """Bring images to the device in their own sizes."""
+    def originals(self, images: np.ndarray | list[np.ndarray]) -> Tensor | Iterator[Tensor]:
+        """Bring images to the device in their own sizes, those of a list one by one."""
         if isinstance(images, np.ndarray):
             return self.prepare(images)
-        return [self.prepare(image[None])[0] for image in images]
+        return (self.prepare(image[None])[0] for image in images)
 
     def resize(self, images: Tensor) -> Tensor:
         """Resize to the network's input as Pillow's bilinear filter does."""

@@ -99,6 +99,8 @@ class Workbench:
         dataset, views = self.dataset_for(method), None
         if "views" in method.wants() and method.skip(dataset) is None:
             views = self.source.view_key(method.n_pool_views(len(dataset.split.train)), params["views_seed"])
+        if "tunable" in method.wants() and method.skip(dataset) is None:
+            views = self.source.recipe_key(params.get("views_seed"))
         return {
             "dataset": dataset.name,
             "data": dataset.fingerprint,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hashbench.dataset import ViewRecipe
 from hashbench.images import EncodedImages, batches, sizes_of
-from hashbench.protocol import canonical_hash
+from hashbench.shared_arrays import SharedArray
 
 if TYPE_CHECKING:
     from hashbench.backbones import Backbone
@@ -62,54 +65,98 @@ def extract_view(
     return np.concatenate(blocks)
 
 
-def spread(
-    backbone: Backbone,
-    function: Callable[..., np.ndarray],
-    jobs: Sequence[tuple[Any, ...]],
-    devices: int,
-    advance: Callable[[int], object] = lambda n: None,
-) -> Iterator[np.ndarray]:
-    """Yield ``function(backbone, *job)`` for each job, in order.
+class Workers:
+    """The devices that extract: one in this process, or several in a process each.
+
+    Each process owns its device: pools whose workers take any job would start every device in every process.
 
     Parameters
     ----------
     backbone : Backbone
-    function : callable
-        `extract_features` or `extract_view`.
-    jobs : sequence of tuple
+    images : ndarray or EncodedImages
+        What the jobs are about; processes open it by its file's name where it lies in one.
     devices : int
-        With several, each device works in a process of its own, on a backbone of its own.
-    advance : callable
-        Told how many images are done.
     """
-    if devices == 1:
-        for job in jobs:
-            yield function(backbone, *job, advance=advance)
-        return
-    from joblib import Parallel, delayed
 
-    spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
-    tasks = (delayed(_on_device)(number % devices, spec, function, job) for number, job in enumerate(jobs))
-    for result in Parallel(n_jobs=devices, return_as="generator")(tasks):
-        advance(len(result))
-        yield result
+    def __init__(self, backbone: Backbone, images: np.ndarray | EncodedImages, devices: int) -> None:
+        self.backbone, self.images, self.devices = backbone, images, devices
+        self._processes: list[ProcessPoolExecutor] = []
+
+    def __enter__(self) -> Workers:
+        """Start nothing yet: processes come with the first job."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the processes, and with them what they hold on their devices."""
+        for process in self._processes:
+            process.shutdown(cancel_futures=True)
+
+    def warm_up(self) -> None:
+        """Run a batch through the network on each device, before any clock starts."""
+        rows = np.arange(min(batch_size(self.backbone), len(self.images)))
+        list(self.run(extract_features, [(rows,)] * self.devices))
+
+    def run(
+        self,
+        function: Callable[..., np.ndarray],
+        jobs: Sequence[tuple[Any, ...]],
+        advance: Callable[[int], object] = lambda n: None,
+    ) -> Iterator[np.ndarray]:
+        """Yield ``function(backbone, images, *job)`` for each job, in order.
+
+        Parameters
+        ----------
+        function : callable
+            `extract_features` or `extract_view`.
+        jobs : sequence of tuple
+        advance : callable
+            Told how many images are done.
+        """
+        if self.devices == 1:
+            for job in jobs:
+                yield function(self.backbone, self.images, *job, advance=advance)
+            return
+        if not self._processes:
+            self._processes = [self._start(number) for number in range(self.devices)]
+        waiting = [
+            self._processes[number % self.devices].submit(_run, function, job) for number, job in enumerate(jobs)
+        ]
+        for future in waiting:
+            result = future.result()
+            advance(len(result))
+            yield result
+
+    def _start(self, number: int) -> ProcessPoolExecutor:
+        backbone, images = self.backbone, self.images
+        arrays = (images.data, images.offsets, images.sizes) if isinstance(images, EncodedImages) else (images,)
+        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
+        return ProcessPoolExecutor(
+            1,
+            mp_context=get_context("spawn"),
+            initializer=_open,
+            initargs=(number, self.devices, spec, tuple(SharedArray(array) for array in arrays)),
+        )
 
 
-_OPEN: dict[tuple[int, str], Backbone] = {}
-"""A worker process's backbones by device and key; those of an earlier key are dropped."""
+_OWN: list[Any] = []
+"""A worker process's backbone and images."""
 
 
-def _on_device(number: int, spec: tuple[Any, ...], function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> Any:
-    """Run a job in a worker process, on the device of that number."""
+def _open(number: int, devices: int, spec: tuple[Any, ...], shared: tuple[SharedArray, ...]) -> None:
+    """Begin a worker process, on the device of that number."""
+    import torch
     from lightning_fabric import Fabric
 
     from hashbench.backbones import Backbone
 
     kind, key, weights, tuned = spec
-    place = (number, canonical_hash(key))
-    if place not in _OPEN:
-        for other in [other for other in _OPEN if other[1] != place[1]]:
-            del _OPEN[other]
-        fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
-        _OPEN[place] = Backbone(key, fabric, weights, tuned)
-    return function(_OPEN[place], *job)
+    if kind == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+    fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
+    arrays = [array.array for array in shared]
+    images = EncodedImages(*arrays) if len(arrays) == 3 else arrays[0]
+    _OWN[:] = Backbone(key, fabric, weights, tuned), images
+
+
+def _run(function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> np.ndarray:
+    return function(*_OWN, *job)

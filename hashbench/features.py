@@ -12,7 +12,7 @@ import numpy as np
 from hashbench.cache import GrowingArray
 from hashbench.dataset import Dataset
 from hashbench.errors import InputError, Unsupported
-from hashbench.extraction import extract_features, extract_view, spread
+from hashbench.extraction import Workers, extract_features, extract_view
 from hashbench.images import EncodedImages
 from hashbench.progress import progress
 from hashbench.protocol import canonical_hash
@@ -91,15 +91,19 @@ class FeatureSource:
         n = len(images)
         entry = self._entry("features", {**self.key, "data": self.dataset.data_fingerprint, "rows": n})
         done = (entry.manifest() or {"rows": 0})["rows"]
-        with progress(f"features of {n:,} images ({backbone.key['backbone']})", n) as bar:
+        with (
+            progress(f"features of {n:,} images ({backbone.key['backbone']})", n) as bar,
+            Workers(backbone, images, self.devices) as workers,
+        ):
             bar.advance(done)
 
             def step(first: int) -> np.ndarray:
                 starts = range(first, n, FEATURE_STEP)[: self.devices]
-                jobs = [(images, np.arange(start, min(start + FEATURE_STEP, n))) for start in starts]
-                return np.concatenate(list(spread(backbone, extract_features, jobs, self.devices, bar.advance)))
+                jobs = [(np.arange(start, min(start + FEATURE_STEP, n)),) for start in starts]
+                return np.concatenate(list(workers.run(extract_features, jobs, bar.advance)))
 
-            self._warm_up(done < n)
+            if done < n:
+                workers.warm_up()
             data, manifest = entry.ensure(n, step, {"key": self.key})
         return Features(_finite(data, self.dataset.name), self.key, manifest["seconds"], n / manifest["seconds"])
 
@@ -111,11 +115,23 @@ class FeatureSource:
         InputError
             The data set has no images, or no view recipe.
         """
+        key = {**self.recipe_key(views_seed), "n_views": n_views}
+        assert self.backbone is not None
+        dropout = self.backbone.dropout
+        return {**key, "dropout": {"fc6": dropout, "fc7": dropout}} if dropout else key
+
+    def recipe_key(self, views_seed: int | None) -> dict[str, Any]:
+        """Return what decides a view, whatever the number of views is.
+
+        Raises
+        ------
+        InputError
+            The data set has no images, or no view recipe.
+        """
         if self.dataset.views is None or self.backbone is None:
             raise InputError(f"{self.dataset.name} has no images to make views of")
         recipe = json.loads(json.dumps(asdict(self.dataset.views)))
-        key = {**self.key, "recipe": recipe, "n_views": n_views, "views_seed": views_seed}
-        return {**key, "dropout": self.backbone.dropout} if self.backbone.dropout else key
+        return {**self.key, "recipe": recipe, "views_seed": views_seed}
 
     def views(self, n_views: int, views_seed: int) -> Features:
         """Return a pool of augmented views of the training images.
@@ -143,15 +159,19 @@ class FeatureSource:
         where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
         entry = self._entry("views", {**key, **where})
         done = min((entry.manifest() or {"rows": 0})["rows"], n_views)
-        with progress(f"{n_views} views of {n:,} images ({backbone.key['backbone']})", n_views * n) as bar:
+        with (
+            progress(f"{n_views} views of {n:,} images ({backbone.key['backbone']})", n_views * n) as bar,
+            Workers(backbone, images, self.devices) as workers,
+        ):
             bar.advance(done * n)
 
             def step(first: int) -> np.ndarray:
                 views = range(first, n_views)[: self.devices]
-                jobs = [(images, rows, recipe, views_seed, view) for view in views]
-                return np.stack(list(spread(backbone, extract_view, jobs, self.devices, bar.advance)))
+                jobs = [(rows, recipe, views_seed, view) for view in views]
+                return np.stack(list(workers.run(extract_view, jobs, bar.advance)))
 
-            self._warm_up(done < n_views)
+            if done < n_views:
+                workers.warm_up()
             data, manifest = entry.ensure(n_views, step, {"key": key})
         per_view = manifest["seconds"] / manifest["rows"]
         return Features(data.swapaxes(0, 1), {**key, "n_views": n_views}, per_view * n_views, n / per_view)
@@ -181,12 +201,6 @@ class FeatureSource:
         """
         assert self.backbone is not None
         return FeatureSource(self.dataset, self.backbone.with_parameters(parameters), cache_dir, self.devices)
-
-    def _warm_up(self, needed: bool) -> None:
-        """Run a batch through the network on each device before any clock starts."""
-        if needed and self.backbone is not None:
-            jobs = [(self._images(), np.arange(min(32, len(self._images()))))] * self.devices
-            list(spread(self.backbone, extract_features, jobs, self.devices))
 
     def _images(self) -> np.ndarray | EncodedImages:
         if self.dataset.images is None:

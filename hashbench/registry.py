@@ -26,7 +26,18 @@ from hashbench._folders import plugin_path
 from hashbench.errors import InputError
 
 KINDS = ("methods", "datasets")
-CONTRACTS = {"method", "dataset", "images", "protocol", "splits", "errors", "augment", "backbones", "tuning"}
+CONTRACTS = {
+    "method",
+    "dataset",
+    "images",
+    "protocol",
+    "splits",
+    "errors",
+    "augment",
+    "backbones",
+    "tuning",
+    "shared_arrays",
+}
 """Modules that a plugin's source hash passes over: what they decide, the feature key or the data's fingerprint says."""
 
 

@@ -152,7 +152,8 @@ def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store,
     """Run a cell and write what it gives; only the record stays in memory."""
     record, arrays, method = run_cell(cell, bench, config)
     store.write(record, arrays)
-    shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
+    if record.finished:  # what a failed cell has got done is kept for its next try
+        shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
     if keep_model and method is not None:
         _keep_model(method, record, bench, store)
     return record

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import numpy as np
 
 from hashbench.dataset import ViewRecipe
 from hashbench.images import EncodedImages, sizes_of
+from hashbench.protocol import canonical_hash
+from hashbench.shared_arrays import SharedArray
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -56,14 +60,14 @@ class Tunable:
 
         return augment.draw(self.recipe, sizes_of(self.images, self.rows), (views_seed, view))
 
-    def view(self, backbone: Backbone, parameters: ViewParameters, places: np.ndarray) -> Tensor:
-        """Return a view of some training images, (n, c, size, size), floats in 0..1, on the backbone's device.
+    def views(self, backbone: Backbone, drawn: Sequence[ViewParameters], places: np.ndarray) -> list[Tensor]:
+        """Return views of some training images, each (n, c, size, size), floats in 0..1, on the backbone's device.
 
         Parameters
         ----------
         backbone : Backbone
-        parameters : ViewParameters
-            What `draw` returned.
+        drawn : sequence of ViewParameters
+            What `draw` returned, once a view.
         places : ndarray of int64
             Places in the training set.
         """
@@ -72,5 +76,33 @@ class Tunable:
         from hashbench import augment
 
         assert backbone.size is not None
-        chosen = parameters[torch.from_numpy(places)].to(backbone.fabric.device)
-        return augment.apply(backbone.originals(self.images[self.rows[places]]), chosen, backbone.size)
+        images, rows = self.images[self.rows[places]], torch.from_numpy(places)
+        return [
+            augment.apply(backbone.originals(images), view[rows].to(backbone.fabric.device), backbone.size)
+            for view in drawn
+        ]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the views that are trained on, beside their seed; JSON values."""
+        recipe = json.loads(json.dumps(asdict(self.recipe)))
+        return {"backbone": self.key, "recipe": recipe, "rows": canonical_hash(self.rows.tolist())}
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether the network drops features while it trains."""
+        from hashbench.backbones import dropout_of
+
+        return bool(dropout_of(self.key))
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Send another process the names of files that images lie in, instead of their content."""
+        images = self.images
+        arrays = (images.data, images.offsets, images.sizes) if isinstance(images, EncodedImages) else (images,)
+        shared = tuple(SharedArray(array) for array in arrays)
+        return _open, (shared, self.rows, self.recipe, self.key, self.weights)
+
+
+def _open(shared: tuple[SharedArray, ...], *others: Any) -> Tunable:
+    arrays = [array.array for array in shared]
+    return Tunable(EncodedImages(*arrays) if len(arrays) == 3 else arrays[0], *others)

@@ -182,6 +182,7 @@ class CIBHash(HashMethod):
         from hashbench.methods.cibhash.training import silent, train
 
         self._check(len(X), device, devices)
+        self.__dict__.pop("backbone_weights_", None)
         needed = {"tunable": tunable} if self.finetune else {"views": views}
         if self.select == "validation":
             needed["validation"] = validation
@@ -189,6 +190,8 @@ class CIBHash(HashMethod):
             if value is None:
                 raise ValueError(f"fit needs {name}=: a run gives it, see help(CIBHash.fit)")
         if self.finetune:
+            if devices > 1 and tunable.has_dropout:
+                raise Unsupported("finetune: a backbone with dropout trains on one device; its masks are a batch's")
             inputs = TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune)
         else:
             n_views = self.n_pool_views(len(X))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from hashbench.augment import seed_of
 from hashbench.backbones import Backbone
+from hashbench.shared_arrays import SharedArray
 from hashbench.tuning import Tunable
 
 
@@ -29,13 +29,12 @@ class Pool:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the file's name instead of its content, where the pool lies in a file."""
-        by_view = self.views.swapaxes(0, 1)
-        root = by_view
-        while isinstance(root.base, np.ndarray):
-            root = root.base
-        if isinstance(root, np.memmap) and by_view.flags.c_contiguous and by_view.ctypes.data == root.ctypes.data:
-            return _open_pool, (root.filename, root.offset, by_view.dtype.str, by_view.shape)
-        return Pool, (self.views,)
+        return _open_pool, (SharedArray(self.views),)
+
+    @property
+    def identity(self) -> list[Any]:
+        """What a checkpoint must have been trained on; JSON values."""
+        return list(self.views.shape)
 
     def model(self, fabric: Fabric, head: nn.Sequential) -> nn.Module:
         """Return what is trained: the head."""
@@ -56,8 +55,8 @@ class Pool:
         return None
 
 
-def _open_pool(file: Path, offset: int, dtype: str, shape: tuple[int, ...]) -> Pool:
-    return Pool(np.memmap(file, dtype, "r", offset, shape).swapaxes(0, 1))
+def _open_pool(views: SharedArray) -> Pool:
+    return Pool(views.array)
 
 
 class TunedBackbone:
@@ -80,9 +79,14 @@ class TunedBackbone:
         self.n_images, self.n_views = len(tunable.rows), 0
         self._drawn: dict[int, Any] = {}
 
+    @property
+    def identity(self) -> list[Any]:
+        """What a checkpoint must have been trained on; JSON values."""
+        return [self.n_images, self.width, self.tunable.identity]
+
     def model(self, fabric: Fabric, head: nn.Sequential) -> nn.Module:
         """Return what is trained: network and head."""
-        return _NetworkAndHead(self.tunable.open(fabric), head)
+        return _NetworkAndHead(self.tunable.open(fabric), head.to(fabric.device))
 
     def groups(self, model: Any, lr: float) -> list[dict[str, Any]]:
         """Return the optimiser's parameters, each part with its learning rate."""
@@ -94,9 +98,10 @@ class TunedBackbone:
     def logits(self, fabric: Fabric, model: Any, image: np.ndarray, one: np.ndarray, other: np.ndarray) -> Tensor:
         """Return the head's outputs for two views of each image, (n, 2, n_bits), float32."""
         drawn = self._parameters(int(one[0])), self._parameters(int(other[0]))
-        views = [self.tunable.view(model.module.backbone, parameters, image) for parameters in drawn]
+        views = self.tunable.views(model.module.backbone, drawn, image)
         dropout_seed = seed_of(self.views_seed, int(one[0]), int(image[0]))
-        return model(torch.stack(views, dim=1).flatten(0, 1), dropout_seed).float().unflatten(0, (-1, 2))
+        outputs = model(_Images(torch.stack(views, dim=1).flatten(0, 1)), dropout_seed)
+        return outputs.float().unflatten(0, (-1, 2))
 
     def trained(self, model: Any) -> np.ndarray | None:
         """Return the backbone's parameters."""
@@ -110,6 +115,13 @@ class TunedBackbone:
         return self._drawn[view]
 
 
+class _Images:
+    """Images on their way into the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+
 class _NetworkAndHead(nn.Module):
     def __init__(self, backbone: Backbone, head: nn.Sequential) -> None:
         super().__init__()
@@ -117,5 +129,5 @@ class _NetworkAndHead(nn.Module):
         self.network = backbone.network().requires_grad_(True)
         self.head = head
 
-    def forward(self, images: Tensor, dropout_seed: int) -> Tensor:
-        return self.head(self.backbone.forward(self.network, images, dropout_seed))
+    def forward(self, images: _Images, dropout_seed: int) -> Tensor:
+        return self.head(self.backbone.forward(self.network, images.values, dropout_seed))

@@ -20,6 +20,8 @@ from hashbench.methods.cibhash.schedule import default_epochs
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from hashbench.errors import InputError, Unsupported
+
 if TYPE_CHECKING:
     from hashbench.methods.cibhash import CIBHash
 
@@ -28,6 +30,9 @@ VALIDATE_EVERY = 20
 
 ONE_THREAD_BELOW = 2**17
 """Weights of the head below which a second thread costs more than it saves."""
+
+TOLD = (FloatingPointError, InputError, Unsupported)
+"""Exceptions that keep their kind on their way out of a process."""
 
 Layers = tuple[np.ndarray, ...]
 Inputs: TypeAlias = Pool | TunedBackbone
@@ -121,12 +126,15 @@ def train(
     accelerator = device.partition(":")[0]
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=method.precision)
     if devices == 1:
-        with _threads(device, inputs.width * method.hidden):
+        with _threads(device == "cpu" and isinstance(inputs, Pool) and inputs.width * method.hidden < ONE_THREAD_BELOW):
             return _train(fabric, method, inputs, workdir, log, validate)
     with tempfile.TemporaryDirectory() as folder:
         # Through a file: Fabric's launcher waits for its processes before it reads what they return.
         file = Path(folder) / "trained.npz"
-        fabric.launch(_train_to_file, method, inputs, workdir, file)
+        try:
+            fabric.launch(_train_to_file, method, inputs, workdir, file)
+        except Exception as error:
+            raise _told(file) or error from error
         with np.load(file) as kept:
             layers = tuple(kept[f"arr_{i}"] for i in range(4))
             backbone = dict(kept).get("backbone")
@@ -137,10 +145,10 @@ def train(
 
 
 @contextmanager
-def _threads(device: str, n_weights: int) -> Iterator[None]:
+def _threads(one: bool) -> Iterator[None]:
     """Train a small head on one thread of a CPU; on several they mostly wait for each other."""
     before = torch.get_num_threads()
-    if device == "cpu" and n_weights < ONE_THREAD_BELOW:
+    if one:
         torch.set_num_threads(1)
     try:
         yield
@@ -148,8 +156,21 @@ def _threads(device: str, n_weights: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _told(file: Path) -> Exception | None:
+    """Return the exception that a process has left a note of."""
+    try:
+        kind, message = json.loads(file.with_suffix(".error").read_text())
+    except OSError:
+        return None
+    return {error.__name__: error for error in TOLD}[kind](message)
+
+
 def _train_to_file(fabric: Fabric, method: CIBHash, inputs: Inputs, workdir: Path | None, file: Path) -> None:
-    trained = _train(fabric, method, inputs, workdir, silent, None)
+    try:
+        trained = _train(fabric, method, inputs, workdir, silent, None)
+    except TOLD as error:  # the launcher passes on a traceback's text alone
+        file.with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]))
+        raise
     if fabric.global_rank == 0:
         backbone: dict[str, Any] = {} if trained.backbone is None else {"backbone": trained.backbone}
         np.savez(file, *trained.layers, progress=json.dumps(vars(trained.progress)), **backbone)
@@ -173,7 +194,7 @@ def _train(
     model, adam = fabric.setup(model, adam)
     noise = torch.Generator(fabric.device).manual_seed(int(rng.integers(2**63)))
     epochs = method.epochs or default_epochs(method.n_bits, n_images, method.batch_size)
-    identity = {"method": method.get_params(), "views": [n_images, inputs.n_views, inputs.width], "epochs": epochs}
+    identity = {"method": method.get_params(), "inputs": inputs.identity, "epochs": epochs}
     progress, best = Progress(), None
     found = checkpoint.load(workdir, identity) if workdir else None
     if found:
@@ -181,6 +202,7 @@ def _train(
         progress.resumed_s = progress.seconds
         model.load_state_dict(tensors["model"])
         adam.load_state_dict(tensors["adam"])
+        fabric.strategy.precision.load_state_dict(tensors["precision"])
         rng.bit_generator.state = found[0]["rng"]
         noise.set_state(tensors["noise"])
         best = tensors["best"] or None
@@ -201,6 +223,7 @@ def _train(
         progress.seconds += time.perf_counter() - started
         if workdir and fabric.global_rank == 0:
             states = {"model": model.state_dict(), "adam": adam.state_dict(), "best": best or {}}
+            states["precision"] = fabric.strategy.precision.state_dict()
             kept = {"progress": vars(progress), "rng": rng.bit_generator.state}
             checkpoint.save(workdir, identity, kept, {**states, "noise": noise.get_state()})
         log(**entry)
