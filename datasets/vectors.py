@@ -106,7 +106,7 @@ class Vectors(HashDataset):
         vectors, found = items.features, items.neighbors
         assert vectors is not None
         if found is None or not as_named:
-            key = fingerprint_of(vectors)
+            key = items.sha256 or fingerprint_of(vectors)
             found = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
         n_equal = n_found_in_database(vectors, split, found)
         if n_equal:

@@ -50,8 +50,10 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
         found = file.stat()
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror})") from error
-    if found.st_size != facts["bytes"] or found.st_mtime_ns != facts.get("mtime_ns", found.st_mtime_ns):
+    if found.st_size != facts["bytes"]:
         raise InputError(f"{file} is not as it was: {found.st_size:,} bytes, of which {facts['bytes']:,} were expected")
+    if found.st_mtime_ns != facts.get("mtime_ns", found.st_mtime_ns):
+        raise InputError(f"{file} was written to after it was prepared")
     if in_memory or math.prod(shape) == 0:
         return np.fromfile(file, facts["dtype"]).reshape(shape)
     return np.memmap(file, facts["dtype"], "r", facts.get("offset", 0), shape)

@@ -60,13 +60,13 @@ def run(
         bool, typer.Option("--compile", help="Compile the backbone: pays off from some 100,000 images and views on.")
     ] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Where the data set's files are.")] = None,
-    cache_dir: Annotated[Path | None, typer.Option(help="Feature cache [env: HASHBENCH_CACHE].")] = None,
+    cache_dir: Annotated[Path | None, typer.Option(help="Cache of data and features \\[env: HASHBENCH_CACHE].")] = None,
     out: Annotated[Path, typer.Option(help="Directory of the records and results.csv.")] = Path("runs/latest"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Recompute finished records.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
     protocol: Annotated[
         str | None,
-        typer.Option(help='One of the data set\'s, see hashbench info; "NAME[number=value]" changes its draw.'),
+        typer.Option(help='One of the data set\'s, see hashbench info; "NAME\\[number=value]" changes its draw.'),
     ] = None,
     splits: Annotated[
         Path | None, typer.Option(help="Folder with query.txt, train.txt, database.txt, instead of the draw.")
@@ -336,7 +336,7 @@ def main() -> None:
             traceback.print_exc()
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain("interrupted; the same command goes on where it was", 130)
+        code = _complain("interrupted; nothing is half done, the same command goes on", 130)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

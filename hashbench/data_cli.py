@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Prepare data sets once; verify, list and remove what was prepared.", no_args_is_help=True)
 
-CacheOption = Annotated[Path | None, typer.Option(help="Where prepared data lies [env: HASHBENCH_CACHE].")]
+CacheOption = Annotated[Path | None, typer.Option(help="Where prepared data lies \\[env: HASHBENCH_CACHE].")]
 EntryArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A data set, or a folder's name in hashbench data list.")
 ]
@@ -38,6 +38,7 @@ def prepare(
     if source is not None and not source.exists() and not download:
         raise InputError(f"--from {source}: no such file or folder")
     loader = Registry(plugin or ()).find("datasets", name).load()()
+    source = None if source is None else source.absolute()
     options = LoadOptions(source, cache_directory(cache_dir), download, skip_broken=skip_broken)
     entry, is_new = prepare_data(loader, options)
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")

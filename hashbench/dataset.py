@@ -409,9 +409,12 @@ class HashDataset:
         protocol = choose_protocol(self.protocols, options.protocol)
         protocol, items = self.settle(self.items(options), protocol, options)
         if options.splits is None:
-            split = self.split(items, protocol)
+            try:
+                split = self.split(items, protocol)
+            except InputError as error:
+                raise InputError(f"{self.name}: {protocol.name} cannot be drawn: {error}") from error
         else:
-            split, checksum = read_lists(options.splits, items.names, len(items))
+            split, checksum = read_lists(options.splits, items.names, len(items), items.left_out)
             protocol = replace(
                 protocol,
                 name=f"{protocol.name}+lists:{checksum[:8]}",

@@ -103,13 +103,14 @@ def is_line(text: str) -> bool:
 
 
 def read_image(path: Path, n_channels: int) -> np.ndarray:
-    """Read an image the right way up (its EXIF orientation applied), in colour or in grey.
+    """Read an image in colour or in grey.
 
     Parameters
     ----------
     path : Path
     n_channels : {1, 3}
-        Colours become grey by ITU-R 601's weights. An alpha channel is dropped; of an animation, the first frame
+        Colours become grey by ITU-R 601's weights. The EXIF orientation is not applied, as it is not to data sets,
+        so that an image gets the code that it has there. An alpha channel is dropped; of an animation, the first frame
         is taken.
 
     Returns
@@ -121,7 +122,7 @@ def read_image(path: Path, n_channels: int) -> np.ndarray:
     InputError
         The file cannot be read as an image, is unreasonably large, or has more than 8 bits a channel.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
@@ -130,7 +131,7 @@ def read_image(path: Path, n_channels: int) -> np.ndarray:
             with Image.open(path) as image:
                 mode = image.mode
                 if not mode.startswith(DEEP_MODES):
-                    pixels = np.array(ImageOps.exif_transpose(image).convert("RGB" if n_channels == 3 else "L"))
+                    pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = f"{Image.MAX_IMAGE_PIXELS:,}"
         raise InputError(f"{path} has more than {limit} pixels, as a decompression bomb has; scale it down") from error

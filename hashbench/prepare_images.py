@@ -20,6 +20,8 @@ MAX_PIXELS = 2**16
 """Images of one size, though it was not stated, are kept as pixels up to this many each."""
 ONE_THREAD_PIXELS = 64 * 64
 """Images up to this size decode faster one after the other."""
+NAMED = 5
+"""Broken images that an error names."""
 SMALL, LARGE = 256, 32
 """Images that a thread takes at once, where a size is stated and where none is."""
 
@@ -61,15 +63,17 @@ def write_images(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-        for block in _blocks(files, skip_broken):
+        for block in _blocks(files):
             for chunk in block.chunks:
                 stream.write(chunk)
             lengths += [len(chunk) for chunk in block.chunks]
             sizes += block.sizes
             broken |= block.broken
             bar.advance(len(block.sizes) + len(block.broken))
-    if not sizes:
-        raise InputError(f"{name}: of {len(files):,} images none can be read; the first: {next(iter(broken.values()))}")
+    if not sizes or (broken and not skip_broken):
+        few = "; ".join(list(broken.values())[:NAMED])
+        way_out = "; --skip-broken leaves them out" if sizes else ""
+        raise InputError(f"{name}: {len(broken):,} of {len(files):,} images cannot be used: {few}{way_out}")
     if files.size is not None:
         return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
     if len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
@@ -90,7 +94,7 @@ class _Block:
     broken: dict[int, str]
 
 
-def _blocks(files: ImageFiles, skip_broken: bool) -> Iterator[_Block]:
+def _blocks(files: ImageFiles) -> Iterator[_Block]:
     """Yield all images in order, a few blocks per thread ahead of the one that is being written.
 
     Small ones by one thread: most of their time is Python's, and threads would wait for each other's lock.
@@ -98,13 +102,13 @@ def _blocks(files: ImageFiles, skip_broken: bool) -> Iterator[_Block]:
     step = LARGE if files.size is None else max(1, min(SMALL, 2**24 // (3 * files.size[0] * files.size[1])))
     if files.size is not None and files.size[0] * files.size[1] <= ONE_THREAD_PIXELS:
         for start in range(0, len(files), step):
-            yield _read(files, range(start, min(start + step, len(files))), skip_broken)
+            yield _read(files, range(start, min(start + step, len(files))))
         return
     ahead: deque[Future[_Block]] = deque()
     try:
         for start in range(0, len(files), step):
             rows = range(start, min(start + step, len(files)))
-            ahead.append(decoding_threads().submit(_read, files, rows, skip_broken))
+            ahead.append(decoding_threads().submit(_read, files, rows))
             if len(ahead) > 2 * n_threads():
                 yield ahead.popleft().result()
         while ahead:
@@ -114,7 +118,7 @@ def _blocks(files: ImageFiles, skip_broken: bool) -> Iterator[_Block]:
             block.cancel()
 
 
-def _read(files: ImageFiles, rows: range, skip_broken: bool) -> _Block:
+def _read(files: ImageFiles, rows: range) -> _Block:
     block = _Block([], [], {})
     for row in rows:
         place = files.places[row]
@@ -125,8 +129,6 @@ def _read(files: ImageFiles, rows: range, skip_broken: bool) -> _Block:
             if files.size not in (None, (height, width)):
                 raise InputError(f"{place} has {width} × {height} pixels, expected {files.size[1]} × {files.size[0]}")
         except InputError as error:
-            if not skip_broken:
-                raise
             block.broken[row] = str(error)
             continue
         block.chunks.append(encoded if files.size is None else pixels.data)

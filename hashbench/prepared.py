@@ -28,6 +28,9 @@ from hashbench.progress import to_stderr
 FORMAT = 1
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
+NEEDED = {"dataset", "plugin", "n_items", "date", "from", "skip_broken", "provenance", "sha256", "arrays"}
+NEEDED |= {"label_names", "parts", "left_out"}
+"""What a manifest must hold to be used."""
 ARRAYS = ("features", "labels", "neighbors")
 TEXTS = tuple(field.name for field in fields(Items) if isinstance(field.default, str))
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
@@ -183,7 +186,9 @@ def remove(cache_dir: Path, name: str) -> list[Entry]:
     InputError
         There is none of that name, or it cannot be removed.
     """
-    found = choose_entries(cache_dir, name)
+    unusable = _unusable(cache_dir, name)
+    found = unusable or choose_entries(cache_dir, name)
+    found += [entry for entry in entries(cache_dir, name) if unusable]
     with locked(cache_dir, found[0].name, "works on it"):
         for entry in found:
             try:
@@ -196,14 +201,24 @@ def remove(cache_dir: Path, name: str) -> list[Entry]:
     return found
 
 
+def _unusable(cache_dir: Path, name: str) -> list[Entry]:
+    """Return the folders of a name whose manifest cannot be used."""
+    found = []
+    for folder in sorted((cache_dir / "datasets").glob("*-*")):
+        dataset, _, stamp = folder.name.rpartition("-")
+        if name in (dataset, folder.name) and re.fullmatch("[0-9a-f]{12}", stamp) and read_entry(folder) is None:
+            found.append(Entry(folder, {"dataset": dataset}))
+    return found
+
+
 def read_entry(folder: Path) -> Entry | None:
     """Return an entry, or None where there is none of this format."""
     if folder.name.startswith("."):
         return None
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        return Entry(folder, manifest) if manifest["format"] == FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return Entry(folder, manifest) if manifest["format"] == FORMAT and manifest.keys() >= NEEDED else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

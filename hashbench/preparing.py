@@ -28,22 +28,26 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     """Return what a plugin reads, prepared, preparing it first where that was not done.
 
     With a data directory, an entry serves whose stamp its files still have. Without one, the newest entry of that
-    name serves, wherever its files were; where there is none, the plugin looks for its files itself, and arrays that
-    it returns are used as they are.
+    name serves, wherever its files were, if all entries came from one place and, unless broken images may be left out,
+    it lacks none; where there is none, the plugin looks for its files itself, and arrays that it returns are used as
+    they are.
 
     Raises
     ------
     InputError
-        The data is missing, incomplete or corrupt, or the cache cannot be written.
+        The data is missing, incomplete or corrupt, or the cache cannot be written; or it was prepared from several
+        places and none is named.
     """
     cache_dir = cache_directory(options.cache_dir)
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
-        newest = next(iter(entries(cache_dir, plugin.name)), None)
+        newest = _newest(cache_dir, plugin.name, options.skip_broken)
         if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
             facts = newest.manifest
             where = facts["from"] or "where it was found"
-            to_stderr(f"{plugin.name}: as prepared on {facts['date'][:10]} from {where}")
+            lacks = f", {len(facts['left_out']):,} images left out" if facts["left_out"] else ""
+            items = f"{facts['n_items']:,} items{lacks}"
+            to_stderr(f"{plugin.name}: {items}, prepared on {facts['date'][:10]} from {where}")
             return newest.open()
         if newest is not None:
             skip_broken = options.skip_broken or newest.manifest["skip_broken"]
@@ -53,6 +57,15 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
             if not isinstance(items.images, ImageFiles):
                 return items
     return prepare(plugin, options)[0].open()
+
+
+def _newest(cache_dir: Path, name: str, skip_broken: bool) -> Entry | None:
+    """Return the entry that serves where no directory is named."""
+    found = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
+    places = sorted({str(entry.manifest["from"]) for entry in found})
+    if len(places) > 1:
+        raise InputError(f"{name} is prepared from {len(places)} places: {', '.join(places)}; name one with --data-dir")
+    return found[0] if found else None
 
 
 def _origin(entry: Entry) -> Path | None:

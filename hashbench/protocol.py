@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -82,7 +83,7 @@ class Protocol:
             if key not in self.draw:
                 known = ", ".join(self.draw) or "none"
                 raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {known}")
-            if value <= 0 or (isinstance(self.draw[key], int) and not isinstance(value, int)):
+            if not 0 < value < math.inf or (isinstance(self.draw[key], int) and not isinstance(value, int)):
                 kind = "a whole number" if isinstance(self.draw[key], int) else "a number"
                 raise InputError(f"--protocol: {key}={value}: expected {kind} above 0")
         if not changed:

@@ -112,7 +112,9 @@ def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = N
     return np.sort(np.random.default_rng(seed).permutation(pool)[:n_drawn]).astype(np.int64)
 
 
-def read_lists(folder: Path, names: Sequence[str] | None, n_items: int) -> tuple[Split, str]:
+def read_lists(
+    folder: Path, names: Sequence[str] | None, n_items: int, left_out: Sequence[str] = ()
+) -> tuple[Split, str]:
     """Read published splits: ``query.txt``, ``train.txt`` and ``database.txt``, an item a line.
 
     Parameters
@@ -120,8 +122,11 @@ def read_lists(folder: Path, names: Sequence[str] | None, n_items: int) -> tuple
     folder : Path
     names : sequence of str or None
         What the data calls its items; where it has no names, lists hold row numbers from 0. Whatever follows
-        a name on its line (labels, in many published lists) is passed over.
+        a name on its line (labels, in many published lists) is passed over. A list may name files by another folder
+        than the data does, where the files' own names are all different.
     n_items : int
+    left_out : sequence of str
+        What the broken images are called that are not among the items: lists may name them.
 
     Returns
     -------
@@ -135,11 +140,12 @@ def read_lists(folder: Path, names: Sequence[str] | None, n_items: int) -> tuple
     InputError
         A list is missing, names an item twice or one that is not there, or a query is in another part.
     """
-    place = {name: row for row, name in enumerate(names)} if names is not None else None
-    query = _read_list(folder / LISTS["query"], place, n_items)
-    train = _read_list(folder / LISTS["train"], place, n_items)
+    place = None if names is None else _places(names)
+    missing = {_bare(place) for text in left_out for place in (text.split(" ")[0].rstrip(":"), text)}
+    query = _read_list(folder / LISTS["query"], place, n_items, missing)
+    train = _read_list(folder / LISTS["train"], place, n_items, missing)
     if (folder / LISTS["database"]).is_file():
-        database = _read_list(folder / LISTS["database"], place, n_items)
+        database = _read_list(folder / LISTS["database"], place, n_items, missing)
     else:
         database = np.setdiff1d(np.arange(n_items), query)
     for part, rows in (("train", train), ("database", database)):
@@ -151,7 +157,18 @@ def read_lists(folder: Path, names: Sequence[str] | None, n_items: int) -> tuple
     return split, split.checksum
 
 
-def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.ndarray:
+def _places(names: Sequence[str]) -> dict[str, int]:
+    """Return the rows of items by name, and by the bare names of files where these are all different."""
+    by_name = {name: row for row, name in enumerate(names)}
+    by_file = {_bare(name): row for row, name in enumerate(names)}
+    return {**by_file, **by_name} if len(by_file) == len(by_name) else by_name
+
+
+def _bare(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def _read_list(file: Path, place: dict[str, int] | None, n_items: int, missing: set[str]) -> np.ndarray:
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -162,11 +179,14 @@ def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.nda
             continue
         name = line.split()[0]
         if place is not None:
-            row = place.get(name, place.get(line.strip(), -1))
+            slashed = name.replace("\\", "/")
+            row = next((place[key] for key in (name, line.strip(), slashed, _bare(name)) if key in place), -1)
         else:
-            row = int(name) if name.isdecimal() and int(name) < n_items else -1
+            row = int(name) if name.isdecimal() and len(name) < 19 and int(name) < n_items else -1
+        if row < 0 and _bare(name) in missing:
+            continue
         if row < 0:
-            raise InputError(f"{file} line {number}: the data has no item {name!r}")
+            raise InputError(f"{file} line {number}: the data has no item {name!r:.100}")
         if row in rows:
             raise InputError(f"{file} line {number}: {name!r} is on line {rows[row]} already")
         rows[row] = number

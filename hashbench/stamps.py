@@ -34,7 +34,7 @@ def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str
     elif directory is not None and directory.exists():
         found = directory.stat()
         files = [(directory.name, found.st_size, found.st_mtime_ns)]
-    return canonical_hash([name, plugin, directory is None, files])
+    return canonical_hash([name, plugin, None if directory is None else str(directory.resolve()), files])
 
 
 def plugin_hash(plugin: type) -> str:

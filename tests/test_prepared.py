@@ -5,6 +5,7 @@ import dataclasses
 import io
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,7 +208,7 @@ def test_vectors_in_a_file_are_not_copied(tmp_path, cli):
     part, _ = prepare(InMemory(Items(features=vectors[10:20], labels=labels[:10])), LoadOptions(file, tmp_path / "b"))
     np.testing.assert_array_equal(part.open().features, vectors[10:20])
     os.utime(file, (1, 1))
-    with pytest.raises(InputError, match=r"vectors\.npy is not as it was.*hashbench data remove in-memory-"):
+    with pytest.raises(InputError, match=r"vectors\.npy was written to after.*hashbench data remove in-memory-"):
         load_items(InMemory(None), LoadOptions(None, tmp_path / "cache"))
 
 
@@ -455,7 +456,7 @@ def test_data_without_a_sound_image_is_refused(tmp_path):
     files = ImageFiles([b"", b"x"], ["first", "second"])
     (tmp_path / "data").mkdir()
     options = LoadOptions(tmp_path / "data", tmp_path / "cache", skip_broken=True)
-    with pytest.raises(InputError, match="none can be read; the first: first is not a readable image"):
+    with pytest.raises(InputError, match="2 of 2 images cannot be used: first is not a readable image"):
         load_items(InMemory(Items(images=files, labels=np.zeros(2, np.int64))), options)
 
 
@@ -583,7 +584,7 @@ def test_reading_stays_a_few_blocks_ahead_of_writing():
 
     (content,) = encoded([noise(2, 2)])
     files = ImageFiles(Counted([content] * 20_000), ["it"] * 20_000)
-    blocks = _blocks(files, skip_broken=False)
+    blocks = _blocks(files)
     first = next(blocks)
     time.sleep(0.2)
     assert len(first.chunks) * (2 * decoding.n_threads() + 1) >= Counted.asked
@@ -661,3 +662,55 @@ def test_an_unwritable_cache_is_one_clear_line(toy, tmp_path, cli):
     (tmp_path / "file").write_text("no folder")
     done = cli("data", "prepare", "toy", "--from", toy[1], "--plugin", toy[0], "--cache-dir", tmp_path / "file")
     one_clear_line(done, "--cache-dir", "cannot be written to")
+
+
+def test_twins_in_two_places_are_two_entries(toy, tmp_path):
+    twin = tmp_path / "twin"
+    noise(20, 30, 50).save(toy[1] / "a99.bmp")
+    shutil.copytree(toy[1], twin, copy_function=shutil.copy2)
+    found = (twin / "a99.bmp").stat()
+    noise(20, 30, 51).save(twin / "a99.bmp")
+    os.utime(twin / "a99.bmp", ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert (twin / "a99.bmp").stat().st_size == found.st_size
+    first, second = (load_toy(toy, tmp_path, data_dir=place) for place in (toy[1], twin))
+    assert first.data_fingerprint != second.data_fingerprint
+    with pytest.raises(InputError, match=r"toy is prepared from 2 places: .*twin.*name one with --data-dir"):
+        load_toy(toy, tmp_path)
+
+
+def test_data_that_lacks_images_must_be_asked_for(toy, tmp_path):
+    text(toy[1] / "a99.png")
+    text(toy[1] / "b99.png")
+    with pytest.raises(InputError, match=r"toy: 2 of \d+ images cannot be used: .*a99.*b99.*--skip-broken leaves"):
+        load_toy(toy, tmp_path, data_dir=toy[1])
+    kept = load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True)
+    assert kept.n_left_out == 2
+    assert load_toy(toy, tmp_path, skip_broken=True).fingerprint == kept.fingerprint
+    with pytest.raises(AttributeError):  # nothing serves, and the toy finds no files by itself
+        load_toy(toy, tmp_path)
+    names = [path.name for path in sorted(toy[1].iterdir()) if path.suffix != ".txt"]
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "query.txt").write_text("\n".join(["elsewhere/a99.png", f"elsewhere/{names[0]}"]))
+    (lists / "train.txt").write_text("\n".join(name for name in names[1:] if name != "a99.png"))
+    listed = load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True, splits=lists)
+    assert listed.split.query.tolist() == [0]
+    assert len(listed.split.train) == len(listed) - 1
+
+
+@pytest.mark.parametrize("content", ["junk", '{"format": 1}', "[]"])
+def test_a_damaged_manifest_hides_nothing_and_can_be_removed(toy, tmp_path, cli, content):
+    load_toy(toy, tmp_path, data_dir=toy[1])
+    (entry,) = entries(tmp_path / "cache")
+    (entry.folder / "manifest.json").write_text(content)
+    cache = ("--cache-dir", tmp_path / "cache")
+    assert "nothing is prepared" in cli("data", "list", *cache).stdout
+    one_clear_line(cli("data", "verify", "toy", *cache), "toy is not prepared")
+    assert cli("data", "remove", "toy", *cache).returncode == 0
+    assert not entry.folder.exists()
+
+
+def test_numbers_of_a_draw_are_finite(tmp_path, cli):
+    for value in ("nan", "inf", "-1"):
+        done = cli("run", "--dataset", "folder", "--protocol", f"folder/1[query_percent={value}]", "--out", tmp_path)
+        one_clear_line(done, "query_percent", "above 0")
