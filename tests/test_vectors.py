@@ -301,7 +301,8 @@ def bad_files(X, label):
     drawn = np.sort(np.random.default_rng(0).permutation(500)[:50])
     bare = marks.copy()
     bare[drawn[[4, 9]]] = False
-    yield "bare drawn query", "a.npz", {"vectors": X, "labels": bare}, ["2 of 50 drawn queries", f"row {drawn[4]} the first"]
+    words = ["2 of 50 drawn queries", f"row {drawn[4]} the first"]
+    yield "bare drawn query", "a.npz", {"vectors": X, "labels": bare}, words
     yield "half labelled", "a.npz", {**parts, "query_labels": label[400:]}, ["no database_labels"]
     both = {"database_labels": label[:400], "query_labels": np.eye(5, dtype=bool)[label[400:]]}
     yield "kinds of labels", "a.npz", {**parts, **both}, ["query_labels", "(100, 5)", "(400,)"]
