@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.cifar_files import joined, parse_batch, read_batches, read_class_folders, read_parquet
+from hashbench.cifar_files import check_counts, joined, parse_batch, read_batches, read_class_folders, read_parquet
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
@@ -26,6 +26,7 @@ BATCH_MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+SIZES = {"train": 50_000, "test": 10_000}
 
 
 class CIFAR10(HashDataset):
@@ -87,6 +88,8 @@ class CIFAR10(HashDataset):
                 raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
             images, labels = joined([part[0] for part in copies]), [part[1] for part in copies]
         train, test = np.split(np.arange(len(images)), [len(images) - len(labels[-1])])
+        if not options.skip_broken:
+            check_counts({"train": len(train), "test": len(test)}, SIZES, directory)
         return Items(
             images=images,
             labels=np.concatenate(labels),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.cifar_files import joined, parse_batch, read_batches, read_class_folders, read_parquet
+from hashbench.cifar_files import check_counts, joined, parse_batch, read_batches, read_class_folders, read_parquet
 from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
@@ -29,6 +29,7 @@ _NAMES = (
 )
 CLASSES = _NAMES.split()
 """The fine labels, which the publisher numbers in alphabetical order."""
+SIZES = {"train": 50_000, "test": 10_000}
 
 
 class CIFAR100(HashDataset):
@@ -76,6 +77,8 @@ class CIFAR100(HashDataset):
                 raise InputError(f"{directory} holds no CIFAR-100 that hashbench knows; give {self.needs}")
             images, labels = joined([part[0] for part in copies]), [part[1] for part in copies]
         train, test = (np.arange(len(part)) for part in labels)
+        if not options.skip_broken:
+            check_counts({"train": len(train), "test": len(test)}, SIZES, directory)
         return Items(
             images=images,
             labels=np.concatenate(labels),

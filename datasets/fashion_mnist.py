@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from hashbench.checksums import are_official
 from hashbench.dataset import HashDataset, Items, LoadOptions, ViewRecipe
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
@@ -71,8 +72,8 @@ class FashionMNIST(HashDataset):
 
     def read(self, options: LoadOptions) -> Items:
         """Read the four idx files."""
-        if options.data_dir is None and DEBIAN.is_dir():
-            options = replace(options, data_dir=DEBIAN, download=False)
+        if options.data_dir is None and not options.download and DEBIAN.is_dir():
+            options = replace(options, data_dir=DEBIAN)
         folder = data_directory(options, self.name, self.needs, _fetch)
         if (folder / "FashionMNIST" / "raw").is_dir():  # torchvision's layout
             folder = folder / "FashionMNIST" / "raw"
@@ -81,13 +82,14 @@ class FashionMNIST(HashDataset):
             raise InputError(f"{folder} lacks {', '.join(missing)} (as it is or as .gz); give {self.needs}")
         parts = [_read_part(folder, part, n) for part, n in SIZES.items()]
         images, labels, sums = zip(*parts, strict=True)
+        official = are_official(dict(zip(MD5, [*sums[0], *sums[1]], strict=True)), MD5, folder)
         train, test = (np.arange(n) for n in SIZES.values())
         return Items(
             images=np.concatenate(images)[..., None],
             labels=np.concatenate(labels).astype(np.int64),
             label_names=CLASSES,
             parts={"train": train, "test": len(train) + test},
-            provenance="official" if [*sums[0], *sums[1]] == list(MD5.values()) else "copy (not the publisher's files)",
+            provenance="official" if official else "copy (not the publisher's files)",
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:

@@ -52,7 +52,7 @@ class Folder(HashDataset):
         """List the images; their labels are numbered in alphabetical order."""
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your images: give {self.needs}")
-        listing = list_images(options.data_dir)
+        listing = list_images(options.data_dir, options.skip_broken)
         names = sorted({label for labels in listing.labels for label in labels})
         if len(names) < 2:
             raise InputError(f"{options.data_dir} has one class, {names[0]!r}: all images would be alike; give another")
@@ -71,6 +71,7 @@ class Folder(HashDataset):
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
+            left_out=listing.left_out,
         )
 
     def watched(self, file: Path) -> Path:

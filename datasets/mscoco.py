@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
-from hashbench.listed import inside, present, refuse_repeated
+from hashbench.listed import inside, is_file, present, refuse_repeated
 from hashbench.protocol import Protocol
 from hashbench.splits import Split, draw_any
 
@@ -62,9 +63,11 @@ class MSCOCO(HashDataset):
         images: dict[int, Path] = {}
         pairs: list[tuple[int, int]] = []
         categories: dict[int, str] = {}
+        listed: list[list[str]] = []
         for part in PARTS:
             file = directory / "annotations" / f"instances_{part}{year}.json"
             found, marks, kinds = _read_part(file, directory / f"{part}{year}")
+            listed.append([str(path.relative_to(directory / f"{part}{year}")) for path in found.values()])
             twice = images.keys() & found.keys()
             if twice:
                 raise InputError(f"{file}: image id {min(twice)} is in the other part too")
@@ -72,6 +75,7 @@ class MSCOCO(HashDataset):
                 raise InputError(f"{file} has other categories than the other part")
             images, categories = images | found, kinds
             pairs += marks
+        _refuse_swapped(listed, [directory / f"{part}{year}" for part in PARTS], directory)
         ids = np.array(sorted(images), np.int64)
         columns = np.array(sorted(categories), np.int64)
         labels = np.zeros((len(ids), len(columns)), bool)
@@ -110,6 +114,20 @@ def _release(directory: Path, needs: str) -> str:
         if all(file.is_file() for file in files) and all((directory / f"{part}{year}").is_dir() for part in PARTS):
             return year
     raise InputError(f"{directory} holds no MS-COCO; give {needs}")
+
+
+def _refuse_swapped(listed: Sequence[Sequence[str]], folders: Sequence[Path], directory: Path) -> None:
+    """Raise if the images of each part lie in the other part's folder, and none in its own."""
+
+    def lie_in(names: Sequence[str], folder: Path) -> bool:
+        return any(is_file(folder / name) for name in names)
+
+    own, other = zip(listed, folders, strict=True), zip(listed, reversed(folders), strict=True)
+    if not any(lie_in(*pair) for pair in own) and all(lie_in(*pair) for pair in other):
+        raise InputError(
+            f"{directory / 'annotations'}: the files of train and val seem to be swapped: each lists the images in the "
+            "other part's folder; give them their right names"
+        )
 
 
 def _read_part(file: Path, folder: Path) -> tuple[dict[int, Path], list[tuple[int, int]], dict[int, str]]:

@@ -76,6 +76,8 @@ class Vectors(HashDataset):
             return protocol, replace(items, labels=None)
         if items.labels is None:
             raise InputError(f"--protocol {protocol.name}: the files hold no labels; {by_neighbors.name} needs none")
+        if not items.parts and options.splits is None:
+            _refuse_unlabelled(items.labels, self.split(items, protocol).query, options)
         return protocol, items
 
     def split(self, items: Items, protocol: Protocol) -> Split:
@@ -119,6 +121,16 @@ def _n_queries(n: int, most: int, share: float) -> int:
     if not 0 < n_queries < n:
         raise InputError(f"vectors: of {n} rows {n_queries} queries would be drawn; name database and query instead")
     return n_queries
+
+
+def _refuse_unlabelled(labels: np.ndarray, query: np.ndarray, options: LoadOptions) -> None:
+    """Raise if a drawn query has no label."""
+    without = query[~labels[query].any(axis=1)] if labels.ndim == 2 else query[:0]
+    if len(without):
+        raise InputError(
+            f"{options.data_dir}: {len(without)} of {len(query)} drawn queries have no label, row {without[0]} the "
+            "first: nothing is relevant to them; label or remove them, or name database and query"
+        )
 
 
 def _refuse_other(protocol: Protocol, numbers: tuple[str, ...], why: str) -> None:

@@ -8,9 +8,11 @@ import pickle
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
+from hashbench.checksums import are_official
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
 
@@ -55,7 +57,7 @@ def read_batches(
     -------
     batches : dict from str to bytes
     official : bool
-        Whether all of them have the publisher's MD5 sums.
+        Whether all of them have the publisher's MD5 sums; where not, standard error says which differ.
     where : Path
         What was read.
         None in place of the three where the directory holds neither archive nor folder.
@@ -78,7 +80,7 @@ def read_batches(
     if missing:
         raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")
     sums = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in batches.items()}
-    return batches, sums == dict(md5), where
+    return batches, are_official(sums, md5, where), where
 
 
 def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
@@ -167,7 +169,8 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
     Raises
     ------
     InputError
-        There are no such files, or one cannot be read, has other columns, lacks an image or a label.
+        There are no such files, or one cannot be read, has other columns or other types in them, lacks an image or
+        a label.
     """
     import pyarrow
     import pyarrow.compute as pc
@@ -186,8 +189,12 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
                 column = next((name for name in ("img", "image") if name in names), None)
                 if column is None or label_column not in names:
                     raise InputError(f"{file} has columns {names}, expected img and {label_column}")
+                _check_columns(parquet.schema_arrow, column, label_column, file)
                 table = parquet.read([column, label_column])
             encoded = pc.struct_field(table[column], "bytes").to_pylist()
+            unlabelled = table[label_column].is_null().to_numpy()
+            if unlabelled.any():
+                raise InputError(f"{file}: row {unlabelled.argmax()} of {label_column} is empty; fetch it again")
             numbers = table[label_column].to_numpy().astype(np.int64)
         except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
@@ -198,6 +205,18 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
         places += [f"{file}: row {row}" for row in range(len(encoded))]
         labels.append(numbers)
     return ImageFiles(sources, places, SIZE), np.concatenate(labels)
+
+
+def _check_columns(schema: Any, column: str, label_column: str, file: Path) -> None:
+    """Raise unless images are encoded bytes in a struct, and labels whole numbers."""
+    import pyarrow as pa
+
+    kind, labels = schema.field(column).type, schema.field(label_column).type
+    content = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else None
+    if content is None or not (pa.types.is_binary(content) or pa.types.is_large_binary(content)):
+        raise InputError(f"{file}: the column {column} is {kind}, expected a struct whose field bytes is binary")
+    if not pa.types.is_integer(labels):
+        raise InputError(f"{file}: the column {label_column} is {labels}, expected whole numbers")
 
 
 def read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles, np.ndarray]:
@@ -231,6 +250,30 @@ def joined(parts: Sequence[ImageFiles]) -> ImageFiles:
     """Return the images of several parts, one part after the other."""
     sources, places = ([one for part in parts for one in getattr(part, name)] for name in ("sources", "places"))
     return ImageFiles(sources, places, SIZE)
+
+
+def check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: Path) -> None:
+    """Raise if a part has another number of images than the publisher's.
+
+    Parameters
+    ----------
+    counts, expected : dict from str to int
+        Numbers of images by the parts' names, train and test.
+    where : Path
+        The data's directory.
+
+    Raises
+    ------
+    InputError
+        That is so.
+    """
+    wrong = [part for part in expected if counts[part] != expected[part]]
+    if not wrong:
+        return
+    swapped = (counts["train"], counts["test"]) == (expected["test"], expected["train"])
+    found = " and ".join(f"the {part} part {counts[part]:,} images, expected {expected[part]:,}" for part in wrong)
+    way_out = "its train and test files seem to be swapped" if swapped else "fetch it again"
+    raise InputError(f"{where} is not whole: {found}; {way_out}")
 
 
 def check_labels(labels: np.ndarray, n_classes: int, where: str) -> None:

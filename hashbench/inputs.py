@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def open_input(path: Path) -> Input:
     """Open a .npy array, an image file, or a folder that is searched for image files.
 
     A folder's images are those with an image's suffix in it and in the folders below it, sorted by their path
-    relative to it; hidden files and folders are passed over.
+    relative to it; hidden files and folders are passed over, links are followed.
 
     Raises
     ------
@@ -79,15 +81,30 @@ def open_array(path: Path) -> np.ndarray:
 
 def _open_folder(folder: Path) -> Input:
     found = {}
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if path.suffix.lower() in IMAGE_SUFFIXES and not hidden and path.is_file():
-            found[relative.as_posix()] = path
+    for path in _walk(folder):
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            found[path.relative_to(folder).as_posix()] = path
     if not found:
         raise InputError(f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     names = sorted(found)
     return Input(folder, files=[found[name] for name in names], names=[_line(name, folder) for name in names])
+
+
+def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Yield what is not hidden and no folder, at any depth, also through links, but not those to a folder above."""
+    try:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        with os.scandir(folder) as entries:
+            found = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror})") from error
+    for entry in found:
+        path = folder / entry.name
+        if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and path.is_dir()):
+            yield from _walk(path, above | {here})
+        else:
+            yield path
 
 
 def _line(name: str, where: Path) -> str:

@@ -74,7 +74,7 @@ def present(files: Sequence[Path], what: str, skip_broken: bool) -> tuple[np.nda
     """
     if not files:
         raise InputError(f"{what}: no image has a label")
-    there = np.fromiter((_is_file(file) for file in files), bool, len(files))
+    there = np.fromiter((is_file(file) for file in files), bool, len(files))
     left_out = [str(file) for file, found in zip(files, there, strict=True) if not found]
     if left_out and not (skip_broken and there.any()):
         first = ", ".join(left_out[:3])
@@ -85,7 +85,8 @@ def present(files: Sequence[Path], what: str, skip_broken: bool) -> tuple[np.nda
     return np.flatnonzero(there), left_out
 
 
-def _is_file(file: Path) -> bool:
+def is_file(file: Path) -> bool:
+    """Return whether a listed file is there; a name that no file can have is not."""
     try:
         return file.is_file()
     except OSError:  # a name that is too long, or a folder that may not be entered

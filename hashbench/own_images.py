@@ -13,6 +13,7 @@ import pandas as pd
 
 from hashbench.errors import InputError
 from hashbench.inputs import open_input
+from hashbench.listed import is_file
 
 TABLES = (".csv", ".parquet")
 PART_OF = {"query": "query", "test": "query", "train": "train", "database": "database"}
@@ -38,6 +39,8 @@ class Listing:
         Whether an image may have several.
     parts : list of str
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+    left_out : list of str
+        Files that a table names and that are not there, which the lists above do not have.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -45,10 +48,17 @@ class Listing:
     labels: list[list[str]] = field(default_factory=list)
     multi_label: bool = False
     parts: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
-def list_images(source: Path) -> Listing:
+def list_images(source: Path, skip_broken: bool = False) -> Listing:
     """List a folder of class folders, with or without parts above them, or a table.
+
+    Parameters
+    ----------
+    source : Path
+    skip_broken : bool
+        Leave a table's missing files out, instead of refusing it.
 
     Raises
     ------
@@ -58,7 +68,7 @@ def list_images(source: Path) -> Listing:
     if source.is_dir():
         return _list_folder(source)
     if source.suffix.lower() in TABLES and source.is_file():
-        return _list_table(source)
+        return _list_table(source, skip_broken)
     raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
 
 
@@ -99,7 +109,7 @@ def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
     return found.files, found.names
 
 
-def _list_table(table: Path) -> Listing:
+def _list_table(table: Path, skip_broken: bool) -> Listing:
     frame = _read_table(table)
     missing = [name for name in ("path", "label") if name not in frame.columns]
     if missing:
@@ -115,13 +125,22 @@ def _list_table(table: Path) -> Listing:
         name = _inside(path, where)
         if rows.setdefault(name, row) != row:
             raise InputError(f"{where}: {name} is in row {rows[name]} already; name each image once, with all labels")
-        if not (table.parent / name).is_file():
-            raise InputError(f"{where}: there is no file {table.parent / name}")
+        if not is_file(table.parent / name):
+            if not skip_broken:
+                short = name if len(name) <= 200 else f"{name[:200]}… ({len(name):,} characters)"
+                raise InputError(
+                    f"{where}: there is no file {table.parent / short}; mend the path, or leave missing files out with "
+                    "--skip-broken"
+                )
+            listing.left_out.append(str(table.parent / name))
+            continue
         listing.files.append(table.parent / name)
         listing.names.append(name)
         listing.labels.append(_labels(label, where))
         if "part" in frame.columns:
             listing.parts.append(_part(part, where))
+    if not listing.files:
+        raise InputError(f"{table}: none of its {len(frame):,} images is there; put it beside them")
     return listing
 
 

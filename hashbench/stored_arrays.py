@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from hashbench.errors import InputError
 from hashbench.inputs import open_array
@@ -46,7 +47,14 @@ class StoredArray:
     mapped: np.ndarray | None = None
 
     def read(self) -> np.ndarray:
-        """Return all rows in memory."""
+        """Return all rows in memory.
+
+        Raises
+        ------
+        InputError
+            They need more than there is.
+        """
+        refuse_too_large(self.place, self.shape, self.dtype)
         return np.concatenate([block for _, block in self.blocks()])
 
 
@@ -91,6 +99,23 @@ def open_file(path: Path) -> Contents:
     if suffix in SUFFIXES:
         return Contents("HDF5", *_hdf5(path))
     raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}")
+
+
+def refuse_too_large(place: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise if an array, of which a file may claim any size, needs more memory than is available.
+
+    Raises
+    ------
+    InputError
+        It does.
+    """
+    needed, available = math.prod(shape) * dtype.itemsize, psutil.virtual_memory().available
+    if needed > available:
+        sizes = " × ".join(f"{size:,}" for size in shape)
+        raise InputError(
+            f"{place}: {sizes} values need {needed / 2**30:,.1f} GiB of memory, {available / 2**30:,.1f} GiB are "
+            "available; give fewer"
+        )
 
 
 @contextmanager
@@ -219,6 +244,7 @@ def _parquet(path: Path) -> dict[str, StoredArray]:
         dtype = np.dtype(value.to_pandas_dtype())
         first = next(file.iter_batches(1, columns=[column])).column(0)
         width = len(first[0]) if first[0].is_valid else 0
+        refuse_too_large(str(path), (n_rows, width), np.dtype(np.float32))
         labels = file.read(["label"]).column(0).combine_chunks() if "label" in schema.names else None
         parts = file.read(["part"]).column(0).to_pylist() if "part" in schema.names else None
     label_rows = None if labels is None else _labels(labels, f"{path}: the column label")

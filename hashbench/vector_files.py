@@ -11,7 +11,7 @@ import numpy as np
 from hashbench.dataset import Items
 from hashbench.errors import InputError
 from hashbench.progress import progress
-from hashbench.stored_arrays import SUFFIXES, Contents, StoredArray, open_file
+from hashbench.stored_arrays import SUFFIXES, Contents, StoredArray, open_file, refuse_too_large
 
 NAMES = {"database": ("database", "train"), "query": ("query", "test"), "learn": ("learn",), "vectors": ("vectors",)}
 """What each part may be called: hashbench's word, then that of ann-benchmarks, in which train is the database."""
@@ -141,11 +141,9 @@ def _joined(parts: Sequence[StoredArray], path: Path) -> np.ndarray:
     mapped = parts[0].mapped
     if len(parts) > 1 or mapped is None or mapped.dtype != np.float32 or not mapped.flags.c_contiguous:
         mapped = None
-    try:
-        vectors = np.empty((n, width), np.float32) if mapped is None else mapped
-    except MemoryError as error:
-        size = f"{4 * n * width / 2**30:,.0f} GiB"
-        raise InputError(f"{path}: {n:,} vectors of {width} values need {size} of memory; give fewer") from error
+    if mapped is None:
+        refuse_too_large(str(path), (n, width), np.dtype(np.float32))
+    vectors = np.empty((n, width), np.float32) if mapped is None else mapped
     at = 0
     with progress(f"reading {n:,} vectors", n) as bar:
         for stored in parts:
@@ -183,7 +181,15 @@ def _joined_labels(arrays: dict[str, StoredArray], parts: dict[str, StoredArray]
     for part, own in zip(parts, labels, strict=True):
         if own.shape[1:] != labels[0].shape[1:]:
             raise InputError(f"{found[part].place} has shape {own.shape}, {first.place} {labels[0].shape}")
-    return np.concatenate(labels)
+        if part == "query" and own.ndim == 2 and not own.any(axis=1).all():
+            row = int(np.argmin(own.any(axis=1)))
+            raise InputError(f"{found[part].place}: row {row} has no label: nothing is relevant to this query")
+    joined = np.concatenate(labels)
+    same = joined.all(axis=0) if joined.ndim == 2 else np.array([(joined == joined[0]).all()])
+    if same.any():
+        which = int(np.argmax(same)) if joined.ndim == 2 else int(joined[0])
+        raise InputError(f"{first.place}: every row has the label {which}: all would be alike; give others or none")
+    return joined
 
 
 def _labels(stored: StoredArray, vectors: StoredArray) -> np.ndarray:
@@ -197,6 +203,10 @@ def _labels(stored: StoredArray, vectors: StoredArray) -> np.ndarray:
         raise InputError(f"{stored.place} has {stored.shape[0]} labels, {vectors.place} {vectors.shape[0]} vectors")
     labels = stored.read()
     if labels.ndim == 1:
+        unusable = (labels < 0) | (labels > np.iinfo(np.int64).max) if labels.dtype.kind in "iu" else labels < 0
+        if unusable.any():
+            row = int(np.argmax(unusable))
+            raise InputError(f"{stored.place}: row {row} is {labels[row]}, expected classes from 0 to 2**63 - 1")
         return labels.astype(np.int64)
     odd = ~np.isin(labels, (0, 1)).all(axis=1)
     if odd.any():

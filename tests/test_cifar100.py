@@ -24,6 +24,7 @@ def small(monkeypatch):
     whole = cifar100.CIFAR100.protocols[0]
     sizes = {"n_query": N_TEST, "n_database": N_TRAIN, "n_train": 100}
     monkeypatch.setattr(cifar100.CIFAR100, "protocols", (replace(whole, draw={"training_per_class": 1}, **sizes),))
+    monkeypatch.setattr(cifar100, "SIZES", {"train": N_TRAIN, "test": N_TEST})
     rng = np.random.default_rng(0)
     fine = np.concatenate([rng.permutation(np.arange(N_TRAIN) % 100), rng.permutation(100)])
     return rng.integers(0, 256, (N_TRAIN + N_TEST, 32, 32, 3), dtype=np.uint8), fine, fine // 5
@@ -81,13 +82,16 @@ def test_the_publishers_files(tmp_path, small, layout):
     assert data.provenance.startswith("copy")
 
 
-def test_the_publishers_checksums_decide(tmp_path, small, monkeypatch):
+def test_the_publishers_checksums_decide(tmp_path, small, monkeypatch, capsys):
     import hashlib
 
     contents = batches(*small)
     write_archive(tmp_path / "cifar-100-python.tar.gz", contents)
     monkeypatch.setattr(cifar100, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in contents.items()})
     assert load_dataset("cifar100", data_dir=tmp_path).provenance == "official"
+    write_archive(tmp_path / "cifar-100-python.tar.gz", contents | {"test": contents["test"] + b" "})
+    assert load_dataset("cifar100", data_dir=tmp_path).provenance.startswith("copy")
+    assert "differ from the publisher's for test; the data is marked as a copy" in capsys.readouterr().err
 
 
 def test_batches_of_python_2_are_read(tmp_path, small):
@@ -202,10 +206,12 @@ def test_other_files_are_refused(tmp_path, small, cli):
 
 
 def test_the_full_size_is_held_to(tmp_path, cli):
-    """Without the fixture, 300 images are not the 60,000 of the protocol."""
+    """Without the fixture, 300 images are not the 60,000 of the publisher."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (300, 32, 32, 3), dtype=np.uint8)
     fine = np.concatenate([np.arange(200) % 100, np.arange(100)])
     write_archive(tmp_path / "cifar-100-python.tar.gz", batches(images, fine, fine // 5))
     done = cli("run", "--dataset", "cifar100", "--data-dir", tmp_path, "--methods", "lsh", "--out", tmp_path / "out")
-    one_clear_line(done, "class 0 has 2 items, 50")
+    one_clear_line(
+        done, str(tmp_path), "train part 200 images, expected 50,000", "test part 100 images, expected 10,000"
+    )

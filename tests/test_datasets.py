@@ -58,6 +58,7 @@ def small(monkeypatch):
     whole = cifar10.CIFAR10.protocols[0]
     protocol = dataclasses.replace(whole, n_query=10, n_database=50, n_train=20, draw={"training_per_class": 2})
     monkeypatch.setattr(cifar10.CIFAR10, "protocols", (protocol,))
+    monkeypatch.setattr(cifar10, "SIZES", {"train": 50, "test": 10})
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
     return images, np.arange(60) % 10
@@ -143,8 +144,74 @@ def test_a_parquet_without_images_is_named(tmp_path):
         frame.to_parquet(tmp_path / f"{part}-0.parquet")
     with pytest.raises(InputError, match=r"train-0\.parquet: row 1 holds no image"):
         load_dataset("cifar10", data_dir=tmp_path)
-    pd.DataFrame({"img": [1, 2], "label": [0, 1]}).to_parquet(tmp_path / "train-0.parquet")
-    with pytest.raises(InputError, match=r"train-0\.parquet is not a readable parquet file"):
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"label": [0.0, 1.5]}, "the column label is double, expected whole numbers"),
+        ({"label": [0.0, 1.0]}, "the column label is double, expected whole numbers"),
+        ({"label": ["0", "1"]}, "the column label is string, expected whole numbers"),
+        ({"label": [None, None]}, "the column label is null, expected whole numbers"),
+        ({"label": [0, None]}, "row 1 of label is empty"),
+        ({"img": [1, 2]}, "the column img is int64, expected a struct whose field bytes is binary"),
+        ({"img": [{"path": "a"}] * 2}, r"the column img is struct<path: string>, expected a struct"),
+        ({"img": [{"bytes": "text"}] * 2}, r"the column img is struct<bytes: string>, expected a struct"),
+    ],
+)
+def test_parquet_columns_of_other_types_are_named(tmp_path, columns, words):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"img": [{"bytes": b"x"}] * 2, "label": [0, 1]} | columns)
+    for part in ("train", "test"):
+        pq.write_table(table, tmp_path / f"{part}-0.parquet")
+    with pytest.raises(InputError, match=rf"train-0\.parquet: {words}"):
+        load_dataset("cifar10", data_dir=tmp_path)
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_batches_that_are_not_the_publishers_are_named(tmp_path, small, monkeypatch, capsys):
+    import hashlib
+
+    from hashbench.datasets import cifar10
+
+    contents = batches(*small)
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr(cifar10, "BATCH_MD5", sums)
+    write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
+    assert load_dataset("cifar10", data_dir=tmp_path).provenance == "official"
+    assert "differ" not in capsys.readouterr().err
+    swapped = {"data_batch_1": contents["data_batch_2"], "data_batch_2": contents["data_batch_1"]}
+    odd = {"data_batch_4": contents["data_batch_4"] + b" "}
+    write_archive(tmp_path / "cifar-10-python.tar.gz", contents | swapped | odd)
+    assert load_dataset("cifar10", data_dir=tmp_path).provenance.startswith("copy")
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "differ" in line)
+    assert "data_batch_1 (is data_batch_2), data_batch_2 (is data_batch_1), data_batch_4; " in line
+    assert "cifar-10-python.tar.gz" in line
+    assert "marked as a copy" in line
+
+
+def test_swapped_and_incomplete_parquet_parts_are_named(tmp_path, small):
+    import pandas as pd
+
+    def write(part, rows):
+        encoded = []
+        for row in rows:
+            buffer = io.BytesIO()
+            Image.fromarray(small[0][row]).save(buffer, "PNG")
+            encoded.append({"bytes": buffer.getvalue()})
+        frame = pd.DataFrame({"img": encoded, "label": small[1][list(rows)]})
+        frame.to_parquet(tmp_path / f"{part}-0.parquet")
+
+    write("train", range(50, 60))
+    write("test", range(50))
+    words = "the train part 10 images, expected 50 and the test part 50 images, expected 10; its train and test files"
+    with pytest.raises(InputError, match=words + " seem to be swapped"):
+        load_dataset("cifar10", data_dir=tmp_path)
+    write("train", range(49))
+    write("test", range(50, 60))
+    with pytest.raises(InputError, match="the train part 49 images, expected 50; fetch it again"):
         load_dataset("cifar10", data_dir=tmp_path)
 
 
@@ -183,7 +250,7 @@ def test_an_incomplete_data_set_is_refused(tmp_path, small, monkeypatch):
         {"data": images[:3].reshape(3, -1), "labels": [0, 1, 2]}, 4
     )
     write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
-    with pytest.raises(InputError, match="the query part has 3 items, cifar10-cibhash/1 says 10"):
+    with pytest.raises(InputError, match="the test part 3 images, expected 10; fetch it again"):
         load_dataset("cifar10", data_dir=tmp_path)
 
 

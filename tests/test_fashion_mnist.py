@@ -71,7 +71,7 @@ def test_the_publishers_files_must_give_the_published_split(debian, monkeypatch,
     assert len(chosen.split.train) == 50
 
 
-def test_one_changed_pixel_makes_a_copy(debian, tmp_path):
+def test_one_changed_pixel_makes_a_copy(debian, tmp_path, capsys):
     for file in debian.iterdir():
         (tmp_path / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
     assert load_dataset("fashion_mnist", data_dir=tmp_path).provenance == "official"
@@ -80,6 +80,7 @@ def test_one_changed_pixel_makes_a_copy(debian, tmp_path):
     content[-1] ^= 1
     file.write_bytes(content)
     assert load_dataset("fashion_mnist", data_dir=tmp_path).provenance.startswith("copy")
+    assert "differ from the publisher's for t10k-images-idx3-ubyte; the data is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("layout", ["plain", "gzipped", "torchvision"])
@@ -168,13 +169,17 @@ def test_without_files_the_ways_to_them_are_named(small, tmp_path, cli):
     one_clear_line(cli(*command, "--data-dir", tmp_path / "nowhere"), "nowhere is not a directory")
 
 
-def test_a_failed_download_is_one_line(small, tmp_path, monkeypatch, cli):
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_failed_download_is_one_line(small, tmp_path, monkeypatch, cli, installed):
+    """Debian's copy does not take the place of a download that was asked for."""
     from torchvision.datasets import FashionMNIST
 
     def unreachable(*args, **kwargs):
         raise RuntimeError("no network")
 
     monkeypatch.setattr(FashionMNIST, "download", unreachable)
+    if installed:
+        monkeypatch.setattr(fashion_mnist, "DEBIAN", small[0])
     paths = ("--out", tmp_path / "out", "--cache-dir", tmp_path / "cache")
     command = ("run", "--dataset", "fashion_mnist", "--download", "--methods", "lsh", *paths)
     one_clear_line(cli(*command), "cannot be downloaded (no network)", "--data-dir")

@@ -6,9 +6,10 @@ import pytest
 from conftest import one_clear_line
 from PIL import Image
 
-from hashbench import load_dataset
+from hashbench import InputError, load_dataset
 from hashbench.dataset_checks import check_dataset
 from hashbench.datasets import folder as own
+from hashbench.inputs import open_input
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
 
@@ -275,6 +276,42 @@ def test_unusable_tables_are_refused(tmp_path, refused, name, change, words):
             frame.setdefault(column, ["1"] * 12)
             frame[column] = [*frame[column][:2], value, *frame[column][3:]]
     refused(table(folder, frame, name), name, *words)
+
+
+def test_missing_images_of_a_table_may_be_left_out(tmp_path, refused):
+    for row in range(12):
+        image(tmp_path / f"{row}.png", row)
+    long = "x" * 5000 + ".png"
+    frame = {"path": [*(f"{row}.png" for row in range(12)), "gone.png", long], "label": ["a", "b"] * 7}
+    path = table(tmp_path, frame)
+    refused(path, "row 13: there is no file", "gone.png", "--skip-broken")
+    data = load_dataset("folder", data_dir=path, skip_broken=True)
+    assert (data.images == PIXELS[:12]).all()
+    assert data.labels.tolist() == [0, 1] * 6
+    assert data.n_left_out == 2
+    assert data.provenance.endswith("2 images left out")
+    frame["path"][12] = long
+    path = table(tmp_path, {column: values[:13] for column, values in frame.items()})
+    refused(path, "row 13: there is no file", "xxx… (5,004 characters)")
+    path = table(tmp_path, {"path": ["gone.png", "lost.png"], "label": ["a", "b"]})
+    with pytest.raises(InputError, match="none of its 2 images is there"):
+        load_dataset("folder", data_dir=path, skip_broken=True)
+
+
+def test_links_to_folders_and_images_are_followed(pets, tmp_path):
+    linked = tmp_path / "linked"
+    (linked / "dog").mkdir(parents=True)
+    (linked / "cat").symlink_to(pets / "cat")
+    for file in (pets / "dog").iterdir():
+        (linked / "dog" / file.name).symlink_to(file)
+    (linked / "dog" / "again").symlink_to(linked)
+    (pets / "cat" / "tabby" / "up").symlink_to(pets / "cat")
+    (linked / "dog" / "nothing.png").symlink_to(tmp_path / "nothing")
+    plain, through = (load_dataset("folder", data_dir=folder) for folder in (pets, linked))
+    assert len(through) == 90
+    assert (through.images == plain.images).all()
+    assert (through.labels == plain.labels).all()
+    assert open_input(linked).names == open_input(pets).names
 
 
 def test_damaged_tables_are_refused(tmp_path, refused):

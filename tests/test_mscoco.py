@@ -216,6 +216,20 @@ def test_missing_images_are_counted_and_may_be_left_out(copy, cli, tmp_path):
         load_dataset("mscoco", data_dir=copy, protocol=SMALL, skip_broken=True)
 
 
+def test_swapped_annotation_files_are_named(copy, cli, tmp_path):
+    for name, content in ((TRAIN, (copy / VAL).read_bytes()), (VAL, (copy / TRAIN).read_bytes())):
+        (copy / name).write_bytes(content)
+    options = ("--dataset", "mscoco", "--data-dir", copy, "--protocol", SMALL, "--methods", "lsh")
+    for more in ((), ("--skip-broken",)):
+        done = cli("run", *options, *more, "--out", tmp_path / "out")
+        one_clear_line(done, "annotations: the files of train and val seem to be swapped", "other part's folder")
+    for file in (copy / "val2017").iterdir():
+        file.rename(copy / "train2017" / file.name)
+    little = "40 of 58 listed images are missing"
+    with pytest.raises(InputError, match=little.replace("40", r"\d+")):
+        load_dataset("mscoco", data_dir=copy, protocol=SMALL)
+
+
 def test_annotations_without_their_images_are_no_release(copy):
     for part in ("train", "val"):
         shutil.copy(copy / f"annotations/instances_{part}2017.json", copy / f"annotations/instances_{part}2014.json")

@@ -4,6 +4,7 @@ import io
 import sys
 import tracemalloc
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -284,6 +285,24 @@ def bad_files(X, label):
     yield "label dtype", "a.npz", {"vectors": X, "labels": label.astype(str)}, ["a.npz: labels", "whole numbers"]
     yield "float labels", "a.npz", {"vectors": X, "labels": label / 2}, ["a.npz: labels", "float64"]
     yield "label matrix", "a.npz", {"vectors": X, "labels": np.tile(label, (3, 1)).T}, ["labels: row", "other than 0"]
+    wide = label.astype(np.uint64)
+    wide[3] = 2**63
+    yield "labels beyond int64", "a.npz", {"vectors": X, "labels": wide}, ["labels: row 3 is 9223372036854775808"]
+    yield "negative labels", "a.npz", {"vectors": X, "labels": label - 1}, ["a.npz: labels: row", "is -1, expected"]
+    yield "one class", "a.npz", {"vectors": X, "labels": label * 0 + 7}, ["a.npz: labels: every row has the label 7"]
+    marks = np.eye(5, dtype=bool)[label]
+    common = marks.copy()
+    common[:, 2] = True
+    yield "common label", "a.npz", {"vectors": X, "labels": common}, ["labels: every row has the label 2", "alike"]
+    bare = marks.copy()
+    bare[[7, 407]] = False
+    named = {"database_labels": bare[:400], "query_labels": bare[400:]}
+    yield "bare query", "a.npz", {**parts, **named}, ["a.npz: query_labels: row 7 has no label"]
+    drawn = np.sort(np.random.default_rng(0).permutation(500)[:50])
+    bare = marks.copy()
+    bare[drawn[[4, 9]]] = False
+    words = ["2 of 50 drawn queries", f"row {drawn[4]} the first"]
+    yield "bare drawn query", "a.npz", {"vectors": X, "labels": bare}, words
     yield "half labelled", "a.npz", {**parts, "query_labels": label[400:]}, ["no database_labels"]
     both = {"database_labels": label[:400], "query_labels": np.eye(5, dtype=bool)[label[400:]]}
     yield "kinds of labels", "a.npz", {**parts, **both}, ["query_labels", "(100, 5)", "(400,)"]
@@ -370,6 +389,37 @@ def test_bad_files_get_one_clear_line(clusters, tmp_path, cli):
         assert "NaN" in words or str(folder) in done.stderr, what
         one_clear_line(done, *words)
         assert not out.exists(), what
+
+
+def test_rows_without_a_label_may_be_in_the_database(clusters, tmp_path):
+    X, label = clusters
+    marks = np.eye(5, dtype=bool)[label]
+    marks[7] = False
+    arrays = {"database": X[:400], "query": X[400:], "database_labels": marks[:400], "query_labels": marks[400:]}
+    data = load_dataset("vectors", data_dir=save("npz", tmp_path / "data", **arrays))
+    assert (data.labels == marks).all()
+
+
+@pytest.mark.parametrize("kind", ["npz", "compressed npz", "parquet", "hdf5", "npy"])
+def test_more_than_the_memory_is_refused_before_it_is_taken(clusters, tmp_path, cli, monkeypatch, kind):
+    X, _ = clusters
+    place = save(kind, tmp_path / "data", database=X[:400], query=X[400:])
+    free = SimpleNamespace(available=X.nbytes - 1)
+    monkeypatch.setattr(stored_arrays.psutil, "virtual_memory", lambda: free)
+    command = ("run", "--dataset", "vectors", "--data-dir", place, "--methods", "lsh", "--out", tmp_path / "out")
+    one_clear_line(cli(*command), str(place), "500 × 12 values need 0.0 GiB of memory", "available; give fewer")
+    free.available = 2 * X.nbytes
+    assert (load_dataset("vectors", data_dir=place, protocol="vectors/1").features == X).all()
+
+
+def test_what_an_hdf5_file_claims_is_not_allocated(tmp_path, cli):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "claims.hdf5", "w") as file:
+        file.create_dataset("train", (10**12, 128), np.float32, chunks=(1000, 128))
+        file["test"] = np.zeros((10, 128), np.float32)
+    place = tmp_path / "claims.hdf5"
+    command = ("run", "--dataset", "vectors", "--data-dir", place, "--methods", "lsh", "--out", tmp_path / "out")
+    one_clear_line(cli(*command), "claims.hdf5", "1,000,000,000,010 × 128 values need 476,837.2 GiB")
 
 
 def test_bad_hdf5_files_get_one_clear_line(clusters, tmp_path, cli):
