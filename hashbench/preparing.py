@@ -46,8 +46,8 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
             facts = newest.manifest
             where = facts["from"] or "where it was found"
             lacks = f", {len(facts['left_out']):,} images left out" if facts["left_out"] else ""
-            items = f"{facts['n_items']:,} items{lacks}"
-            to_stderr(f"{plugin.name}: {items}, prepared on {facts['date'][:10]} from {where}")
+            what = f"{facts['n_items']:,} items{lacks}"
+            to_stderr(f"{plugin.name}: {what}, prepared on {facts['date'][:10]} from {where}")
             return newest.open()
         if newest is not None:
             skip_broken = options.skip_broken or newest.manifest["skip_broken"]
