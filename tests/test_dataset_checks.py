@@ -384,7 +384,7 @@ BROKEN = [
     (ShortIndices, "check_splits", "dtype int32"),
     (WrongSplitChecksum, "check_split_checksums", "published is 0000"),
     (IgnoresTheDraw, "check_draws", "good/1[queries=1] gives the same split: is queries used?"),
-    (BreaksWhenDrawnOtherwise, "check_draws", "good/1[queries=1] cannot be had: cannot do that"),
+    (BreaksWhenDrawnOtherwise, "check_draws", "good/1[queries=1] cannot be drawn: cannot do that"),
     (FloatLabels, "check_relevance", "labels have dtype float64"),
     (NegativeLabels, "check_relevance", "labels begin at -1"),
     (OneClass, "check_relevance", "all labels are 0"),
