@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from hashbench import decoding, load_dataset
-from hashbench.dataset import LoadOptions
+from hashbench.data_plugin import LoadOptions
 from hashbench.decoding import decode, n_threads
 from hashbench.images import EncodedImages
 from hashbench.prepared import remove

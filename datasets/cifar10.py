@@ -7,12 +7,13 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.cifar_files import check_counts, joined, parse_batch, read_batches, read_class_folders, read_parquet
-from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
 from hashbench.protocol import Protocol
-from hashbench.splits import Split, draw_per_class
+from hashbench.recipes import PHOTO_VIEWS
+from hashbench.splits import Split, draw_per_class, official_split
 
 ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
@@ -103,8 +104,7 @@ class CIFAR10(HashDataset):
         labels, per_class = items.labels, int(protocol.draw["training_per_class"])
         assert labels is not None
         if "queries_per_class" not in protocol.draw:
-            database = items.parts["train"]
-            return Split(draw_per_class(labels, per_class, 0, among=database), items.parts["test"], database)
+            return official_split(labels, items.parts, per_class)
         query = draw_per_class(labels, int(protocol.draw["queries_per_class"]), 0)
         database = np.setdiff1d(np.arange(len(labels)), query)
         return Split(draw_per_class(labels, per_class, 1, among=database), query, database)

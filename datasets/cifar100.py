@@ -7,12 +7,13 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.cifar_files import check_counts, joined, parse_batch, read_batches, read_class_folders, read_parquet
-from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
 from hashbench.protocol import Protocol
-from hashbench.splits import Split, draw_per_class
+from hashbench.recipes import PHOTO_VIEWS
+from hashbench.splits import Split, official_split
 
 ARCHIVE = "cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python"
@@ -90,9 +91,7 @@ class CIFAR100(HashDataset):
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the official parts, and draw the training set."""
         assert items.labels is not None
-        database = items.parts["train"]
-        train = draw_per_class(items.labels, int(protocol.draw["training_per_class"]), 0, among=database)
-        return Split(train, items.parts["test"], database)
+        return official_split(items.labels, items.parts, int(protocol.draw["training_per_class"]))
 
 
 def _fetch(root: str) -> None:

@@ -4,8 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import HashDataset, Items, LoadOptions, ViewRecipe
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.protocol import Protocol
+from hashbench.recipes import ViewRecipe
 from hashbench.splits import Split, draw_per_class
 
 

@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.checksums import are_official
-from hashbench.dataset import HashDataset, Items, LoadOptions, ViewRecipe
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.idx_files import find_idx, read_idx
 from hashbench.protocol import Protocol
-from hashbench.splits import Split, draw_per_class
+from hashbench.recipes import ViewRecipe
+from hashbench.splits import Split, official_split
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
@@ -95,9 +96,7 @@ class FashionMNIST(HashDataset):
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the official parts, and draw the training set."""
         assert items.labels is not None
-        database = items.parts["train"]
-        train = draw_per_class(items.labels, int(protocol.draw["training_per_class"]), 0, among=database)
-        return Split(train, items.parts["test"], database)
+        return official_split(items.labels, items.parts, int(protocol.draw["training_per_class"]))
 
 
 def _read_part(folder: Path, part: str, n: int) -> tuple[np.ndarray, np.ndarray, tuple[str, str]]:

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
 from hashbench.own_images import list_images
 from hashbench.protocol import Protocol
+from hashbench.recipes import PHOTO_VIEWS
 from hashbench.splits import Split, draw_any
 
 
@@ -52,7 +53,7 @@ class Folder(HashDataset):
         """List the images; their labels are numbered in alphabetical order."""
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your images: give {self.needs}")
-        listing = list_images(options.data_dir, options.skip_broken)
+        listing = list_images(options.data_dir)
         names = sorted({label for labels in listing.labels for label in labels})
         if len(names) < 2:
             raise InputError(f"{options.data_dir} has one class, {names[0]!r}: all images would be alike; give another")
@@ -65,13 +66,12 @@ class Folder(HashDataset):
             labels = np.array([number[label] for (label,) in listing.labels], np.int64)
         parts = np.array(listing.parts)
         return Items(
-            images=ImageFiles(listing.files, [str(file) for file in listing.files]),
+            images=ImageFiles(listing.files, listing.places),
             labels=labels,
             label_names=names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
-            left_out=listing.left_out,
         )
 
     def watched(self, file: Path) -> Path:

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
-from hashbench.listed import inside, is_file, present, refuse_repeated
+from hashbench.listed import inside, is_there, refuse_repeated
 from hashbench.protocol import Protocol
+from hashbench.recipes import PHOTO_VIEWS
 from hashbench.splits import Split, draw_any
 
 YEARS = ("2014", "2017")
@@ -89,15 +90,14 @@ class MSCOCO(HashDataset):
                 f"{N_LABELLED:,}; fetch its annotations again"
             )
         files = [images[int(ids[row])] for row in rows]
-        there, left_out = present(files, f"{directory} (MS-COCO {year})", options.skip_broken)
-        files = [files[row] for row in there]
+        if not files:
+            raise InputError(f"{directory} (MS-COCO {year}): no image has a label")
         return Items(
             images=ImageFiles(files, [str(file) for file in files]),
-            labels=labels[rows[there]],
+            labels=labels[rows],
             label_names=[categories[int(column)] for column in columns],
             names=[file.name for file in files],
             provenance=f"{year} release, unchecked",
-            left_out=left_out,
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:
@@ -120,7 +120,7 @@ def _refuse_swapped(listed: Sequence[Sequence[str]], folders: Sequence[Path], di
     """Raise if the images of each part lie in the other part's folder, and none in its own."""
 
     def lie_in(names: Sequence[str], folder: Path) -> bool:
-        return any(is_file(folder / name) for name in names)
+        return any(is_there(folder / name) for name in names)
 
     own, other = zip(listed, folders, strict=True), zip(listed, reversed(folders), strict=True)
     if not any(lie_in(*pair) for pair in own) and all(lie_in(*pair) for pair in other):

@@ -8,12 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import PHOTO_VIEWS, HashDataset, Items, LoadOptions
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
 from hashbench.downloads import data_directory
 from hashbench.errors import InputError
 from hashbench.images import ImageFiles
-from hashbench.listed import inside, present, refuse_repeated
+from hashbench.listed import inside, refuse_repeated
 from hashbench.protocol import Protocol
+from hashbench.recipes import PHOTO_VIEWS
 from hashbench.splits import Split, draw_per_label
 
 IMAGE_LIST = "ImageList/Imagelist.txt"
@@ -75,9 +76,9 @@ class NUSWide(HashDataset):
         """Read the publisher's files, or where they are not there, split lists."""
         directory = data_directory(options, self.name, self.needs)
         if (directory / IMAGE_LIST).is_file():
-            return _read_official(directory, options)
+            return _read_official(directory)
         if (directory / LISTS["query"]).is_file():
-            return _read_lists(directory, options)
+            return _read_lists(directory)
         raise InputError(f"{directory} has neither {IMAGE_LIST} nor {LISTS['query']}; give {self.needs}")
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
@@ -103,7 +104,7 @@ class NUSWide(HashDataset):
         return Split(draw_per_label(items.labels, per_label, 1, among=database), query, database)
 
 
-def _read_official(directory: Path, options: LoadOptions) -> Items:
+def _read_official(directory: Path) -> Items:
     """Read the publisher's image list and label files; images without a frequent concept are dropped."""
     image_list = directory / IMAGE_LIST
     names = [line.replace("\\", "/") for line in _lines(image_list)]
@@ -118,7 +119,15 @@ def _read_official(directory: Path, options: LoadOptions) -> Items:
     files = [inside(folder, names[row], f"{image_list} line {row + 1}") for row in rows]
     files = files if nested else [folder / file.name for file in files]
     refuse_repeated([str(file) for file in files], f"{image_list}: images with a label")
-    return _items(directory, files, [names[row] for row in rows], labels[rows], options, label_names=concepts)
+    if not files:
+        raise InputError(f"{directory} (NUS-WIDE): no image has a label")
+    return Items(
+        images=ImageFiles(files, [str(file) for file in files]),
+        labels=labels[rows],
+        label_names=concepts,
+        names=[names[row] for row in rows],
+        provenance="unchecked",
+    )
 
 
 def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
@@ -146,7 +155,7 @@ def _image_folder(directory: Path, names: Sequence[str]) -> tuple[Path, bool]:
     raise InputError(f"{directory} has no folder {' or '.join(FOLDERS)} with NUS-WIDE's images")
 
 
-def _read_lists(directory: Path, options: LoadOptions) -> Items:
+def _read_lists(directory: Path) -> Items:
     """Read the split lists; an item that is in several lists is one item."""
     rows: dict[str, int] = {}
     labels: list[np.ndarray] = []
@@ -167,7 +176,13 @@ def _read_lists(directory: Path, options: LoadOptions) -> Items:
         parts[part] = np.array([rows[name] for name in names], np.int64)
     parts.setdefault("database", parts["train"])
     files = [inside(directory, name, f"{directory}'s lists") for name in rows]
-    return _items(directory, files, list(rows), np.stack(labels), options, parts=parts)
+    return Items(
+        images=ImageFiles(files, [str(file) for file in files]),
+        labels=np.stack(labels),
+        names=list(rows),
+        parts=parts,
+        provenance="unchecked",
+    )
 
 
 def _read_list(file: Path) -> tuple[list[str], np.ndarray]:
@@ -179,31 +194,6 @@ def _read_list(file: Path) -> tuple[list[str], np.ndarray]:
             f"{file} line {wrong} has {len(fields[wrong - 1]) - 1} labels after a path, expected {N_LABELS}"
         )
     return [entry[0] for entry in fields], _binary(np.array([entry[1:] for entry in fields]), str(file))
-
-
-def _items(
-    directory: Path,
-    files: list[Path],
-    names: list[str],
-    labels: np.ndarray,
-    options: LoadOptions,
-    *,
-    label_names: Sequence[str] = (),
-    parts: dict[str, np.ndarray] | None = None,
-) -> Items:
-    """Return the items whose images are there."""
-    rows, left_out = present(files, f"{directory} (NUS-WIDE)", options.skip_broken)
-    place = np.full(len(files), -1)
-    place[rows] = np.arange(len(rows))
-    return Items(
-        images=ImageFiles([files[row] for row in rows], [str(files[row]) for row in rows]),
-        labels=labels[rows],
-        label_names=label_names,
-        parts={part: place[old][place[old] >= 0] for part, old in (parts or {}).items()},
-        names=[names[row] for row in rows],
-        provenance="unchecked",
-        left_out=left_out,
-    )
 
 
 def _lines(file: Path) -> list[str]:

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.dataset import HashDataset, Items, LoadOptions, fingerprint_of
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
+from hashbench.dataset import fingerprint_of
 from hashbench.errors import InputError
 from hashbench.neighbors import cached_neighbors, n_found_in_database
 from hashbench.progress import to_stderr

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashbench.api import load_dataset, load_method, run
-    from hashbench.dataset import Dataset, HashDataset, Items, LoadOptions
+    from hashbench.data_plugin import HashDataset, Items, LoadOptions
+    from hashbench.dataset import Dataset
     from hashbench.errors import InputError, Unsupported
     from hashbench.evaluation import Evaluation, evaluate
     from hashbench.method import HashMethod
@@ -23,9 +24,9 @@ _HOMES = {
     "load_method": "hashbench.api",
     "run": "hashbench.api",
     "Dataset": "hashbench.dataset",
-    "HashDataset": "hashbench.dataset",
-    "Items": "hashbench.dataset",
-    "LoadOptions": "hashbench.dataset",
+    "HashDataset": "hashbench.data_plugin",
+    "Items": "hashbench.data_plugin",
+    "LoadOptions": "hashbench.data_plugin",
     "Protocol": "hashbench.protocol",
     "Split": "hashbench.splits",
     "InputError": "hashbench.errors",

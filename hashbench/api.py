@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashbench.cache import cache_directory
-from hashbench.dataset import Dataset, LoadOptions
+from hashbench.data_plugin import LoadOptions
+from hashbench.dataset import Dataset
 from hashbench.method import HashMethod
 from hashbench.registry import Registry
 

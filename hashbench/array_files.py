@@ -23,10 +23,10 @@ def store_array(array: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
     """
     file = folder / f"{name}.bin"
     facts: dict[str, Any] = {"dtype": array.dtype.str, "shape": list(array.shape)}
-    mapped = _mapped_file(array)
+    mapped, offset = _mapped_file(array)
     if mapped is not None and mapped != file.resolve():
         found = mapped.stat()
-        facts |= {"file": str(mapped), "offset": int(array.offset), "mtime_ns": found.st_mtime_ns}  # type: ignore[attr-defined]
+        facts |= {"file": str(mapped), "offset": offset, "mtime_ns": found.st_mtime_ns}
         return {**facts, "bytes": found.st_size, "sha256": sha256(mapped)}
     if mapped is None:
         with file.open("wb") as stream:
@@ -96,8 +96,8 @@ def _rows_at_once(array: np.ndarray) -> int:
     return max(1, STEP // max(1, array.dtype.itemsize * math.prod(array.shape[1:])))
 
 
-def _mapped_file(array: np.ndarray) -> Path | None:
-    """Return the file that an array is the whole memory-map of; None for views of one and for all else."""
+def _mapped_file(array: np.ndarray) -> tuple[Path | None, int]:
+    """Return the file that an array is the whole memory-map of, and its place in it; None for all else."""
     if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or not array.flags.c_contiguous:
-        return None
-    return None if array.filename is None else Path(array.filename).resolve()
+        return None, 0
+    return (None if array.filename is None else Path(array.filename).resolve()), int(array.offset)

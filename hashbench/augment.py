@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hashbench.dataset import ViewRecipe
+from hashbench.recipes import ViewRecipe
 
 GRAY = (0.299, 0.587, 0.114)
 """ITU-R 601 luma weights, as Pillow's mode L uses."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from hashbench.array_files import sha256
 from hashbench.errors import InputError
 
 # Fabric announces its precision on every start; the feature key says it already.
@@ -105,7 +106,7 @@ class Backbone:
         Raises
         ------
         InputError
-            The weights do not fit the network.
+            The weights, or the parameters in their place, do not fit the network.
         """
         if self._network is None:
             assert self.weights is not None
@@ -188,14 +189,10 @@ class Backbone:
         vector : ndarray of shape (n_parameters,), float32
             What `parameters` returned.
 
-        Raises
-        ------
-        InputError
-            They are of another network.
+        Notes
+        -----
+        Whether they fit the network is seen when `network` builds it.
         """
-        n = sum(parameter.numel() for parameter in self.network().parameters())
-        if vector.shape != (n,):
-            raise InputError(f"{self.key['backbone']} has {n:,} parameters, not {vector.size:,}")
         key = {**self.key, "tuned": hashlib.sha256(vector.tobytes()).hexdigest()}
         return replace(self, key=key, tuned=vector, _network=None)
 
@@ -279,7 +276,7 @@ def open_backbone(
     mean, std = IMAGENET if normalization == "imagenet" else (config.mean, config.std)
     key = {
         "backbone": name,
-        "weights": _file_hash(file),
+        "weights": sha256(file),
         "image_size": image_size or config.input_size[1],
         "interpolation": "bilinear",
         "mean": list(mean),
@@ -302,7 +299,10 @@ def _create(name: str, image_size: int, dropout: float) -> torch.nn.Module:
 
 def _set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
     parameters = list(network.parameters())
-    parts = torch.from_numpy(vector).split([parameter.numel() for parameter in parameters])
+    sizes = [parameter.numel() for parameter in parameters]
+    if vector.shape != (sum(sizes),):
+        raise InputError(f"the backbone has {sum(sizes):,} parameters, not {vector.size:,}")
+    parts = torch.from_numpy(vector).split(sizes)
     with torch.no_grad():
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.copy_(part.reshape(parameter.shape))
@@ -373,8 +373,3 @@ def _read_state(file: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{file} is not a state dict of plain tensors")
     return state
-
-
-def _file_hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

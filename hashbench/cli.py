@@ -336,7 +336,7 @@ def main() -> None:
             traceback.print_exc()
         code = _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain("interrupted; nothing is half done, the same command goes on", 130)
+        code = _complain("interrupted; nothing is half done, give the same command again", 130)
     except BrokenPipeError:
         sys.stderr.close()
         code = 1

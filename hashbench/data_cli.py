@@ -31,7 +31,7 @@ def prepare(
 ) -> None:
     """Read a data set's files, check every image, and keep all of it ready; runs then open it in milliseconds."""
     from hashbench.cache import cache_directory
-    from hashbench.dataset import LoadOptions
+    from hashbench.data_plugin import LoadOptions
     from hashbench.preparing import prepare as prepare_data
     from hashbench.registry import Registry
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from hashbench import metrics
 from hashbench.checks import Outcome
-from hashbench.dataset import Dataset, HashDataset, LoadOptions
+from hashbench.data_plugin import HashDataset, LoadOptions
+from hashbench.dataset import Dataset
 from hashbench.errors import InputError
 from hashbench.images import EncodedImages
 from hashbench.protocol import EXTRA_METRICS, Protocol

@@ -45,22 +45,23 @@ def content(source: Path | bytes, place: str) -> bytes:
         raise InputError(f"{place} cannot be read ({error.strerror})") from error
 
 
-def decode(encoded: bytes, place: str) -> np.ndarray:
-    """Return the pixels of an encoded image, in colour.
+def decode(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
+    """Return the pixels of an encoded image, in colour or in grey.
 
-    Alpha channels and transparent colours are dropped, grey becomes three equal channels, CMYK is converted by
-    Pillow's plain formula; of an animation, the first frame is taken. The EXIF orientation is not applied, as the
-    loaders of the papers' code do not apply it.
+    Alpha channels and transparent colours are dropped, grey becomes three equal channels, colours become grey by
+    ITU-R 601's weights, CMYK is converted by Pillow's plain formula; of an animation, the first frame is taken. The
+    EXIF orientation is not applied, as the loaders of the papers' code do not apply it.
 
     Parameters
     ----------
     encoded : bytes
     place : str
         What a message calls it.
+    n_channels : {1, 3}
 
     Returns
     -------
-    ndarray of shape (height, width, 3), uint8
+    ndarray of shape (height, width, n_channels), uint8
 
     Raises
     ------
@@ -68,17 +69,17 @@ def decode(encoded: bytes, place: str) -> np.ndarray:
         It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel.
     """
     frame = _jpeg_frame(encoded)
-    fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) else None
+    fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) and n_channels == 3 else None
     if frame is not None and fast is not None:
         _refuse_bomb(frame[1] * frame[0], place)
         try:
             return fast(encoded)
         except RuntimeError:
             pass  # Pillow has the last word
-    return _pillow(encoded, place)
+    return _pillow(encoded, place, n_channels)
 
 
-def _pillow(encoded: bytes, place: str) -> np.ndarray:
+def _pillow(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
     from PIL import Image
 
     try:
@@ -88,7 +89,8 @@ def _pillow(encoded: bytes, place: str) -> np.ndarray:
                 raise InputError(f"{place} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
             image.load()
             image.info.pop("transparency", None)  # or Pillow warns that it is dropped
-            return np.array(image.convert("RGB"))
+            pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
+            return pixels.reshape(*pixels.shape[:2], n_channels)
     except InputError:
         raise
     except Image.DecompressionBombError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hashbench.dataset import LoadOptions
+from hashbench.data_plugin import LoadOptions
 from hashbench.errors import InputError
 
 

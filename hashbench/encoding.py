@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hashbench.decoding import content, decode
 from hashbench.errors import InputError
 from hashbench.extraction import batch_size
 from hashbench.features import FEATURE_STEP
 from hashbench.images import decoding_threads
-from hashbench.inputs import Input, open_input, read_image
+from hashbench.inputs import Input, open_input
 from hashbench.method import BLOCK_ROWS
 from hashbench.models import SavedModel
 from hashbench.progress import progress
@@ -123,7 +125,9 @@ def _batch(model: SavedModel, images: np.ndarray | list[Path]) -> Tensor:
     if isinstance(images, np.ndarray):
         return backbone.load(np.array(images))  # a copy: torch warns of read-only memory
     height, width, channels = model.provenance["image_shape"]
-    read = list(decoding_threads().map(lambda file: read_image(file, channels), images))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
+        read = list(decoding_threads().map(lambda file: decode(content(file, str(file)), str(file), channels), images))
     for file, image in zip(images, read, strict=True):
         if backbone.size is None and image.shape[:2] != (height, width):
             raise _wrong_size(model, file, image.shape[:2])

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashbench.dataset import ViewRecipe
 from hashbench.images import EncodedImages, batches, sizes_of
-from hashbench.shared_arrays import SharedArray
+from hashbench.recipes import ViewRecipe
+from hashbench.shared_arrays import portable, received
 
 if TYPE_CHECKING:
     from hashbench.backbones import Backbone
@@ -127,14 +127,13 @@ class Workers:
             yield result
 
     def _start(self, number: int) -> ProcessPoolExecutor:
-        backbone, images = self.backbone, self.images
-        arrays = (images.data, images.offsets, images.sizes) if isinstance(images, EncodedImages) else (images,)
+        backbone = self.backbone
         spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
         return ProcessPoolExecutor(
             1,
             mp_context=get_context("spawn"),
             initializer=_open,
-            initargs=(number, self.devices, spec, tuple(SharedArray(array) for array in arrays)),
+            initargs=(number, self.devices, spec, portable(self.images)),
         )
 
 
@@ -142,7 +141,7 @@ _OWN: list[Any] = []
 """A worker process's backbone and images."""
 
 
-def _open(number: int, devices: int, spec: tuple[Any, ...], shared: tuple[SharedArray, ...]) -> None:
+def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None:
     """Begin a worker process, on the device of that number."""
     import torch
     from lightning_fabric import Fabric
@@ -153,9 +152,7 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], shared: tuple[Shared
     if kind == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
-    arrays = [array.array for array in shared]
-    images = EncodedImages(*arrays) if len(arrays) == 3 else arrays[0]
-    _OWN[:] = Backbone(key, fabric, weights, tuned), images
+    _OWN[:] = Backbone(key, fabric, weights, tuned), received(images)
 
 
 def _run(function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> np.ndarray:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hashbench.decoding import decode, n_threads
+from hashbench.shared_arrays import SharedArray
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,20 @@ class EncodedImages:
         numbers = np.arange(len(self))[rows]
         return list(decoding_threads().map(self._decode, numbers.tolist()))
 
+    def __reduce__(self) -> tuple[Any, tuple[SharedArray, ...]]:
+        """Send another process the files' names instead of their content, where the bytes lie in a file."""
+        return _open_encoded, tuple(SharedArray(array) for array in (self.data, self.offsets, self.sizes))
+
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def _decode(self, row: int) -> np.ndarray:
         return decode(self.encoded(row), f"image {row}")
+
+
+def _open_encoded(*arrays: SharedArray) -> EncodedImages:
+    return EncodedImages(*(shared.array for shared in arrays))
 
 
 def sizes_of(images: np.ndarray | EncodedImages, rows: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import difflib
 import inspect
 import textwrap
 
-from hashbench.dataset import HashDataset
+from hashbench.data_plugin import HashDataset
 from hashbench.errors import InputError
 from hashbench.protocol import Protocol
 from hashbench.registry import Registry

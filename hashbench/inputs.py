@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from hashbench.errors import InputError
+from hashbench.walk import walk
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-DEEP_MODES = ("I", "F")
-"""Pillow's modes of more than 8 bits a channel (with their variants): converting them to 8 bits clips them."""
 
 
 @dataclass(frozen=True)
@@ -80,31 +76,19 @@ def open_array(path: Path) -> np.ndarray:
 
 
 def _open_folder(folder: Path) -> Input:
-    found = {}
-    for path in _walk(folder):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-            found[path.relative_to(folder).as_posix()] = path
+    found = {
+        name: folder / name
+        for name, entry in walk(folder, _unreadable)
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and entry.is_file()
+    }
     if not found:
         raise InputError(f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     names = sorted(found)
     return Input(folder, files=[found[name] for name in names], names=[_line(name, folder) for name in names])
 
 
-def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """Yield what is not hidden and no folder, at any depth, also through links, but not those to a folder above."""
-    try:
-        status = folder.stat()
-        here = (status.st_dev, status.st_ino)
-        with os.scandir(folder) as entries:
-            found = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror})") from error
-    for entry in found:
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and path.is_dir()):
-            yield from _walk(path, above | {here})
-        else:
-            yield path
+def _unreadable(folder: str, error: OSError) -> None:
+    raise InputError(f"{folder} cannot be read ({error.strerror})") from error
 
 
 def _line(name: str, where: Path) -> str:
@@ -117,43 +101,3 @@ def _line(name: str, where: Path) -> str:
 def is_line(text: str) -> bool:
     """Return whether a text is free of line breaks, other control characters and broken UTF-8."""
     return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
-
-
-def read_image(path: Path, n_channels: int) -> np.ndarray:
-    """Read an image in colour or in grey.
-
-    Parameters
-    ----------
-    path : Path
-    n_channels : {1, 3}
-        Colours become grey by ITU-R 601's weights. The EXIF orientation is not applied, as it is not to data sets,
-        so that an image gets the code that it has there. An alpha channel is dropped; of an animation, the first frame
-        is taken.
-
-    Returns
-    -------
-    ndarray of shape (height, width, n_channels), uint8
-
-    Raises
-    ------
-    InputError
-        The file cannot be read as an image, is unreasonably large, or has more than 8 bits a channel.
-    """
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                mode = image.mode
-                if not mode.startswith(DEEP_MODES):
-                    pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = f"{Image.MAX_IMAGE_PIXELS:,}"
-        raise InputError(f"{path} has more than {limit} pixels, as a decompression bomb has; scale it down") from error
-    except Exception as error:  # every image format fails in its own way
-        raise InputError(f"{path} cannot be read as an image ({type(error).__name__}); remove or replace it") from error
-    if mode.startswith(DEEP_MODES):
-        raise InputError(f"{path} has more than 8 bits a channel (mode {mode}); convert it to 8 bits")
-    return pixels.reshape(*pixels.shape[:2], n_channels)

@@ -27,7 +27,7 @@ class HashMethod(BaseEstimator):
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
     ``project``; everything else is here. ``fit`` may ask for more by naming keywords in its signature, and a
-    run hands it exactly those: ``views``, ``validation``, ``device``, ``devices``, ``workdir``, ``log``.
+    run hands it exactly those: ``views``, ``tunable``, ``validation``, ``device``, ``devices``, ``workdir``, ``log``.
 
     Attributes
     ----------

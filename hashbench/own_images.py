@@ -6,14 +6,14 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hashbench.errors import InputError
 from hashbench.inputs import open_input
-from hashbench.listed import is_file
+from hashbench.listed import relative
 
 TABLES = (".csv", ".parquet")
 PART_OF = {"query": "query", "test": "query", "train": "train", "database": "database"}
@@ -39,8 +39,8 @@ class Listing:
         Whether an image may have several.
     parts : list of str
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
-    left_out : list of str
-        Files that a table names and that are not there, which the lists above do not have.
+    places : list of str
+        What a message calls each image.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -48,17 +48,15 @@ class Listing:
     labels: list[list[str]] = field(default_factory=list)
     multi_label: bool = False
     parts: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
 
-def list_images(source: Path, skip_broken: bool = False) -> Listing:
+def list_images(source: Path) -> Listing:
     """List a folder of class folders, with or without parts above them, or a table.
 
     Parameters
     ----------
     source : Path
-    skip_broken : bool
-        Leave a table's missing files out, instead of refusing it.
 
     Raises
     ------
@@ -68,7 +66,7 @@ def list_images(source: Path, skip_broken: bool = False) -> Listing:
     if source.is_dir():
         return _list_folder(source)
     if source.suffix.lower() in TABLES and source.is_file():
-        return _list_table(source, skip_broken)
+        return _list_table(source)
     raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
 
 
@@ -77,7 +75,8 @@ def _list_folder(folder: Path) -> Listing:
     named = RESERVED.intersection(below)
     if len(named) < 2:
         files, names = _class_folders(folder)
-        return Listing(files, names, [[name.partition("/")[0]] for name in names])
+        labels = [[name.partition("/")[0]] for name in names]
+        return Listing(files, names, labels, places=[str(file) for file in files])
     if set(below) not in ARRANGEMENTS:
         raise InputError(
             f"{folder} has the folders {', '.join(below)}; parts are train and test, or query and database and "
@@ -89,6 +88,7 @@ def _list_folder(folder: Path) -> Listing:
         listing.files.extend(files)
         listing.names.extend(f"{part}/{name}" for name in names)
         listing.labels.extend([name.partition("/")[0]] for name in names)
+        listing.places.extend(str(file) for file in files)
         listing.parts.extend(PART_OF[part] for _ in names)
     return listing
 
@@ -109,7 +109,7 @@ def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
     return found.files, found.names
 
 
-def _list_table(table: Path, skip_broken: bool) -> Listing:
+def _list_table(table: Path) -> Listing:
     frame = _read_table(table)
     missing = [name for name in ("path", "label") if name not in frame.columns]
     if missing:
@@ -122,25 +122,17 @@ def _list_table(table: Path, skip_broken: bool) -> Listing:
     given = frame["part"] if "part" in frame.columns else [None] * len(frame)
     for row, (path, label, part) in enumerate(zip(frame["path"], frame["label"], given, strict=True), 1):
         where = f"{table} row {row}"
-        name = _inside(path, where)
+        if not isinstance(path, str) or not path.strip():
+            raise InputError(f"{where}: the path is empty")
+        name = relative(path, where)
         if rows.setdefault(name, row) != row:
             raise InputError(f"{where}: {name} is in row {rows[name]} already; name each image once, with all labels")
-        if not is_file(table.parent / name):
-            if not skip_broken:
-                short = name if len(name) <= 200 else f"{name[:200]}… ({len(name):,} characters)"
-                raise InputError(
-                    f"{where}: there is no file {table.parent / short}; mend the path, or leave missing files out with "
-                    "--skip-broken"
-                )
-            listing.left_out.append(str(table.parent / name))
-            continue
         listing.files.append(table.parent / name)
         listing.names.append(name)
+        listing.places.append(f"{where}: {name}")
         listing.labels.append(_labels(label, where))
         if "part" in frame.columns:
             listing.parts.append(_part(part, where))
-    if not listing.files:
-        raise InputError(f"{table}: none of its {len(frame):,} images is there; put it beside them")
     return listing
 
 
@@ -160,18 +152,6 @@ def _read_table(table: Path) -> pd.DataFrame:
         if len(row) != len(header):
             raise InputError(f"{table} row {number} has {len(row)} cells, the header {len(header)}: quote its commas")
     return pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
-
-
-def _inside(path: Any, where: str) -> str:
-    """Return a relative path in its shortest form, with forward slashes, if it stays below its start."""
-    if not isinstance(path, str) or not path.strip():
-        raise InputError(f"{where}: the path is empty")
-    given = PureWindowsPath(path)  # understands both kinds of slashes, and drives
-    if given.drive or given.root or ".." in given.parts:
-        raise InputError(
-            f"{where}: the path {path!r} is absolute or has '..' in it; give paths below the table's folder"
-        )
-    return PurePosixPath(*given.parts).as_posix()
 
 
 def _is_multi_label(column: pd.Series) -> bool:

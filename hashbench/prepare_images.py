@@ -14,12 +14,15 @@ import numpy as np
 from hashbench.decoding import content, decode, n_threads
 from hashbench.errors import InputError
 from hashbench.images import EncodedImages, ImageFiles, decoding_threads
+from hashbench.listed import is_there
 from hashbench.progress import progress
 
 MAX_PIXELS = 2**16
 """Images of one size, though it was not stated, are kept as pixels up to this many each."""
 ONE_THREAD_PIXELS = 64 * 64
 """Images up to this size decode faster one after the other."""
+LONG = 300
+"""Characters of a place that a message repeats."""
 NAMED = 5
 """Broken images that an error names."""
 SMALL, LARGE = 256, 32
@@ -53,6 +56,7 @@ def write_images(
     InputError
         An image is broken and none may be left out, or none is sound.
     """
+    _refuse_missing(files, name, skip_broken)
     file = folder / ("data.bin" if files.size is None else "images.bin")
     lengths: list[int] = []
     sizes: list[tuple[int, int]] = []
@@ -83,6 +87,21 @@ def write_images(
         return write_images(same, folder, name, skip_broken=False)[0], broken
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32)), broken
+
+
+def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
+    """Raise for files that are not there, before the work of decoding the others."""
+    gone = [
+        place if len(place) <= LONG else f"{place[:LONG]}… ({len(place):,} characters)"
+        for source, place in zip(files.sources, files.places, strict=True)
+        if isinstance(source, Path) and not is_there(source)
+    ]
+    if gone and not (skip_broken and len(gone) < len(files)):
+        way_out = "leave them out with --skip-broken" if len(gone) < len(files) else "give the folder that has them"
+        raise InputError(
+            f"{name}: {len(gone):,} of {len(files):,} listed images are missing, first {', '.join(gone[:3])}; fetch "
+            f"them, or {way_out}"
+        )
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,17 @@ from filelock import FileLock, Timeout
 
 from hashbench.array_files import open_array, sha256, verify_array
 from hashbench.cache import writable_directory
-from hashbench.dataset import Items, fingerprint_of
+from hashbench.data_plugin import Items
+from hashbench.dataset import fingerprint_of
 from hashbench.errors import InputError
 from hashbench.images import EncodedImages, ImageFiles
 from hashbench.progress import to_stderr
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 NEEDED = {"dataset", "plugin", "n_items", "date", "from", "skip_broken", "provenance", "sha256", "arrays"}
-NEEDED |= {"label_names", "parts", "left_out"}
+NEEDED |= {"label_names", "parts", "left_out", "reasons"}
 """What a manifest must hold to be used."""
 ARRAYS = ("features", "labels", "neighbors")
 TEXTS = tuple(field.name for field in fields(Items) if isinstance(field.default, str))

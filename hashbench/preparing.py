@@ -15,7 +15,8 @@ import numpy as np
 
 from hashbench.array_files import sha256, store_array
 from hashbench.cache import cache_directory, write_atomically
-from hashbench.dataset import HashDataset, Items, LoadOptions, fingerprint_of
+from hashbench.data_plugin import HashDataset, Items, LoadOptions
+from hashbench.dataset import fingerprint_of
 from hashbench.errors import InputError
 from hashbench.images import EncodedImages, ImageFiles
 from hashbench.prepare_images import write_images
@@ -175,10 +176,9 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if manifest["left_out"]:
-        left_out = manifest["left_out"]
         to_stderr(
-            f"{plugin.name}: {len(left_out):,} broken or missing images are left out, first: {left_out[0]}; "
-            f"all are listed in {folder / MANIFEST}"
+            f"{plugin.name}: {len(manifest['left_out']):,} broken or missing images are left out, first: "
+            f"{manifest['reasons'][0]}; all are listed in {folder / MANIFEST}"
         )
     return Entry(folder, manifest)
 
@@ -188,6 +188,9 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
     if isinstance(items.images, ImageFiles):
         images, broken = write_images(items.images, folder, plugin.name, skip_broken)
         items = replace(_without(items, broken, plugin.name), images=images)
+        reasons = list(broken.values())
+    else:
+        reasons = []
     _check(items, plugin.name)
     arrays = {name: getattr(items, name) for name in ARRAYS}
     if isinstance(items.images, EncodedImages):
@@ -215,6 +218,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "label_names": [str(name) for name in items.label_names],
         "parts": list(items.parts),
         "left_out": list(items.left_out),
+        "reasons": reasons,
     }
     if items.names is not None:
         write_atomically(folder / NAMES, json.dumps(list(items.names)).encode())
@@ -230,7 +234,7 @@ def _without(items: Items, broken: dict[int, str], name: str) -> Items:
         raise InputError(
             f"{name}: no image can be left out of data with true neighbours: {next(iter(broken.values()))}"
         )
-    assert items.images is not None
+    assert isinstance(items.images, ImageFiles)
     kept = np.ones(len(items.images), bool)
     kept[list(broken)] = False
     place = np.cumsum(kept) - 1
@@ -239,7 +243,7 @@ def _without(items: Items, broken: dict[int, str], name: str) -> Items:
         labels=None if items.labels is None else items.labels[kept],
         parts={part: place[rows[kept[rows]]] for part, rows in items.parts.items()},
         names=None if items.names is None else [items.names[row] for row in np.flatnonzero(kept).tolist()],
-        left_out=[*items.left_out, *broken.values()],
+        left_out=[items.names[row] if items.names is not None else items.images.places[row] for row in broken],
     )
 
 

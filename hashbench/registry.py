@@ -29,6 +29,8 @@ KINDS = ("methods", "datasets")
 CONTRACTS = {
     "method",
     "dataset",
+    "data_plugin",
+    "recipes",
     "images",
     "protocol",
     "splits",
@@ -131,7 +133,7 @@ class Plugin:
         return sys.modules[qualified]
 
     def _class_in(self, module: ModuleType) -> type:
-        from hashbench.dataset import HashDataset
+        from hashbench.data_plugin import HashDataset
         from hashbench.method import HashMethod
 
         base: type = HashMethod if self.kind == "methods" else HashDataset

@@ -13,7 +13,8 @@ import pandas as pd
 
 from hashbench.cache import cache_directory, writable_directory, write_atomically
 from hashbench.cell import Cell, Workbench, run_cell
-from hashbench.dataset import Dataset, LoadOptions
+from hashbench.data_plugin import LoadOptions
+from hashbench.dataset import Dataset
 from hashbench.errors import InputError
 from hashbench.features import FeatureSource
 from hashbench.method import HashMethod

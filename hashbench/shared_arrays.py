@@ -29,6 +29,16 @@ class SharedArray:
         return _open, (root.filename, self.array.dtype.str, self.array.shape, offset, self.array.strides)
 
 
+def portable(value: Any) -> Any:
+    """Return what to send another process in place of an array; all else, which knows itself, as it is."""
+    return SharedArray(value) if isinstance(value, np.ndarray) else value
+
+
+def received(value: Any) -> Any:
+    """Return what `portable` was given."""
+    return value.array if isinstance(value, SharedArray) else value
+
+
 def _open(file: Any, dtype: str, shape: tuple[int, ...], offset: int, strides: tuple[int, ...]) -> SharedArray:
     content = np.memmap(file, np.uint8, "r")
     return SharedArray(np.ndarray(shape, dtype, content, offset, strides))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,20 @@ def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = N
     return np.sort(np.random.default_rng(seed).permutation(pool)[:n_drawn]).astype(np.int64)
 
 
+def official_split(labels: np.ndarray, parts: Mapping[str, np.ndarray], per_class: int) -> Split:
+    """Take a publisher's test part as queries and its train part as database, and draw the training set from that.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64
+    parts : dict from str to ndarray of int64
+        Rows of the parts ``train`` and ``test``.
+    per_class : int
+        Training items of each class, drawn by `draw_per_class` with seed 0.
+    """
+    return Split(draw_per_class(labels, per_class, 0, among=parts["train"]), parts["test"], parts["train"])
+
+
 def read_lists(
     folder: Path, names: Sequence[str] | None, n_items: int, left_out: Sequence[str] = ()
 ) -> tuple[Split, str]:
@@ -126,7 +140,7 @@ def read_lists(
         than the data does, where the files' own names are all different.
     n_items : int
     left_out : sequence of str
-        What the broken images are called that are not among the items: lists may name them.
+        Names of images that are not among the items since they are broken: lists may name them.
 
     Returns
     -------
@@ -140,12 +154,11 @@ def read_lists(
     InputError
         A list is missing, names an item twice or one that is not there, or a query is in another part.
     """
-    place = None if names is None else _places(names)
-    missing = {_bare(place) for text in left_out for place in (text.split(" ")[0].rstrip(":"), text)}
-    query = _read_list(folder / LISTS["query"], place, n_items, missing)
-    train = _read_list(folder / LISTS["train"], place, n_items, missing)
+    place = None if names is None else _places([*names, *left_out])
+    query = _read_list(folder / LISTS["query"], place, n_items)
+    train = _read_list(folder / LISTS["train"], place, n_items)
     if (folder / LISTS["database"]).is_file():
-        database = _read_list(folder / LISTS["database"], place, n_items, missing)
+        database = _read_list(folder / LISTS["database"], place, n_items)
     else:
         database = np.setdiff1d(np.arange(n_items), query)
     for part, rows in (("train", train), ("database", database)):
@@ -168,7 +181,8 @@ def _bare(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2]
 
 
-def _read_list(file: Path, place: dict[str, int] | None, n_items: int, missing: set[str]) -> np.ndarray:
+def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.ndarray:
+    """Return the rows that a list names; rows from ``n_items`` on are images that were left out."""
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -183,7 +197,7 @@ def _read_list(file: Path, place: dict[str, int] | None, n_items: int, missing: 
             row = next((place[key] for key in (name, line.strip(), slashed, _bare(name)) if key in place), -1)
         else:
             row = int(name) if name.isdecimal() and len(name) < 19 and int(name) < n_items else -1
-        if row < 0 and _bare(name) in missing:
+        if row >= n_items:
             continue
         if row < 0:
             raise InputError(f"{file} line {number}: the data has no item {name!r:.100}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import inspect
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from hashbench.protocol import canonical_hash
 from hashbench.registry import hash_source
+from hashbench.walk import walk
 
 
 def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str], cache_dir: Path) -> str:
@@ -30,7 +32,7 @@ def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str
     """
     files: list[tuple[str, int, int]] = []
     if directory is not None and directory.is_dir():
-        files = sorted(_walk(directory, patterns, cache_dir.resolve()))
+        files = sorted(_files(directory, patterns, cache_dir.resolve()))
     elif directory is not None and directory.exists():
         found = directory.stat()
         files = [(directory.name, found.st_size, found.st_mtime_ns)]
@@ -45,27 +47,18 @@ def plugin_hash(plugin: type) -> str:
         return ""
 
 
-def _walk(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield relative path, size and time of change of the files; links are followed, each folder is entered once."""
-    ahead, seen = [(str(directory), "")], set()
-    while ahead:
-        folder, prefix = ahead.pop()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or not (prefix or _matches(entry.name, patterns)):
-                continue
-            try:
-                found = entry.stat()
-                if not entry.is_dir():
-                    yield prefix + entry.name, found.st_size, found.st_mtime_ns
-                elif (found.st_dev, found.st_ino) not in seen and Path(entry.path).resolve() != excluded:
-                    seen.add((found.st_dev, found.st_ino))
-                    ahead.append((entry.path, f"{prefix}{entry.name}/"))
-            except OSError:  # a link that leads nowhere
-                continue
+def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield relative name, size and time of change of the files; what cannot be looked at is passed over."""
+
+    def counts(name: str, entry: os.DirEntry[str]) -> bool:
+        if "/" not in name and not _matches(name, patterns):
+            return False
+        return not entry.is_dir() or Path(entry.path).resolve() != excluded
+
+    for name, entry in walk(directory, lambda folder, error: None, counts):
+        with contextlib.suppress(OSError):  # a link that leads nowhere
+            found = entry.stat()
+            yield name, found.st_size, found.st_mtime_ns
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

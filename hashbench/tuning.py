@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashbench.dataset import ViewRecipe
 from hashbench.images import EncodedImages, sizes_of
 from hashbench.protocol import canonical_hash
-from hashbench.shared_arrays import SharedArray
+from hashbench.recipes import ViewRecipe
+from hashbench.shared_arrays import portable, received
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -97,12 +97,8 @@ class Tunable:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the names of files that images lie in, instead of their content."""
-        images = self.images
-        arrays = (images.data, images.offsets, images.sizes) if isinstance(images, EncodedImages) else (images,)
-        shared = tuple(SharedArray(array) for array in arrays)
-        return _open, (shared, self.rows, self.recipe, self.key, self.weights)
+        return _open, (portable(self.images), self.rows, self.recipe, self.key, self.weights)
 
 
-def _open(shared: tuple[SharedArray, ...], *others: Any) -> Tunable:
-    arrays = [array.array for array in shared]
-    return Tunable(EncodedImages(*arrays) if len(arrays) == 3 else arrays[0], *others)
+def _open(images: Any, *others: Any) -> Tunable:
+    return Tunable(received(images), *others)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.dataset import Items
+from hashbench.data_plugin import Items
 from hashbench.errors import InputError
 from hashbench.progress import progress
 from hashbench.stored_arrays import SUFFIXES, Contents, StoredArray, open_file, refuse_too_large

@@ -143,22 +143,22 @@ def folder(tmp_path_factory, digits):
 PHOTOS = """
 import numpy as np
 from hashbench import Dataset, HashDataset, Protocol, Split
-from hashbench.dataset import PHOTO_VIEWS
+from hashbench.recipes import PHOTO_VIEWS
 class Photos(HashDataset):
-    protocols = (Protocol('photos/1', 'by hand', 10, 54, 54, ('mAP@all',)),)
+    protocols = (Protocol('photos/1', 'by hand', 10, 60, 60, ('mAP@all',)),)
     def load(self, options):
         images = np.load({file!r})
-        rows = np.arange(10, 64)
-        return Dataset('photos', self.protocols[0], Split(rows, np.arange(10), rows), np.arange(64) % 5, images=images,
+        rows = np.arange(10, 70)
+        return Dataset('photos', self.protocols[0], Split(rows, np.arange(10), rows), np.arange(70) % 5, images=images,
                        views=PHOTO_VIEWS, backbone='tf_efficientnet_lite0', image_size=32)
 """
 
 
 @pytest.fixture(scope="session")
 def photos_plugin(tmp_path_factory):
-    """Return the file of a data set of 64 smooth colour images that lie beside it in images.npy."""
+    """Return the file of a data set of 70 smooth colour images that lie beside it in images.npy."""
     folder = tmp_path_factory.mktemp("photos")
-    coarse = np.random.default_rng(0).integers(0, 256, (64, 5, 4, 3), dtype=np.uint8)
+    coarse = np.random.default_rng(0).integers(0, 256, (70, 5, 4, 3), dtype=np.uint8)
     np.save(
         folder / "images.npy",
         np.stack([np.asarray(Image.fromarray(image).resize((32, 40), Image.BICUBIC)) for image in coarse]),

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
 from hashbench.backbones import open_backbone
-from hashbench.dataset import PHOTO_VIEWS
+from hashbench.recipes import PHOTO_VIEWS
 from hashbench.store import Store
 from hashbench.tuning import Tunable
 
@@ -267,7 +267,7 @@ def test_the_backbone_is_trained_with_a_rate_of_its_own(tunable, tmp_path):
     same = backbone.with_parameters(published)
     assert torch.equal(same.extract(same.load(images)), before)
     with pytest.raises(InputError, match="parameters, not 7"):
-        backbone.with_parameters(np.zeros(7, np.float32))
+        backbone.with_parameters(np.zeros(7, np.float32)).network()
     assert method.wants() >= {"tunable"}
     assert "views" not in method.wants()
 

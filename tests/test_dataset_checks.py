@@ -216,7 +216,7 @@ class WrongSplitChecksum(Good):
     def load(self, options):
         loaded = super().load
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("hashbench.dataset._refuse_another_split", lambda split, protocol: None)
+            patch.setattr("hashbench.data_plugin._refuse_another_split", lambda split, protocol: None)
             return loaded(options)
 
 

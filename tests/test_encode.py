@@ -1,5 +1,8 @@
 """Encoding one's own images and vectors with a model that a run kept."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,8 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import InputError, load_method, load_model
+from hashbench.decoding import content, decode
 from hashbench.encoding import encode_input
-from hashbench.inputs import read_image
 from hashbench.store import Store
 
 
@@ -58,33 +61,17 @@ def test_every_form_of_array(model, digits, tmp_path, small_steps):
     assert (codes[0] == np.packbits(saved.method.project(vectors) > 0, axis=1)).all()
 
 
-PHOTOS = """
-import numpy as np
-from hashbench import Dataset, HashDataset, Protocol, Split
-class Photos(HashDataset):
-    protocols = (Protocol('photos/1', 'by hand', 10, 60, 60, ('mAP@all',)),)
-    def load(self, options):
-        images = np.load({file!r})
-        rows = np.arange(10, 70)
-        return Dataset('photos', self.protocols[0], Split(rows, np.arange(10), rows), np.arange(70) % 5, images=images,
-                       backbone='tf_efficientnet_lite0', image_size=128)
-"""
-
-
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory, cli):
-    """Return 70 smooth colour images, as array and as files, and a run on them through the bundled network."""
+def photos(tmp_path_factory, photos_plugin, cli):
+    """Return the photos as array and as files, and a run on them through the bundled network."""
     folder = tmp_path_factory.mktemp("photos")
-    coarse = np.random.default_rng(0).integers(0, 256, (70, 5, 4, 3), dtype=np.uint8)
-    images = np.stack([np.asarray(Image.fromarray(image).resize((32, 40), Image.BICUBIC)) for image in coarse])
-    np.save(folder / "images.npy", images)
+    shutil.copy(photos_plugin.parent / "images.npy", folder)
     (folder / "files").mkdir()
-    for row, image in enumerate(images):
+    for row, image in enumerate(np.load(folder / "images.npy")):
         Image.fromarray(image).save(folder / "files" / f"{row:02}.png")
-    plugin = folder / "photos.py"
-    plugin.write_text(PHOTOS.format(file=str(folder / "images.npy")))
     arguments = ("--dataset", "photos", "--methods", "itq[n_iter=5]", "--bits", 16, "--device", "cpu")
-    done = cli("run", "--plugin", plugin, *arguments, "--out", folder / "out", "--save-models")
+    arguments += ("--image-size", 128, "--out", folder / "out", "--save-models")
+    done = cli("run", "--plugin", photos_plugin, *arguments)
     assert done.returncode == 0, done.stderr
     (record,) = Store(folder / "out")
     return folder, record, Store(folder / "out").model_path(record.id)
@@ -99,7 +86,10 @@ def test_images_go_through_the_backbone_as_in_the_run(photos, tmp_path, cache_di
     assert (encode_input(model, folder / "files").codes == codes).all()
     assert model.backbone.size == 128
     (features,) = (
-        entry for entry in (cache_dir / "features").glob("*/data.bin") if entry.stat().st_size == 70 * 1280 * 4
+        file.parent / "data.bin"
+        for file in (cache_dir / "features").glob("*/manifest.json")
+        if json.loads(file.read_text())["key"] == record.config["features"]
+        and (file.parent / "data.bin").stat().st_size == 70 * 1280 * 4
     )
     np.save(tmp_path / "features.npy", np.fromfile(features, np.float32).reshape(70, 1280))
     assert (encode_input(model, tmp_path / "features.npy").codes == codes).all()
@@ -156,18 +146,22 @@ def test_bfloat16_that_a_cuda_device_does_not_have(photos, monkeypatch):
 # --- reading images ----------------------------------------------------------------------------------------
 
 
+def read(path, n_channels):
+    return decode(content(path, str(path)), str(path), n_channels)
+
+
 def test_images_lose_alpha_and_palette_and_are_not_turned(tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6  # says that a viewer should turn it
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    assert (read_image(tmp_path / "turned.png", 3) == pixels).all()
+    assert (read(tmp_path / "turned.png", 3) == pixels).all()
     Image.fromarray(np.dstack([pixels, np.full((4, 6), 9, np.uint8)])).save(tmp_path / "alpha.png")
-    assert (read_image(tmp_path / "alpha.png", 3) == pixels).all()
+    assert (read(tmp_path / "alpha.png", 3) == pixels).all()
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png")
-    assert (read_image(tmp_path / "grey.png", 3) == pixels[..., :1]).all()
-    assert (read_image(tmp_path / "grey.png", 1) == pixels[..., :1]).all()
+    assert (read(tmp_path / "grey.png", 3) == pixels[..., :1]).all()
+    assert (read(tmp_path / "grey.png", 1) == pixels[..., :1]).all()
 
 
 def bad_text(path):
@@ -191,8 +185,8 @@ def bad_depth(path):
 @pytest.mark.parametrize(
     ("make", "suffix", "word"),
     [
-        (bad_text, ".jpg", "cannot be read as an image (UnidentifiedImageError)"),
-        (bad_truncated, ".png", "cannot be read as an image"),
+        (bad_text, ".jpg", "is not a readable image (UnidentifiedImageError)"),
+        (bad_truncated, ".png", "is not a readable image"),
         (bad_size, ".png", "9 × 8 pixels"),
         (bad_depth, ".png", "more than 8 bits a channel"),
     ],

@@ -12,10 +12,11 @@ from torchvision import transforms
 from hashbench import InputError, augment, load_dataset
 from hashbench.backbones import open_backbone
 from hashbench.cache import GrowingArray
-from hashbench.dataset import PHOTO_VIEWS, Dataset, ViewRecipe
+from hashbench.dataset import Dataset
 from hashbench.features import FeatureSource
 from hashbench.images import EncodedImages
 from hashbench.protocol import Protocol
+from hashbench.recipes import PHOTO_VIEWS, ViewRecipe
 from hashbench.splits import Split
 
 

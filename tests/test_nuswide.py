@@ -11,6 +11,7 @@ from PIL import Image
 
 from hashbench import InputError, load_dataset
 from hashbench.datasets import nuswide
+from hashbench.prepared import entries
 
 SMALL = "nuswide21-cibhash/1[queries_per_label=2,training_per_label=3]"
 N = 400
@@ -189,9 +190,21 @@ SKY = f"{nuswide.LABELS}/Labels_sky.txt"
         (SKY, change_line(5, ""), ["Labels_sky.txt line 5", "is no label"]),
         (SKY, lambda file: file.write_bytes(b""), ["Labels_sky.txt is empty"]),
         (SKY, lambda file: file.write_bytes(b"\xff\xfe0"), ["Labels_sky.txt cannot be read"]),
-        (nuswide.IMAGE_LIST, change_line(1, "..\\..\\x.jpg"), ["Imagelist.txt line 1", "not the name of a file below"]),
-        (nuswide.IMAGE_LIST, change_line(1, "/etc/x.jpg"), ["Imagelist.txt line 1", "not the name of a file below"]),
-        (nuswide.IMAGE_LIST, change_line(1, "C:\\x.jpg"), ["Imagelist.txt line 1", "not the name of a file below"]),
+        (
+            nuswide.IMAGE_LIST,
+            change_line(1, "..\\..\\x.jpg"),
+            ["Imagelist.txt line 1", "absolute, empty or has '..' in it"],
+        ),
+        (
+            nuswide.IMAGE_LIST,
+            change_line(1, "/etc/x.jpg"),
+            ["Imagelist.txt line 1", "absolute, empty or has '..' in it"],
+        ),
+        (
+            nuswide.IMAGE_LIST,
+            change_line(1, "C:\\x.jpg"),
+            ["Imagelist.txt line 1", "absolute, empty or has '..' in it"],
+        ),
         (nuswide.IMAGE_LIST, change_line(2, "actor\\0000_1000000000.jpg"), ["number 2 is number 1 again"]),
         (
             nuswide.IMAGE_LIST,
@@ -226,7 +239,7 @@ def test_too_few_images_of_a_label_are_refused(official, cli, tmp_path):
     one_clear_line(result, "label 0 has", "that are not taken, 100 are to be drawn")
 
 
-def test_dead_links_are_counted_and_may_be_left_out(copy, cli, tmp_path):
+def test_dead_links_are_counted_and_may_be_left_out(copy, cli, tmp_path, cache_dir):
     names, _ = truth()
     rows, _ = expected()
     gone = [copy / "Flickr" / names[row] for row in rows[[0, 5, 9, 11]]]
@@ -236,11 +249,12 @@ def test_dead_links_are_counted_and_may_be_left_out(copy, cli, tmp_path):
     options = ("--dataset", "nuswide", "--data-dir", copy, "--protocol", SMALL, "--methods", "lsh")
     words = [f"4 of {len(rows)} listed images are missing", *map(str, gone[:3]), "--skip-broken"]
     one_clear_line(cli("run", *options, "--out", tmp_path / "out"), *words)
-    options = nuswide.LoadOptions(data_dir=copy, protocol=SMALL, skip_broken=True)
-    assert nuswide.NUSWide().read(options).left_out == list(map(str, gone))
     dataset = load_dataset("nuswide", data_dir=copy, protocol=SMALL, skip_broken=True)
     assert (len(dataset), dataset.n_left_out) == (len(rows) - 4, 4)
     assert dataset.provenance == "unchecked, 4 images left out"
+    (entry,) = (entry for entry in entries(cache_dir, "nuswide") if entry.manifest["from"] == str(copy))
+    assert entry.manifest["left_out"] == [names[row] for row in rows[[0, 5, 9, 11]]]
+    assert [str(file) in reason for file, reason in zip(gone, entry.manifest["reasons"], strict=True)] == [True] * 4
 
 
 @pytest.fixture
@@ -303,8 +317,8 @@ ZEROS = " ".join("0" * 20)
         ("test.txt", 2, f"images/1.jpg 2 {ZEROS}", ["test.txt line 2: 2 is no label"]),
         ("test.txt", 2, f"images/1.jpg inf {ZEROS}", ["test.txt line 2: inf is no label"]),
         ("test.txt", 2, f"images/0.jpg 1 {ZEROS}", ["test.txt: number 2 is number 1 again", "images/0.jpg"]),
-        ("test.txt", 2, f"../images/1.jpg 1 {ZEROS}", ["'../images/1.jpg' is not the name of a file below"]),
-        ("test.txt", 2, f"/images/1.jpg 1 {ZEROS}", ["'/images/1.jpg' is not the name of a file below"]),
+        ("test.txt", 2, f"../images/1.jpg 1 {ZEROS}", ["'../images/1.jpg' is absolute, empty or has '..' in it"]),
+        ("test.txt", 2, f"/images/1.jpg 1 {ZEROS}", ["'/images/1.jpg' is absolute, empty or has '..' in it"]),
         ("test.txt", 2, f"images/{'1' * 300}.jpg 1 {ZEROS}", ["1 of 50 listed images are missing"]),
         ("train.txt", 2, f"images/1.jpg 1 {ZEROS}", ["train.txt line 2: 'images/1.jpg' is a query, by test.txt"]),
         ("database.txt", 3, f"images/1.jpg 1 {ZEROS}", ["database.txt line 3: 'images/1.jpg' is a query, by test.txt"]),
