@@ -45,10 +45,9 @@ class Pool:
         return [{"params": list(head.parameters()), "lr": lr}]
 
     def logits(self, fabric: Fabric, model: Any, image: np.ndarray, one: np.ndarray, other: np.ndarray) -> Tensor:
-        """Return the head's outputs for two views of each image, (n, 2, n_bits), float32."""
-        pair = np.stack([self.views[image, one], self.views[image, other]], axis=1)
-        outputs = model(torch.from_numpy(pair).to(fabric.device).float().flatten(0, 1))
-        return outputs.float().unflatten(0, (-1, 2))
+        """Return the head's outputs for n images' one view, then for their other, (2n, n_bits), float32."""
+        features = self.views[np.concatenate([image, image]), np.concatenate([one, other])]
+        return model(torch.from_numpy(features).to(fabric.device).float()).float()
 
     def trained(self, model: Any) -> np.ndarray | None:
         """Return the backbone's parameters if it was trained."""
@@ -96,12 +95,11 @@ class TunedBackbone:
         ]
 
     def logits(self, fabric: Fabric, model: Any, image: np.ndarray, one: np.ndarray, other: np.ndarray) -> Tensor:
-        """Return the head's outputs for two views of each image, (n, 2, n_bits), float32."""
+        """Return the head's outputs for n images' one view, then for their other, (2n, n_bits), float32."""
         drawn = self._parameters(int(one[0])), self._parameters(int(other[0]))
         views = self.tunable.views(model.module.backbone, drawn, image)
         dropout_seed = seed_of(self.views_seed, int(one[0]), int(image[0]))
-        outputs = model(_Images(torch.stack(views, dim=1).flatten(0, 1)), dropout_seed)
-        return outputs.float().unflatten(0, (-1, 2))
+        return model(_Images(torch.cat(views)), dropout_seed).float()
 
     def trained(self, model: Any) -> np.ndarray | None:
         """Return the backbone's parameters."""

@@ -26,7 +26,7 @@ def binarize(p: Tensor, threshold: Tensor | float, low: float = -1.0) -> Tensor:
     return code + (p - p.detach())
 
 
-def nt_xent(first: Tensor, second: Tensor, temperature: float, similarity: str = "cosine") -> Tensor:
+def nt_xent(codes: Tensor, temperature: float, similarity: str = "cosine") -> Tensor:
     """Return the normalised temperature-scaled cross entropy of two views (Chen et al., ICML 2020, eq. 1).
 
     The cosine has its own gradient: for ±1 codes its value equals the scaled dot product, but the norm's gradient
@@ -34,8 +34,8 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float, similarity: str =
 
     Parameters
     ----------
-    first, second : Tensor of shape (n, n_bits)
-        Codes of the two views; row i of both is image i.
+    codes : Tensor of shape (2n, n_bits)
+        Codes of n images' first views, then of their second views in the same order.
     temperature : float
     similarity : {"cosine", "dot"}
         The cosine, or the dot product over n_bits.
@@ -45,35 +45,24 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float, similarity: str =
     Tensor
         Mean over the 2n anchors.
     """
-    codes = torch.cat([first, second])
     codes = F.normalize(codes) if similarity == "cosine" else codes / codes.shape[1] ** 0.5
-    n = len(first)
     scores = codes @ codes.T / temperature
     scores.fill_diagonal_(-torch.inf)
-    partner = torch.arange(2 * n, device=codes.device).roll(n)
-    return F.cross_entropy(scores, partner)
+    return F.cross_entropy(scores, torch.arange(len(codes), device=codes.device).roll(len(codes) // 2))
 
 
-def symmetric_kl(p: Tensor, q: Tensor) -> Tensor:
+def symmetric_kl(p: Tensor) -> Tensor:
     """Return the symmetrised KL divergence of two views' Bernoulli codes, in nats.
 
     Each direction holds its second argument constant; bits are summed, images averaged, directions averaged.
 
     Parameters
     ----------
-    p, q : Tensor of shape (n, n_bits)
-        Probabilities.
+    p : Tensor of shape (2n, n_bits)
+        Probabilities of n images' first views, then of their second views in the same order.
     """
-    log_p, log_q = _logs(p), _logs(q)
-    return (_kl(p, log_p, log_q) + _kl(q, log_q, log_p)) / 2
-
-
-def _logs(p: Tensor) -> tuple[Tensor, Tensor]:
     tiny = 1e-8
-    return (p + tiny).log(), (1 - p + tiny).log()
-
-
-def _kl(p: Tensor, own: tuple[Tensor, Tensor], others: tuple[Tensor, Tensor]) -> Tensor:
-    ones = p * (own[0] - others[0].detach())
-    zeros = (1 - p) * (own[1] - others[1].detach())
-    return (ones + zeros).sum(dim=1).mean()
+    q = 1 - p
+    log_p, log_q = (p + tiny).log(), (q + tiny).log()
+    others_p, others_q = (log.detach().roll(len(p) // 2, 0) for log in (log_p, log_q))
+    return (p * (log_p - others_p) + q * (log_q - others_q)).sum() / len(p)

@@ -255,24 +255,19 @@ def _epoch(
     noise: torch.Generator,
 ) -> dict[str, float]:
     """Take a step per batch; return the means of the loss and its terms."""
-    totals = torch.zeros(3, device=fabric.device)
+    terms = []
     for batch in batches:
-        image, one, other = batch[:, _share(batch.shape[1], fabric.global_rank, fabric.world_size)]
-        logits = inputs.logits(fabric, model, image, one, other)
-        first, second = _gathered(fabric, logits, batch.shape[1]).unbind(1)
-        p, q = torch.sigmoid(first), torch.sigmoid(second)
-        if method.sampling == "continuous":
-            codes = first, second
-        else:
-            codes = _codes(torch.cat([p, q]), method.sampling, noise).chunk(2)
-        contrastive = nt_xent(*codes, method.temperature, method.similarity)
-        kl = symmetric_kl(p, q)
-        loss = contrastive + method.beta * kl
+        logits = _gathered(fabric, inputs.logits(fabric, model, *_share(fabric, batch)), batch.shape[1])
+        p = torch.sigmoid(logits)
+        codes = logits if method.sampling == "continuous" else _codes(p, method.sampling, noise)
+        contrastive = nt_xent(codes, method.temperature, method.similarity)
+        kl = symmetric_kl(p)
         adam.zero_grad(set_to_none=True)
-        fabric.backward(loss)
+        fabric.backward(contrastive + method.beta * kl)
         adam.step()
-        totals += torch.stack([loss.detach(), contrastive.detach(), kl.detach()])
-    return dict(zip(("loss", "contrastive", "kl"), (totals / len(batches)).tolist(), strict=True))
+        terms += [contrastive.detach(), kl.detach()]
+    means = torch.stack(terms).unflatten(0, (-1, 2)).double().mean(dim=0).tolist()
+    return {"loss": means[0] + method.beta * means[1], "contrastive": means[0], "kl": means[1]}
 
 
 def _codes(p: Tensor, sampling: str, noise: torch.Generator) -> Tensor:
@@ -280,18 +275,21 @@ def _codes(p: Tensor, sampling: str, noise: torch.Generator) -> Tensor:
     return binarize(p, threshold, 0.0 if sampling == "zero_one" else -1.0)
 
 
-def _share(n: int, rank: int, world_size: int) -> np.ndarray:
-    """Return the rows of a batch that a rank takes: every N-th, and row 0 again where they do not go round."""
-    rows = rank + world_size * np.arange(-(-n // world_size))
-    return np.where(rows < n, rows, 0)
-
-
-def _gathered(fabric: Fabric, values: Tensor, n: int) -> Tensor:
-    """Return the values of the whole batch in its order, with gradients to every rank."""
+def _share(fabric: Fabric, batch: np.ndarray) -> np.ndarray:
+    """Return what a process takes of a batch: every N-th image, and the first again where they do not go round."""
     if fabric.world_size == 1:
-        return values
-    by_rank = fabric.all_gather(values, sync_grads=True)
-    return by_rank.transpose(0, 1).flatten(0, 1)[:n]
+        return batch
+    n = batch.shape[1]
+    images = fabric.global_rank + fabric.world_size * np.arange(-(-n // fabric.world_size))
+    return batch[:, np.where(images < n, images, 0)]
+
+
+def _gathered(fabric: Fabric, logits: Tensor, n: int) -> Tensor:
+    """Return the logits of the whole batch, both views of its n images in their order, with gradients to every rank."""
+    if fabric.world_size == 1:
+        return logits
+    by_rank = fabric.all_gather(logits, sync_grads=True).unflatten(1, (2, -1))  # rank, view, image, bit
+    return by_rank.permute(1, 2, 0, 3).flatten(1, 2)[:, :n].flatten(0, 1)
 
 
 def _layers(model: Any) -> Layers:
