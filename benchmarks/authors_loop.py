@@ -21,9 +21,9 @@ from torch.nn.functional import cross_entropy, normalize
 from torchvision import transforms
 
 import hashbench
-from hashbench.backbones import open_backbone
-from hashbench.cache import cache_directory
-from hashbench.features import FeatureSource
+from hashbench.features.backbone import open_backbone
+from hashbench.features.source import FeatureSource
+from hashbench.files.cache import cache_directory
 
 SIZE, BATCH, TEMPERATURE, BETA = 128, 64, 0.3, 0.001
 CHAIN = transforms.Compose(

@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 import hashbench
-from hashbench.backbones import open_backbone
-from hashbench.cache import cache_directory
-from hashbench.features import FeatureSource
+from hashbench.features.backbone import open_backbone
+from hashbench.features.source import FeatureSource
+from hashbench.files.cache import cache_directory
 
 QUERIES_AT_ONCE = 200
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 from scale import peak_during
 
-from hashbench.registry import Registry
+from hashbench.plugins.registry import Registry
 
 N_FIT, N_ENCODE, N_FEATURES, N_BITS = 100_000, 1_000_000, 1_280, 64
 

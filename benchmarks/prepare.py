@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hashbench import decoding, load_dataset
-from hashbench.data_plugin import LoadOptions
-from hashbench.decoding import decode, n_threads
-from hashbench.images import EncodedImages
-from hashbench.prepared import remove
-from hashbench.preparing import prepare
-from hashbench.registry import Registry
+from hashbench import load_dataset
+from hashbench.data import decoding
+from hashbench.data.decoding import decode, n_threads
+from hashbench.data.images import EncodedImages
+from hashbench.data.items import LoadOptions
+from hashbench.data.prepared.entries import remove
+from hashbench.data.prepared.prepare import prepare
+from hashbench.plugins.registry import Registry
 
 ROUNDS = 5
 BLOCK = 256

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
-from hashbench.codes import item_words, word_major
-from hashbench.curves import curves
-from hashbench.evaluation import masks_of, score
-from hashbench.histograms import class_histograms, mask_histograms, split_into_shards
-from hashbench.kernels import popcount
+from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.curves import curves
+from hashbench.evaluation.evaluate import masks_of, score
+from hashbench.evaluation.histograms import class_histograms, mask_histograms, split_into_shards
+from hashbench.evaluation.kernels import popcount
 
 N_QUERIES, N_ITEMS, N_LABELS = 10_000, 50_000, 21
 SCRIPT_QUERIES = 40

@@ -6,7 +6,7 @@ Run with ``pytest benchmarks/test_methods.py --benchmark-only -s``; the last lin
 import numpy as np
 import pytest
 
-from hashbench.registry import Registry
+from hashbench.plugins.registry import Registry
 
 N_ENCODE, N_FIT, N_FEATURES, ENCODE_BITS, FIT_BITS = 50_000, 5_000, 1_280, 64, 32
 NAMES = sorted(set(Registry().names("methods")) - {"cibhash"})

@@ -6,14 +6,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.cifar_files import check_counts, joined, parse_batch, read_batches, read_class_folders, read_parquet
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
-from hashbench.downloads import data_directory
+from hashbench.data.images import ImageFiles
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.readers.cifar import (
+    check_counts,
+    joined,
+    parse_batch,
+    read_batches,
+    read_class_folders,
+    read_parquet,
+)
+from hashbench.data.readers.publisher_files import data_directory
+from hashbench.data.splits import Split, official_split
+from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.images import ImageFiles
-from hashbench.protocol import Protocol
-from hashbench.recipes import PHOTO_VIEWS
-from hashbench.splits import Split, official_split
 
 ARCHIVE = "cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python"

@@ -4,10 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
-from hashbench.protocol import Protocol
-from hashbench.recipes import ViewRecipe
-from hashbench.splits import Split, draw_per_class
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.splits import Split, draw_per_class
+from hashbench.data.view_recipes import ViewRecipe
 
 
 class Digits(HashDataset):
@@ -32,8 +33,9 @@ class Digits(HashDataset):
     licence = "CC BY 4.0 (UCI), BSD-3-Clause (the copy in scikit-learn)"
     views = ViewRecipe("digits/1", rotation=10.0, shift=1.0, zoom=(0.85, 1.15), jitter=1.0, brightness=0.2)
     backbone = "pixels"
+    embedded = True
 
-    def items(self, options: LoadOptions) -> Items:
+    def read(self, options: LoadOptions) -> Items:
         """Read the images that come with scikit-learn, grey levels 0..16 spread over 0..255."""
         from sklearn.datasets import load_digits
 

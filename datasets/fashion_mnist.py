@@ -8,14 +8,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.checksums import are_official
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
-from hashbench.downloads import data_directory
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.readers.idx import find_idx, read_idx
+from hashbench.data.readers.publisher_files import are_official, data_directory
+from hashbench.data.splits import Split, official_split
+from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
-from hashbench.idx_files import find_idx, read_idx
-from hashbench.protocol import Protocol
-from hashbench.recipes import ViewRecipe
-from hashbench.splits import Split, official_split
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
+from hashbench.data.images import ImageFiles
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.readers.labelled_images import list_images
+from hashbench.data.splits import Split, draw_any
+from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.images import ImageFiles
-from hashbench.own_images import list_images
-from hashbench.protocol import Protocol
-from hashbench.recipes import PHOTO_VIEWS
-from hashbench.splits import Split, draw_any
 
 
 class Folder(HashDataset):

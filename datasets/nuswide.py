@@ -8,14 +8,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
-from hashbench.downloads import data_directory
+from hashbench.data.images import ImageFiles
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.readers.publisher_files import data_directory
+from hashbench.data.splits import Split, draw_per_label
+from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.images import ImageFiles
-from hashbench.listed import inside, refuse_repeated
-from hashbench.protocol import Protocol
-from hashbench.recipes import PHOTO_VIEWS
-from hashbench.splits import Split, draw_per_label
+from hashbench.files.paths import inside, refuse_repeated
 
 IMAGE_LIST = "ImageList/Imagelist.txt"
 LABELS = "Groundtruth/AllLabels"

@@ -5,14 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data_plugin import HashDataset, Items, LoadOptions
-from hashbench.dataset import fingerprint_of
+from hashbench.data.items import Items, LoadOptions, fingerprint_of
+from hashbench.data.neighbors import cached_neighbors, n_found_in_database
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.data.readers.vectors import read_vectors
+from hashbench.data.splits import Split, draw_any
 from hashbench.errors import InputError
-from hashbench.neighbors import cached_neighbors, n_found_in_database
 from hashbench.progress import to_stderr
-from hashbench.protocol import Protocol
-from hashbench.splits import Split, draw_any
-from hashbench.vector_files import read_vectors
 
 N_NEIGHBORS = 100
 DRAW = {"queries": 1_000, "query_share": 0.1, "training": 100_000}

@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashbench.api import load_dataset, load_method, run
-    from hashbench.data_plugin import HashDataset, Items, LoadOptions
-    from hashbench.dataset import Dataset
+    from hashbench.data.dataset import Dataset
+    from hashbench.data.items import Items, LoadOptions
+    from hashbench.data.plugin import HashDataset
+    from hashbench.data.protocol import Protocol
+    from hashbench.data.splits import Split
     from hashbench.errors import InputError, Unsupported
-    from hashbench.evaluation import Evaluation, evaluate
+    from hashbench.evaluation.evaluate import Evaluation, evaluate
     from hashbench.method import HashMethod
-    from hashbench.models import load_model
-    from hashbench.protocol import Protocol
-    from hashbench.splits import Split
+    from hashbench.models.saved import load_model
 
 _HOMES = {
     "load_dataset": "hashbench.api",
     "load_method": "hashbench.api",
     "run": "hashbench.api",
-    "Dataset": "hashbench.dataset",
-    "HashDataset": "hashbench.data_plugin",
-    "Items": "hashbench.data_plugin",
-    "LoadOptions": "hashbench.data_plugin",
-    "Protocol": "hashbench.protocol",
-    "Split": "hashbench.splits",
+    "Dataset": "hashbench.data.dataset",
+    "HashDataset": "hashbench.data.plugin",
+    "Items": "hashbench.data.plugin",
+    "LoadOptions": "hashbench.data.plugin",
+    "Protocol": "hashbench.data.protocol",
+    "Split": "hashbench.data.splits",
     "InputError": "hashbench.errors",
     "Unsupported": "hashbench.errors",
-    "Evaluation": "hashbench.evaluation",
-    "evaluate": "hashbench.evaluation",
+    "Evaluation": "hashbench.evaluation.evaluate",
+    "evaluate": "hashbench.evaluation.evaluate",
     "HashMethod": "hashbench.method",
-    "load_model": "hashbench.models",
+    "load_model": "hashbench.models.saved",
 }
 
 __all__ = [

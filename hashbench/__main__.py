@@ -1,5 +1,5 @@
 """``python -m hashbench``."""
 
-from hashbench.cli import main
+from hashbench.cli.main import main
 
 main()

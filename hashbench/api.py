@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashbench.cache import cache_directory
-from hashbench.data_plugin import LoadOptions
-from hashbench.dataset import Dataset
+from hashbench.data.dataset import Dataset
+from hashbench.data.items import LoadOptions
+from hashbench.data.loading import load
+from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
-from hashbench.registry import Registry
+from hashbench.plugins.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def load_dataset(
         None if splits is None else Path(splits),
         skip_broken,
     )
-    return loader.load(options)
+    return load(loader, options)
 
 
 def run(**options: Any) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def run(**options: Any) -> pd.DataFrame:
     Parameters
     ----------
     **options
-        The fields of `hashbench.runner.RunOptions`: ``methods="cibhash,itq"``, ``dataset="digits"``,
+        The fields of `hashbench.runs.options.RunOptions`: ``methods="cibhash,itq"``, ``dataset="digits"``,
         ``bits="16,32"``, ``seeds="0,1"``, ``out="runs/mine"`` and so on.
 
     Returns
@@ -108,9 +109,9 @@ def run(**options: Any) -> pd.DataFrame:
     InputError
         An option cannot be used.
     """
-    from hashbench.runner import RunOptions
-    from hashbench.runner import run as run_grid
-    from hashbench.table import results_frame
+    from hashbench.runs.options import RunOptions
+    from hashbench.runs.results import results_frame
+    from hashbench.runs.run import run as run_grid
 
     for name in ("weights", "data_dir", "cache_dir", "splits", "out"):
         if options.get(name) is not None:

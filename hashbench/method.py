@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from hashbench.errors import InputError, Unsupported
 
 if TYPE_CHECKING:
-    from hashbench.dataset import Dataset
+    from hashbench.data.dataset import Dataset
 
 BLOCK_ROWS = 1024
 SAVED = {"method": str, "params": dict, "fitted": dict}
@@ -107,7 +107,7 @@ class HashMethod(BaseEstimator):
         Blocks have one fixed shape, the last one padded: a matrix product's last bits differ between shapes.
         On processors whose product also depends on a row's place in the block (OpenBLAS with AVX2), a value
         within rounding of 0 can still change its bit when rows are reordered; a method that must rule this out
-        decides such values in float64, as `hashbench.linear.LinearMethod` does.
+        decides such values in float64, as `hashbench.learning.linear.LinearMethod` does.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class HashMethod(BaseEstimator):
         """
         from safetensors.numpy import save
 
-        from hashbench.cache import write_atomically
+        from hashbench.files.writing import write_atomically
 
         arrays, values = {}, {}
         for key, value in vars(self).items():

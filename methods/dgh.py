@@ -4,8 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from hashbench.anchors import anchor_weights, find_anchors, graph_eigenvectors
 from hashbench.errors import Unsupported
+from hashbench.learning.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
 from hashbench.method import HashMethod
 
 FULL_RANK = 1e-8

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import LinearMethod
+from hashbench.learning.linear import LinearMethod
 
 
 class FaissLSH(LinearMethod):

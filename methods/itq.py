@@ -3,7 +3,7 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import LinearMethod, centred_product, principal_directions
+from hashbench.learning.linear import LinearMethod, centred_product, principal_directions
 
 
 class ITQ(LinearMethod):

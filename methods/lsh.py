@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hashbench.linear import LinearMethod, mean
+from hashbench.learning.linear import LinearMethod, mean
 
 
 class LSH(LinearMethod):

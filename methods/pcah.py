@@ -1,6 +1,6 @@
 """PCA hashing (PCAH)."""
 
-from hashbench.linear import LinearMethod, principal_directions
+from hashbench.learning.linear import LinearMethod, principal_directions
 
 
 class PCAH(LinearMethod):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hashbench.linear import LinearMethod, principal_directions
+from hashbench.learning.linear import LinearMethod, principal_directions
 
 
 class RR(LinearMethod):

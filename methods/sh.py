@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hashbench.linear import blocks, principal_directions
+from hashbench.learning.linear import blocks, principal_directions
 from hashbench.method import HashMethod
 
 

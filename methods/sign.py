@@ -1,7 +1,7 @@
 """Binary quantization: the signs of the features themselves."""
 
 from hashbench.errors import Unsupported
-from hashbench.linear import mean
+from hashbench.learning.linear import mean
 from hashbench.method import HashMethod
 
 

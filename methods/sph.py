@@ -3,7 +3,7 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.linear import blocks, centred_product, mean, refuse_constant
+from hashbench.learning.linear import blocks, centred_product, mean, refuse_constant
 from hashbench.method import HashMethod
 
 POINTS_PER_CENTRE = 5

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from hashbench import load_dataset
-from hashbench.cli import main
-from hashbench.store import Store
+from hashbench.cli.main import main
+from hashbench.runs.records import Store
 
 CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
 TINY_COCO = CIFAR_JPEG.parent / "tiny-coco"
@@ -142,15 +142,15 @@ def folder(tmp_path_factory, digits):
 
 PHOTOS = """
 import numpy as np
-from hashbench import Dataset, HashDataset, Protocol, Split
-from hashbench.recipes import PHOTO_VIEWS
+from hashbench import HashDataset, Items, Protocol, Split
+from hashbench.data.view_recipes import PHOTO_VIEWS
 class Photos(HashDataset):
     protocols = (Protocol('photos/1', 'by hand', 10, 60, 60, ('mAP@all',)),)
-    def load(self, options):
-        images = np.load({file!r})
-        rows = np.arange(10, 70)
-        return Dataset('photos', self.protocols[0], Split(rows, np.arange(10), rows), np.arange(70) % 5, images=images,
-                       views=PHOTO_VIEWS, backbone='tf_efficientnet_lite0', image_size=32)
+    views, image_size = PHOTO_VIEWS, 32
+    def read(self, options):
+        return Items(images=np.load({file!r}), labels=np.arange(70) % 5)
+    def split(self, items, protocol):
+        return Split(np.arange(10, 70), np.arange(10), np.arange(10, 70))
 """
 
 

@@ -35,7 +35,7 @@ def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import hashbench; from hashbench.registry import Registry\n"
+        "import hashbench; from hashbench.plugins.registry import Registry\n"
         "assert hashbench.__file__.startswith(sys.argv[1]), hashbench.__file__\n"
         "place = Registry().find('methods', 'itq').place\n"
         "assert place.startswith(sys.argv[1]), place\n"

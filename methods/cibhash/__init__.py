@@ -156,7 +156,7 @@ class CIBHash(HashMethod):
             Ignored.
         views : ndarray of shape (n, n_pool_views(n), d), float16
             Features of the training images' augmented views; not needed with ``finetune``.
-        tunable : hashbench.tuning.Tunable
+        tunable : hashbench.features.tunable.Tunable
             The training images and the backbone; needed with ``finetune``.
         validation : callable, optional
             ``validation(method)`` scores the method as it is; called for ``select="validation"``.

@@ -9,10 +9,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hashbench.augment import seed_of
-from hashbench.backbones import Backbone
-from hashbench.shared_arrays import SharedArray
-from hashbench.tuning import Tunable
+from hashbench.features.augment import seed_of
+from hashbench.features.backbone import Backbone
+from hashbench.features.tunable import Tunable
+from hashbench.files.arrays import SharedArray
 
 
 class Pool:

@@ -1,0 +1,1 @@
+"""The conformance suites that every plugin passes."""

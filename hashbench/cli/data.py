@@ -1,0 +1,98 @@
+"""The commands ``hashbench data``: data sets prepared once, verified, listed, removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hashbench.errors import InputError
+
+if TYPE_CHECKING:
+    from hashbench.data.prepared.entries import Entry
+
+
+app = typer.Typer(help="Prepare data sets once; verify, list and remove what was prepared.", no_args_is_help=True)
+
+CacheOption = Annotated[Path | None, typer.Option(help="Where prepared data lies \\[env: HASHBENCH_CACHE].")]
+EntryArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A data set, or a folder's name in hashbench data list.")
+]
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See hashbench list.")],
+    source: Annotated[Path | None, typer.Option("--from", help="Where the data set's files are.")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
+    cache_dir: CacheOption = None,
+    plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
+) -> None:
+    """Read a data set's files, check every image, and keep all of it ready; runs then open it in milliseconds."""
+    from hashbench.data.items import LoadOptions
+    from hashbench.data.prepared.prepare import prepare as prepare_data
+    from hashbench.files.cache import cache_directory
+    from hashbench.plugins.registry import Registry
+
+    if source is not None and not source.exists() and not download:
+        raise InputError(f"--from {source}: no such file or folder")
+    loader = Registry(plugin or ()).find("datasets", name).load()()
+    source = None if source is None else source.absolute()
+    options = LoadOptions(source, cache_directory(cache_dir), download, skip_broken=skip_broken)
+    entry, is_new = prepare_data(loader, options)
+    print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
+
+
+@app.command()
+def verify(name: EntryArgument, cache_dir: CacheOption = None) -> None:
+    """Hash prepared data again and compare it with its manifest."""
+    from hashbench.data.prepared.entries import choose_entries
+    from hashbench.files.cache import cache_directory
+
+    for entry in choose_entries(cache_directory(cache_dir), name):
+        entry.verify()
+        print(f"{entry.folder}: ok, {_summary(entry)}")
+
+
+@app.command("list")
+def list_entries(cache_dir: CacheOption = None) -> None:
+    """List prepared data, the newest first."""
+    from hashbench.data.prepared.entries import entries
+    from hashbench.files.cache import cache_directory
+
+    directory = cache_directory(cache_dir)
+    rows = [("prepared", "items", "on disk", "date", "provenance", "from")]
+    for entry in entries(directory):
+        facts = entry.manifest
+        left_out = f" (without {len(facts['left_out']):,} broken)" if facts["left_out"] else ""
+        where = facts["from"] or "found by itself"
+        items = f"{facts['n_items']:,}{left_out}"
+        rows.append((entry.folder.name, items, _size(entry.n_bytes), facts["date"][:10], facts["provenance"], where))
+    if len(rows) == 1:
+        print(f"nothing is prepared in {directory}; see hashbench data prepare --help")
+        return
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command()
+def remove(name: EntryArgument, cache_dir: CacheOption = None) -> None:
+    """Remove prepared data: one folder, or all that was prepared of a data set; the sources stay."""
+    from hashbench.data.prepared.entries import remove as remove_entries
+    from hashbench.files.cache import cache_directory
+
+    for entry in remove_entries(cache_directory(cache_dir), name):
+        print(f"removed {entry.folder}")
+
+
+def _summary(entry: Entry) -> str:
+    left_out = len(entry.manifest["left_out"])
+    broken = f", {left_out:,} broken or missing left out" if left_out else ""
+    return f"{entry.manifest['n_items']:,} items{broken}, {_size(entry.n_bytes)}, {entry.manifest['provenance']}"
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"

@@ -1,0 +1,101 @@
+"""Explains one plugin in words: what ``hashbench info NAME`` prints."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import textwrap
+
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.errors import InputError
+from hashbench.plugins.registry import Registry
+from hashbench.runs.grid import RESERVED
+
+WIDTH = 100
+
+
+def describe(registry: Registry, name: str) -> str:
+    """Return the description of a method or data set.
+
+    Raises
+    ------
+    InputError
+        There is neither; the nearest name is suggested.
+    """
+    methods, datasets = registry.plugins("methods"), registry.plugins("datasets")
+    if name in datasets:
+        return _dataset(datasets[name].load())
+    if name in methods:
+        return _method(methods[name].load(), name)
+    near = difflib.get_close_matches(name, [*methods, *datasets], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see hashbench list"
+    raise InputError(f"no method or data set is named {name!r}; {hint}")
+
+
+def _line(key: str, value: object) -> str:
+    return textwrap.fill(
+        f"{value}",
+        WIDTH,
+        initial_indent=f"{key:<13}",
+        subsequent_indent=" " * 13,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _method(method_class: type, name: str) -> str:
+    doc = inspect.getdoc(method_class) or ""
+    parameters = inspect.signature(method_class).parameters.values()
+    lines = [
+        _line("method", name),
+        _line("paper", getattr(method_class, "paper", "") or "not stated"),
+        _line("inputs", getattr(method_class, "inputs", "features")),
+        _line("supervision", getattr(method_class, "supervision", "unsupervised")),
+        _line(
+            "parameters",
+            ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none",
+        ),
+        _line("set by a run", ", ".join(f"{p.name}" for p in parameters if p.name in RESERVED)),
+        "",
+        doc,
+    ]
+    return "\n".join(lines)
+
+
+def _dataset(dataset_class: type[HashDataset]) -> str:
+    lines = [
+        _line("data set", dataset_class.name),
+        _line("what", (inspect.getdoc(dataset_class) or "").partition("\n")[0]),
+        _line("source", dataset_class.source),
+        _line("licence", dataset_class.licence),
+        _line("to obtain", dataset_class.needs or "nothing: it is embedded"),
+        *_images(dataset_class),
+    ]
+    for protocol in dataset_class.protocols:
+        draw = ", ".join(f"{key}={value}" for key, value in protocol.draw.items())
+        lines += [
+            "",
+            _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
+            _line("split", protocol.split),
+            _line("sizes", _sizes(protocol)),
+            _line("metrics", ", ".join(protocol.metrics)),
+            _line("ties", protocol.ties),
+            *([_line("to choose", f'--protocol "{protocol.name}[...]" with {draw}')] if draw else []),
+        ]
+    return "\n".join(lines)
+
+
+def _sizes(protocol: Protocol) -> str:
+    sizes = {"queries": protocol.n_query, "database": protocol.n_database, "training": protocol.n_train}
+    if set(sizes.values()) == {None}:
+        return "as the data has it"
+    return ", ".join(f"{part} as the data has it" if n is None else f"{n:,} {part}" for part, n in sizes.items())
+
+
+def _images(dataset_class: type[HashDataset]) -> list[str]:
+    """Return lines on how images become features and views, where there are images."""
+    if dataset_class.views is None:
+        return []
+    size = f" at {dataset_class.image_size} pixels" if dataset_class.image_size else ""
+    return [_line("backbone", dataset_class.backbone + size), _line("views", dataset_class.views.name)]

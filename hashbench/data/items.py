@@ -1,0 +1,109 @@
+"""What a data set's files hold, before any split, and how they are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hashbench.data.images import EncodedImages, ImageFiles
+
+
+def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
+    """Return the SHA-256 of images or features: their dtype, shape and content."""
+    if isinstance(items, EncodedImages):
+        digest = hashlib.sha256(f"encoded {len(items)}".encode())
+        digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
+        content: np.ndarray = items.data
+    else:
+        digest = hashlib.sha256(f"{items.dtype} {items.shape}".encode())
+        content = items
+    step = 4096 if content.ndim > 1 else 2**24
+    for start in range(0, len(content), step):
+        digest.update(np.ascontiguousarray(content[start : start + step]).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a run tells a data set.
+
+    Attributes
+    ----------
+    data_dir : Path or None
+        Where its files are; for some data sets one file.
+    cache_dir : Path or None
+    download : bool
+        Whether missing files may be fetched from the publisher.
+    protocol : str or None
+        The protocol's name, with other numbers of the draw in brackets; None is the data set's first.
+    splits : Path or None
+        Folder of published lists that take the place of the draw.
+    skip_broken : bool
+        Leave broken images out, instead of refusing the data.
+    """
+
+    data_dir: Path | None = None
+    cache_dir: Path | None = None
+    download: bool = False
+    protocol: str | None = None
+    splits: Path | None = None
+    skip_broken: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """What a data set's files hold, before any split.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n, h, w, c), uint8, or ImageFiles, or EncodedImages, optional
+    features : ndarray of shape (n, d), float32, optional
+    labels : ndarray, optional
+        int64 of shape (n,), or bool of shape (n, n_labels).
+    label_names : sequence of str
+        What the classes or labels are called.
+    parts : dict from str to ndarray of int64
+        Rows of each part that the publisher has named, such as ``train`` and ``test``.
+    names : sequence of str, optional
+        What published lists call each item.
+    neighbors : ndarray of shape (n_query, k), int64, optional
+        True nearest neighbours that come with the data.
+    distance : {"euclidean", "angular"}
+        By what neighbours are near, where they are to be computed.
+    provenance : str
+        ``official`` where the publisher's checksums held, else what the data is.
+    left_out : sequence of str
+        What published lists call the images that are missing or broken and were left out: plugins leave it empty.
+    sha256 : str
+        `fingerprint_of` the images or features, where it is known: plugins leave it empty.
+    """
+
+    images: np.ndarray | ImageFiles | EncodedImages | None = None
+    features: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    label_names: Sequence[str] = ()
+    parts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    names: Sequence[str] | None = None
+    neighbors: np.ndarray | None = None
+    distance: Literal["euclidean", "angular"] = "euclidean"
+    provenance: str = "official"
+    left_out: Sequence[str] = ()
+    sha256: str = ""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        items = self.images if self.images is not None else self.features
+        return 0 if items is None else len(items)
+
+
+def raw_items(items: Items) -> np.ndarray | EncodedImages:
+    """Return the images or features."""
+    raw = items.images if items.images is not None else items.features
+    assert raw is not None
+    assert not isinstance(raw, ImageFiles)
+    return raw

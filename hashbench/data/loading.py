@@ -1,0 +1,143 @@
+"""Loads a data set: its items, prepared once, split as its protocol says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hashbench.data.dataset import Dataset
+from hashbench.data.images import ImageFiles
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.prepared.entries import Entry, entries
+from hashbench.data.prepared.prepare import prepare
+from hashbench.data.prepared.stamp import plugin_hash
+from hashbench.data.protocol import Protocol, choose_protocol
+from hashbench.data.published_lists import read_lists
+from hashbench.data.splits import Split
+from hashbench.errors import InputError
+from hashbench.files.cache import cache_directory
+from hashbench.progress import to_stderr
+
+
+def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
+    """Return a data set, split as the protocol says.
+
+    Parameters
+    ----------
+    plugin : HashDataset
+    options : LoadOptions
+
+    Raises
+    ------
+    InputError
+        The data is missing, incomplete or corrupt, or has too few items for the protocol.
+    """
+    protocol = choose_protocol(plugin.protocols, options.protocol)
+    protocol, items = plugin.settle(load_items(plugin, options), protocol, options)
+    if options.splits is None:
+        try:
+            split = plugin.split(items, protocol)
+        except InputError as error:
+            raise InputError(f"{plugin.name}: {protocol.name} cannot be drawn: {error}") from error
+    else:
+        split, checksum = read_lists(options.splits, items.names, len(items), items.left_out)
+        protocol = replace(
+            protocol,
+            name=f"{protocol.name}+lists:{checksum[:8]}",
+            split=f"published lists with the SHA-256 {checksum}",
+            n_query=len(split.query),
+            n_database=len(split.database),
+            n_train=len(split.train),
+            checksum="",
+            split_checksum="",
+        )
+    if items.provenance == "official" and not items.left_out:
+        _refuse_another_split(split, protocol)
+    assert not isinstance(items.images, ImageFiles)
+    return Dataset(
+        name=plugin.name,
+        protocol=protocol,
+        split=split,
+        labels=items.labels,
+        images=items.images,
+        features=items.features,
+        neighbors=plugin.neighbors(items, split, options) if items.labels is None else None,
+        views=plugin.views if items.images is not None else None,
+        backbone=plugin.backbone,
+        image_size=plugin.image_size,
+        provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
+        n_left_out=len(items.left_out),
+        items_sha256=items.sha256,
+    )
+
+
+def _refuse_another_split(split: Split, protocol: Protocol) -> None:
+    """Raise if the publisher's own data gives another split than the one that the protocol was published with."""
+    if protocol.split_checksum and split.checksum != protocol.split_checksum:
+        raise InputError(
+            f"{protocol.name}: the split has the SHA-256 {split.checksum[:16]}…, published is "
+            f"{protocol.split_checksum[:16]}…, though the files are the publisher's: does this version of numpy "
+            f"({np.__version__}) draw otherwise?"
+        )
+
+
+def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
+    """Return what a plugin reads, prepared, preparing it first where that was not done.
+
+    With a data directory, an entry serves whose stamp its files still have. Without one, the newest entry of that
+    name serves, wherever its files were, if all entries came from one place and, unless broken images may be left out,
+    it lacks none; where there is none, the plugin looks for its files itself, and arrays that it returns are used as
+    they are.
+
+    Raises
+    ------
+    InputError
+        The data is missing, incomplete or corrupt, or the cache cannot be written; or it was prepared from several
+        places and none is named.
+    """
+    if plugin.embedded:
+        if options.data_dir is not None:
+            raise InputError(f"--data-dir {options.data_dir}: {plugin.name} brings its data along and reads no files")
+        return plugin.read(options)
+    cache_dir = cache_directory(options.cache_dir)
+    options = replace(options, cache_dir=cache_dir)
+    if options.data_dir is None:
+        newest = _newest(cache_dir, plugin.name, options.skip_broken)
+        if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
+            facts = newest.manifest
+            where = facts["from"] or "where it was found"
+            lacks = f", {len(facts['left_out']):,} images left out" if facts["left_out"] else ""
+            what = f"{facts['n_items']:,} items{lacks}"
+            to_stderr(f"{plugin.name}: {what}, prepared on {facts['date'][:10]} from {where}")
+            return newest.open()
+        if newest is not None:
+            skip_broken = options.skip_broken or newest.manifest["skip_broken"]
+            options = replace(options, data_dir=_origin(newest), skip_broken=skip_broken)
+        elif not options.download:
+            items = plugin.read(options)
+            if not isinstance(items.images, ImageFiles):
+                return items
+    return prepare(plugin, options)[0].open()
+
+
+def _newest(cache_dir: Path, name: str, skip_broken: bool) -> Entry | None:
+    """Return the entry that serves where no directory is named."""
+    found = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
+    places = sorted({str(entry.manifest["from"]) for entry in found})
+    if len(places) > 1:
+        raise InputError(f"{name} is prepared from {len(places)} places: {', '.join(places)}; name one with --data-dir")
+    return found[0] if found else None
+
+
+def _origin(entry: Entry) -> Path | None:
+    """Return where an entry came from, for data that must be read again."""
+    origin = entry.manifest["from"]
+    if origin is not None and not Path(origin).exists():
+        raise InputError(
+            f"{entry.folder} was prepared by another version of {entry.name}, and its files are no longer in "
+            f"{origin}: give --data-dir, or hashbench data prepare {entry.name} --from DIR"
+        )
+    return None if origin is None else Path(origin)

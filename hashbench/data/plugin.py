@@ -1,0 +1,99 @@
+"""The contract of a data set plugin: what its files hold, and how that is split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hashbench.data.items import Items, LoadOptions
+from hashbench.data.protocol import Protocol
+from hashbench.data.splits import Split
+from hashbench.data.view_recipes import ViewRecipe
+
+
+class HashDataset:
+    """Base class of a data set plugin: facts as class attributes, ``read`` and ``split``.
+
+    ``read`` turns the user's files into `Items`, ``split`` draws queries, database and training set out of them;
+    `hashbench.data.loading` does everything else.
+
+    Attributes
+    ----------
+    protocols : tuple of Protocol
+        The first is the default.
+    source, licence : str
+        Where the data comes from and under which terms.
+    needs : str
+        What the user must bring; empty where nothing.
+    embedded : bool
+        Whether the data comes with a package: there is nothing to prepare, and no directory to read.
+    files : tuple of str
+        Names of the files and folders in the data directory that ``read`` looks at, ``*`` standing for anything;
+        where it is empty, all. Prepared data is made anew when one of them changes.
+    views, backbone, image_size
+        See `Dataset`.
+    """
+
+    name: ClassVar[str] = ""
+    protocols: ClassVar[tuple[Protocol, ...]]
+    source: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    needs: ClassVar[str] = ""
+    embedded: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ()
+    views: ClassVar[ViewRecipe | None] = None
+    backbone: ClassVar[str] = "tf_efficientnet_lite0"
+    image_size: ClassVar[int | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the data set after its file."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = cls.__module__.rpartition(".")[2]
+
+    def read(self, options: LoadOptions) -> Items:
+        """Read the user's files.
+
+        Raises
+        ------
+        InputError
+            The data is missing, incomplete or corrupt.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define read")
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        """Draw queries, database and training set as the protocol says.
+
+        Raises
+        ------
+        InputError
+            There are too few items.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define split")
+
+    def watched(self, file: Path) -> Path:
+        """Return what is watched for changes where ``--data-dir`` names a file: the file, or the folder it is about."""
+        return file
+
+    def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
+        """Return the protocol and the items that are measured, for data whose files decide the default protocol.
+
+        Parameters
+        ----------
+        items : Items
+        protocol : Protocol
+            The one that the user chose, or the first.
+        options : LoadOptions
+
+        Raises
+        ------
+        InputError
+            The files do not hold what the chosen protocol needs.
+        """
+        return protocol, items
+
+    def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
+        """Return true nearest neighbours as places in the database part, for data without labels."""
+        return items.neighbors

@@ -1,0 +1,1 @@
+"""Data prepared once: written, opened, verified, listed, removed."""

@@ -1,0 +1,234 @@
+"""Prepared data on disk: entries of the cache that are opened in milliseconds, verified, listed, removed.
+
+An entry is a folder ``datasets/<name>-<stamp>`` with a manifest and one plain file per array.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from hashbench.data.images import EncodedImages
+from hashbench.data.items import Items, fingerprint_of, raw_items
+from hashbench.errors import InputError
+from hashbench.files.arrays import open_array, verify_array
+from hashbench.files.hashing import sha256
+from hashbench.files.writing import writable_directory
+from hashbench.progress import to_stderr
+
+FORMAT = 2
+"""Raised whenever entries are written otherwise, so that none outlives its code."""
+MANIFEST, NAMES = "manifest.json", "names.json"
+NEEDED = {"dataset", "plugin", "n_items", "date", "from", "skip_broken", "provenance", "sha256", "arrays"}
+NEEDED |= {"label_names", "parts", "left_out", "reasons"}
+"""What a manifest must hold to be used."""
+ARRAYS = ("features", "labels", "neighbors")
+TEXTS = tuple(field.name for field in fields(Items) if isinstance(field.default, str))
+"""Attributes of `Items` that are text, and stand in the manifest as they are."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Prepared data on disk.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : dict
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.manifest["dataset"]
+
+    @property
+    def n_bytes(self) -> int:
+        """What the entry takes on disk; arrays that stayed in the user's files do not count."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+    def open(self) -> Items:
+        """Return what was read, images and features memory-mapped.
+
+        Raises
+        ------
+        InputError
+            A file is missing or has another size.
+        """
+        try:
+            return self._items()
+        except InputError as error:
+            raise self._damaged(error) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(InputError(f"{self.folder / MANIFEST} is damaged")) from error
+
+    def _items(self) -> Items:
+        manifest = self.manifest
+        arrays = {
+            name: open_array(facts, self.folder, name, in_memory=name not in ("images", "data", "features"))
+            for name, facts in manifest["arrays"].items()
+        }
+        images: np.ndarray | EncodedImages | None = arrays.get("images")
+        if "data" in arrays:
+            images = EncodedImages(arrays["data"], arrays["offsets"], arrays["sizes"])
+        return Items(
+            images=images,
+            **{name: arrays.get(name) for name in ARRAYS},  # type: ignore[arg-type]
+            **{name: manifest[name] for name in TEXTS},
+            label_names=manifest["label_names"],
+            parts={name: arrays[f"part-{number}"] for number, name in enumerate(manifest["parts"])},
+            names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
+            left_out=manifest["left_out"],
+        )
+
+    def verify(self) -> None:
+        """Hash every file again, and the items as a whole.
+
+        Raises
+        ------
+        InputError
+            Something is not as the manifest says.
+        """
+        raw = raw_items(self.open())
+        try:
+            for name, facts in self.manifest["arrays"].items():
+                verify_array(facts, self.folder, name)
+            names = self.folder / NAMES
+            if "names_sha256" in self.manifest and sha256(names) != self.manifest["names_sha256"]:
+                raise InputError(f"{names} has changed: its SHA-256 is not the one in {MANIFEST}")
+            if fingerprint_of(raw) != self.manifest["sha256"]:
+                raise InputError(f"{self.folder / MANIFEST} has changed: the items have another SHA-256")
+        except InputError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: InputError) -> InputError:
+        return InputError(f"{error}; remove the prepared data with: hashbench data remove {self.folder.name}")
+
+
+class _Names(Sequence[str]):
+    """Names of the items, read when the first is asked for."""
+
+    def __init__(self, file: Path, n_items: int) -> None:
+        self.file, self.n_items = file, n_items
+
+    @cached_property
+    def _names(self) -> list[str]:
+        try:
+            return json.loads(self.file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.file} cannot be read ({error}); hashbench data verify says more") from error
+
+    def __len__(self) -> int:
+        return self.n_items
+
+    def __getitem__(self, row):
+        return self._names[row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+
+def entries(cache_dir: Path, name: str | None = None) -> list[Entry]:
+    """Return prepared data, the newest first.
+
+    Parameters
+    ----------
+    cache_dir : Path
+    name : str, optional
+        Of a data set, or the folder name of one entry; all by default.
+    """
+    folder = cache_dir / "datasets"
+    found = [read_entry(path) for path in folder.iterdir()] if folder.is_dir() else []
+    chosen = [entry for entry in found if entry is not None and name in (None, entry.name, entry.folder.name)]
+    return sorted(chosen, key=lambda entry: (entry.manifest["date"], entry.folder.name), reverse=True)
+
+
+def choose_entries(cache_dir: Path, name: str) -> list[Entry]:
+    """Return the prepared data of a name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    found = entries(cache_dir, name)
+    if not found:
+        known = ", ".join(sorted({entry.name for entry in entries(cache_dir)})) or "nothing"
+        raise InputError(f"{name} is not prepared in {cache_dir}; prepared: {known}")
+    return found
+
+
+def remove(cache_dir: Path, name: str) -> list[Entry]:
+    """Remove prepared data and return what was removed.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or it cannot be removed.
+    """
+    unusable = _unusable(cache_dir, name)
+    found = unusable or choose_entries(cache_dir, name)
+    found += [entry for entry in entries(cache_dir, name) if unusable]
+    with locked(cache_dir, found[0].name, "works on it"):
+        for entry in found:
+            try:
+                hidden = entry.folder.rename(entry.folder.with_name(f".{entry.folder.name}"))
+                shutil.rmtree(hidden)
+            except FileNotFoundError:
+                continue  # another process was faster
+            except OSError as error:
+                raise InputError(f"{entry.folder} cannot be removed ({error.strerror})") from error
+    return found
+
+
+def _unusable(cache_dir: Path, name: str) -> list[Entry]:
+    """Return the folders of a name whose manifest cannot be used."""
+    found = []
+    for folder in sorted((cache_dir / "datasets").glob("*-*")):
+        dataset, _, stamp = folder.name.rpartition("-")
+        if name in (dataset, folder.name) and re.fullmatch("[0-9a-f]{12}", stamp) and read_entry(folder) is None:
+            found.append(Entry(folder, {"dataset": dataset}))
+    return found
+
+
+def read_entry(folder: Path) -> Entry | None:
+    """Return an entry, or None where there is none of this format."""
+    if folder.name.startswith("."):
+        return None
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return Entry(folder, manifest) if manifest["format"] == FORMAT and manifest.keys() >= NEEDED else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+@contextmanager
+def locked(cache_dir: Path, name: str, what: str) -> Iterator[None]:
+    """Hold the lock of a data set's entries; what a killed process left half-made is removed first."""
+    folder = writable_directory(cache_dir / "datasets", "--cache-dir")
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        to_stderr(f"{name}: waiting for another process that {what}")
+        lock.acquire()
+    try:
+        for path in folder.glob(f".{name}-*"):
+            if re.fullmatch(rf"\.{re.escape(name)}-[0-9a-f]{{12}}", path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        yield
+    finally:
+        lock.release()

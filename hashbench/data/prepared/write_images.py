@@ -1,0 +1,155 @@
+"""Writes a data set's image files in the form that is kept: each decoded once, in parallel, never all in memory."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hashbench.data.decoding import content, decode, n_threads
+from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
+from hashbench.errors import InputError
+from hashbench.files.paths import is_there
+from hashbench.progress import progress
+
+MAX_PIXELS = 2**16
+"""Images of one size, though it was not stated, are kept as pixels up to this many each."""
+ONE_THREAD_PIXELS = 64 * 64
+"""Images up to this size decode faster one after the other."""
+LONG = 300
+"""Characters of a place that a message repeats."""
+NAMED = 5
+"""Broken images that an error names."""
+SMALL, LARGE = 256, 32
+"""Images that a thread takes at once, where a size is stated and where none is."""
+
+
+def write_images(
+    files: ImageFiles, folder: Path, name: str, skip_broken: bool
+) -> tuple[np.ndarray | EncodedImages, dict[int, str]]:
+    """Decode every image and write all that are sound.
+
+    Parameters
+    ----------
+    files : ImageFiles
+    folder : Path
+        Receives ``images.bin`` or, where sizes differ, ``data.bin``.
+    name : str
+        The data set's, for the progress bar.
+    skip_broken : bool
+        Leave broken images out, instead of refusing the data.
+
+    Returns
+    -------
+    images : memory-map of shape (n, h, w, 3), uint8, or EncodedImages
+        Pixels where all images have one size (and that is stated, or small); else the files' bytes.
+    broken : dict from int to str
+        Rows that were left out, and why.
+
+    Raises
+    ------
+    InputError
+        An image is broken and none may be left out, or none is sound.
+    """
+    _refuse_missing(files, name, skip_broken)
+    file = folder / ("data.bin" if files.size is None else "images.bin")
+    lengths: list[int] = []
+    sizes: list[tuple[int, int]] = []
+    broken: dict[int, str] = {}
+    with (
+        progress(f"{name}: {len(files):,} images", len(files)) as bar,
+        file.open("wb", 2**20) as stream,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
+        for block in _blocks(files):
+            for chunk in block.chunks:
+                stream.write(chunk)
+            lengths += [len(chunk) for chunk in block.chunks]
+            sizes += block.sizes
+            broken |= block.broken
+            bar.advance(len(block.sizes) + len(block.broken))
+    if not sizes or (broken and not skip_broken):
+        few = "; ".join(list(broken.values())[:NAMED])
+        way_out = "; --skip-broken leaves them out" if sizes else ""
+        raise InputError(f"{name}: {len(broken):,} of {len(files):,} images cannot be used: {few}{way_out}")
+    if files.size is not None:
+        return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
+    if len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
+        file.unlink()
+        sound = [row for row in range(len(files)) if row not in broken]
+        same = ImageFiles([files.sources[row] for row in sound], [files.places[row] for row in sound], sizes[0])
+        return write_images(same, folder, name, skip_broken=False)[0], broken
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32)), broken
+
+
+def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
+    """Raise for files that are not there, before the work of decoding the others."""
+    gone = [
+        place if len(place) <= LONG else f"{place[:LONG]}… ({len(place):,} characters)"
+        for source, place in zip(files.sources, files.places, strict=True)
+        if isinstance(source, Path) and not is_there(source)
+    ]
+    if gone and not (skip_broken and len(gone) < len(files)):
+        way_out = "leave them out with --skip-broken" if len(gone) < len(files) else "give the folder that has them"
+        raise InputError(
+            f"{name}: {len(gone):,} of {len(files):,} listed images are missing, first {', '.join(gone[:3])}; fetch "
+            f"them, or {way_out}"
+        )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some images in their order: what is to be written of each, heights and widths, and which are broken."""
+
+    chunks: list[bytes | memoryview]
+    sizes: list[tuple[int, int]]
+    broken: dict[int, str]
+
+
+def _blocks(files: ImageFiles) -> Iterator[_Block]:
+    """Yield all images in order, a few blocks per thread ahead of the one that is being written.
+
+    Small ones by one thread: most of their time is Python's, and threads would wait for each other's lock.
+    """
+    step = LARGE if files.size is None else max(1, min(SMALL, 2**24 // (3 * files.size[0] * files.size[1])))
+    if files.size is not None and files.size[0] * files.size[1] <= ONE_THREAD_PIXELS:
+        for start in range(0, len(files), step):
+            yield _read(files, range(start, min(start + step, len(files))))
+        return
+    ahead: deque[Future[_Block]] = deque()
+    try:
+        for start in range(0, len(files), step):
+            rows = range(start, min(start + step, len(files)))
+            ahead.append(decoding_threads().submit(_read, files, rows))
+            if len(ahead) > 2 * n_threads():
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        for block in ahead:
+            block.cancel()
+
+
+def _read(files: ImageFiles, rows: range) -> _Block:
+    block = _Block([], [], {})
+    for row in rows:
+        place = files.places[row]
+        try:
+            encoded = content(files.sources[row], place)
+            pixels = decode(encoded, place)
+            height, width = pixels.shape[:2]
+            if files.size not in (None, (height, width)):
+                raise InputError(f"{place} has {width} × {height} pixels, expected {files.size[1]} × {files.size[0]}")
+        except InputError as error:
+            block.broken[row] = str(error)
+            continue
+        block.chunks.append(encoded if files.size is None else pixels.data)
+        block.sizes.append((height, width))
+    return block

@@ -1,0 +1,118 @@
+"""What a protocol is: a named, versioned, frozen way to measure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash
+
+EXTRA_METRICS = ("mAP@all",)
+"""What every protocol reports beside its own."""
+_STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
+_CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<draw>[^\[\]]*)\])?")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named, versioned, frozen way to measure: change anything and it needs a new version.
+
+    Attributes
+    ----------
+    name : str
+        ``<data set>-<variant>/<version>``, and in brackets what a user chose otherwise.
+    split : str
+        How queries, database and training set are drawn, in words that another lab can follow.
+    n_query, n_database, n_train : int or None
+        Sizes that the split must have; None where the data decides.
+    metrics : tuple of str
+        Names of the metrics, the headline first.
+    seed : int or None
+        Seed of the draw; None where nothing is drawn.
+    ties : str
+        How items at the same Hamming distance are ranked.
+    draw : dict from str to int or float
+        Numbers of the draw that a user may choose otherwise, which makes it another protocol.
+    checksum : str
+        The hash that the protocol has, kept in the code so that no edit goes unnoticed; empty for protocols that
+        were made from a user's choice.
+    split_checksum : str
+        `Split.checksum` of the publisher's own data under this protocol, which loading compares; empty where it is
+        not known, or where every user brings other data.
+    """
+
+    name: str
+    split: str
+    n_query: int | None
+    n_database: int | None
+    n_train: int | None
+    metrics: tuple[str, ...]
+    seed: int | None = None
+    ties: str = "expectation over all orders"
+    draw: dict[str, int | float] = field(default_factory=dict)
+    checksum: str = ""
+    split_checksum: str = ""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything the protocol says."""
+        stated = asdict(self)
+        return canonical_hash({key: stated[key] for key in _STATED})
+
+    def choose(self, draw: dict[str, int | float]) -> Protocol:
+        """Return the protocol with other numbers of the draw, under a name that says them.
+
+        Raises
+        ------
+        InputError
+            The protocol has no such number, or the value is not positive.
+        """
+        changed = {key: value for key, value in draw.items() if self.draw.get(key) != value}
+        for key, value in draw.items():
+            if key not in self.draw:
+                known = ", ".join(self.draw) or "none"
+                raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {known}")
+            if not 0 < value < math.inf or (isinstance(self.draw[key], int) and not isinstance(value, int)):
+                kind = "a whole number" if isinstance(self.draw[key], int) else "a number"
+                raise InputError(f"--protocol: {key}={value}: expected {kind} above 0")
+        if not changed:
+            return self
+        inside = ",".join(f"{key}={changed[key]}" for key in self.draw if key in changed)
+        return replace(
+            self,
+            name=f"{self.name}[{inside}]",
+            split=f"{self.split}; with {inside}",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            draw={**self.draw, **changed},
+            checksum="",
+            split_checksum="",
+        )
+
+
+def choose_protocol(protocols: Sequence[Protocol], choice: str | None) -> Protocol:
+    """Return the protocol that a user names, such as ``mscoco-cibhash/1[queries=20]``; the first by default.
+
+    Raises
+    ------
+    InputError
+        There is no such protocol, or it cannot be read.
+    """
+    if choice is None:
+        return protocols[0]
+    parts = _CHOICE.fullmatch(choice.strip())
+    known = {protocol.name: protocol for protocol in protocols}
+    if parts is None or parts["name"] not in known:
+        raise InputError(f"--protocol {choice}: expected one of {', '.join(known)}")
+    draw = {}
+    for assignment in filter(None, (parts["draw"] or "").split(",")):
+        key, _, value = assignment.partition("=")
+        try:
+            draw[key.strip()] = int(value) if re.fullmatch(r"\s*\d+\s*", value) else float(value)
+        except ValueError as error:
+            raise InputError(f"--protocol {choice}: cannot read {assignment!r}; write name=number") from error
+    return known[parts["name"]].choose(draw)

@@ -1,0 +1,47 @@
+"""Folders of image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hashbench.errors import InputError
+from hashbench.files.paths import is_line, walk
+
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+def list_folder(folder: Path) -> dict[str, Path]:
+    """Return the images in a folder and in those below it, by their relative paths, in the order of these.
+
+    Images are told by their suffix; hidden files and folders are passed over, links are followed.
+
+    Raises
+    ------
+    InputError
+        A folder cannot be read, a name cannot be a line of text, or there is no image.
+    """
+    images = {
+        name: folder / name
+        for name, entry in walk(folder, _unreadable)
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and entry.is_file()
+    }
+    if not images:
+        raise InputError(f"{folder} holds no images ({', '.join(IMAGE_SUFFIXES)})")
+    return {line_name(name, folder): images[name] for name in sorted(images)}
+
+
+def line_name(name: str, where: Path) -> str:
+    """Return a file's name if it can be a line of a text file.
+
+    Raises
+    ------
+    InputError
+        It holds control characters or broken UTF-8.
+    """
+    if not is_line(name):
+        raise InputError(f"{where}: the file name {name!r} holds control characters or is not UTF-8; rename it")
+    return name
+
+
+def _unreadable(folder: str, error: OSError) -> None:
+    raise InputError(f"{folder} cannot be read ({error.strerror})") from error

@@ -1,0 +1,183 @@
+"""Finds a user's own labelled images: class folders, or a table of paths and labels."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hashbench.data.readers.image_folder import list_folder
+from hashbench.errors import InputError
+from hashbench.files.paths import relative
+
+TABLES = (".csv", ".parquet")
+PART_OF = {"query": "query", "test": "query", "train": "train", "database": "database"}
+"""What users call the parts."""
+ARRANGEMENTS = ({"train", "test"}, {"query", "database"}, {"query", "database", "train"})
+RESERVED = {*PART_OF, "val", "valid", "validation"}
+"""Folders of these names are parts, not classes, where there are two or more of them."""
+_SEPARATOR = re.compile(r"[|;]")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Labelled images, not yet read.
+
+    Attributes
+    ----------
+    files : list of Path
+    names : list of str
+        Paths relative to the folder, or to the table's folder.
+    labels : list of list of str
+        Each image's labels.
+    multi_label : bool
+        Whether an image may have several.
+    parts : list of str
+        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+    places : list of str
+        What a message calls each image.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    labels: list[list[str]] = field(default_factory=list)
+    multi_label: bool = False
+    parts: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+
+def list_images(source: Path) -> Listing:
+    """List a folder of class folders, with or without parts above them, or a table.
+
+    Parameters
+    ----------
+    source : Path
+
+    Raises
+    ------
+    InputError
+        It is none of these, or something in it cannot be used.
+    """
+    if source.is_dir():
+        return _list_folder(source)
+    if source.suffix.lower() in TABLES and source.is_file():
+        return _list_table(source)
+    raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
+
+
+def _list_folder(folder: Path) -> Listing:
+    below = _subfolders(folder)
+    named = RESERVED.intersection(below)
+    if len(named) < 2:
+        files, names = _class_folders(folder)
+        labels = [[name.partition("/")[0]] for name in names]
+        return Listing(files, names, labels, places=[str(file) for file in files])
+    if set(below) not in ARRANGEMENTS:
+        raise InputError(
+            f"{folder} has the folders {', '.join(below)}; parts are train and test, or query and database and "
+            "perhaps train, with nothing beside them"
+        )
+    listing = Listing()
+    for part in below:
+        files, names = _class_folders(folder / part)
+        listing.files.extend(files)
+        listing.names.extend(f"{part}/{name}" for name in names)
+        listing.labels.extend([name.partition("/")[0]] for name in names)
+        listing.places.extend(str(file) for file in files)
+        listing.parts.extend(PART_OF[part] for _ in names)
+    return listing
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the images below a folder and their relative paths, which all begin with a class folder."""
+    images = list_folder(folder)
+    loose = [name for name in images if "/" not in name]
+    if loose:
+        raise InputError(f"{folder}: {loose[0]} and {len(loose) - 1} more images lie in no class folder; move them")
+    without = set(_subfolders(folder)) - {name.partition("/")[0] for name in images}
+    if without:
+        raise InputError(f"{folder}/{min(without)} holds no images; fill or remove it")
+    return list(images.values()), list(images)
+
+
+def _list_table(table: Path) -> Listing:
+    frame = _read_table(table)
+    missing = [name for name in ("path", "label") if name not in frame.columns]
+    if missing:
+        has = ", ".join(map(str, frame.columns)) or "none"
+        raise InputError(f"{table} has no column {' and none '.join(missing)}; its columns are {has}")
+    if frame.empty:
+        raise InputError(f"{table} has no rows")
+    listing = Listing(multi_label=_is_multi_label(frame["label"]))
+    rows: dict[str, int] = {}
+    given = frame["part"] if "part" in frame.columns else [None] * len(frame)
+    for row, (path, label, part) in enumerate(zip(frame["path"], frame["label"], given, strict=True), 1):
+        where = f"{table} row {row}"
+        if not isinstance(path, str) or not path.strip():
+            raise InputError(f"{where}: the path is empty")
+        name = relative(path, where)
+        if rows.setdefault(name, row) != row:
+            raise InputError(f"{where}: {name} is in row {rows[name]} already; name each image once, with all labels")
+        listing.files.append(table.parent / name)
+        listing.names.append(name)
+        listing.places.append(f"{where}: {name}")
+        listing.labels.append(_labels(label, where))
+        if "part" in frame.columns:
+            listing.parts.append(_part(part, where))
+    return listing
+
+
+def _read_table(table: Path) -> pd.DataFrame:
+    """Return a CSV's cells as text, or a parquet file's as they are."""
+    try:
+        if table.suffix.lower() == ".parquet":
+            return pd.read_parquet(table)
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            header, *rows = [row for row in csv.reader(lines, strict=True) if row] or [[]]
+    except Exception as error:  # both parsers fail in many ways
+        reason = " ".join(str(error).split())
+        raise InputError(f"{table} cannot be read as a {table.suffix[1:]} file ({reason})") from error
+    if len(set(header)) < len(header):
+        raise InputError(f"{table} has two columns of one name: {', '.join(header)}")
+    for number, row in enumerate(rows, 1):  # pandas would take the first cell of a longer row for its name
+        if len(row) != len(header):
+            raise InputError(f"{table} row {number} has {len(row)} cells, the header {len(header)}: quote its commas")
+    return pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
+
+
+def _is_multi_label(column: pd.Series) -> bool:
+    return any(not isinstance(cell, str) and _is_list(cell) for cell in column) or any(
+        isinstance(cell, str) and _SEPARATOR.search(cell) for cell in column
+    )
+
+
+def _is_list(cell: Any) -> bool:
+    return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
+
+
+def _labels(cell: Any, where: str) -> list[str]:
+    """Return the labels of one row, none of them empty."""
+    if _is_list(cell):
+        given: Sequence[Any] = list(cell)
+    else:
+        given = [] if pd.isna(cell) else _SEPARATOR.split(str(cell))
+    labels = ["" if label is None else str(label).strip() for label in given]
+    if not labels or not all(labels):
+        raise InputError(f"{where}: a label is empty; write one or more, with | or ; between them")
+    return labels
+
+
+def _part(cell: Any, where: str) -> str:
+    name = cell.strip().lower() if isinstance(cell, str) else ""
+    if name not in PART_OF:
+        raise InputError(f"{where}: the part {cell!r} is none of {', '.join(PART_OF)}")
+    return PART_OF[name]

@@ -1,0 +1,123 @@
+"""How the parts of a data set are drawn, or read from published lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of the three parts, int64 arrays into the data."""
+
+    train: np.ndarray
+    query: np.ndarray
+    database: np.ndarray
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the three parts."""
+        return canonical_hash([part.tolist() for part in (self.train, self.query, self.database)])
+
+
+def draw_per_class(labels: np.ndarray, per_class: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Draw ``per_class`` items of each class, sorted by index.
+
+    Classes go in ascending order; each takes the first ``per_class`` entries of a permutation by one
+    `numpy.random.default_rng` generator.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64
+    per_class : int
+    seed : int
+    among : ndarray of int64, optional
+        Indices to draw from; all by default.
+
+    Returns
+    -------
+    ndarray of int64
+
+    Raises
+    ------
+    InputError
+        A class has fewer items.
+    """
+    rng = np.random.default_rng(seed)
+    pool = np.arange(len(labels)) if among is None else among
+    drawn = []
+    for label in np.unique(labels[pool]):
+        members = pool[labels[pool] == label]
+        if len(members) < per_class:
+            raise InputError(f"class {label} has {len(members)} items, {per_class} are to be drawn")
+        drawn.append(rng.permutation(members)[:per_class])
+    return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def draw_per_label(labels: np.ndarray, per_label: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Draw ``per_label`` items for each label of a multi-label data set, sorted by index.
+
+    Labels go in the order of the columns; each takes the first ``per_label`` entries of a permutation, by one
+    `numpy.random.default_rng` generator, of its items that no earlier label has taken.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels), bool
+    per_label : int
+    seed : int
+    among : ndarray of int64, optional
+        Indices to draw from; all by default.
+
+    Returns
+    -------
+    ndarray of int64
+
+    Raises
+    ------
+    InputError
+        A label has fewer items left.
+    """
+    rng = np.random.default_rng(seed)
+    free = np.zeros(len(labels), bool)
+    free[slice(None) if among is None else among] = True
+    drawn = []
+    for label in range(labels.shape[1]):
+        members = np.flatnonzero(labels[:, label] & free)
+        if len(members) < per_label:
+            raise InputError(f"label {label} has {len(members)} items that are not taken, {per_label} are to be drawn")
+        drawn.append(rng.permutation(members)[:per_label])
+        free[drawn[-1]] = False
+    return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
+    """Draw items whatever their labels, sorted by index: the first of a `numpy.random.default_rng` permutation.
+
+    Raises
+    ------
+    InputError
+        There are fewer.
+    """
+    pool = np.arange(n_items) if among is None else among
+    if n_drawn > len(pool):
+        raise InputError(f"{n_drawn} items are to be drawn of {len(pool)}")
+    return np.sort(np.random.default_rng(seed).permutation(pool)[:n_drawn]).astype(np.int64)
+
+
+def official_split(labels: np.ndarray, parts: Mapping[str, np.ndarray], per_class: int) -> Split:
+    """Take a publisher's test part as queries and its train part as database, and draw the training set from that.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64
+    parts : dict from str to ndarray of int64
+        Rows of the parts ``train`` and ``test``.
+    per_class : int
+        Training items of each class, drawn by `draw_per_class` with seed 0.
+    """
+    return Split(draw_per_class(labels, per_class, 0, among=parts["train"]), parts["test"], parts["train"])

@@ -1,0 +1,1 @@
+"""Codes and relevance in, metrics out: exact, with ties in expectation."""

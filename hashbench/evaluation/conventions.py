@@ -1,0 +1,155 @@
+"""Mean average precision of codes under every convention of the literature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import hypergeom
+
+from hashbench.evaluation import stable_order
+from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.evaluate import evaluate, masks_of
+from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.metrics import MAP
+
+CUTOFFS = (1000, 5000, None)
+DIVISORS = ("hits", "R", "min(k,R)")
+TIES = ("expected", "stable", "class-sorted", "optimistic", "pessimistic")
+
+
+def conventions(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    n_bits: int,
+) -> list[dict[str, Any]]:
+    """Return the mean average precision of codes under every convention.
+
+    Parameters
+    ----------
+    query_codes, database_codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
+        Packed; the database in the order in which it is stored.
+    query_labels, database_labels : ndarray
+        int64 classes of shape (n,); or bool of shape (n, n_labels), or uint64 masks of shape (n, n_words): items
+        that share a label are relevant to each other.
+    n_bits : int
+
+    Returns
+    -------
+    list of dict
+        ``cutoff``: ``"1000"``, ``"5000"`` or ``"all"``; none that is larger than the database.
+        ``divisor``: by what the sum of precisions at the relevant ranks up to the cut-off is divided: their
+        number, ``hits``; all relevant items, ``R``; or ``min(k,R)``. At ``all`` the three are one, given as
+        ``R``.
+        ``ties``: how items at one distance are ranked. ``expected`` averages over all orders; ``stable``
+        keeps the database's order, as a stable sort does; ``class-sorted`` likewise, the database sorted by
+        class before (multi-label: by each item's lowest label); ``optimistic`` and ``pessimistic`` are each
+        query's best and worst order.
+        ``without_hit``: queries without a hit up to the cut-off count ``0`` or are ``dropped`` from the mean.
+        Which ones those are is up to the order of ties: with dropping, ``expected`` is a quotient of two
+        expectations, and ``pessimistic`` may lie above it.
+        ``mAP``: the value; NaN where every query was dropped.
+
+    Raises
+    ------
+    ValueError
+        Codes and labels do not fit together.
+    """
+    histograms = evaluate(query_codes, database_codes, query_labels, database_labels, (), n_bits=n_bits).histograms
+    query_labels, database_labels = (
+        masks_of(labels) if labels.dtype == bool else labels for labels in (query_labels, database_labels)
+    )
+    n_database = histograms.n_database
+    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff is None or cutoff <= n_database]
+    depths = np.array([cutoff or n_database for cutoff in cutoffs])
+    as_stored = np.arange(n_database)
+    sorted_by_class = np.argsort(_class_key(database_labels), kind="stable")
+    stable = {
+        name: _stable(query_codes, database_codes[order], query_labels, database_labels[order], histograms, depths)
+        for name, order in (("stable", as_stored), ("class-sorted", sorted_by_class))
+    }
+    n_relevant = np.maximum(histograms.n_relevant, 1)
+    rows = []
+    for c, (cutoff, depth) in enumerate(zip(cutoffs, depths.tolist(), strict=True)):
+        most = np.minimum(depth, n_relevant)
+        for ties in TIES:
+            if ties in stable:
+                sums, hits = (array[:, c] for array in stable[ties])
+                by_hits = sums / np.maximum(hits, 1)
+            else:
+                sums = MAP(depth, "min(k,R)", ties).per_query(histograms) * most  # type: ignore[arg-type]
+                by_hits = MAP(depth, "hits", ties).per_query(histograms)  # type: ignore[arg-type]
+            with_hit = hit_chance(histograms, depth) if ties == "expected" else by_hits > 0
+            values = {"hits": by_hits, "R": sums / n_relevant, "min(k,R)": sums / most}
+            for divisor in DIVISORS if cutoff else ("R",):
+                scored = float(values[divisor].sum())
+                kept = float(with_hit.sum())
+                convention = {"cutoff": str(cutoff or "all"), "divisor": divisor, "ties": ties}
+                rows += [
+                    {**convention, "without_hit": "0", "mAP": scored / len(sums)},
+                    {**convention, "without_hit": "dropped", "mAP": scored / kept if kept else np.nan},
+                ]
+    return rows
+
+
+def hit_chance(histograms: Histograms, k: int) -> np.ndarray:
+    """Return each query's chance of a relevant item among its first k, all orders of ties equally likely.
+
+    Parameters
+    ----------
+    histograms : Histograms
+    k : int
+        At most the size of the database.
+
+    Returns
+    -------
+    ndarray of shape (n_queries,), float64
+    """
+    inside = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
+    inside[:, 0] = 0
+    found = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
+    found[:, 0] = 0
+    # The first group that does not fit whole: its places up to k are drawn without replacement.
+    rows, cut = np.arange(len(inside)), (inside[:, 1:-1] <= k).sum(axis=1)
+    before, hits = inside[rows, cut], found[rows, cut]
+    n, r = inside[rows, cut + 1] - before, found[rows, cut + 1] - hits
+    return np.where(hits > 0, 1.0, hypergeom.sf(0, n, r, k - before))
+
+
+def _stable(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
+    histograms: Histograms,
+    depths: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sums of precisions and numbers of hits, both (n_queries, n_cutoffs), in the database's order."""
+    sums = np.zeros((len(query_codes), len(depths)))
+    hits = np.zeros(sums.shape, np.int64)
+    single = database_labels.ndim == 1
+    kernel = stable_order.stable_by_class if single else stable_order.stable_by_mask
+    kernel(
+        item_words(query_codes),
+        query_labels,
+        word_major(database_codes),
+        database_labels if single else np.ascontiguousarray(database_labels.T),
+        histograms.total,
+        histograms.relevant,
+        depths,
+        sums,
+        hits,
+    )
+    return sums, hits
+
+
+def _class_key(labels: np.ndarray) -> np.ndarray:
+    """Return what sorts items by class: the class, or the lowest label, items without one last."""
+    if labels.ndim == 1:
+        return labels
+    word = (labels != 0).argmax(axis=1)
+    value = labels[np.arange(len(labels)), word]
+    lowest = np.frexp((value & (~value + np.uint64(1))).astype(np.float64))[1]
+    return np.where(value == 0, 64 * labels.shape[1] + 1, 64 * word + lowest)

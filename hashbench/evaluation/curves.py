@@ -1,0 +1,47 @@
+"""The curves that a record keeps: precision and recall over ranks and over radii."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hashbench.evaluation import ranking
+from hashbench.evaluation.histograms import Histograms
+
+RANKS_PER_DECADE = 20
+
+
+def rank_grid(n_database: int) -> np.ndarray:
+    """Return the ranks of a curve: every one to 10, then 20 a decade, and the whole database."""
+    decades = np.log10(max(n_database, 1))
+    spaced = np.logspace(0, decades, int(decades * RANKS_PER_DECADE) + 2).round()
+    small = np.arange(1, min(10, n_database) + 1)
+    return np.unique(np.concatenate([small, spaced, [n_database]])).astype(np.int64)
+
+
+def curves(histograms: Histograms) -> dict[str, np.ndarray]:
+    """Return macro means over queries, a query with nothing retrieved or relevant counting 0.
+
+    Parameters
+    ----------
+    histograms : Histograms
+
+    Returns
+    -------
+    dict
+        ``ranks``, ``rank_precision`` and ``rank_recall`` (expected values within ties), and
+        ``radius_precision`` and ``radius_recall`` for Hamming radii 0 to n_bits.
+    """
+    ranks = rank_grid(histograms.n_database)
+    n_queries, n_levels = histograms.total.shape
+    n_chunks = -(-n_queries // 64)
+    by_rank, by_radius = np.zeros((n_chunks, 2, len(ranks))), np.zeros((n_chunks, 2, n_levels))
+    ranking.curve_sums(histograms.total, histograms.relevant, histograms.n_relevant, ranks, by_rank, by_radius)
+    rank_precision, rank_recall = by_rank.sum(axis=0) / n_queries
+    radius_precision, radius_recall = by_radius.sum(axis=0) / n_queries
+    return {
+        "ranks": ranks,
+        "rank_precision": rank_precision,
+        "rank_recall": rank_recall,
+        "radius_precision": radius_precision,
+        "radius_recall": radius_recall,
+    }

@@ -1,0 +1,197 @@
+"""Distance histograms: all that a ranking metric with yes-or-no relevance needs to know of a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hashbench.evaluation import bitplanes, kernels
+from hashbench.evaluation.codes import item_words, word_major
+
+SHARD_BYTES = 2 * 2**20
+"""Size of a shard's codes: large enough to set up once for all queries, small beside memory."""
+
+
+@dataclass
+class Histograms:
+    """How many items, and how many relevant ones, lie at each distance from each query.
+
+    Attributes
+    ----------
+    total, relevant : ndarray of shape (n_queries, n_bits + 1), int64
+    n_relevant : ndarray of shape (n_queries,), int64
+        All items relevant to each query.
+    shared : ndarray of shape (n_queries, n_bits + 1, max_shared + 1), int64, optional
+        Items by distance and number of shared labels, for graded relevance.
+    nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
+        Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
+    """
+
+    total: np.ndarray
+    relevant: np.ndarray
+    n_relevant: np.ndarray
+    shared: np.ndarray | None = None
+    nearest: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def n_database(self) -> int:
+        """Number of items in the database."""
+        return int(self.total[0].sum())
+
+
+Shards = Iterable[tuple[np.ndarray, np.ndarray | None]]
+
+
+def split_into_shards(codes: np.ndarray, labels: np.ndarray | None, n_words: int) -> Shards:
+    """Cut a database, memory-mapped or not, into shards of bounded size."""
+    step = SHARD_BYTES // (8 * n_words)
+    for start in range(0, len(codes), step):
+        yield codes[start : start + step], None if labels is None else labels[start : start + step]
+
+
+def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, the order that sorts items by class, and where each class starts and the last ends.
+
+    16-bit keys take numpy's radix sort, which is several times faster.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    keys = (labels - low).astype(np.uint16) if high - low < 2**16 else labels
+    order = np.argsort(keys, kind="stable")
+    ordered = labels[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return ordered[starts], order, np.append(starts, len(labels)).astype(np.int64)
+
+
+def _count_by_class(
+    queries: np.ndarray,
+    query_class: np.ndarray,
+    codes: np.ndarray,
+    starts: np.ndarray,
+    total: np.ndarray,
+    relevant: np.ndarray,
+) -> None:
+    """Add a shard that is ordered by class, by the kernel for its code length; see `bitplanes.histograms_by_class`."""
+    words = word_major(codes)
+    if total.shape[1] <= bitplanes.MAX_BITS + 1:
+        planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+        bitplanes.histograms_by_class(queries, query_class, planes, len(codes), starts, total, relevant)
+    else:
+        kernels.histograms_by_class(queries, query_class, words, starts, total, relevant)
+
+
+def class_histograms(
+    query_codes: np.ndarray,
+    query_labels: np.ndarray,
+    shards: Shards,
+    n_bits: int,
+    advance: Callable[[int], object] = lambda n: None,
+) -> Histograms:
+    """Histograms where items of the query's class are relevant.
+
+    Parameters
+    ----------
+    query_codes : ndarray of shape (n_queries, n_bytes), uint8
+        Packed.
+    query_labels : ndarray of shape (n_queries,), int64
+    shards : iterable of (codes, labels)
+        Parts of the database; histograms add up, so that memory does not grow with its size.
+    n_bits : int
+    advance : callable
+        Told the number of items after each shard.
+    """
+    queries = item_words(query_codes)
+    total = np.zeros((len(queries), n_bits + 1), np.int64)
+    relevant = np.zeros_like(total)
+    for codes, labels in shards:
+        assert labels is not None
+        classes, order, starts = _by_class(labels)
+        place = np.searchsorted(classes, query_labels)
+        known = place < len(classes)
+        known[known] = classes[place[known]] == query_labels[known]
+        _count_by_class(queries, np.where(known, place, -1), codes[order], starts, total, relevant)
+        advance(len(codes))
+    return Histograms(total, relevant, relevant.sum(axis=1))
+
+
+def mask_histograms(
+    query_codes: np.ndarray,
+    query_masks: np.ndarray,
+    shards: Shards,
+    n_bits: int,
+    *,
+    graded: bool = False,
+    advance: Callable[[int], object] = lambda n: None,
+) -> Histograms:
+    """Histograms where items that share a label with the query are relevant.
+
+    Parameters
+    ----------
+    query_masks : ndarray of shape (n_queries, n_mask_words), uint64
+        Bit b of word w stands for label 64 w + b.
+    shards : iterable of (codes, masks)
+    graded : bool
+        Also count by the number of shared labels.
+
+    The other parameters are those of `class_histograms`.
+    """
+    queries = item_words(query_codes)
+    total = np.zeros((len(queries), n_bits + 1), np.int64)
+    relevant = np.zeros_like(total)
+    most = int(np.bitwise_count(query_masks).sum(axis=1).max())
+    shared = np.zeros((*total.shape, most + 1), np.int64) if graded else None
+    for codes, masks in shards:
+        assert masks is not None
+        words, columns = word_major(codes), np.ascontiguousarray(masks.T)
+        if shared is not None:
+            kernels.histograms_by_shared(queries, query_masks, words, columns, shared)
+        elif n_bits <= bitplanes.MAX_BITS:
+            planes = bitplanes.planes_of(words, 8 * codes.shape[1])
+            labels = bitplanes.planes_of(columns, 64 * len(columns))
+            bitplanes.histograms_by_mask(queries, query_masks, planes, len(codes), labels, total, relevant)
+        else:
+            kernels.histograms_by_mask(queries, query_masks, words, columns, total, relevant)
+        advance(len(codes))
+    if shared is not None:
+        total, relevant = shared.sum(axis=2), shared[:, :, 1:].sum(axis=2)
+    return Histograms(total, relevant, relevant.sum(axis=1), shared)
+
+
+def neighbor_histograms(
+    query_codes: np.ndarray,
+    neighbors: np.ndarray,
+    shards: Shards,
+    n_bits: int,
+    *,
+    depths: Iterable[int] = (),
+    advance: Callable[[int], object] = lambda n: None,
+) -> Histograms:
+    """Histograms where a query's true nearest neighbours are relevant.
+
+    Parameters
+    ----------
+    neighbors : ndarray of shape (n_queries, k), int64
+        Database rows of the true neighbours, nearest first.
+    depths : iterable of int
+        Values of k for which recall@k is wanted; each at most the number of neighbours.
+
+    The other parameters are those of `class_histograms`; the shards' labels are not read.
+    """
+    queries = item_words(query_codes)
+    total = np.zeros((len(queries), n_bits + 1), np.int64)
+    relevant = np.zeros_like(total)
+    nearest = {k: np.zeros_like(total) for k in depths}
+    nobody = np.full(len(queries), -1, np.int64)
+    first = 0
+    for codes, _ in shards:
+        words = word_major(codes)
+        _count_by_class(queries, nobody, codes, np.array([0, len(codes)]), total, np.zeros_like(total))
+        inside = (neighbors >= first) & (neighbors < first + len(codes))
+        items = np.where(inside, neighbors - first, -1)
+        kernels.histograms_of_items(queries, words, items, relevant)
+        for k, counts in nearest.items():
+            kernels.histograms_of_items(queries, words, np.ascontiguousarray(items[:, :k]), counts)
+        first += len(codes)
+        advance(len(codes))
+    return Histograms(total, relevant, relevant.sum(axis=1), nearest=nearest)

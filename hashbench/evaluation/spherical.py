@@ -1,0 +1,83 @@
+"""Histograms by spherical Hamming distance, out of the histograms by Hamming distance.
+
+The distance is |a ⊕ b| / |a ∧ b| (Heo et al., Spherical hashing, CVPR 2012, section 3.3): two codes are close when
+they differ in few bits and lie inside many spheres together. Among database codes with equally many ones it depends
+on the Hamming distance alone, |a ∧ b| = (|a| + |b| − |a ⊕ b|) / 2, so that one Hamming histogram for each number of
+ones holds all that is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hashbench.evaluation.histograms import Histograms
+
+MAX_BITS = 128
+"""Beyond, the thousands of different distances times the queries outgrow memory."""
+
+
+def levels(n_bits: int) -> np.ndarray:
+    """Return the rank of each distance, int64 of shape (n_bits + 1, n_bits + 1), by |a ⊕ b| and |a ∧ b|.
+
+    Equal ratios share a level. Codes without a common one are farthest; two codes without any one are equal, so
+    their distance is 0.
+    """
+    differ, common = np.indices((n_bits + 1, n_bits + 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(differ == 0, 0.0, differ / common)
+    ratio[differ + common > n_bits] = 0.0  # no two codes are there
+    return np.unique(ratio, return_inverse=True)[1].reshape(ratio.shape)
+
+
+def spherical_histograms(
+    query_codes: np.ndarray,
+    database_codes: np.ndarray,
+    n_bits: int,
+    count: Callable[[np.ndarray], Histograms],
+) -> Histograms:
+    """Return histograms whose levels are spherical Hamming distances, nearest first.
+
+    Parameters
+    ----------
+    query_codes, database_codes : ndarray of shape (n, n_bytes), uint8
+        Packed.
+    n_bits : int
+    count : callable
+        ``count(rows)`` returns the Hamming histograms of some rows of the database.
+
+    Raises
+    ------
+    ValueError
+        Codes are longer than 128 bits.
+    """
+    if n_bits > MAX_BITS:
+        raise ValueError(f"distance='spherical' takes codes of up to {MAX_BITS} bits, got {n_bits}")
+    table = levels(n_bits)
+    own = np.bitwise_count(query_codes).sum(axis=1, dtype=np.int64)
+    theirs = np.bitwise_count(database_codes).sum(axis=1, dtype=np.int64)
+    shape = len(query_codes), int(table.max()) + 1
+    found = Histograms(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(len(own), np.int64))
+    for weight in np.unique(theirs):
+        part = count(np.flatnonzero(theirs == weight))
+        differ = np.arange(n_bits + 1)
+        common = (own[:, None] + weight - differ) // 2
+        # Where no codes lie there is nothing to add, so any level will do.
+        level = table[differ, common.clip(0, n_bits)]
+        _add(found, part, level)
+    return found
+
+
+def _add(found: Histograms, part: Histograms, level: np.ndarray) -> None:
+    """Add a part's counts at each query's levels."""
+    rows = np.arange(len(level))[:, None]
+    np.add.at(found.total, (rows, level), part.total)
+    np.add.at(found.relevant, (rows, level), part.relevant)
+    found.n_relevant += part.n_relevant
+    for k, counts in part.nearest.items():
+        np.add.at(found.nearest.setdefault(k, np.zeros_like(found.total)), (rows, level), counts)
+    if part.shared is not None:
+        if found.shared is None:
+            found.shared = np.zeros((*found.total.shape, part.shared.shape[2]), np.int64)
+        np.add.at(found.shared, (rows, level), part.shared)

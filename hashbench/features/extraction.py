@@ -1,0 +1,160 @@
+"""Runs images through a backbone, on one device or on several at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hashbench.data.images import EncodedImages, batches, sizes_of
+from hashbench.data.view_recipes import ViewRecipe
+from hashbench.files.arrays import portable, received
+
+if TYPE_CHECKING:
+    from hashbench.features.backbone import Backbone
+
+
+BATCH = {"cpu": 32, "cuda": 256}
+"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
+
+
+def batch_size(backbone: Backbone | None) -> int:
+    """Return how many images go through a backbone at once; a feature's last bits may depend on it."""
+    return BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
+
+
+def extract_features(
+    backbone: Backbone,
+    images: np.ndarray | EncodedImages,
+    rows: np.ndarray,
+    advance: Callable[[int], object] = lambda n: None,
+) -> np.ndarray:
+    """Return the features of some images, (n, d), float32."""
+    blocks = []
+    for batch in batches(images, rows, batch_size(backbone)):
+        blocks.append(backbone.extract(backbone.load(batch)).numpy())
+        advance(len(batch))
+    return np.concatenate(blocks)
+
+
+def extract_view(
+    backbone: Backbone,
+    images: np.ndarray | EncodedImages,
+    rows: np.ndarray,
+    recipe: ViewRecipe,
+    views_seed: int,
+    view: int,
+    advance: Callable[[int], object] = lambda n: None,
+) -> np.ndarray:
+    """Return the features of one augmented view of some images, (n, d), float16."""
+    from hashbench.features import augment
+
+    sizes = sizes_of(images, rows)
+    parameters = augment.draw(recipe, sizes, (views_seed, view))
+    blocks: list[np.ndarray] = []
+    done = 0
+    for batch in batches(images, rows, batch_size(backbone)):
+        chosen = parameters[done : done + len(batch)].to(backbone.fabric.device)
+        views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
+        blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, done)).half().numpy())
+        done += len(batch)
+        advance(len(batch))
+    return np.concatenate(blocks)
+
+
+class Workers:
+    """The devices that extract: one in this process, or several in a process each.
+
+    Each process owns its device: pools whose workers take any job would start every device in every process.
+
+    Parameters
+    ----------
+    backbone : Backbone
+    images : ndarray or EncodedImages
+        What the jobs are about; processes open it by its file's name where it lies in one.
+    devices : int
+    """
+
+    def __init__(self, backbone: Backbone, images: np.ndarray | EncodedImages, devices: int) -> None:
+        self.backbone, self.images, self.devices = backbone, images, devices
+        self._processes: list[ProcessPoolExecutor] = []
+
+    def __enter__(self) -> Workers:
+        """Start nothing yet: processes come with the first job."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop the processes, and with them what they hold on their devices."""
+        for process in self._processes:
+            process.shutdown(cancel_futures=True)
+
+    def warm_up(self) -> None:
+        """Run a batch through the network on each device, before any clock starts."""
+        rows = np.arange(min(batch_size(self.backbone), len(self.images)))
+        list(self.run(extract_features, [(rows,)] * self.devices))
+
+    def run(
+        self,
+        function: Callable[..., np.ndarray],
+        jobs: Sequence[tuple[Any, ...]],
+        advance: Callable[[int], object] = lambda n: None,
+    ) -> Iterator[np.ndarray]:
+        """Yield ``function(backbone, images, *job)`` for each job, in order.
+
+        Parameters
+        ----------
+        function : callable
+            `extract_features` or `extract_view`.
+        jobs : sequence of tuple
+        advance : callable
+            Told how many images are done.
+        """
+        if self.devices == 1:
+            for job in jobs:
+                yield function(self.backbone, self.images, *job, advance=advance)
+            return
+        if not self._processes:
+            self._processes = [self._start(number) for number in range(self.devices)]
+        waiting = [
+            self._processes[number % self.devices].submit(_run, function, job) for number, job in enumerate(jobs)
+        ]
+        for future in waiting:
+            result = future.result()
+            advance(len(result))
+            yield result
+
+    def _start(self, number: int) -> ProcessPoolExecutor:
+        backbone = self.backbone
+        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
+        return ProcessPoolExecutor(
+            1,
+            mp_context=get_context("spawn"),
+            initializer=_open,
+            initargs=(number, self.devices, spec, portable(self.images)),
+        )
+
+
+_OWN: list[Any] = []
+"""A worker process's backbone and images."""
+
+
+def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None:
+    """Begin a worker process, on the device of that number."""
+    import torch
+    from lightning_fabric import Fabric
+
+    from hashbench.features.backbone import Backbone
+
+    kind, key, weights, tuned = spec
+    if kind == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+    fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
+    _OWN[:] = Backbone(key, fabric, weights, tuned), received(images)
+
+
+def _run(function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> np.ndarray:
+    return function(*_OWN, *job)

@@ -1,0 +1,1 @@
+"""Files and paths: read, written, hashed, cached."""

@@ -1,0 +1,109 @@
+"""Paths below a folder: walking it, names that a list gives, names that can be a line of text."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from hashbench.errors import InputError
+
+
+def walk(
+    folder: str | os.PathLike[str],
+    unreadable: Callable[[str, OSError], object],
+    enter: Callable[[str, os.DirEntry[str]], bool] = lambda name, entry: True,
+    above: frozenset[tuple[int, int]] = frozenset(),
+    prefix: str = "",
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield what is in a folder at any depth and is no folder; hidden names are passed over, links followed.
+
+    Parameters
+    ----------
+    folder : path-like
+    unreadable : callable
+        Told of folders that cannot be read, which are passed over unless it raises.
+    enter : callable
+        ``enter(name, entry)`` says whether a file or folder counts at all.
+    above : frozenset of (int, int)
+        Devices and inodes of the folders above, which no link leads back to.
+    prefix : str
+        What relative names begin with.
+
+    Yields
+    ------
+    name : str
+        Relative to the folder, with forward slashes.
+    entry : os.DirEntry
+    """
+    try:
+        status = Path(folder).stat()
+        here = (status.st_dev, status.st_ino)
+        with os.scandir(folder) as entries:
+            found = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        unreadable(os.fspath(folder), error)
+        return
+    for entry in found:
+        name = prefix + entry.name
+        if not enter(name, entry):
+            continue
+        if entry.is_dir():
+            yield from walk(entry.path, unreadable, enter, above | {here}, f"{name}/")
+        else:
+            yield name, entry
+
+
+def relative(name: str, place: str) -> str:
+    r"""Return a name that a list gives in its shortest form, with forward slashes, if it stays below its start.
+
+    Parameters
+    ----------
+    name : str
+        With ``/`` or ``\`` between its parts.
+    place : str
+        Where the name stands, for the message.
+
+    Raises
+    ------
+    InputError
+        The name is absolute, leads upwards, or names nothing.
+    """
+    given = PureWindowsPath(name)  # understands both kinds of slashes, and drives
+    if given.drive or given.root or ".." in given.parts or not given.parts or name[-1] in "/\\":
+        raise InputError(f"{place}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
+    return PurePosixPath(*given.parts).as_posix()
+
+
+def inside(folder: Path, name: str, place: str) -> Path:
+    """Return the file that a list names, which must lie in the folder; see `relative`."""
+    return folder / relative(name, place)
+
+
+def refuse_repeated(names: Sequence[str], place: str) -> None:
+    """Raise if a list names something twice.
+
+    Raises
+    ------
+    InputError
+        It does.
+    """
+    if len(set(names)) < len(names):
+        first: dict[str, int] = {}
+        for number, name in enumerate(names, 1):
+            if first.setdefault(name, number) != number:
+                raise InputError(f"{place}: number {number} is number {first[name]} again, {name!r}")
+
+
+def is_there(file: Path) -> bool:
+    """Return whether something of a listed name is there; a name that no file can have is not."""
+    try:
+        return file.exists()
+    except OSError:  # a name that is too long, or a folder that may not be entered
+        return False
+
+
+def is_line(text: str) -> bool:
+    """Return whether a text is free of line breaks, other control characters and broken UTF-8."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)

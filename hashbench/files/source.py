@@ -1,0 +1,126 @@
+"""The identity of a plugin: a checksum of the source code that decides its result, and of nothing else.
+
+Of a method count its own files and what they import of ``hashbench.learning``, of a data set its own and what they
+import of ``hashbench.data.readers`` and ``hashbench.data.neighbors``. What else they import is named by the feature
+key, by the data's fingerprint or by the engine's version. Comments, docstrings, blank space and where a file lies do
+not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import io
+import token
+import tokenize
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+COUNTED = ("learning", "data/readers", "data/neighbors.py")
+"""Folders and files of hashbench that belong to the plugins which import them."""
+UNSEEN = {token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER}
+MARKS = {token.NEWLINE: "\n", token.INDENT: "{", token.DEDENT: "}"}
+FSTRING_START, FSTRING_END = getattr(token, "FSTRING_START", -1), getattr(token, "FSTRING_END", -1)
+"""Python 3.12 and newer take an f-string apart; older ones have no such tokens."""
+Position = tuple[int, int]
+
+
+def hash_source(file: Path) -> str:
+    """Return the SHA-256 of what decides a plugin's result.
+
+    Parameters
+    ----------
+    file : Path
+        The plugin's file, or the ``__init__.py`` of its folder.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read.
+    SyntaxError, ValueError
+        A file is not Python.
+    """
+    own = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digests = sorted(hashlib.sha256(code_of(path.read_text("utf-8")).encode()).hexdigest() for path in own)
+    shared = sorted(hashlib.sha256(code_of(path.read_text("utf-8")).encode()).hexdigest() for path in counted(own))
+    return hashlib.sha256("\n".join([*digests, "and", *shared]).encode()).hexdigest()
+
+
+hash_once = functools.cache(hash_source)
+
+
+def counted(files: Iterable[Path]) -> list[Path]:
+    """Return the files of hashbench that count for a plugin: those it imports, and those they import in turn."""
+    reached: set[Path] = set()
+    ahead = list(files)
+    while ahead:
+        for module in _imported(ast.parse(ahead.pop().read_text("utf-8"))):
+            file = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+            name = file.relative_to(PACKAGE).as_posix()
+            if name.startswith(COUNTED) and file.is_file() and file not in reached:
+                reached.add(file)
+                ahead.append(file)
+    return sorted(reached)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules inside hashbench, relative to it, that a file may import."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        yield from (name.removeprefix("hashbench.") for name in names if name.startswith("hashbench."))
+
+
+def code_of(text: str) -> str:
+    """Return a source text without comments, docstrings, blank space and the paths of what it imports from hashbench.
+
+    The result is the same on every version of Python.
+    """
+    tree = ast.parse(text)
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_own(node)]
+    notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_note(node)]
+    unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
+    code = [
+        MARKS.get(kind, content)
+        for kind, content, line in _tokens(text)
+        if line not in unseen or kind in (token.INDENT, token.DEDENT)
+    ]
+    return " ".join([*code, *sorted(names)])
+
+
+def _is_note(node: ast.Expr) -> bool:
+    """Return whether a statement is nothing but a string: a docstring, or a note below a constant."""
+    return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_own(node: ast.ImportFrom) -> bool:
+    """Return whether an import is from hashbench, or from beside the file."""
+    return node.level > 0 or (node.module or "").partition(".")[0] == "hashbench"
+
+
+def _tokens(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield kind, text and first line of each token; an f-string is one, with everything inside it."""
+    lines, depth, begun = text.splitlines(keepends=True), 0, (0, 0)
+    for part in tokenize.generate_tokens(io.StringIO(text).readline):
+        if part.type == FSTRING_START:
+            begun = part.start if depth == 0 else begun
+            depth += 1
+        elif part.type == FSTRING_END:
+            depth -= 1
+            if depth == 0:
+                yield token.STRING, _slice(lines, begun, part.end), begun[0]
+        elif depth == 0 and part.type not in UNSEEN:
+            yield part.type, part.string, part.start[0]
+
+
+def _slice(lines: list[str], start: Position, end: Position) -> str:
+    if start[0] == end[0]:
+        return lines[start[0] - 1][start[1] : end[1]]
+    between = lines[start[0] : end[0] - 1]
+    return "".join([lines[start[0] - 1][start[1] :], *between, lines[end[0] - 1][: end[1]]])

@@ -1,0 +1,84 @@
+"""Writing files whole or not at all, and making sure beforehand that it is possible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from hashbench.errors import InputError
+
+
+def writable_directory(directory: Path, option: str) -> Path:
+    """Create a directory and make sure that it can be written to.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    probe = directory / f".writable-{os.getpid()}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{option} {directory} cannot be written to ({error.strerror}); name another") from error
+    return directory
+
+
+def writable_file(path: Path, option: str, suffix: str, inputs: Sequence[Path]) -> None:
+    """Make sure that a file can be written, before the work that fills it.
+
+    Parameters
+    ----------
+    path : Path
+    option : str
+        What names it on the command line.
+    suffix : str
+        What its name must end in, such as ``.npy``.
+    inputs : sequence of Path
+        What the same command reads: none of it may be overwritten.
+
+    Raises
+    ------
+    InputError
+        It cannot; nothing was created.
+    """
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{option} {path}: expected a name that ends in {suffix}")
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a directory; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{option} {path}: there is no directory {path.parent}; make it or name another")
+    for other in inputs:
+        if path.exists() and other.exists() and path.samefile(other):
+            raise InputError(f"{option} {path} is what is read; name another file")
+    writable_directory(path.parent, option)
+
+
+@contextmanager
+def atomic_stream(path: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears whole or not at all: temporary file, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with atomic_stream(path) as stream:
+        stream.write(content)
+
+
+def csv_safe(text: str) -> str:
+    """Keep a spreadsheet from taking a text for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text

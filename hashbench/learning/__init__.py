@@ -1,0 +1,1 @@
+"""What methods share to learn: linear algebra, anchor graphs, training of networks."""

@@ -1,0 +1,1 @@
+"""Trained methods on disk, and put to work."""

@@ -1,0 +1,156 @@
+"""Puts trained methods to work on a user's own vectors and images."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hashbench.data.decoding import content, decode
+from hashbench.data.images import decoding_threads
+from hashbench.errors import InputError
+from hashbench.features.extraction import batch_size
+from hashbench.features.source import FEATURE_STEP
+from hashbench.method import BLOCK_ROWS
+from hashbench.models.inputs import Input, open_input
+from hashbench.models.saved import SavedModel
+from hashbench.progress import progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+VECTOR_STEP = 64 * BLOCK_ROWS
+"""Vectors between two steps of the progress bar."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Packed codes (n, ceil(n_bits / 8)), uint8, and the names of their rows, where they have any."""
+
+    codes: np.ndarray
+    names: list[str]
+
+
+def encode_input(model: SavedModel, source: str | Path) -> Encoded:
+    """Return the codes of vectors or images, in bounded memory.
+
+    Parameters
+    ----------
+    model : SavedModel
+    source : path-like
+        A folder of images, searched recursively, or one image file; or a .npy array: float vectors (n, d), or
+        images (n, h, w, 3), uint8, also (n, h, w) and (n, h, w, 1) where the model was trained on grey images.
+        Vectors are what the model's method was trained on: the backbone's features, or the data set's own.
+
+    Returns
+    -------
+    Encoded
+        Rows in the array's order, or by the files' paths relative to the folder.
+
+    Raises
+    ------
+    InputError
+        The input is missing, empty, unreadable or of another shape or type than the model takes, or the model's
+        features cannot be made here.
+
+    Notes
+    -----
+    Images go through the same steps, in batches of the same size, as in a run. So a data set's own images, all of
+    them and in its order, give the very features that the run was fed, on the same machine and device, and with
+    them the codes of its record. In other company, or on another processor, an image's features may differ in
+    their last bits, and a bit of its code may flip where a projection lies that close to zero.
+    """
+    found = open_input(Path(source))
+    if found.array is None:
+        return Encoded(_encode_images(model, found.files, found.path), found.names)
+    if found.array.ndim in (3, 4):
+        return Encoded(_encode_images(model, _as_images(model, found), found.path), [])
+    return Encoded(_encode_vectors(model, found.array, found.path), [])
+
+
+def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
+    width = model.method.n_features_in_
+    if X.ndim != 2 or X.dtype.kind != "f":
+        raise InputError(
+            f"{path} has shape {X.shape} and dtype {X.dtype}, expected float vectors (n, {width}) or uint8 images "
+            "(n, h, w, 3)"
+        )
+    if X.shape[1] != width:
+        raise InputError(f"{path} holds vectors of {X.shape[1]} values, {model.path} was trained on {width}")
+    codes = np.empty((len(X), model.code_width), np.uint8)
+    with progress(f"codes of {len(X):,} vectors", len(X)) as bar:
+        for first in range(0, len(X), VECTOR_STEP):
+            block = X[first : first + VECTOR_STEP]
+            codes[first : first + len(block)] = _encode(model, block, first, path)
+            bar.advance(len(block))
+    return codes
+
+
+def _as_images(model: SavedModel, found: Input) -> np.ndarray:
+    """Return an array of images as (n, h, w, c), or say what does not fit the model."""
+    array, backbone = found.array, model.backbone
+    assert array is not None
+    height, width, channels = model.provenance["image_shape"]
+    images = array[..., None] if array.ndim == 3 else array
+    if images.dtype != np.uint8 or images.shape[3] != channels:
+        raise InputError(
+            f"{found.path} has shape {array.shape} and dtype {array.dtype}, {model.path} takes images of shape "
+            f"(n, h, w, {channels}), uint8"
+        )
+    if backbone.size is None and images.shape[1:3] != (height, width):
+        raise _wrong_size(model, found.path, images.shape[1:3])
+    return images
+
+
+def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path) -> np.ndarray:
+    backbone, n = model.backbone, len(images)
+    batch = batch_size(backbone)
+    codes = np.empty((n, model.code_width), np.uint8)
+    with progress(f"codes of {n:,} images ({backbone.key['backbone']})", n) as bar:
+        for first in range(0, n, FEATURE_STEP):
+            blocks = []
+            for start in range(first, min(first + FEATURE_STEP, n), batch):
+                blocks.append(backbone.extract(_batch(model, images[start : start + batch])).numpy())
+                bar.advance(len(blocks[-1]))
+            codes[first : first + FEATURE_STEP] = _encode(model, np.concatenate(blocks), first, path)
+    return codes
+
+
+def _batch(model: SavedModel, images: np.ndarray | list[Path]) -> Tensor:
+    """Return images as the backbone takes them; files are read in parallel."""
+    backbone = model.backbone
+    if isinstance(images, np.ndarray):
+        return backbone.load(np.array(images))  # a copy: torch warns of read-only memory
+    height, width, channels = model.provenance["image_shape"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
+        read = list(decoding_threads().map(lambda file: decode(content(file, str(file)), str(file), channels), images))
+    for file, image in zip(images, read, strict=True):
+        if backbone.size is None and image.shape[:2] != (height, width):
+            raise _wrong_size(model, file, image.shape[:2])
+    return backbone.load(read)
+
+
+def _wrong_size(model: SavedModel, path: Path, size: tuple[int, ...]) -> InputError:
+    height, width, _ = model.provenance["image_shape"]
+    return InputError(
+        f"{path}: {size[1]} × {size[0]} pixels, but {model.path} was trained on the pixels themselves of images "
+        f"of {width} × {height}"
+    )
+
+
+def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndarray:
+    """Return the codes of rows that begin at row ``first`` of the input, or say which row cannot be encoded."""
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+            return model.method.encode(X)
+    except ValueError as error:
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
+        if not bad.any():
+            raise
+        raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values") from error

@@ -1,1 +1,0 @@
-"""What people look at: figures drawn from a run's records."""

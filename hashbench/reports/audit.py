@@ -1,0 +1,200 @@
+"""Scores stored codes under every convention of the literature: how far apart one set of codes can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+
+from hashbench.errors import InputError
+from hashbench.evaluation.conventions import CUTOFFS, TIES, conventions
+from hashbench.files.writing import csv_safe
+from hashbench.progress import to_stderr
+from hashbench.reports.console import new_table, print_title
+from hashbench.runs.records import Record, Store
+
+IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
+"""What records must agree in to be one method at one length, seeds apart."""
+CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
+NOT_AUDITED = "scored by true neighbours; the conventions that are audited are those of mAP by labels"
+
+
+def audit(
+    store: Store, advance: Callable[[int], object] = lambda n: None, log: Callable[[str], object] = to_stderr
+) -> pd.DataFrame:
+    """Score the codes of each record of a run under every convention.
+
+    Parameters
+    ----------
+    store : Store
+    advance : callable
+        Told 1 after each record.
+    log : callable
+        Told of records that are left out, since true neighbours are relevant in them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per record and convention: the columns of `IDENTITY`, ``seed`` and ``id``; ``hashbench``, the
+        record's own value at the first of these cut-offs that it has, and ``hashbench_metric``, that metric's
+        name; those of `CONVENTION`, and ``mAP``, as `conventions` has them.
+
+    Raises
+    ------
+    InputError
+        No record has codes and labels, or the labels are missing or do not fit them.
+    """
+    records = [record for record in store if record.status == "ok"]
+    if not records:
+        raise InputError(f"{store.directory} holds no record that ended well: there are no codes to audit")
+    relevance_of = {data: store.relevance(data) for data in {record.config["data"] for record in records}}
+    labelled = [record for record in records if "neighbors" not in relevance_of[record.config["data"]]]
+    if not labelled:
+        raise InputError(f"{store.directory}: every record is {NOT_AUDITED}")
+    if len(labelled) < len(records):
+        log(f"{len(records) - len(labelled)} records are left out: they are {NOT_AUDITED}")
+        advance(len(records) - len(labelled))
+    frames = []
+    for record in sorted(labelled, key=_place):
+        relevance = relevance_of[record.config["data"]]
+        arrays = store.arrays(record.id)
+        try:
+            scores = conventions(
+                arrays["query_codes"], arrays["database_codes"], **relevance, n_bits=record.config["n_bits"]
+            )
+        except ValueError as error:
+            path = store.labels_path(record.config["data"])
+            raise InputError(f"{path} does not fit the codes of {store.arrays_path(record.id)}: {error}") from error
+        frames.append(pd.DataFrame([{**_identity(record), **row} for row in scores]))
+        advance(1)
+    return pd.concat(frames, ignore_index=True)
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write the result of `audit`, a row per record and convention.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    safe = frame.assign(**{name: frame[name].map(csv_safe) for name in ("dataset", "protocol", "backbone", "method")})
+    try:
+        safe.to_csv(path, index=False)
+    except OSError as error:
+        raise InputError(f"--csv {path} cannot be written ({error.strerror or error})") from error
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the extremes of each method at each length.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `audit`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per method and n_bits: the columns of `IDENTITY`, ``min`` and ``max`` over the conventions, each
+        convention's mean over seeds taken first, ``min_convention`` and ``max_convention``, their ``spread``,
+        and ``hashbench``, as recorded, with its metric's name ``hashbench_metric``.
+    """
+    rows = []
+    for identity, group in frame.groupby(IDENTITY, sort=False):
+        means = group.groupby(CONVENTION, sort=False)["mAP"].mean()
+        low, high = means.idxmin(), means.idxmax()
+        rows.append(
+            {
+                **dict(zip(IDENTITY, identity, strict=True)),
+                "min": means[low],
+                "min_convention": describe(*low),
+                "max": means[high],
+                "max_convention": describe(*high),
+                "spread": means[high] - means[low],
+                "hashbench": group.drop_duplicates("id")["hashbench"].mean(),
+                "hashbench_metric": group["hashbench_metric"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def print_audit(frame: pd.DataFrame, console: Console) -> None:
+    """Print the extremes of each method at each length, then all conventions, ties side by side.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From `audit`.
+    console : rich.console.Console
+    """
+    # Of the rest, only what tells records of one method apart gets a column.
+    per_method = frame.groupby("method")[IDENTITY].nunique().max()
+    shown = [name for name in IDENTITY if name in ("method", "n_bits") or per_method[name] > 1]
+    print_title("the same codes, lowest and highest reading", console)
+    table = new_table(console)
+    for name in (*shown, "lowest", "highest", "spread", "hashbench"):
+        table.add_column(name, justify="left" if name in shown and name != "n_bits" else "right")
+    for row in summary(frame).to_dict("records"):
+        table.add_row(
+            *(escape(str(row[name])) for name in shown),
+            f"{row['min']:.4f} ({row['min_convention']})",
+            f"{row['max']:.4f} ({row['max_convention']})",
+            f"{row['spread']:.4f}",
+            f"{row['hashbench']:.4f} ({row['hashbench_metric']})",
+        )
+    console.print(table)
+    print_title("mAP by convention; columns: order of ties", console)
+    table = new_table(console)
+    for name in (*shown, "cut-off", "divided by", "no hit", *TIES):
+        table.add_column(name, justify="right" if name in TIES or name == "n_bits" else "left")
+    for key, values in _readings(frame, shown):
+        table.add_row(*(escape(str(part)) for part in key), *values)
+    console.print(table)
+
+
+def _readings(frame: pd.DataFrame, shown: list[str]) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
+    """Yield rows of the table of conventions; where dropping queries changes nothing, one row for both."""
+    parts = [*IDENTITY, *CONVENTION]
+    rows: dict[tuple[Any, ...], dict[str, list[str]]] = {}
+    for key, mean in frame.groupby(parts, sort=False)["mAP"].mean().items():
+        named = dict(zip(parts, key, strict=True))
+        place = tuple(named[name] for name in (*shown, "cutoff", "divisor"))
+        rows.setdefault(place, {}).setdefault(named["without_hit"], []).append(f"{mean:.4f}")
+    for place, by_rule in rows.items():
+        if by_rule["0"] == by_rule["dropped"]:
+            yield (*place, "0 or dropped"), by_rule["0"]
+        else:
+            yield from (((*place, rule), values) for rule, values in by_rule.items())
+
+
+def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:
+    """Return a convention in words, such as ``@1000 / hits, stable, no hit: dropped``."""
+    return f"@{cutoff} / {divisor}, {ties}, no hit: {without_hit}"
+
+
+def _place(record: Record) -> tuple[str, str, str, int, int]:
+    config = record.config
+    return config["dataset"], config["protocol"], record.label, config["n_bits"], config["seed"] or 0
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    audited = (f"mAP@{cutoff or 'all'}" for cutoff in CUTOFFS)
+    headline = next((name for name in audited if name in record.metrics), None)
+    return {
+        "dataset": record.config["dataset"],
+        "protocol": record.config["protocol"],
+        "backbone": record.backbone,
+        "method": record.label,
+        "source": record.config["source"][:12],
+        "n_bits": record.config["n_bits"],
+        "seed": record.config["seed"],
+        "id": record.id,
+        "hashbench": record.metrics[headline] if headline else np.nan,
+        "hashbench_metric": headline,
+    }

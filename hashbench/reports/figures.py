@@ -1,0 +1,305 @@
+"""Figures of a run, drawn from its records for a column of a two-column paper.
+
+Lines are means over seeds, bands go from the lowest to the highest seed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from hashbench.errors import InputError
+from hashbench.evaluation.metrics import headline
+from hashbench.files.hashing import canonical_hash
+from hashbench.files.writing import writable_directory
+from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, with_legend
+from hashbench.runs.records import Record, Store
+
+LOG_FROM = 20
+"""Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A method with its parameters on one data set: its records of all lengths and seeds, and its looks."""
+
+    name: str
+    records: list[Record]
+    looks: dict[str, Any]
+
+    def by_bits(self) -> dict[int, list[Record]]:
+        """Return the records of each length, lengths ascending."""
+        return _grouped(self.records, lambda record: record.config["n_bits"])
+
+
+def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
+    """Draw every figure that the records have data for.
+
+    These are, per data set and features: ``pr_curve_<n_bits>bits`` (precision against recall over ranks),
+    ``precision_at_n_<n_bits>bits``, ``<metric>_by_bits`` for each mAP or recall of true neighbours,
+    ``training_<method>`` for methods that log a curve, and ``<metric>_by_<parameter>_<method>`` where records
+    differ in one parameter of one method.
+
+    Parameters
+    ----------
+    store : Store
+    out_dir : Path
+        Made if it is not there.
+    formats : sequence of {"png", "svg", "pdf"}
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        A format is unknown, no record ended well, or the files cannot be written.
+    """
+    wanted = list(dict.fromkeys(name.strip().lower() for name in formats))
+    unknown = [name for name in wanted if name not in FORMATS]
+    if unknown or not wanted:
+        raise InputError(f"--format {unknown[0] if unknown else ''}: expected one or more of {', '.join(FORMATS)}")
+    records = [record for record in store if record.status == "ok"]
+    if not records:
+        raise InputError(f"{store.directory} holds no record that ended well: there is nothing to plot")
+    writable_directory(out_dir, "--to")
+    settings = _grouped(records, _setting)
+    written: dict[str, list[Path]] = {}
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        for setting, members in settings.items():
+            prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
+            for name, figure in _figures(store, members):
+                stem = _unused(_slug(prefix + name), written)
+                written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
+    return [path for paths in written.values() for path in paths]
+
+
+def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]]:
+    series = _series(records)
+    bits = sorted({record.config["n_bits"] for record in records})
+    metrics = headline({name for record in records for name in record.metrics})
+    about = _about(records[0])
+    for n_bits in bits:
+        drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
+        curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
+        yield f"pr_curve_{n_bits}bits", _pr_figure(curves, f"{about}, {n_bits} bits")
+        yield f"precision_at_n_{n_bits}bits", _precision_figure(curves, f"{about}, {n_bits} bits")
+    if len(bits) > 1:
+        for metric in metrics:
+            yield f"{metric}_by_bits", _bits_figure(series, bits, metric, about)
+    for one in series:
+        if any(record.training for record in one.records):
+            yield f"training_{one.name}", _training_figure(one, f"{one.name}: {about}")
+    for metric in metrics:
+        scored = [record for record in records if metric in record.metrics]
+        for method, parameter, fixed, group in _grids(scored):
+            name = f"{method}[{fixed}]" if fixed else method
+            yield f"{metric}_by_{parameter}_{name}", _parameter_figure(group, parameter, metric, f"{name}: {about}")
+
+
+def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title: str) -> Figure:
+    figure, (axes,) = new_figure(title)
+    lines = {}
+    for one, seeds in curves:
+        recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
+        # Seeds reach a recall at different ranks: their precisions are compared at the same recall.
+        precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
+        lines[one.name] = _draw(axes, recall, precision, one.looks)
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    return with_legend(figure, lines)
+
+
+def _precision_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title: str) -> Figure:
+    figure, (axes,) = new_figure(title)
+    lines = {}
+    for one, seeds in curves:
+        precision = [seed["rank_precision"] for seed in seeds]
+        lines[one.name] = _draw(axes, seeds[0]["ranks"], precision, one.looks)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(10, numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("N (items retrieved)")
+    axes.set_ylabel("precision@N")
+    return with_legend(figure, lines)
+
+
+def _bits_figure(series: list[_Series], bits: list[int], metric: str, title: str) -> Figure:
+    figure, (axes,) = new_figure(title)
+    lines = {}
+    for one in series:
+        scored = [record for record in one.records if metric in record.metrics]
+        if scored:
+            lines[one.name] = _draw_points(axes, scored, metric, lambda record: record.config["n_bits"], one.looks)
+    axes.set_xscale("log", base=2)
+    set_ticks(axes, bits, [str(n_bits) for n_bits in bits])
+    axes.set_xlabel("bits")
+    axes.set_ylabel(metric)
+    return with_legend(figure, lines)
+
+
+def _training_figure(one: _Series, title: str) -> Figure:
+    entries = [entry for record in one.records for entry in record.training]
+    names = sorted({name for entry in entries for name in entry} - {"epoch"}, key=lambda name: (name != "loss", name))
+    figure, panels = new_figure(title, len(names))
+    lines = {}
+    for name, axes in zip(names, panels, strict=True):
+        for number, (n_bits, group) in enumerate(one.by_bits().items()):
+            curves = [{entry["epoch"]: entry[name] for entry in record.training if name in entry} for record in group]
+            epochs = sorted(set.intersection(*map(set, curves)))
+            values = [[curve[epoch] for epoch in epochs] for curve in curves]
+            lines[f"{n_bits} bits"] = _draw(axes, np.array(epochs), values, looks_of(number))
+        axes.set_ylabel(name)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].set_xlabel("epoch")
+    figure.align_ylabels(panels)
+    return with_legend(figure, lines)
+
+
+def _parameter_figure(records: list[Record], parameter: str, metric: str, title: str) -> Figure:
+    figure, (axes,) = new_figure(title)
+    values = {canonical_hash(value): value for value in (record.config["params"][parameter] for record in records)}
+    numbers = [value for value in values.values() if type(value) in (int, float)]
+    numeric = len(numbers) == len(values)
+    ordered = sorted(values.values()) if numeric else sorted(values.values(), key=str)
+    places = ordered if numeric else list(range(len(ordered)))
+    place_of = {canonical_hash(value): place for value, place in zip(ordered, places, strict=True)}
+
+    def place(record: Record) -> float:
+        return place_of[canonical_hash(record.config["params"][parameter])]
+
+    lines = {}
+    for number, (n_bits, group) in enumerate(_grouped(records, lambda record: record.config["n_bits"]).items()):
+        lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
+    if numeric:
+        _scale(axes, ordered)
+    set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
+    axes.margins(x=0.05)
+    axes.set_xlabel(parameter)
+    axes.set_ylabel(metric)
+    return with_legend(figure, lines)
+
+
+def _scale(axes: Axes, values: list[float]) -> None:
+    """Choose the scale that spreads a grid's values best; zero keeps a place on every one of them."""
+    positive = [value for value in values if value > 0]
+    if len(positive) < 2 or min(values) < 0:
+        return
+    wide = positive[-1] >= LOG_FROM * positive[0]
+    if 0 in values and wide:
+        axes.set_xscale("symlog", linthresh=positive[0], linscale=0.7)
+    elif 0 not in values and all(float(np.log2(value)).is_integer() for value in values):
+        axes.set_xscale("log", base=2)
+    elif 0 not in values and wide:
+        axes.set_xscale("log")
+
+
+def _grids(records: list[Record]) -> Iterator[tuple[str, str, str, list[Record]]]:
+    """Yield (method, parameter, what else tells the grid from its siblings, records) of one-parameter grids."""
+    for (method, _), members in _grouped(records, lambda r: (r.config["method"], r.config["source"])).items():
+        for parameter in members[0].config["params"]:
+
+            def rest(record: Record, parameter: str = parameter) -> str:
+                return canonical_hash({k: v for k, v in record.config["params"].items() if k != parameter})
+
+            found = [
+                group
+                for group in _grouped(members, rest).values()
+                if len({canonical_hash(record.config["params"][parameter]) for record in group}) > 1
+            ]
+            shared = [group[0].config["params"] for group in found]
+            for group in found:
+                params = group[0].config["params"]
+                differing = [k for k in params if k != parameter and any(other[k] != params[k] for other in shared)]
+                yield method, parameter, ",".join(f"{k}={params[k]}" for k in differing), group
+
+
+def _series(records: list[Record]) -> list[_Series]:
+    """Group records into methods with their parameters, ordered by name; equal names are told apart."""
+
+    def identity(record: Record) -> str:
+        return canonical_hash([record.config[key] for key in ("method", "params", "source", "views", "engine")])
+
+    groups = sorted(_grouped(records, identity).values(), key=lambda group: group[0].label)
+    labels = [group[0].label for group in groups]
+    names = [
+        label if labels.count(label) == 1 else f"{label} ({group[0].config['source'][:7]})"
+        for label, group in zip(labels, groups, strict=True)
+    ]
+    return [_Series(name, group, looks_of(i)) for i, (name, group) in enumerate(zip(names, groups, strict=True))]
+
+
+def _draw(axes: Axes, x: np.ndarray, seeds: Iterable[Any], looks: Mapping[str, Any]) -> Line2D:
+    """Draw the mean over seeds and, where there are several, the band between the lowest and the highest."""
+    y = np.array(list(seeds), float)
+    mark_every = None if len(x) <= 12 else 0.12
+    (line,) = axes.plot(x, y.mean(axis=0), markevery=mark_every, **looks)
+    if len(y) > 1:
+        axes.fill_between(x, y.min(axis=0), y.max(axis=0), color=looks["color"], alpha=0.2, linewidth=0)
+    return line
+
+
+def _draw_points(
+    axes: Axes, records: list[Record], metric: str, place: Callable[[Record], float], looks: Mapping[str, Any]
+) -> Line2D:
+    """Draw a metric of records at their places, as `_draw` does; each place has its own number of seeds."""
+    points = {x: [record.metrics[metric] for record in group] for x, group in _grouped(records, place).items()}
+    (line,) = axes.plot(list(points), [np.mean(values) for values in points.values()], **looks)
+    if any(len(values) > 1 for values in points.values()):
+        low, high = ([bound(values) for values in points.values()] for bound in (min, max))
+        axes.fill_between(list(points), low, high, color=looks["color"], alpha=0.2, linewidth=0)
+    return line
+
+
+def _curves(store: Store, record: Record) -> dict[str, np.ndarray]:
+    arrays = store.arrays(record.id)
+    return {name: arrays[name] for name in ("ranks", "rank_precision", "rank_recall")}
+
+
+def _setting(record: Record) -> tuple[str, str, str]:
+    """Return what records must share to stand in one figure: data, protocol and features."""
+    config = record.config
+    return config["dataset"], config["protocol_hash"], canonical_hash([config["data"], config["features"]])
+
+
+def _about(record: Record) -> str:
+    origin = "" if record.provenance == "official" else f", {record.provenance}"
+    return f"{record.config['dataset']}{origin}"
+
+
+def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+    groups: dict[Any, list[Record]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return dict(sorted(groups.items()))
+
+
+def _slug(name: str) -> str:
+    """Return a name that is a plain file name on every system, and in LaTeX."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[:120]
+
+
+def _unused(stem: str, used: Mapping[str, Any]) -> str:
+    number = 2
+    unique = stem
+    while unique in used:
+        unique, number = f"{stem}-{number}", number + 1
+    return unique

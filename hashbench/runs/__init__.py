@@ -1,0 +1,1 @@
+"""Runs: a grid of cells, computed and recorded."""

@@ -1,0 +1,550 @@
+"""Every data set of the project passes the conformance suite; a deliberately broken one fails each check."""
+
+import pickle
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import one_clear_line
+from PIL import Image
+
+from hashbench import HashDataset, InputError, Items, LoadOptions, Protocol, Split
+from hashbench.checks import datasets as dataset_checks
+from hashbench.checks.datasets import FilesAreMissing, Trial
+from hashbench.plugins.registry import Registry
+
+DATASETS = [Registry().find("datasets", name).load() for name in Registry().names("datasets")]
+
+
+@dataset_checks.parametrize_with_checks(DATASETS)
+def test_conformance(trial, check):
+    try:
+        check(trial)
+    except FilesAreMissing as error:
+        pytest.skip(f"needs the data: {error}")
+
+
+def protocol(**changes):
+    """Return a protocol over forty rows, with its checksum unless one is given."""
+    facts = {
+        "name": "good/1",
+        "split": "queries: the first ten rows; the others are database and training set",
+        "n_query": 10,
+        "n_database": 30,
+        "n_train": 30,
+        "metrics": ("mAP@10", "mAP@all"),
+        "draw": {"queries": 10},
+        **changes,
+    }
+    plain = Protocol(**facts)
+    return plain if "checksum" in changes else replace(plain, checksum=plain.hash)
+
+
+class Good(HashDataset):
+    """Forty rows in four classes, read from a file."""
+
+    protocols = (protocol(),)
+    source = "made here"
+    licence = "Apache-2.0"
+    needs = "--data-dir DIR with rows.npy"
+
+    def read(self, options: LoadOptions) -> Items:
+        if options.data_dir is None or not (options.data_dir / "rows.npy").is_file():
+            raise InputError(f"good needs its rows: give {self.needs}")
+        return Items(
+            features=np.load(options.data_dir / "rows.npy"), labels=np.arange(40) % 4, provenance="made in a test"
+        )
+
+    def split(self, items: Items, protocol: Protocol) -> Split:
+        query = np.arange(protocol.draw["queries"])
+        rest = np.arange(protocol.draw["queries"], 40)
+        return Split(rest, query, rest)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    np.save(folder / "rows.npy", np.random.default_rng(0).standard_normal((40, 3), dtype=np.float32))
+    return folder
+
+
+def test_twenty_lines_are_enough(rows):
+    dataset_checks.check_dataset(Good, rows)
+
+
+def test_official_data_need_not_state_its_split(rows):
+    class Official(Good):
+        """Has the publisher's files, and a protocol without a split_checksum."""
+
+        def read(self, options):
+            return replace(super().read(options), provenance="official")
+
+    trial = Trial(Official, rows)
+    assert [dataset.provenance for dataset in trial.loaded] == ["official"]
+    dataset_checks.check_loads(trial)
+
+
+class Unattributed(Good):
+    """Says nothing of its source."""
+
+    source = ""
+
+
+class Undocumented(Good):
+    __doc__ = None
+
+
+class HidesItsNeeds(Good):
+    """Needs files and does not say so."""
+
+    needs = ""
+
+
+class CrashesWithoutFiles(Good):
+    """Leaves missing files to numpy."""
+
+    def read(self, options):
+        if options.data_dir is None:
+            return super().read(options)
+        return Items(features=np.load(options.data_dir / "rows.npy"), labels=np.arange(40) % 4, provenance="own")
+
+
+class Unversioned(Good):
+    """Its protocol has no version."""
+
+    protocols = (protocol(name="good"),)
+
+
+class TwoOfOneName(Good):
+    """Both protocols are good/1."""
+
+    protocols = (protocol(), protocol(metrics=("P@10", "mAP@all")))
+
+
+class NoChecksum(Good):
+    """A new protocol."""
+
+    protocols = (protocol(checksum=""),)
+
+
+class Edited(Good):
+    """A protocol that was changed under its old name."""
+
+    protocols = (protocol(checksum=protocol(ties="in the order of the rows").hash),)
+
+
+class UnknownMetric(Good):
+    """Measures what nobody knows."""
+
+    protocols = (protocol(metrics=("MAP", "mAP@all")),)
+
+
+class OneDepth(Good):
+    """Leaves mAP@all out."""
+
+    protocols = (protocol(metrics=("mAP@10",)),)
+
+
+class OtherSize(Good):
+    """States another number of queries."""
+
+    protocols = (protocol(n_query=11),)
+
+
+class OneProtocolForAll(Good):
+    """Gives the first protocol whatever is asked for."""
+
+    protocols = (protocol(), protocol(name="good/2"))
+
+    def settle(self, items, protocol, options):
+        return self.protocols[0], items
+
+
+class Splits(Good):
+    """Changes the split by ``change``."""
+
+    protocols = (protocol(n_query=None, n_database=None, n_train=None),)
+
+    def split(self, items, protocol):
+        return self.change(super().split(items, protocol))
+
+
+class QueriesInDatabase(Splits):
+    """Keeps the queries in the database."""
+
+    def change(self, split):
+        return replace(split, database=np.arange(40))
+
+
+class TrainsElsewhere(Splits):
+    """Takes one training row out of the database."""
+
+    def change(self, split):
+        return replace(split, database=split.database[1:])
+
+
+class Repeats(Splits):
+    """Names a row twice."""
+
+    def change(self, split):
+        return replace(split, database=np.append(split.database, split.database[0]))
+
+
+class BeyondTheEnd(Splits):
+    """Counts from 1."""
+
+    def change(self, split):
+        return replace(split, train=split.train + 1)
+
+
+class ShortIndices(Splits):
+    """Uses other integers."""
+
+    def change(self, split):
+        return replace(split, query=split.query.astype(np.int32))
+
+
+class WrongSplitChecksum(Good):
+    """Had another split once."""
+
+    protocols = (protocol(split_checksum="0" * 64),)
+
+    def read(self, options):
+        return replace(super().read(options), provenance="official")
+
+
+class IgnoresTheDraw(Good):
+    """Has the number in its code."""
+
+    def split(self, items, protocol):
+        return super().split(items, replace(protocol, draw={"queries": 10}))
+
+
+class BreaksWhenDrawnOtherwise(Good):
+    """Cannot do what it offers."""
+
+    def split(self, items, protocol):
+        if protocol.draw["queries"] != 10:
+            raise InputError("cannot do that")
+        return super().split(items, protocol)
+
+
+class Reads(Good):
+    """Changes what was read by ``changes``."""
+
+    def read(self, options):
+        items = super().read(options)
+        return replace(items, **self.changes(items))
+
+
+class FloatLabels(Reads):
+    """Labels are no integers."""
+
+    def changes(self, items):
+        return {"labels": items.labels.astype(np.float64)}
+
+
+class NegativeLabels(Reads):
+    """Labels begin below 0."""
+
+    def changes(self, items):
+        return {"labels": items.labels - 1}
+
+
+class OneClass(Reads):
+    """Everything is relevant."""
+
+    def changes(self, items):
+        return {"labels": items.labels * 0}
+
+
+class NumbersAsMarks(Reads):
+    """Label marks are no bools."""
+
+    def changes(self, items):
+        return {"labels": np.ones((40, 3), np.uint8)}
+
+
+class UnlabelledQueries(Reads):
+    """Some queries have no label."""
+
+    def changes(self, items):
+        return {"labels": np.eye(40, 3, -1, bool)}
+
+
+class ForeignNeighbours(Reads):
+    """Neighbours are rows of the data instead of places in the database."""
+
+    def changes(self, items):
+        return {"labels": None, "neighbors": np.full((10, 2), 39)}
+
+
+class DoubleFeatures(Reads):
+    """Features have more bits than is agreed."""
+
+    def changes(self, items):
+        return {"features": items.features.astype(np.float64)}
+
+
+class HoledFeatures(Reads):
+    """One value is missing."""
+
+    def changes(self, items):
+        return {"features": np.where(np.arange(3) == 1, np.nan, items.features).astype(np.float32)}
+
+
+class FloatImages(Reads):
+    """Images run from 0 to 1."""
+
+    def changes(self, items):
+        return {"features": None, "images": np.zeros((40, 8, 8, 3), np.float32)}
+
+
+class ChannelsFirst(Reads):
+    """Images have their channels before their sides."""
+
+    def changes(self, items):
+        return {"features": None, "images": np.zeros((40, 3, 8, 8), np.uint8)}
+
+
+class Unseeded(Splits):
+    """Draws anew each time."""
+
+    def change(self, split):
+        return replace(split, train=np.random.default_rng().permutation(split.train))
+
+
+class MovesGlobalState(Splits):
+    """Draws from numpy's global generator."""
+
+    def change(self, split):
+        np.random.seed(0)  # noqa: NPY002 (what the check is about)
+        return replace(split, train=np.random.permutation(split.train))  # noqa: NPY002
+
+
+class WritesBesideTheData(Good):
+    """Keeps an index in the user's directory."""
+
+    def read(self, options):
+        items = super().read(options)
+        (options.data_dir / "index.json").write_text("{}")
+        return items
+
+
+class ForOthers(Good):
+    """Has a protocol for labels that are not there, and sizes that the data decides."""
+
+    protocols = (
+        protocol(n_query=None, n_database=None, n_train=None),
+        protocol(name="good-by-names/1", n_query=None, n_database=None, n_train=None, draw={}),
+    )
+
+    def split(self, items, protocol):
+        if protocol.name == "good-by-names/1":
+            raise InputError("these rows have no names")
+        return super().split(items, protocol)
+
+
+class TrainsApart(Splits):
+    """Comes with a training set of its own."""
+
+    def change(self, split):
+        return replace(split, train=split.train[20:], database=split.database[:20])
+
+
+@pytest.mark.parametrize("sound", [ForOthers, TrainsApart])
+def test_what_only_looks_broken_passes(sound, rows):
+    dataset_checks.check_dataset(sound, rows)
+
+
+BROKEN = [
+    (Unattributed, "check_facts", "source is empty"),
+    (Undocumented, "check_facts", "no docstring"),
+    (HidesItsNeeds, "check_facts", "needs is empty, but without files loading says: good needs its rows"),
+    (CrashesWithoutFiles, "check_missing_files", "gives FileNotFoundError instead of InputError"),
+    (Unversioned, "check_protocol_names", "'good' does not end in a version"),
+    (TwoOfOneName, "check_protocol_names", "two protocols are named good/1"),
+    (NoChecksum, "check_protocol_checksums", f'add checksum="{protocol().hash}"'),
+    (Edited, "check_protocol_checksums", "give it a new version"),
+    (UnknownMetric, "check_metrics", "unknown metric 'MAP'"),
+    (OneDepth, "check_metrics", "lacks mAP@all"),
+    (OtherSize, "check_loads", "the query part has 10 items, good/1 says 11"),
+    (OneProtocolForAll, "check_loads", "load returns good/1 for two names"),
+    (QueriesInDatabase, "check_splits", "10 queries are in the database part, as row 0"),
+    (TrainsElsewhere, "check_splits", "1 training items are not in the database, as row 10"),
+    (Repeats, "check_splits", "the database part names a row twice"),
+    (BeyondTheEnd, "check_splits", "the train part names row 40 of 40"),
+    (ShortIndices, "check_splits", "dtype int32"),
+    (WrongSplitChecksum, "check_loads", "published is 0000"),
+    (IgnoresTheDraw, "check_draws", "good/1[queries=1] gives the same split: is queries used?"),
+    (BreaksWhenDrawnOtherwise, "check_draws", "good/1[queries=1] cannot be drawn: cannot do that"),
+    (FloatLabels, "check_relevance", "labels have dtype float64"),
+    (NegativeLabels, "check_relevance", "labels begin at -1"),
+    (OneClass, "check_relevance", "all labels are 0"),
+    (NumbersAsMarks, "check_relevance", "label marks have dtype uint8"),
+    (UnlabelledQueries, "check_relevance", "queries have no label, as query 0"),
+    (ForeignNeighbours, "check_relevance", "neighbors run to 39, the database part has 30"),
+    (DoubleFeatures, "check_items", "features have dtype float64"),
+    (HoledFeatures, "check_items", "NaN"),
+    (FloatImages, "check_items", "images have dtype float32"),
+    (ChannelsFirst, "check_items", "images have 8 channels"),
+    (Unseeded, "check_loads_the_same_twice", "different data or splits"),
+    (MovesGlobalState, "check_loads_the_same_twice", "global random state"),
+    (WritesBesideTheData, "check_data_dir_is_left_alone", "index.json"),
+]
+
+
+@pytest.mark.parametrize(("broken", "name", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN])
+def test_a_broken_data_set_fails_its_check(broken, name, reason, rows, tmp_path):
+    np.save(tmp_path / "rows.npy", np.load(rows / "rows.npy"))
+    failed = {outcome.name: outcome.reason for outcome in dataset_checks.outcomes(broken, tmp_path) if outcome.failed}
+    assert name in failed, failed
+    assert reason in failed[name]
+
+
+def test_every_check_is_failed_by_some_broken_data_set():
+    assert {check.__name__ for check in dataset_checks.CHECKS} == {name for _, name, _ in BROKEN}
+
+
+def test_check_dataset_names_all_failures(rows):
+    with pytest.raises(AssertionError, match=r"check_facts: source is empty"):
+        dataset_checks.check_dataset(Unattributed, rows)
+
+
+def test_without_its_files_the_facts_are_checked_and_the_data_is_not():
+    ended = {outcome.name: outcome for outcome in dataset_checks.outcomes(Good)}
+    assert not any(outcome.failed for outcome in ended.values())
+    assert ended["check_protocol_checksums"].reason == ""
+    assert ended["check_loads"].skipped
+    assert ended["check_splits"].skipped
+    assert "good needs its rows" in ended["check_loads"].reason
+    with pytest.raises(FilesAreMissing):
+        dataset_checks.check_splits(Trial(Good))
+    dataset_checks.check_dataset(Good)
+
+
+PLUGIN = '''"""Mine."""
+import numpy as np
+from hashbench import HashDataset, Items, Protocol, Split
+
+
+class Mine(HashDataset):
+    """Mine."""
+
+    protocols = (Protocol("mine/1", "half of the rows are queries", 10, 10, 10, ("mAP@all",)),)
+    source = licence = "mine"
+
+    def read(self, options):
+        return Items(features=np.eye(20, dtype=np.float32), labels=np.arange(20) % 2, provenance="mine")
+
+    def split(self, items, protocol):
+        return Split(np.arange(10), np.arange(10, 20), np.arange(10))
+'''
+
+
+def test_the_command(cli, tmp_path, rows):
+    done = cli("check", "digits")
+    assert done.returncode == 0
+    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS)
+    mine = tmp_path / "mine.py"
+    mine.write_text(PLUGIN)
+    done = cli("check", "mine", "--plugin", mine)
+    assert done.returncode == 1
+    assert "FAILED   check_protocol_checksums  mine/1 has no checksum" in done.stdout
+    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS) - 1
+    done = cli("check", "mine", "lsh", "--plugin", mine, "--data-dir", rows)
+    one_clear_line(done, "--data-dir", "name that one data set")
+    one_clear_line(cli("check", "lsh", "--data-dir", rows), "--data-dir")
+    one_clear_line(cli("check", "digitz"), "digitz")
+
+
+def test_the_command_skips_what_is_not_there(cli, tmp_path):
+    wanting = tmp_path / "wanting.py"
+    source = PLUGIN.replace("import HashDataset", "import HashDataset, InputError")
+    source = source.replace(
+        "        return Items(", "        raise InputError('wanting needs its rows')\n        return Items("
+    )
+    checksum = Protocol("mine/1", "half of the rows are queries", 10, 10, 10, ("mAP@all",)).hash
+    source = source.replace('("mAP@all",)', f'("mAP@all",), checksum="{checksum}"')
+    wanting.write_text(source.replace('licence = "mine"', 'licence = needs = "--data-dir DIR"'))
+    done = cli("check", "wanting", "--plugin", wanting)
+    assert done.returncode == 0, done.stdout
+    assert "ok       check_protocol_checksums" in done.stdout
+    assert "skipped  check_loads  wanting needs its rows" in done.stdout
+    assert "skipped  check_splits  its files are not there" in done.stdout
+    (tmp_path / "empty").mkdir()
+    done = cli("check", "wanting", "--plugin", wanting, "--data-dir", tmp_path / "empty")
+    assert done.returncode == 1
+    assert "FAILED   check_loads  InputError" in done.stdout
+    assert "skipped  check_splits  the data does not load" in done.stdout
+
+
+CIFAR10_SIZES = {f"data_batch_{number}": 10_000 for number in range(1, 6)} | {"test_batch": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "key", "n_classes", "sizes"),
+    [
+        ("cifar10", "cifar-10-batches-py", "labels", 10, CIFAR10_SIZES),
+        ("cifar100", "cifar-100-python", "fine_labels", 100, {"train": 50_000, "test": 10_000}),
+    ],
+)
+def test_cifar_at_full_size(tmp_path, name, folder, key, n_classes, sizes):
+    (tmp_path / folder).mkdir()
+    for batch, n in sizes.items():
+        labels = np.random.default_rng(n).permutation(np.arange(n) % n_classes).tolist()
+        with (tmp_path / folder / batch).open("wb") as file:
+            pickle.dump({"data": np.zeros((n, 3072), np.uint8), key: labels}, file, 4)
+    dataset_checks.check_dataset(Registry().find("datasets", name).load(), tmp_path)
+
+
+@pytest.mark.parametrize("form", ["folder", "classes.csv", "labels.csv"])
+def test_own_images(tmp_path, form):
+    names = [f"{'ant' if row < 50 else 'bee'}/{row:02}.png" for row in range(100)]
+    for row, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((4, 4, 3), row, np.uint8)).save(tmp_path / name)
+    lines = [
+        f"{name},{name[:3]}{'|summer' if form == 'labels.csv' and row % 2 else ''}" for row, name in enumerate(names)
+    ]
+    if form != "folder":
+        (tmp_path / form).write_text("\n".join(["path,label", *lines]))
+    source = tmp_path if form == "folder" else tmp_path / form
+    dataset_checks.check_dataset(Registry().find("datasets", "folder").load(), source)
+
+
+def python_blocks(name):
+    text = (Path(__file__).resolve().parents[2] / "docs" / name).read_text()
+    return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_documentations_example_is_checked_and_run(tmp_path, digits, cli, monkeypatch):
+    plugin, own_test = python_blocks("add-a-dataset.md")
+    (tmp_path / "textures.py").write_text(plugin)
+    (tmp_path / "tests").mkdir()
+    file = tmp_path / "tests" / "textures.npz"
+    np.savez(file, images=np.repeat(digits.images, 3, axis=3), labels=digits.labels)
+    done = cli("check", "textures", "--plugin", tmp_path / "textures.py", "--data-dir", file)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS), done.stdout
+    options = ("--plugin", tmp_path / "textures.py", "--dataset", "textures", "--backbone", "pixels", "--bits", 8)
+    done = cli("run", *options, "--data-dir", file, "--methods", "itq", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "textures/1" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    scope = {"Textures": Registry([tmp_path / "textures.py"]).find("datasets", "textures").load()}
+    exec(own_test, scope)
+    (mark,) = scope["test_textures"].pytestmark
+    assert len(mark.args[1]) == len(dataset_checks.CHECKS)
+    for trial, check in mark.args[1]:
+        scope["test_textures"](trial, check)
+
+
+def test_info_tells_sizes_images_and_needs(cli):
+    told = cli("info", "fashion_mnist").stdout
+    assert "sizes        10,000 queries, 60,000 database, 5,000 training\n" in told
+    assert "backbone     tf_efficientnet_lite0 at 128 pixels\nviews        fashion-mnist/1\n" in told
+    assert "sizes        as the data has it\n" in cli("info", "folder").stdout
+    assert max(map(len, told.splitlines())) <= 100

@@ -1,0 +1,194 @@
+"""Every plugin of the project passes the conformance suite; a deliberately broken one fails each check."""
+
+import numpy as np
+import pytest
+
+from hashbench import HashMethod, load_method
+from hashbench.checks import methods as checks
+from hashbench.plugins.registry import Registry
+
+METHODS = [load_method(name) for name in Registry().names("methods")]
+
+
+@checks.parametrize_with_checks(METHODS)
+def test_conformance(method_class, check):
+    if method_class.name.startswith("faiss"):
+        pytest.importorskip("faiss")
+    check(method_class)
+
+
+class Good(HashMethod):
+    """Random directions; ``scale`` does nothing."""
+
+    def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
+        self.n_bits, self.scale, self.random_state = n_bits, scale, random_state
+
+    def fit(self, X, y=None):
+        rng = np.random.default_rng(self.random_state)
+        self.mean_ = X.mean(axis=0)
+        self.directions_ = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
+        return self
+
+    def project(self, X):
+        return (X - self.mean_) @ self.directions_
+
+
+def test_ten_lines_are_enough():
+    checks.check_method(Good)
+
+
+class RoundsBits(Good):
+    def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
+        super().__init__(int(n_bits // 8 * 8), scale=scale, random_state=random_state)
+
+
+class WrongPadding(Good):
+    def encode(self, X):
+        return super().encode(X) | np.uint8(self.n_bits % 8 > 0)
+
+
+class LittleEndian(Good):
+    def encode(self, X):
+        return np.packbits(self.project(np.asarray(X)) > 0, axis=1, bitorder="little")
+
+
+class Unseeded(Good):
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.directions_ = np.random.default_rng().standard_normal(self.directions_.shape)
+        return self
+
+
+class IgnoresSeed(Good):
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.directions_ = np.random.default_rng(0).standard_normal(self.directions_.shape)
+        return self
+
+
+class MovesGlobalState(Good):
+    def fit(self, X, y=None):
+        np.random.standard_normal(3)  # noqa: NPY002 (what the check is about)
+        return super().fit(X)
+
+
+class CentresOnTheBatch(Good):
+    def encode(self, X):
+        return super().encode(np.asarray(X) - np.asarray(X).mean(axis=0) + self.mean_)
+
+
+class WritesToItsInput(Good):
+    def encode(self, X):
+        codes = super().encode(X)
+        X[:] = 0
+        return codes
+
+
+class LikesOneLayout(Good):
+    def encode(self, X):
+        return super().encode(X) if X.flags.c_contiguous else super().encode(-X)
+
+
+class Remembers(Good):
+    def fit(self, X, y=None):
+        before = getattr(self, "mean_", 0)
+        super().fit(X)
+        self.mean_ = self.mean_ + before
+        return self
+
+
+class HidesItsState(Good):
+    def fit(self, X, y=None):
+        super().fit(X)
+        self._hidden, self.directions_ = self.directions_, None
+        return self
+
+    def project(self, X):
+        return (X - self.mean_) @ self._hidden
+
+
+class AcceptsAnything(Good):
+    def encode(self, X):
+        X = np.nan_to_num(np.asarray(X, np.float32))
+        return super().encode(X)
+
+
+class GivesFewerBits(Good):
+    def encode(self, X):
+        return super().encode(X)[:, :4]
+
+
+class Whitens(Good):
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.directions_ = self.directions_ / X.std(axis=0)[:, None]
+        return self
+
+
+class OneBitIsConstant(Good):
+    def project(self, X):
+        values = super().project(X)
+        values[:, 3] = 1
+        return values
+
+
+class Copies(Good):
+    def encode(self, X):
+        return super().encode(np.array(X, np.float64))
+
+
+class Undocumented(Good):
+    __doc__ = None
+
+
+BROKEN = [
+    (RoundsBits, "check_parameters", "n_bits is not kept as given"),
+    (WrongPadding, "check_codes_are_packed", "padding bits"),
+    (LittleEndian, "check_codes_are_packed", "numpy.packbits"),
+    (Unseeded, "check_seed_decides", "two fits"),
+    (IgnoresSeed, "check_seed_decides", "is it used?"),
+    (MovesGlobalState, "check_global_random_state_is_left_alone", "global random state"),
+    (CentresOnTheBatch, "check_rows_are_independent", "differs"),
+    (WritesToItsInput, "check_input_is_not_changed", "was changed"),
+    (LikesOneLayout, "check_memory_layouts", "Fortran order"),
+    (Remembers, "check_refit_forgets", "depends on the first"),
+    (HidesItsState, "check_saves_and_loads", "_hidden"),
+    (AcceptsAnything, "check_refuses_unusable_input", "encode accepts nan"),
+    (GivesFewerBits, "check_too_many_bits", "40 bits give codes of 4 bytes"),
+    (Whitens, "check_degenerate_data", "divide by zero"),
+    (OneBitIsConstant, "check_no_bit_is_constant", "bits [3]"),
+    (Copies, "check_encode_memory_is_bounded", "allocates"),
+    (Undocumented, "check_documented", "no docstring"),
+]
+
+
+@pytest.mark.parametrize(("broken", "name", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN])
+def test_a_broken_method_fails_its_check(broken, name, reason):
+    failed = {outcome.name: outcome.reason for outcome in checks.outcomes(broken) if outcome.reason}
+    assert name in failed, failed
+    assert reason in failed[name]
+
+
+def test_every_check_is_failed_by_some_broken_method():
+    assert {check.__name__ for check in checks.CHECKS} == {name for _, name, _ in BROKEN}
+
+
+def test_check_method_names_all_failures():
+    with pytest.raises(AssertionError, match=r"check_no_bit_is_constant: bits \[3\]"):
+        checks.check_method(OneBitIsConstant)
+
+
+def test_the_command(cli, tmp_path):
+    done = cli("check", "lsh")
+    assert done.returncode == 0
+    assert done.stdout.count("  ok") == len(checks.CHECKS)
+    broken = tmp_path / "broken.py"
+    broken.write_text(
+        '"""Broken."""\nimport numpy as np\nfrom hashbench import HashMethod\n'
+        "class Broken(HashMethod):\n    def __init__(self, n_bits=8):\n        self.n_bits = n_bits\n"
+        "    def fit(self, X, y=None):\n        return self\n"
+        "    def project(self, X):\n        return np.ones((len(X), self.n_bits))\n"
+    )
+    done = cli("check", "broken", "--plugin", broken)
+    assert done.returncode == 1
+    assert "check_no_bit_is_constant" in done.stdout

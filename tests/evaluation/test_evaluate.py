@@ -1,0 +1,123 @@
+"""The public scoring function: every form of codes and labels, and one clear error for the rest."""
+
+import numpy as np
+import pytest
+from reference import hamming, ranked_value
+
+from hashbench import evaluate
+
+
+@pytest.fixture
+def case():
+    rng = np.random.default_rng(0)
+    return (
+        rng.random((9, 24)) < 0.5,
+        rng.random((80, 24)) < 0.5,
+        rng.integers(0, 3, 9),
+        rng.integers(0, 3, 80),
+    )
+
+
+def test_packed_bool_signed_and_float_codes_are_the_same(case):
+    query, database, own, theirs = case
+    expected = dict(evaluate(query, database, own, theirs))
+    for form in (
+        lambda bits: np.packbits(bits, axis=1),
+        lambda bits: np.where(bits, 1, -1).astype(np.int8),
+        lambda bits: np.where(bits, 1.0, -1.0).astype(np.float32),
+        np.asfortranarray,
+        lambda bits: np.repeat(bits, 2, axis=0)[::2],
+    ):
+        assert dict(evaluate(form(query), form(database), own, theirs)) == expected
+
+
+def test_values_by_definition_where_nothing_is_tied():
+    rng = np.random.default_rng(1)
+    database = np.tri(64, 64, -1, dtype=bool)
+    query = np.zeros((1, 64), bool)
+    theirs = rng.integers(0, 3, 64)
+    ranked = (theirs == 1)[np.argsort(hamming(query, database)[0], kind="stable")]
+    found = evaluate(query, database, np.array([1]), theirs, ["mAP@10", "mAP@all", "P@10", "R@10"])
+    assert found["mAP@10"] == pytest.approx(ranked_value("hits", ranked, 10, ranked.sum()))
+    assert found["mAP@all"] == pytest.approx(ranked_value("min", ranked, None, ranked.sum()))
+    assert found["P@10"] == pytest.approx(ranked[:10].mean())
+    assert found["R@10"] == pytest.approx(ranked[:10].sum() / ranked.sum())
+
+
+def test_ndcg_by_definition_where_nothing_is_tied():
+    rng = np.random.default_rng(2)
+    database = np.tri(40, 40, -1, dtype=bool)
+    own, theirs = np.ones((1, 5), bool), rng.random((40, 5)) < 0.4
+    gains = 2.0 ** theirs.sum(axis=1) - 1
+    discount = 1 / np.log2(np.arange(2, 12))
+    expected = (gains[:10] * discount).sum() / (np.sort(gains)[::-1][:10] * discount).sum()
+    found = evaluate(np.zeros((1, 40), bool), database, own, theirs, ["nDCG@10"])
+    assert found["nDCG@10"] == pytest.approx(expected)
+
+
+def test_labels_as_matrix_and_as_masks_are_the_same(case):
+    from hashbench.evaluation.evaluate import masks_of
+
+    query, database, _, _ = case
+    rng = np.random.default_rng(3)
+    own, theirs = rng.random((9, 70)) < 0.05, rng.random((80, 70)) < 0.05
+    names = ["mAP@20", "nDCG@20"]
+    expected = dict(evaluate(query, database, own, theirs, names))
+    assert dict(evaluate(query, database, own.astype(int), theirs.astype(float), names)) == expected
+    assert dict(evaluate(query, database, masks_of(own), masks_of(theirs), names, n_labels=70)) == expected
+
+
+def test_a_memory_mapped_database(case, tmp_path):
+    query, database, own, theirs = case
+    np.save(tmp_path / "codes.npy", np.packbits(database, axis=1))
+    mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
+    assert dict(evaluate(np.packbits(query, axis=1), mapped, own, theirs)) == dict(
+        evaluate(query, database, own, theirs)
+    )
+
+
+def beyond(n, n_labels):
+    """Return masks of which the last one has a bit too many."""
+    masks = np.ones((n, 1), np.uint64)
+    masks[-1] |= np.uint64(1 << n_labels)
+    return masks
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"query_codes": np.ones((9, 16), bool)}, "query_codes have 16 bits and database_codes 24"),
+        ({"query_codes": np.zeros((0, 24), bool)}, "query_codes has shape (0, 24): there is nothing"),
+        ({"database_codes": np.zeros((0, 24), bool)}, "database_codes has shape (0, 24)"),
+        ({"query_codes": np.ones(24, bool)}, "query_codes has shape (24,), expected (n, width)"),
+        ({"query_codes": np.eye(9, 24, dtype=np.int8)}, "holds a zero at (0, 1)"),
+        ({"query_codes": np.full((9, 24), 0.3)}, "values other than -1 and 1"),
+        ({"query_codes": np.full((9, 24), "a")}, "query_codes has dtype <U1"),
+        ({"query_codes": np.ones((9, 3), np.uint16)}, "query_codes has dtype uint16"),
+        ({"query_labels": np.zeros(8, int)}, "query_labels has shape (8,), expected (9,) or (9, n_labels)"),
+        ({"database_labels": np.zeros((80, 2), bool)}, "expected the same kind and number of labels"),
+        ({"query_labels": np.zeros(9)}, "query_labels has dtype float64, expected integers"),
+        ({"query_labels": np.full((9, 3), 2)}, "expected a matrix of 0 and 1"),
+        ({"query_labels": None}, "give query_labels and database_labels, or neighbors"),
+        ({"metrics": ["mAP@0"]}, "the cut-off must be at least 1"),
+        ({"metrics": ["nDCG@5"]}, "needs multi-label data"),
+        ({"metrics": ["recall@5"]}, "needs at least 5 true neighbours"),
+        ({"n_bits": 99}, "n_bits=99 does not fit codes of 3 bytes"),
+        (
+            {"query_labels": np.full((9, 1), 2, np.uint64), "database_labels": beyond(80, 21), "n_labels": 21},
+            "database_labels has label 21 in row 79, expected labels 0 to 20",
+        ),
+        (
+            {"query_labels": np.ones((9, 1), np.uint64), "n_labels": 65},
+            "query_labels has shape (9, 1), expected (9, 2) words",
+        ),
+        ({"query_labels": np.ones((9, 3), bool), "n_labels": 4}, "query_labels has shape (9, 3), expected (9, 4)"),
+        ({"neighbors": np.full((9, 3), 80)}, "neighbors names row 80, the database has 80"),
+        ({"neighbors": np.tile(np.arange(3), (9, 1)), "metrics": ["recall@5"]}, "recall@5 needs 5 neighbors, got 3"),
+    ],
+)
+def test_unusable_arguments_are_named(case, change, message):
+    names = ("query_codes", "database_codes", "query_labels", "database_labels")
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below, as text)
+        evaluate(**{**dict(zip(names, case, strict=True)), **change})
+    assert message in str(caught.value)

@@ -1,0 +1,168 @@
+"""The histogram metrics against their definitions: every order of the ties, and many shuffles."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import over_all_orders, ranked_value
+
+from hashbench.evaluation import metrics as m
+from hashbench.evaluation.curves import curves
+from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.ranking import reciprocal_sums
+
+groups = st.lists(
+    st.integers(0, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=5
+).filter(lambda pairs: 0 < sum(n for n, _ in pairs) <= 11)
+
+
+def make(pairs):
+    total, relevant = (np.array([column], np.int64) for column in zip(*pairs, strict=True))
+    return Histograms(total, relevant, relevant.sum(axis=1))
+
+
+@settings(max_examples=150, deadline=None)
+@given(groups, st.integers(1, 14))
+def test_every_order_of_the_ties(pairs, k):
+    h = make(pairs)
+    total, relevant = h.total[0], h.relevant[0]
+    size = int(total.sum())
+    for name, metric in (
+        ("hits", lambda ties: m.MAP(k, "hits", ties)),
+        ("min", lambda ties: m.MAP(k, "min(k,R)", ties)),
+    ):
+        mean, low, high = over_all_orders(name, total, relevant, k)
+        assert metric("expected").per_query(h)[0] == pytest.approx(mean, abs=1e-12)
+        assert metric("pessimistic").per_query(h)[0] == pytest.approx(low, abs=1e-12)
+        assert metric("optimistic").per_query(h)[0] == pytest.approx(high, abs=1e-12)
+    mean, low, high = over_all_orders("min", total, relevant, None)
+    assert m.MAP().per_query(h)[0] == pytest.approx(mean, abs=1e-12)
+    assert m.MAP(ties="pessimistic").per_query(h)[0] == pytest.approx(low, abs=1e-12)
+    assert m.MAP(ties="optimistic").per_query(h)[0] == pytest.approx(high, abs=1e-12)
+    assert m.PrecisionAt(k).per_query(h)[0] == pytest.approx(over_all_orders("P", total, relevant, k)[0], abs=1e-12)
+    assert m.RecallAt(k).per_query(h)[0] == pytest.approx(over_all_orders("R", total, relevant, k)[0], abs=1e-12)
+    assert m.MAP(size).per_query(h)[0] == pytest.approx(m.MAP(size + 5).per_query(h)[0], abs=0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    n_bits=st.integers(1, 300),
+    n_items=st.integers(1, 400),
+    share=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+    k=st.sampled_from([1, 7, 50, 399, 10_000]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_many_shuffles(n_bits, n_items, share, k, seed):
+    rng = np.random.default_rng(seed)
+    distances = rng.binomial(n_bits, 0.3, n_items)
+    rel = rng.random(n_items) < share
+    total = np.bincount(distances, minlength=n_bits + 1)[None]
+    relevant = np.bincount(distances[rel], minlength=n_bits + 1)[None]
+    h = Histograms(total, relevant, relevant.sum(axis=1))
+    shuffled = []
+    for _ in range(300):
+        order = rng.permutation(n_items)
+        ranked = rel[order[np.argsort(distances[order], kind="stable")]]
+        shuffled.append(
+            [
+                ranked_value("hits", ranked, k, rel.sum()),
+                ranked_value("min", ranked, k, rel.sum()),
+                ranked_value("min", ranked, None, rel.sum()),
+                ranked_value("P", ranked, k, rel.sum()),
+            ]
+        )
+    exact = [metric.per_query(h)[0] for metric in (m.MAP(k), m.MAP(k, "min(k,R)"), m.MAP(), m.PrecisionAt(k))]
+    error = np.std(shuffled, axis=0) / np.sqrt(len(shuffled))
+    assert (np.abs(np.mean(shuffled, axis=0) - exact) <= 6 * error + 1e-9).all()
+    for value, column in zip(exact[:3], np.transpose(shuffled), strict=False):
+        assert 0 <= value <= 1
+        assert column.min() - 1e-9 <= value <= column.max() + 6 * error.max() + 1e-9
+
+
+def test_a_query_without_a_relevant_item_counts_zero():
+    h = Histograms(np.array([[3, 2]]), np.array([[0, 0]]), np.array([0]))
+    for name in (
+        "mAP@2",
+        "mAP@all",
+        "mAP@2(min(k,R))",
+        "mAP@2(optimistic)",
+        "mAP@2(pessimistic)",
+        "P@2",
+        "R@2",
+    ):
+        assert m.parse(name).per_query(h)[0] == 0.0
+
+
+def test_more_hits_can_lower_ap_by_hits():
+    # One hit at place 1; the group that k cuts can add a late second hit, which lowers the mean precision.
+    h = Histograms(np.array([[1, 4]]), np.array([[1, 1]]), np.array([2]))
+    assert m.MAP(5, ties="pessimistic").per_query(h)[0] == pytest.approx((1 + 2 / 5) / 2)
+    assert m.MAP(3, ties="optimistic").per_query(h)[0] == 1.0
+    assert m.MAP(3, ties="pessimistic").per_query(h)[0] == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 49, 50, 999, 1000, 65_535, 10**5, 10**7, 10**9])
+@pytest.mark.parametrize("n", [1, 2, 3, 31, 1000, 70_000, 10**6])
+def test_reciprocal_sums_against_mpmath(before, n):
+    with mpmath.workdps(60):
+        first = mpmath.harmonic(before + n) - mpmath.harmonic(before)
+        second = n - (before + 1) * first
+        found = reciprocal_sums(before, n)
+        assert abs(found[0] / first - 1) < 1e-13
+        assert n == 1 or abs(found[1] / second - 1) < 1e-11
+
+
+@pytest.mark.parametrize("n", [20, 3000, 10**6, 10**9])
+def test_a_huge_group_with_all_relevant_has_ap_one(n):
+    h = Histograms(np.array([[n, n]]), np.array([[n, 0]]), np.array([n]))
+    assert m.MAP().per_query(h)[0] == pytest.approx(1.0, abs=1e-12)
+    assert m.MAP(min(n, 5000)).per_query(h)[0] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_hypergeometric_probabilities_do_not_underflow():
+    # A cut group of a million items of which half are relevant: AP@k is close to one half.
+    h = Histograms(np.array([[10**6]]), np.array([[5 * 10**5]]), np.array([5 * 10**5]))
+    assert m.MAP(100_000).per_query(h)[0] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_lookup_metrics():
+    h = Histograms(np.array([[0, 2, 2, 5], [0, 0, 0, 4]]), np.array([[0, 1, 0, 3], [0, 0, 0, 4]]), np.array([4, 4]))
+    assert m.parse("P@r2").per_query(h).tolist() == [0.25, 0.0]
+    assert m.parse("R@r2").per_query(h).tolist() == [0.25, 0.0]
+    assert m.parse("success@r2").per_query(h).tolist() == [1.0, 0.0]
+    assert m.parse("P@r3").per_query(h).tolist() == [4 / 9, 1.0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mAP@1000", "mAP@all", "mAP@50(min(k,R))", "mAP@all(optimistic)", "mAP@7(pessimistic)", "P@1", "R@20"),
+        *("P@r2", "R@r0", "success@r2", "nDCG@100", "recall@10"),
+    ],
+)
+def test_a_metric_is_named_by_its_repr(name):
+    assert repr(m.parse(name)) == name
+
+
+@pytest.mark.parametrize("name", ["map@10", "mAP@0", "mAP", "P@-3", "recall@0", "nDCG@all", "mAP@10(best)", ""])
+def test_unknown_metrics_are_refused(name):
+    with pytest.raises(ValueError, match=r"unknown metric|at least 1"):
+        m.parse(name)
+
+
+def test_curves_by_definition():
+    rng = np.random.default_rng(0)
+    total = rng.integers(0, 4, (130, 9))
+    total[:, 8] += 1
+    total[:, 8] += total.sum(axis=1).max() - total.sum(axis=1)
+    relevant = rng.integers(0, total + 1)
+    relevant[3] = 0
+    h = Histograms(total, relevant, relevant.sum(axis=1))
+    found = curves(h)
+    for rank, precision, recall in zip(found["ranks"], found["rank_precision"], found["rank_recall"], strict=True):
+        assert precision == pytest.approx(m.PrecisionAt(int(rank)).per_query(h).mean(), abs=1e-12)
+        assert recall == pytest.approx(m.RecallAt(int(rank)).per_query(h).mean(), abs=1e-12)
+    for radius in range(9):
+        assert found["radius_precision"][radius] == pytest.approx(m.Lookup(radius, "P").per_query(h).mean(), abs=1e-12)
+        assert found["radius_recall"][radius] == pytest.approx(m.Lookup(radius, "R").per_query(h).mean(), abs=1e-12)

@@ -1,0 +1,92 @@
+"""Searching by Hamming distance among codes, images and vectors."""
+
+import csv
+
+import numpy as np
+from conftest import one_clear_line
+from PIL import Image
+
+from hashbench import load_model
+from hashbench.models.encode import encode_input
+
+
+def plainly_nearest(query, database, k):
+    """Return rows and distances of the k nearest, by sorting; ties in row order."""
+    distances = (np.unpackbits(query, axis=1)[:, None] != np.unpackbits(database, axis=1)[None]).sum(axis=2)
+    rows = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return rows, np.take_along_axis(distances, rows, axis=1)
+
+
+def test_search_finds_the_nearest_in_row_order(model, kept, digits, tmp_path, cli):
+    np.save(tmp_path / "all.npy", digits.images)
+    codes = encode_input(load_model(model), tmp_path / "all.npy").codes
+    np.save(tmp_path / "database.npy", codes[300:])
+    np.save(tmp_path / "query.npy", digits.images[:300])
+    done = cli("search", model, tmp_path / "database.npy", tmp_path / "query.npy", "-k", 7, "--csv", tmp_path / "n.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows, distances = plainly_nearest(codes[:300], codes[300:], 7)
+    with (tmp_path / "n.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert list(lines[0]) == ["query", "rank", "distance", "row"]
+    assert [int(line["row"]) for line in lines] == rows.ravel().tolist()
+    assert [int(line["distance"]) for line in lines] == distances.ravel().tolist()
+    assert [(int(line["query"]), int(line["rank"])) for line in lines] == [
+        (query, rank) for query in range(300) for rank in range(1, 8)
+    ]
+    assert "7 nearest of 1,497 by Hamming distance (itq[n_iter=5], 12 bits)" in done.stdout
+    assert "the first 20 of 300 queries; --csv FILE writes all" in done.stdout
+    printed = [line.split() for line in done.stdout.splitlines() if line.split()[0].isdigit() and "nearest" not in line]
+    assert [[int(cell) for cell in line] for line in printed] == [
+        [query, rank + 1, distances[query, rank], rows[query, rank]] for query in range(20) for rank in range(7)
+    ]
+
+
+def test_search_names_images_and_neutralises_formulas(model, digits, tmp_path, cli):
+    images = tmp_path / "images"
+    images.mkdir()
+    names = ["+b.png", "-[bold]c.png", "=a.png", "@d.png", "e.png"]
+    for row, name in enumerate(names):
+        Image.fromarray(digits.images[row, ..., 0]).save(images / name)
+    assert cli("encode", model, images, "-o", tmp_path / "codes.npy").returncode == 0
+    done = cli("search", model, tmp_path / "codes.npy", images / "=a.png", "-k", 99, "--csv", tmp_path / "n.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "n.csv").open() as stream:
+        lines = list(csv.DictReader(stream))
+    assert sorted(line["row_name"] for line in lines) == [*sorted(f"'{name}" for name in names[:4]), "e.png"]
+    assert {line["query_name"] for line in lines} == {"'=a.png"}
+    assert (lines[0]["row"], lines[0]["distance"]) == ("2", "0")
+    assert "-[bold]c.png" in done.stdout
+    assert "5 nearest of 5" in done.stdout
+    assert "queries" not in done.stdout
+    direct = cli("search", model, images, images / "=a.png", "-k", 99)
+    assert direct.stdout == done.stdout.removesuffix(f"{tmp_path / 'n.csv'}\n")
+
+
+def test_codes_that_are_not_the_models(model, tmp_path, cli):
+    np.save(tmp_path / "q.npy", np.zeros((1, 64), np.float32))
+    for codes, word in [
+        (np.zeros((3, 3), np.uint8), "codes of 12 bits are (n, 2) uint8"),
+        (np.full((3, 2), 255, np.uint8), "more than 12 bits"),
+        (np.zeros((0, 2), np.uint8), "nothing in it"),
+        (np.zeros((3, 2), np.int8), "dtype int8"),
+    ]:
+        np.save(tmp_path / "codes.npy", codes)
+        one_clear_line(cli("search", model, tmp_path / "codes.npy", tmp_path / "q.npy"), "codes.npy", word)
+    np.save(tmp_path / "codes.npy", np.zeros((3, 2), np.uint8))
+    for names in ("a\nb\n", "a\nb\nc\nd\n", "a\nb\nc\x1b[1m\n"):
+        (tmp_path / "codes.names.txt").write_text(names)
+        one_clear_line(cli("search", model, tmp_path / "codes.npy", tmp_path / "q.npy"), "not a list of 3 names")
+    (tmp_path / "codes.names.txt").write_bytes(b"a\nb\n\xff\n")
+    one_clear_line(cli("search", model, tmp_path / "codes.npy", tmp_path / "q.npy"), "not a readable list of names")
+
+
+def test_bad_options(model, folder, tmp_path, cli):
+    np.save(tmp_path / "codes.npy", np.zeros((3, 2), np.uint8))
+    search = ("search", model, tmp_path / "codes.npy", folder)
+    one_clear_line(cli(*search, "-k", 0), "-k")
+    one_clear_line(cli(*search, "--device", "tpu"), "--device tpu")
+    one_clear_line(cli(*search, "--csv", tmp_path / "codes.npy"), "--csv", "ends in .csv")
+    one_clear_line(cli(*search, "--csv", "/proc/n.csv"), "--csv", "cannot be written to")
+    one_clear_line(cli(*search, "--weights", tmp_path / "w.pth"), "pixels themselves, which need none")
+    one_clear_line(cli("encode", model, folder), "--out")
+    assert np.load(tmp_path / "codes.npy").shape == (3, 2)
