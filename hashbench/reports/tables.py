@@ -89,10 +89,10 @@ def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Sto
     contested = {key: column for key, column in columns.items() if len(column) > 1}
     if not contested:
         return set()
-    values = [{name: np.stack(seeds) for name, seeds in column.items()} for column in contested.values()]
+    values = [{name: _seeds(seeds) for name, seeds in column.items()} for column in contested.values()]
     return {
         (metric, name, n_bits)
-        for (metric, n_bits), compared in zip(contested, compare_columns(values, n_draws=DRAWS), strict=True)
+        for (metric, n_bits), compared in zip(contested, compare_columns(values), strict=True)
         for name, found in compared.items()
         if not (found.best or found.separable)
     }
