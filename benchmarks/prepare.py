@@ -20,7 +20,7 @@ from hashbench import load_dataset
 from hashbench.data import decoding
 from hashbench.data.decoding import decode, n_threads
 from hashbench.data.images import EncodedImages
-from hashbench.data.items import LoadOptions
+from hashbench.data.options import LoadOptions
 from hashbench.data.prepared.entries import remove
 from hashbench.data.prepared.prepare import prepare
 from hashbench.plugins.registry import Registry

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data.items import Items, LoadOptions
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split, draw_per_class

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.data.images import ImageFiles
-from hashbench.data.items import Items, LoadOptions
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labelled_images import list_images

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hashbench.data.images import ImageFiles
-from hashbench.data.items import Items, LoadOptions
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.publisher_files import data_directory

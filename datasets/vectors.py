@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data.items import Items, LoadOptions, fingerprint_of
+from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.neighbors import cached_neighbors, n_found_in_database
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.vectors import read_vectors

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hashbench.api import load_dataset, load_method, run
     from hashbench.data.dataset import Dataset
-    from hashbench.data.items import Items, LoadOptions
+    from hashbench.data.items import Items
+    from hashbench.data.options import LoadOptions
     from hashbench.data.plugin import HashDataset
     from hashbench.data.protocol import Protocol
     from hashbench.data.splits import Split

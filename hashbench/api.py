@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashbench.data.dataset import Dataset
-from hashbench.data.items import LoadOptions
 from hashbench.data.loading import load
+from hashbench.data.options import LoadOptions
 from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
+from hashbench.options import signature_of
 from hashbench.plugins.registry import Registry
+from hashbench.runs.options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,8 +98,9 @@ def run(**options: Any) -> pd.DataFrame:
     Parameters
     ----------
     **options
-        The fields of `hashbench.runs.options.RunOptions`: ``methods="cibhash,itq"``, ``dataset="digits"``,
-        ``bits="16,32"``, ``seeds="0,1"``, ``out="runs/mine"`` and so on.
+        The fields of `hashbench.runs.options.RunOptions`, which are the options of ``hashbench run``:
+        ``methods="cibhash,itq"``, ``dataset="digits"``, ``bits=[16, 32]``, ``seeds="0,1"``, ``out="runs/mine"`` and
+        so on.
 
     Returns
     -------
@@ -109,11 +112,17 @@ def run(**options: Any) -> pd.DataFrame:
     InputError
         An option cannot be used.
     """
-    from hashbench.runs.options import RunOptions
     from hashbench.runs.results import results_frame
     from hashbench.runs.run import run as run_grid
+    from hashbench.runs.store import Store
+    from hashbench.runs.verdicts import verdicts
 
     for name in ("weights", "data_dir", "cache_dir", "splits", "out"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
-    return results_frame(run_grid(RunOptions(**options)))
+    asked = RunOptions(**options)
+    records = run_grid(asked)
+    return results_frame(records, verdicts(records, Store(asked.out)))
+
+
+run.__signature__ = signature_of(RunOptions)  # type: ignore[attr-defined]

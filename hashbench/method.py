@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
 
 BLOCK_ROWS = 1024
+FIT_EXTRAS = dict.fromkeys(("views", "tunable", "validation", "device", "devices", "workdir", "log"), "")
 SAVED = {"method": str, "params": dict, "fitted": dict}
 """What the header of every saved method holds, and of what type."""
 
@@ -55,6 +56,8 @@ class HashMethod(BaseEstimator):
 
     n_bits: int
     n_features_in_: int
+    resumed_s_: float = 0.0
+    backbone_weights_: np.ndarray | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the method after its file and guard its ``fit`` against unusable input."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.cli.main import main
-from hashbench.runs.records import Store
+from hashbench.runs.store import Store
 
 CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
 TINY_COCO = CIFAR_JPEG.parent / "tiny-coco"

@@ -23,8 +23,8 @@ import numpy as np
 from hashbench.checks.outcome import Outcome
 from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages
-from hashbench.data.items import LoadOptions
 from hashbench.data.loading import load
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import EXTRA_METRICS, Protocol
 from hashbench.errors import InputError

@@ -31,7 +31,7 @@ def prepare(
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
     """Read a data set's files, check every image, and keep all of it ready; runs then open it in milliseconds."""
-    from hashbench.data.items import LoadOptions
+    from hashbench.data.options import LoadOptions
     from hashbench.data.prepared.prepare import prepare as prepare_data
     from hashbench.files.cache import cache_directory
     from hashbench.plugins.registry import Registry

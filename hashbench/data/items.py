@@ -1,11 +1,10 @@
-"""What a data set's files hold, before any split, and how they are asked for."""
+"""What a data set's files hold, before any split."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,33 +25,6 @@ def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
     for start in range(0, len(content), step):
         digest.update(np.ascontiguousarray(content[start : start + step]).data)
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """What a run tells a data set.
-
-    Attributes
-    ----------
-    data_dir : Path or None
-        Where its files are; for some data sets one file.
-    cache_dir : Path or None
-    download : bool
-        Whether missing files may be fetched from the publisher.
-    protocol : str or None
-        The protocol's name, with other numbers of the draw in brackets; None is the data set's first.
-    splits : Path or None
-        Folder of published lists that take the place of the draw.
-    skip_broken : bool
-        Leave broken images out, instead of refusing the data.
-    """
-
-    data_dir: Path | None = None
-    cache_dir: Path | None = None
-    download: bool = False
-    protocol: str | None = None
-    splits: Path | None = None
-    skip_broken: bool = False
 
 
 @dataclass(frozen=True)

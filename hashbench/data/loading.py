@@ -9,7 +9,8 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset
 from hashbench.data.images import ImageFiles
-from hashbench.data.items import Items, LoadOptions
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare

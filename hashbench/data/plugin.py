@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hashbench.data.items import Items, LoadOptions
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import ViewRecipe

@@ -13,6 +13,7 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.extraction import Workers, extract_features, extract_view
+from hashbench.features.options import BackboneOptions
 from hashbench.features.tunable import Tunable
 from hashbench.files.cache import GrowingArray
 from hashbench.files.hashing import canonical_hash
@@ -73,6 +74,11 @@ class FeatureSource:
         self._features: Features | None = None
 
     @property
+    def device(self) -> str:
+        """What methods train on."""
+        return "cpu" if self.backbone is None else str(self.backbone.fabric.device)
+
+    @property
     def key(self) -> dict[str, Any]:
         """The feature key: everything that decides what the features are."""
         return feature_key(self.backbone)
@@ -107,6 +113,26 @@ class FeatureSource:
                 workers.warm_up()
             data, manifest = entry.ensure(n, step, {"key": self.key})
         return Features(_finite(data, self.dataset.name), self.key, manifest["seconds"], n / manifest["seconds"])
+
+    def cached_features(self) -> str:
+        """Return in words how much of the features is computed already."""
+        if self.backbone is None:
+            return "they come with the data"
+        n = len(self._images())
+        entry = self._entry("features", {**self.key, "data": self.dataset.data_fingerprint, "rows": n})
+        return _share((entry.manifest() or {"rows": 0})["rows"], n)
+
+    def cached_views(self, n_views: int, views_seed: int) -> str:
+        """Return in words how much of a view pool is computed already."""
+        return _share((self._views_entry(views_seed).manifest() or {"rows": 0})["rows"], n_views)
+
+    def _views_entry(self, views_seed: int) -> GrowingArray:
+        assert self.backbone is not None
+        key = self.view_key(0, views_seed)
+        del key["n_views"]
+        rows = self.dataset.split.train
+        where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
+        return self._entry("views", {**key, **where})
 
     def view_key(self, n_views: int, views_seed: int) -> dict[str, Any]:
         """Return the feature key of a view pool.
@@ -157,8 +183,7 @@ class FeatureSource:
         del key["n_views"]
         images, rows = self._images(), self.dataset.split.train
         n = len(rows)
-        where = {"data": self.dataset.data_fingerprint, "train": canonical_hash(rows.tolist())}
-        entry = self._entry("views", {**key, **where})
+        entry = self._views_entry(views_seed)
         done = min((entry.manifest() or {"rows": 0})["rows"], n_views)
         with (
             progress(f"{n_views} views of {n:,} images ({backbone.key['backbone']})", n_views * n) as bar,
@@ -214,9 +239,37 @@ class FeatureSource:
         return GrowingArray(self.cache_dir / kind / canonical_hash(key)[:32])
 
 
+def _share(done: int, n: int) -> str:
+    return "cached" if done >= n else f"{done:,} of {n:,} cached" if done else "to be computed"
+
+
 def _finite(features: np.ndarray, name: str) -> np.ndarray:
     for start in range(0, len(features), 4096):
         bad = ~np.isfinite(features[start : start + 4096]).all(axis=1)
         if bad.any():
             raise InputError(f"{name}: the features of item {start + int(np.argmax(bad))} hold NaN or infinite values")
     return features
+
+
+def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> FeatureSource:
+    """Return the features of a data set as a user asks for them."""
+    if dataset.features is not None:
+        if options.backbone or options.weights:
+            raise InputError(f"--backbone: {dataset.name} comes with features, no backbone is used")
+        return FeatureSource(dataset, None, cache_dir)
+    from hashbench.features.backbone import open_backbone
+
+    name = options.backbone or dataset.backbone
+    size = options.image_size
+    if size is None and name == dataset.backbone:
+        size = dataset.image_size
+    backbone = open_backbone(
+        name,
+        weights=options.weights,
+        image_size=size,
+        device=options.device,
+        precision=options.precision,
+        normalization=options.normalization,
+        compiled=options.compile,
+    )
+    return FeatureSource(dataset, backbone, cache_dir, options.devices)

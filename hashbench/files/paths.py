@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -107,3 +108,13 @@ def is_there(file: Path) -> bool:
 def is_line(text: str) -> bool:
     """Return whether a text is free of line breaks, other control characters and broken UTF-8."""
     return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+
+
+def is_plugin_name(text: object) -> bool:
+    """Return whether a value can be the name of a method or a data set: it may become a part of a path."""
+    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", text) is not None
+
+
+def is_protocol_name(text: object) -> bool:
+    """Return whether a value can be the name of a protocol."""
+    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_+:,.=/\[\]-]{0,199}", text) is not None

@@ -22,3 +22,9 @@ def print_note(text: str, console: Console) -> None:
 def new_table(console: Console) -> Table:
     """Return an empty table, ruled only on a terminal."""
     return Table(box=box.SIMPLE_HEAD if console.is_terminal else None)
+
+
+def open_console() -> Console:
+    """Return a console that prints plain, unwrapped text where the output is not a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PLAIN_WIDTH, color_system=None)

@@ -16,7 +16,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation import metrics as m
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import csv_safe, writable_directory, write_atomically
-from hashbench.runs.records import Record
+from hashbench.runs.record import Record
 from hashbench.runs.results import TIMINGS
 
 IDENTITY = (

@@ -1,64 +1,98 @@
-"""Records as tables: one row per cell for files, methods against bits for people."""
+"""Records as tables for people: methods against code lengths, with marks, and timings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from hashbench.data.dataset import HELD_OUT
-from hashbench.evaluation.statistics import compare_columns
+from hashbench.evaluation.metrics import headline
 from hashbench.reports.console import new_table, print_note, print_title
-from hashbench.runs.records import Record, Store
+from hashbench.runs.record import Record
 from hashbench.runs.results import TIMINGS
+from hashbench.runs.store import Store
+from hashbench.runs.verdicts import Verdicts, group_of, verdicts
 
-DRAWS = 2000
-"""Bootstrap draws behind a table's marks: quick, and fine enough for a test at 5%."""
-MARK = "*"
+NOT_SEPARABLE, UNMARKED = "*", " "
 SAW_QUERIES = "†"
+GAP = 3
+"""Characters between two columns of a table, at most."""
+Cell = Callable[[list[Record]], str]
 
 
 def print_tables(
-    records: Sequence[Record], console: Console, metrics: Sequence[str], store: Store | None = None
+    records: Sequence[Record], console: Console, store: Store | None = None, metrics: Sequence[str] = ()
 ) -> None:
-    """Print metrics and timings, methods against bits.
+    """Print metrics and timings, methods against bits; one group of tables for each data set, protocol and backbone.
 
     Parameters
     ----------
     records : sequence of Record
         Of one run.
     console : rich.console.Console
-    metrics : sequence of str
-        Which metrics get a table of their own.
     store : Store, optional
         Where the records' arrays are: values that are not separable from the best of their column get a mark.
+    metrics : sequence of str, optional
+        Which metrics get a table of their own; the headline ones by default.
     """
-    first = _of_main_protocol(records)
+    compared = verdicts(records, store) if store else {}
+    for group in by_setting(records):
+        scored = [record for record in group if record.status == "ok"]
+        for metric in metrics or (headline(scored[0].metrics) if scored else ()):
+            print_title(f"{metric}: {_title(group, bool(store))}", console)
+            _print_grid(group, _score_cell(metric, compared), console)
+        _print_notes(group, compared, console)
+        print_title("timings (median over seeds; features and views are computed once and shared)", console)
+        _print_timings(group, console)
+    for record in records:
+        if record.status != "ok":
+            print_note(f"{record.title}: {record.status}: {record.error}", console)
+
+
+def by_setting(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the records in groups of one data set, protocol and backbone; who saw queries stands with the others."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        protocol = record.config["protocol"].removesuffix(HELD_OUT)
+        groups.setdefault((record.config["dataset"], protocol, record.backbone), []).append(record)
+    return list(groups.values())
+
+
+def _title(records: Sequence[Record], judged: bool) -> str:
+    first = min(records, key=_saw_queries)
     origin = "" if first.provenance == "official" else f", {first.provenance}"
-    title = f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {first.backbone}"
-    close = _not_separable(records, metrics, store) if store else set()
-    for metric in metrics:
+    seeds = {record.config["seed"] for record in records if record.status == "ok"} - {None}
+    one = "; one seed, so no verdict on random methods" if judged and len(seeds) == 1 else ""
+    return f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {first.backbone}{one}"
 
-        def cell(done: list[Record], metric: str = metric) -> str:
-            mark = MARK if (metric, done[0].label, done[0].config["n_bits"]) in close else " " * bool(close)
-            return _mean_std([record.metrics[metric] for record in done]) + mark
 
-        print_title(f"{metric}: {title}", console)
-        console.print(_grid(records, cell, console))
-    if close:
-        print_note(_footnote(records), console)
+def _score_cell(metric: str, compared: Verdicts) -> Cell:
+    def cell(seeds: list[Record]) -> str:
+        values = [record.metrics[metric] for record in seeds if metric in record.metrics]
+        if not values:
+            return ""
+        verdict = compared.get((group_of(seeds[0]), metric))
+        close = verdict is not None and verdict.verdict == "not separable"
+        return mean_std(values) + (NOT_SEPARABLE if close else UNMARKED)
+
+    return cell
+
+
+def _print_notes(records: Sequence[Record], compared: Verdicts, console: Console) -> None:
+    groups = {group_of(record) for record in records}
+    kinds = {one.verdict for (group, _), one in compared.items() if group in groups}
+    if "not separable" in kinds:
+        print_note(
+            f"{NOT_SEPARABLE} not separable from the best of its column (seeds and queries; Holm over all pairs, 5%)",
+            console,
+        )
     held_out = {record.config["protocol"] for record in records if _saw_queries(record)}
     if held_out:
         print_note(f"{SAW_QUERIES} chosen by labelled queries, scored on the others: {held_out.pop()}", console)
-    print_title("timings (median over seeds; features and views are computed once and shared)", console)
-    console.print(_timings(records, console))
-    for record in records:
-        if record.status != "ok":
-            print_note(f"{_cell_name(record)}: {record.status}: {record.error}", console)
 
 
 def print_models(records: Sequence[Record], store: Store, console: Console) -> None:
@@ -68,49 +102,11 @@ def print_models(records: Sequence[Record], store: Store, console: Console) -> N
         if record.status == "ok":
             path = store.model_path(record.id)
             where = path if path.is_file() else "not saved; the run's log says why"
-            print_note(f"{_cell_name(record)}: {where}", console)
-
-
-def _cell_name(record: Record) -> str:
-    seed = "" if record.config["seed"] is None else f" seed {record.config['seed']}"
-    return f"{record.label} {record.config['n_bits']} bits{seed}"
-
-
-def _not_separable(records: Sequence[Record], metrics: Sequence[str], store: Store) -> set[tuple[str, str, int]]:
-    """Return (metric, method, n_bits) of the values that are not separable from the best of their column."""
-    columns: dict[tuple[str, int], dict[str, list[np.ndarray]]] = {}
-    protocol = _of_main_protocol(records).config["protocol"]
-    for record in records:
-        if record.status == "ok" and record.config["protocol"] == protocol:
-            arrays = store.arrays(record.id)
-            for metric in metrics:
-                column = columns.setdefault((metric, record.config["n_bits"]), {})
-                column.setdefault(record.label, []).append(arrays[f"per_query:{metric}"])
-    contested = {key: column for key, column in columns.items() if len(column) > 1}
-    if not contested:
-        return set()
-    values = [{name: _seeds(seeds) for name, seeds in column.items()} for column in contested.values()]
-    return {
-        (metric, name, n_bits)
-        for (metric, n_bits), compared in zip(contested, compare_columns(values), strict=True)
-        for name, found in compared.items()
-        if not (found.best or found.separable)
-    }
+            print_note(f"{record.title}: {where}", console)
 
 
 def _saw_queries(record: Record) -> bool:
     return record.config["protocol"].endswith(HELD_OUT)
-
-
-def _of_main_protocol(records: Sequence[Record]) -> Record:
-    """Return a record that is scored on all queries, if there is one."""
-    return min(records, key=_saw_queries)
-
-
-def _footnote(records: Sequence[Record]) -> str:
-    seeds = {record.config["seed"] for record in records if record.config["seed"] is not None}
-    over = ("queries", "the queries of one seed", f"queries and {len(seeds)} seeds")[min(len(seeds), 2)]
-    return f"{MARK} not separable from the best of its column (bootstrap over {over}; Holm's correction, 5%)"
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
@@ -120,45 +116,69 @@ def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
     return grouped
 
 
-def _grid(records: Sequence[Record], cell: Callable[[list[Record]], str], console: Console) -> Table:
+def _print_grid(records: Sequence[Record], cell: Cell, console: Console) -> None:
+    """Print methods against bits; where the columns do not fit side by side, in several tables."""
     bits = sorted({record.config["n_bits"] for record in records})
-    table = new_table(console)
-    table.add_column("method")
-    for n_bits in bits:
-        table.add_column(f"{n_bits} bits", justify="right")
+    rows = {}
     for label, by_bits in _by_method(records).items():
-        cells = []
-        for n_bits in bits:
-            group = by_bits.get(n_bits, [])
-            done = [record for record in group if record.status == "ok"]
-            cells.append(cell(done) if done else (group[0].status if group else ""))
         mark = f" {SAW_QUERIES}" if any(_saw_queries(group[0]) for group in by_bits.values()) else ""
-        table.add_row(escape(label) + mark, *cells)
-    return table
+        rows[label + mark] = [_shown(by_bits.get(n_bits, []), cell) for n_bits in bits]
+    widths = [max([len(row[n]) for row in rows.values()] + [len(f"{bits[n]} bits")]) for n in range(len(bits))]
+    for columns in _fitting(widths, console.width - max(map(len, rows), default=0)):
+        table = new_table(console)
+        table.add_column("method", overflow="fold")
+        for n in columns:
+            table.add_column(f"{bits[n]} bits", justify="right", no_wrap=True, min_width=widths[n])
+        for label, cells in rows.items():
+            table.add_row(escape(label), *(cells[n] for n in columns))
+        console.print(table)
 
 
-def _mean_std(values: Sequence[float]) -> str:
+def _shown(group: list[Record], cell: Cell) -> str:
+    seeds = [record for record in group if record.status == "ok"]
+    return cell(seeds) if seeds else (group[0].status if group else "")
+
+
+def _fitting(widths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """Yield columns that fit side by side, at least one at a time."""
+    columns: list[int] = []
+    for n, width in enumerate(widths):
+        if columns and sum(widths[other] + GAP for other in columns) + width + GAP > room:
+            yield columns
+            columns = []
+        columns.append(n)
+    if columns:
+        yield columns
+
+
+def mean_std(values: Sequence[float]) -> str:
+    """Return a mean with four digits, and the standard deviation where there are several values."""
     mean = f"{np.mean(values):.4f}"
     return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.4f}"
 
 
-def _timings(records: Sequence[Record], console: Console) -> Table:
-    table = new_table(console)
-    table.add_column("method")
-    table.add_column("bits", justify="right")
+def _print_timings(records: Sequence[Record], console: Console) -> None:
     shown = [name for name in TIMINGS if any(name in record.timings for record in records)]
-    for name in shown:
-        table.add_column(name, justify="right")
-    for label, by_bits in _by_method(records).items():
-        for n_bits, group in sorted(by_bits.items()):
-            values = [[record.timings[name] for record in group if name in record.timings] for name in shown]
-            if any(values):
-                cells = [_quantity(float(np.median(value))) if value else "" for value in values]
-                table.add_row(escape(label), str(n_bits), *cells)
-    return table
+    for columns in _fitting([len(name) for name in shown], console.width - 20):
+        table = new_table(console)
+        table.add_column("method", overflow="fold")
+        table.add_column("bits", justify="right", no_wrap=True)
+        for n in columns:
+            table.add_column(shown[n], justify="right", no_wrap=True, min_width=len(shown[n]))
+        for label, by_bits in _by_method(records).items():
+            for n_bits, group in sorted(by_bits.items()):
+                cells = [_median([record.timings.get(shown[n]) for record in group]) for n in columns]
+                if any(cells):
+                    table.add_row(escape(label), str(n_bits), *cells)
+        console.print(table)
 
 
-def _quantity(value: float) -> str:
+def _median(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return quantity(float(np.median(known))) if known else ""
+
+
+def quantity(value: float) -> str:
     """Format a number to three significant digits, thousands separated."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"

@@ -6,6 +6,8 @@ import ast
 import difflib
 import inspect
 import itertools
+import math
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -16,6 +18,10 @@ from hashbench.errors import InputError
 
 MAX_BITS = 1024
 RESERVED = ("n_bits", "random_state")
+OPENING = {"[": "]", "(": ")", "{": "}"}
+CLOSING = frozenset(OPENING.values())
+UNIONS = (types.UnionType, typing.Union)
+WORD = re.compile(r"[\w./:-]+")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ def parse_methods(text: str) -> list[MethodSpec]:
     Parameters
     ----------
     text : str
-        Such as ``"cibhash[beta=0|0.001,epochs=20],itq"``.
+        Such as ``"cibhash[beta=0|0.001,widths=(1024,256),name='a,b'],itq"``: values are Python's literals, or words
+        without brackets and quotes. Nothing is evaluated.
 
     Returns
     -------
@@ -48,37 +55,84 @@ def parse_methods(text: str) -> list[MethodSpec]:
     Raises
     ------
     InputError
-        The text is not of that form.
+        The text is not of that form; the message says where.
     """
     specs: list[MethodSpec] = []
-    for item in _split_outside_brackets(text):
-        name, bracket, inside = item.partition("[")
-        if not name or (bracket and not inside.endswith("]")):
-            raise InputError(f"--methods: cannot read {item!r}; write name or name[parameter=value,...]")
+    for start, item in _split(text, ",", 0, len(text), text):
+        name, bracket, _ = item.partition("[")
+        if not name.strip() or (bracket and not item.endswith("]")):
+            raise _unreadable(text, start, "write name or name[parameter=value,...]")
         choices = []
-        for assignment in filter(None, inside.removesuffix("]").split(",")):
-            key, equals, value = assignment.partition("=")
-            if not equals or not key.strip() or not value.strip():
-                raise InputError(f"--methods: cannot read {assignment!r} in {item!r}; write parameter=value")
-            choices.append([(key.strip(), one.strip()) for one in value.split("|")])
+        first = start + len(name) + 1
+        for at, assignment in _split(text, ",", first, start + len(item) - 1, text) if bracket else []:
+            key, equals, values = assignment.partition("=")
+            if not equals or not key.strip().isidentifier() or not values.strip():
+                raise _unreadable(text, at, "write parameter=value")
+            at += len(key) + 1
+            choices.append([(key.strip(), _value(text, *one)) for one in _split(text, "|", at, at + len(values), text)])
         specs += [MethodSpec(name.strip(), values) for values in itertools.product(*choices)]
     if not specs:
         raise InputError("--methods is empty: name at least one, see hashbench list")
     return list(dict.fromkeys(specs))
 
 
-def _split_outside_brackets(text: str) -> list[str]:
-    items, depth, start = [], 0, 0
-    for place, letter in enumerate(text):
-        depth += (letter == "[") - (letter == "]")
-        if depth < 0 or depth > 1:
-            raise InputError(f"--methods: brackets do not match in {text!r}")
-        if letter == "," and depth == 0:
-            items.append(text[start:place].strip())
-            start = place + 1
-    if depth:
-        raise InputError(f"--methods: a bracket is not closed in {text!r}")
-    return [item for item in [*items, text[start:].strip()] if item]
+def split_names(text: str, option: str) -> list[str]:
+    """Return the distinct names of a comma-separated list; commas in brackets belong to a name.
+
+    Raises
+    ------
+    InputError
+        There is none, or a bracket is not closed.
+    """
+    names = [name for _, name in _split(text, ",", 0, len(text), text, option)]
+    if not names:
+        raise InputError(f"{option} is empty: name at least one")
+    return list(dict.fromkeys(names))
+
+
+def _split(
+    text: str, separator: str, start: int, end: int, whole: str, option: str = "--methods"
+) -> list[tuple[int, str]]:
+    """Return the pieces of a part of a text, with where they begin; what is in brackets or quotes is not split."""
+    pieces, open_at, quote, first = [], list[int](), "", start
+    for at in range(start, end):
+        letter = text[at]
+        if quote:
+            quote = "" if letter == quote and text[at - 1] != "\\" else quote
+        elif letter in "'\"":
+            quote = letter
+            quoted_at = at
+        elif letter in OPENING:
+            open_at.append(at)
+        elif letter in CLOSING:
+            if not open_at or OPENING[text[open_at.pop()]] != letter:
+                raise _unreadable(whole, at, "this bracket was not opened", option)
+        elif letter == separator and not open_at:
+            pieces.append((first, text[first:at]))
+            first = at + 1
+    if quote:
+        raise _unreadable(whole, quoted_at, "this quotation mark is not closed", option)
+    if open_at:
+        raise _unreadable(whole, open_at[-1], "this bracket is not closed", option)
+    pieces.append((first, text[first:end]))
+    stripped = [(at + len(piece) - len(piece.lstrip()), piece.strip()) for at, piece in pieces]
+    return [(at, piece) for at, piece in stripped if piece]
+
+
+def _unreadable(text: str, at: int, why: str, option: str = "--methods") -> InputError:
+    """Return an error that marks a place in the text."""
+    around = text[max(at - 40, 0) : at] + "▸" + text[at : at + 40]
+    return InputError(f"{option}: cannot read column {at + 1} of {around!r}: {why}")
+
+
+def _value(text: str, at: int, value: str) -> str:
+    """Return a value that is a literal or a plain word."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if not WORD.fullmatch(value):
+            raise _unreadable(text, at, "a value is a number, a word, a 'quoted text', a list or a tuple") from None
+    return value
 
 
 def typed_params(spec: MethodSpec, method_class: type) -> dict[str, Any]:
@@ -115,21 +169,34 @@ def typed_params(spec: MethodSpec, method_class: type) -> dict[str, Any]:
 
 
 def _typed(text: str, allowed: Any, what: str) -> Any:
+    """Return a value of one of the types that a parameter may have."""
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
-    is_union = typing.get_origin(allowed) in (types.UnionType, typing.Union)
-    options = typing.get_args(allowed) if is_union else (allowed,)
+    options = typing.get_args(allowed) if typing.get_origin(allowed) in UNIONS else (allowed,)
     for option in options:
-        if typing.get_origin(option) is typing.Literal:
-            if value in typing.get_args(option):
-                return value
-        elif option is float and type(value) in (int, float):
-            return float(value)
-        elif option is Any or type(value) is option or (option is type(None) and value is None):
-            return value
-    raise InputError(f"{what} is not {' or '.join(_describe(option) for option in options)}")
+        for candidate in (value, text):
+            fits, converted = _fit(candidate, option)
+            if fits:
+                return converted
+    raise InputError(f"{what:.200} is not {' or '.join(_describe(option) for option in options)}")
+
+
+def _fit(value: Any, option: Any) -> tuple[bool, Any]:
+    """Return whether a value is of a type, and the value as that type."""
+    origin, inside = typing.get_origin(option) or option, typing.get_args(option)
+    if origin is typing.Literal:
+        return value in inside, value
+    if option is float:
+        return type(value) in (int, float) and math.isfinite(value), value if isinstance(value, str) else float(value)
+    if origin in (tuple, list):
+        if not isinstance(value, tuple | list):
+            return False, value
+        kinds = [inside[0] if inside else Any] * len(value)
+        fitted = [_fit(one, kind) for one, kind in zip(value, kinds, strict=True)]
+        return all(fits for fits, _ in fitted), origin(one for _, one in fitted)
+    return option is Any or type(value) is option or (option is type(None) and value is None), value
 
 
 def _describe(option: Any) -> str:
@@ -137,12 +204,14 @@ def _describe(option: Any) -> str:
         return "one of " + ", ".join(map(repr, typing.get_args(option)))
     names = {
         int: "a whole number",
-        float: "a number",
+        float: "a finite number",
         bool: "True or False",
         str: "a text",
         type(None): "None",
+        tuple: "a tuple",
+        list: "a list",
     }
-    return names.get(option, str(option))
+    return names.get(typing.get_origin(option) or option, str(option))
 
 
 def parse_integers(text: str | Sequence[int], option: str, low: int, high: int) -> list[int]:

@@ -1,44 +1,95 @@
-"""One cell of a grid: a method with its parameters, a code length and a seed."""
+"""One cell of a grid, resolved: what is computed, on what, and everything that decides the result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hashbench.errors import InputError
-from hashbench.method import HashMethod
-from hashbench.plugins.registry import Plugin
+from hashbench.files.hashing import canonical_hash
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One (method with its parameters, n_bits, seed) on a workbench's data set.
+class Setting:
+    """What cells share: a data set under a protocol, through a backbone; None is the data set's default.
 
     Attributes
     ----------
-    plugin : Plugin
-    params : dict
-        Parameters given by the user; the rest are defaults.
-    n_bits : int
-    seed : int or None
-        None for a deterministic method.
-    label : str
-        The method as the user wrote it.
+    dataset : str
+    protocol : str or None
+    backbone : str or None
     """
 
-    plugin: Plugin
-    params: dict[str, Any]
-    n_bits: int
-    seed: int | None
-    label: str
+    dataset: str
+    protocol: str | None = None
+    backbone: str | None = None
 
-    def method(self) -> HashMethod:
-        """Return the unfitted method."""
-        seed = {} if self.seed is None else {"random_state": self.seed}
-        try:
-            return self.plugin.load()(n_bits=self.n_bits, **self.params, **seed)
-        except Exception as error:
-            raise InputError(
-                f"{self.label} ({self.plugin.place}) cannot be made with n_bits={self.n_bits}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+
+@dataclass(frozen=True)
+class Needs:
+    """What a cell has to be given.
+
+    Attributes
+    ----------
+    extras : tuple of str
+        What its method's ``fit`` asks for, names of `hashbench.method.FIT_EXTRAS`.
+    n_views, views_seed : int or None
+        Of the view pool, where it needs one.
+    """
+
+    extras: tuple[str, ...] = ()
+    n_views: int | None = None
+    views_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One (method with its parameters, n_bits, seed) on one data set; plain values only.
+
+    Attributes
+    ----------
+    label : str
+        The method as the user wrote it.
+    params : dict
+        Parameters that the user gave; the rest are defaults.
+    setting : Setting
+    config : dict
+        Everything that decides the result; no paths, nothing of the machine.
+    needs : Needs
+    skip : str
+        Why it cannot be run on this data; empty where it can.
+    broken : str
+        Why its method cannot even be made; empty where it can.
+    """
+
+    label: str
+    params: dict[str, Any]
+    setting: Setting
+    config: dict[str, Any]
+    needs: Needs = field(default_factory=Needs)
+    skip: str = ""
+    broken: str = ""
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the configuration."""
+        return canonical_hash(self.config)
+
+    @property
+    def method(self) -> str:
+        """Name of the method's plugin."""
+        return self.config["method"]
+
+    @property
+    def n_bits(self) -> int:
+        """Code length in bits."""
+        return self.config["n_bits"]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed; None for a deterministic method."""
+        return self.config["seed"]
+
+    @property
+    def title(self) -> str:
+        """The cell in words."""
+        return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}")

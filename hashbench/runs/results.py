@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
+from hashbench.errors import InputError
 from hashbench.files.writing import csv_safe, write_atomically
-from hashbench.runs.records import Record, Store
-
-
-def write_results(store: Store) -> None:
-    """Write ``results.csv``, a row per record of the directory."""
-    frame: pd.DataFrame = results_frame(list(store))
-    write_atomically(store.directory / "results.csv", frame.to_csv(index=False).encode())
-
+from hashbench.runs.record import Record
+from hashbench.runs.store import Store
+from hashbench.runs.verdicts import Verdicts, group_of, verdicts
 
 TIMINGS = (
     "features_s",
@@ -25,31 +21,20 @@ TIMINGS = (
     "encode_images_per_s",
     "search_queries_per_s",
 )
+ORDER = ["dataset", "protocol", "backbone", "method", "params", "n_bits", "seed", "id"]
 
 
-def results_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """Return one row per record: identity, status, each metric under its own name, timings."""
-    rows = [
-        {
-            "dataset": record.config["dataset"],
-            "protocol": record.config["protocol"],
-            "backbone": record.backbone,
-            "method": record.config["method"],
-            "params": json.dumps(record.config["params"], sort_keys=True),
-            "n_bits": record.config["n_bits"],
-            "seed": record.config["seed"],
-            "status": record.status,
-            "error": csv_safe(record.error),
-            **record.metrics,
-            **{name: record.timings.get(name) for name in TIMINGS},
-            "peak_memory_mb": record.peak_memory_mb,
-            "data": record.provenance,
-            "date": record.date,
-            "id": record.id,
-        }
-        for record in records
-    ]
-    frame = pd.DataFrame(rows)
+def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -> pd.DataFrame:
+    """Return one row per record: identity, status, each metric under its own name, timings.
+
+    Parameters
+    ----------
+    records : iterable of Record
+    compared : dict, optional
+        From `hashbench.runs.verdicts.verdicts`: each metric then has columns for the 95% interval of the method's
+        mean over seeds and queries, ``low`` and ``high``, and for its ``verdict``, all seeds of a method alike.
+    """
+    frame = pd.DataFrame([_row(record, compared or {}) for record in records])
     if frame.empty:
         return frame
     metrics = [name for name in frame.columns if "@" in name]
@@ -57,4 +42,56 @@ def results_frame(records: Sequence[Record]) -> pd.DataFrame:
     at = rest.index("error") + 1
     frame = frame[rest[:at] + metrics + rest[at:]]
     frame["seed"] = frame["seed"].astype("Int64")
-    return frame.sort_values(["dataset", "protocol", "method", "params", "n_bits", "seed", "id"], ignore_index=True)
+    return frame.sort_values(ORDER, ignore_index=True)
+
+
+def _row(record: Record, compared: Verdicts) -> dict[str, object]:
+    group, scores = group_of(record), dict[str, object]()
+    for name, value in record.metrics.items():
+        scores[name] = value
+        if (group, name) in compared:
+            found = compared[group, name]
+            scores |= {f"{name} low": found.interval[0], f"{name} high": found.interval[1]}
+            scores[f"{name} verdict"] = found.verdict
+    return {
+        "dataset": csv_safe(record.config["dataset"]),
+        "protocol": csv_safe(record.config["protocol"]),
+        "backbone": csv_safe(record.backbone),
+        "method": csv_safe(record.config["method"]),
+        "params": csv_safe(json.dumps(record.config["params"], sort_keys=True)),
+        "n_bits": record.config["n_bits"],
+        "seed": record.config["seed"],
+        "status": record.status,
+        "error": csv_safe(record.error),
+        **scores,
+        **{name: record.timings.get(name) for name in TIMINGS},
+        "peak_memory_mb": record.peak_memory_mb,
+        "data": csv_safe(record.provenance),
+        "date": record.date,
+        "id": record.id,
+    }
+
+
+def write_results(store: Store, final: bool = True) -> None:
+    """Write ``results.csv``, a row per record of the directory.
+
+    Parameters
+    ----------
+    store : Store
+    final : bool
+        Whether the run is over, so that its methods can be compared.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    records = list(store)
+    frame = results_frame(records, verdicts(records, store) if final else None)
+    path = store.directory / "results.csv"
+    try:
+        write_atomically(path, frame.to_csv(index=False).encode())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); make room or name another --out"
+        ) from error

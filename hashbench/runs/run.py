@@ -1,35 +1,36 @@
-"""A run: a grid of cells over one data set, resumable, each cell recorded the moment it ends."""
+"""A run: a grid of cells, resumable, each cell recorded the moment it ends."""
 
 from __future__ import annotations
 
-import inspect
 import shutil
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hashbench.data.dataset import Dataset
-from hashbench.data.items import LoadOptions
-from hashbench.data.loading import load
+from filelock import Timeout
+
 from hashbench.errors import InputError
-from hashbench.features.source import FeatureSource
-from hashbench.files.cache import cache_directory
-from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
-from hashbench.method import HashMethod
 from hashbench.models.saved import save_model
-from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
-from hashbench.runs.cell import run_cell
-from hashbench.runs.grid import MAX_BITS, parse_integers, parse_methods, typed_params
-from hashbench.runs.job import Cell
+from hashbench.runs.cell import Outcome, run_job
+from hashbench.runs.job import Job
 from hashbench.runs.options import RunOptions
-from hashbench.runs.records import Record, Store
+from hashbench.runs.plan import plan
+from hashbench.runs.record import Record
 from hashbench.runs.results import write_results
-from hashbench.runs.workbench import Workbench
+from hashbench.runs.store import Store
+from hashbench.runs.workbench import open_workbench
+
+RESULTS_EVERY_S = 2.0
+"""Between two writings of results.csv while a run goes on."""
+LOOK_EVERY_S = 0.5
+"""Between two looks whether another run has finished a cell."""
+Log = Callable[[str], None]
 
 
-def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Record]:
+def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
     """Run a grid of cells.
 
     Parameters
@@ -48,66 +49,87 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     InputError
         Something the user gave cannot be used; nothing was written then.
     """
-    registry = Registry(options.plugins)
-    cells = _grid(options, registry)
-    loader = registry.find("datasets", options.dataset).load()()
-    cache_dir = cache_directory(options.cache_dir)
-    store = Store(options.out)
-    dataset = load(loader, _load_options(options, cache_dir))
-    source = _source(dataset, options, cache_dir)
-    device = str(source.backbone.fabric.device) if source.backbone else "cpu"
-    bench = Workbench(dataset, source, device, log, options.out / "work", options.devices)
+    options = replace(options, out=options.out.absolute())
+    store = Store(options.out, log)
     store.open_for_writing()
     if options.save_models:
         writable_directory(store.models, "--out")
-    records: list[Record] = []
-    for number, cell in enumerate(cells, 1):
-        config = bench.config(cell)
-        _keep_labels(store, bench.dataset_for(cell.method()))
-        record = None if options.fresh else store.read(canonical_hash(config))
-        what = f"[{number}/{len(cells)}] {cell.label} {cell.n_bits} bits"
-        what += "" if cell.seed is None else f" seed {cell.seed}"
-        lacks_model = options.save_models and record is not None and _lacks_model(record, store)
-        if record is not None and record.finished and not lacks_model:
-            log(f"{what}: already in {options.out}")
-        else:
-            log(f"{what}: in {options.out} without its model, run again" if lacks_model else what)
-            record = _compute(cell, bench, config, store, options.save_models)
-            log(f"{what}: {summary(record)}")
-            write_results(store)
-        records.append(record)
+    jobs = plan(options)
+    _keep_labels(jobs, options, store)
+    records: dict[str, Record] = {}
+    waiting, written = deque(enumerate(jobs, 1)), time.monotonic()
+    while waiting:
+        number, job = waiting.popleft()
+        record = _settled(job, options, store, f"[{number}/{len(jobs)}] {job.title}", log, records)
+        if record is None:  # another run is computing it: take the next, and come back
+            if all(_is_locked(store, other) for _, other in waiting):
+                time.sleep(LOOK_EVERY_S)
+            waiting.append((number, job))
+            continue
+        records[job.id] = record
+        if time.monotonic() - written > RESULTS_EVERY_S:
+            write_results(store, final=False)
+            written = time.monotonic()
     write_results(store)
-    return records
+    return [records[job.id] for job in jobs]
 
 
-def _load_options(options: RunOptions, cache_dir: Path) -> LoadOptions:
-    return LoadOptions(
-        options.data_dir, cache_dir, options.download, options.protocol, options.splits, options.skip_broken
-    )
+def _keep_labels(jobs: Sequence[Job], options: RunOptions, store: Store) -> None:
+    """Keep the labels that cells are scored by, also where their records are older than they are."""
+    for setting in dict.fromkeys(job.setting for job in jobs):
+        bench = open_workbench(setting, options)
+        for data in {job.config["data"] for job in jobs if job.setting == setting}:
+            dataset = bench.dataset if data == bench.dataset.fingerprint else bench.held_out[0]
+            store.write_relevance(data, dataset.relevance())
 
 
-def _keep_labels(store: Store, dataset: Dataset) -> None:
-    """Keep the labels that a cell is scored by, also where its record is older than they are."""
-    store.write_relevance(dataset.fingerprint, dataset.relevance())
+def _settled(
+    job: Job, options: RunOptions, store: Store, what: str, log: Log, done: dict[str, Record]
+) -> Record | None:
+    """Return a cell's record, computing it where it is missing; None where another run is at it."""
+    try:
+        with store.lock(job.id).acquire(timeout=0):
+            record = None if options.fresh and job.id not in done else store.read(job.id)
+            lacks_model = options.save_models and record is not None and _lacks_model(record, store)
+            if record is not None and record.finished and not lacks_model:
+                log(f"{what}: already in {options.out}")
+                return record
+            log(f"{what}: in {options.out} without its model, run again" if lacks_model else what)
+            record = compute(job, options, store, log)
+            log(f"{what}: {summary(record)}")
+            return record
+    except Timeout:
+        return None
 
 
-def _compute(cell: Cell, bench: Workbench, config: dict[str, Any], store: Store, keep_model: bool) -> Record:
+def _is_locked(store: Store, job: Job) -> bool:
+    try:
+        with store.lock(job.id).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def compute(job: Job, options: RunOptions, store: Store, log: Log) -> Record:
     """Run a cell and write what it gives; only the record stays in memory."""
-    record, arrays, method = run_cell(cell, bench, config)
-    store.write(record, arrays)
-    if record.finished:  # what a failed cell has got done is kept for its next try
-        shutil.rmtree(bench.workdir / record.id, ignore_errors=True)
-    if keep_model and method is not None:
-        _keep_model(method, record, bench, store)
-    return record
+    bench, workdir = open_workbench(job.setting, options), store.workdir(job.id)
+    outcome = run_job(job, options, bench, workdir, log)
+    store.write(outcome.record, outcome.arrays)
+    if outcome.record.finished:  # what a failed cell has got done is kept for its next try
+        shutil.rmtree(workdir, ignore_errors=True)
+    if options.save_models and outcome.method is not None:
+        _keep_model(outcome, bench.dataset.image_shape, store, log)
+    return outcome.record
 
 
 def _lacks_model(record: Record, store: Store) -> bool:
     return record.status == "ok" and not store.model_path(record.id).is_file()
 
 
-def _keep_model(method: HashMethod, record: Record, bench: Workbench, store: Store) -> None:
+def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store, log: Log) -> None:
     """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
+    record, method = outcome.record, outcome.method
+    assert method is not None
     try:
         save_model(
             store.model_path(record.id),
@@ -115,12 +137,12 @@ def _keep_model(method: HashMethod, record: Record, bench: Workbench, store: Sto
             record.config,
             label=record.label,
             record=record.id,
-            image_shape=bench.dataset.image_shape,
+            image_shape=image_shape,
         )
     except OSError as error:
-        raise InputError(f"--out {store.directory} cannot be written to ({error.strerror})") from error
+        raise InputError(f"{store.model_path(record.id)} cannot be written ({error.strerror})") from error
     except Exception as error:  # a plugin may keep anything in its attributes
-        bench.log(f"  its model cannot be saved: {type(error).__name__}: {error}")
+        log(f"  its model cannot be saved: {type(error).__name__}: {error}")
 
 
 def summary(record: Record) -> str:
@@ -129,46 +151,3 @@ def summary(record: Record) -> str:
         return f"{record.status}: {record.error}"
     scores = "  ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
     return f"{scores}  (fit {record.timings['fit_s']:.2f} s)"
-
-
-def _grid(options: RunOptions, registry: Registry) -> list[Cell]:
-    """Return the cells, methods outermost; every name and value is checked before anything runs."""
-    bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
-    seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
-    cells = []
-    for spec in parse_methods(options.methods):
-        plugin = registry.find("methods", spec.name)
-        method_class = plugin.load()
-        params = typed_params(spec, method_class)
-        seeded = "random_state" in inspect.signature(method_class).parameters
-        cells += [
-            Cell(plugin, params, n_bits, seed, spec.label) for n_bits in bits for seed in (seeds if seeded else [None])
-        ]
-    return cells
-
-
-def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSource:
-    if dataset.features is not None:
-        if options.backbone or options.weights:
-            raise InputError(f"--backbone: {dataset.name} comes with features, no backbone is used")
-        return FeatureSource(dataset, None, cache_dir)
-    from torch.cuda import device_count
-
-    from hashbench.features.backbone import open_backbone
-
-    name = options.backbone or dataset.backbone
-    size = options.image_size
-    if size is None and name == dataset.backbone:
-        size = dataset.image_size
-    backbone = open_backbone(
-        name,
-        weights=options.weights,
-        image_size=size,
-        device=options.device,
-        precision=options.precision,
-        normalization=options.normalization,
-        compiled=options.compile,
-    )
-    if backbone.fabric.device.type == "cuda" and options.devices > device_count():
-        raise InputError(f"--devices {options.devices}: {device_count()} CUDA devices are visible")
-    return FeatureSource(dataset, backbone, cache_dir, options.devices)

@@ -1,41 +1,44 @@
-"""What all cells of a run share."""
+"""What the cells of a setting share: data, features, and measurements that do not depend on the method."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hashbench.data.dataset import Dataset, hold_out_validation
-from hashbench.errors import InputError
-from hashbench.evaluation import kernels, metrics
+from hashbench.data.loading import load
+from hashbench.evaluation import kernels
 from hashbench.evaluation.codes import item_words, word_major
-from hashbench.features.source import FeatureSource
+from hashbench.features.source import FeatureSource, open_source
+from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
-from hashbench.runs.job import Cell
+from hashbench.plugins.registry import Registry
+from hashbench.runs.job import Setting
+from hashbench.runs.options import RunOptions
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
-OFFERED = {"views", "tunable", "validation", "device", "devices", "workdir", "log"}
-"""What a method's ``fit`` may ask for by keyword."""
 
 
 @dataclass
 class Workbench:
-    """What all cells of a run share: data, features, and measurements that do not depend on the method."""
+    """A data set with its features.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    source : FeatureSource
+    warm : bool
+        Whether torch has taken a step already.
+    """
 
     dataset: Dataset
     source: FeatureSource
-    device: str
-    log: Callable[[str], None]
-    workdir: Path
-    devices: int = 1
     warm: bool = False
     _search: dict[int, float] = field(default_factory=dict)
 
@@ -48,31 +51,6 @@ class Workbench:
         """Return the data that a method is scored on: without the queries that it may look at."""
         return self.held_out[0] if "validation" in method.wants() else self.dataset
 
-    def config(self, cell: Cell) -> dict[str, Any]:
-        """Return everything that decides a cell's result; no paths, nothing of the machine."""
-        method = cell.method()
-        params = method.get_params()
-        _refuse_unknown_extras(method, cell)
-        dataset, views = self.dataset_for(method), None
-        if "views" in method.wants() and method.skip(dataset) is None:
-            views = self.source.view_key(method.n_pool_views(len(dataset.split.train)), params["views_seed"])
-        if "tunable" in method.wants() and method.skip(dataset) is None:
-            views = self.source.recipe_key(params.get("views_seed"))
-        return {
-            "dataset": dataset.name,
-            "data": dataset.fingerprint,
-            "protocol": dataset.protocol.name,
-            "protocol_hash": dataset.protocol.hash,
-            "features": self.source.key,
-            "views": views,
-            "method": cell.plugin.name,
-            "params": {key: params[key] for key in sorted(params) if key not in ("n_bits", "random_state")},
-            "source": cell.plugin.source_hash,
-            "n_bits": cell.n_bits,
-            "seed": cell.seed,
-            "engine": metrics.VERSION,
-        }
-
     def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray) -> float:
         """Return queries per second of a top-1000 search; it depends on n_bits, not on the method."""
         if n_bits not in self._search:
@@ -83,15 +61,27 @@ class Workbench:
         return self._search[n_bits]
 
 
-def _refuse_unknown_extras(method: HashMethod, cell: Cell) -> None:
-    """Raise if a plugin's ``fit`` asks for what no run has."""
-    wanted, params = method.wants(), method.get_params()
-    where = f"{cell.label} ({cell.plugin.place})"
-    if wanted - OFFERED:
-        unknown = ", ".join(sorted(wanted - OFFERED))
-        raise InputError(f"{where}: fit asks for {unknown}; a run offers {', '.join(sorted(OFFERED))}")
-    if "views" in wanted and not {"n_views", "views_seed"} <= set(params):
-        raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
+_OPEN: dict[tuple[Setting, RunOptions], Workbench] = {}
+"""The setting that this process works on."""
+
+
+def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
+    """Return the workbench of a setting; the one that was used last stays open.
+
+    Raises
+    ------
+    InputError
+        The data set or the backbone cannot be had.
+    """
+    key = (setting, replace(options, methods="", bits=(), seeds=(), plugins=tuple(options.plugins)))
+    if key not in _OPEN:
+        _OPEN.clear()
+        chosen = replace(options, protocol=setting.protocol, backbone=setting.backbone)
+        plugin = Registry(options.plugins).find("datasets", setting.dataset).load()()
+        dataset = load(plugin, chosen)
+        source = open_source(dataset, chosen, cache_directory(options.cache_dir))
+        _OPEN[key] = Workbench(dataset, source)
+    return _OPEN[key]
 
 
 def _seconds(job: Callable[[], object]) -> float:

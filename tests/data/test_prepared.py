@@ -21,8 +21,9 @@ from hashbench import InputError, load_dataset
 from hashbench.data import decoding
 from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages, ImageFiles
-from hashbench.data.items import Items, LoadOptions, fingerprint_of
+from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.loading import load, load_items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.prepared.entries import choose_entries, entries, remove
 from hashbench.data.prepared.prepare import prepare

@@ -14,8 +14,9 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp, ttest_ind, ttest_rel
 
 from hashbench.evaluation.statistics import compare, compare_columns, holm
-from hashbench.runs.records import Record, Store
 from hashbench.reports.tables import print_tables
+from hashbench.runs.record import Record
+from hashbench.runs.store import Store
 
 
 @pytest.fixture(scope="module")

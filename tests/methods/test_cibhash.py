@@ -17,7 +17,7 @@ from hashbench import InputError, Unsupported, load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.backbone import open_backbone
 from hashbench.features.tunable import Tunable
-from hashbench.runs.records import Store
+from hashbench.runs.store import Store
 
 
 def test_nt_xent_by_definition():

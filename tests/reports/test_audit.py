@@ -12,7 +12,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation import conventions
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.reports import audit
-from hashbench.runs.records import Store
+from hashbench.runs.store import Store
 
 
 def script(query_bits, database_bits, relevance, k, divisor, dropped):

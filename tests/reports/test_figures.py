@@ -11,7 +11,8 @@ from hashbench.errors import InputError
 from hashbench.evaluation.curves import rank_grid
 from hashbench.reports import figures as plots
 from hashbench.reports.figure_style import FORMATS, wrapped
-from hashbench.runs.records import Record, Store, open_results
+from hashbench.runs.record import Record
+from hashbench.runs.store import Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 

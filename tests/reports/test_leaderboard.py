@@ -8,7 +8,7 @@ from conftest import one_clear_line
 
 from hashbench import InputError
 from hashbench.reports.leaderboard import publish, read, validate
-from hashbench.runs.records import Store
+from hashbench.runs.store import Store
 
 
 @pytest.fixture(scope="module")

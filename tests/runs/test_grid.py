@@ -46,7 +46,8 @@ def test_values_get_the_declared_types():
         ("cibhash[bta=1]", "cibhash has no parameter 'bta'; did you mean 'beta'?"),
         ("cibhash[n_views=stale]", "cibhash: n_views=stale is not a whole number or one of 'fresh'"),
         ("lsh[zzz=1]", "lsh has no parameter 'zzz'; known: none"),
-        ("cibhash[beta=much]", "cibhash: beta=much is not a number"),
+        ("cibhash[beta=much]", "cibhash: beta=much is not a finite number"),
+        ("cibhash[lr=1e400]", "cibhash: lr=1e400 is not a finite number"),
         ("cibhash[epochs=2.5]", "cibhash: epochs=2.5 is not a whole number or None"),
         ("cibhash[sampling=both]", "is not one of 'sign', 'bernoulli'"),
         ("itq[n_iter=True]", "itq: n_iter=True is not a whole number"),
@@ -59,6 +60,68 @@ def test_unknown_or_ill_typed_parameters_are_refused(text, message):
     with pytest.raises(InputError) as caught:
         params(text)
     assert message in str(caught.value)
+
+
+class Shaped:
+    """Takes values of every kind."""
+
+    def __init__(
+        self, n_bits=8, widths: tuple[int, ...] = (), rates: list[float] | None = None, name: str = "", kinds=(1,)
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("shaped[widths=(1024,256)]", {"widths": (1024, 256)}),
+        ("shaped[widths=[1024,256]]", {"widths": (1024, 256)}),
+        ("shaped[rates=(1,.5)]", {"rates": [1.0, 0.5]}),
+        ("shaped[rates=None]", {"rates": None}),
+        ("shaped[name='a,b']", {"name": "a,b"}),
+        ('shaped[name="a|b]"]', {"name": "a|b]"}),
+        ("shaped[name=12]", {"name": "12"}),
+        ("shaped[name=bf16-mixed]", {"name": "bf16-mixed"}),
+        ("shaped[kinds=(1,2,3)]", {"kinds": (1, 2, 3)}),
+    ],
+)
+def test_lists_tuples_and_quoted_texts(text, value):
+    (spec,) = parse_methods(text)
+    assert typed_params(spec, Shaped) == value
+
+
+def test_a_grid_of_tuples():
+    assert labels("s[widths=(1,2)|(3,4)],itq") == ["s[widths=(1,2)]", "s[widths=(3,4)]", "itq"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "why"),
+    [
+        ("itq,cibhash[beta=1", 12, "not closed"),
+        ("itq,cibhash[beta=(1]", 20, "not opened"),
+        ("itq]", 4, "not opened"),
+        ("a[name='x]", 8, "quotation mark is not closed"),
+        ("cibhash[beta=__import__('os')]", 14, "a value is a number"),
+        ("cibhash[beta=f(1)]", 14, "a value is a number"),
+        ("cibhash[beta=1+x]", 14, "a value is a number"),
+        ("a[b[c]=1]", 3, "parameter=value"),
+    ],
+)
+def test_what_cannot_be_read_is_marked(text, column, why):
+    with pytest.raises(InputError, match=f"column {column} of .*▸.*{why}"):
+        parse_methods(text)
+
+
+@pytest.mark.parametrize("text", ["shaped[widths=(1,x)]", "shaped[widths=(1,2.5)]", "shaped[widths=3]"])
+def test_elements_have_types_too(text):
+    with pytest.raises(InputError):
+        typed_params(*parse_methods(text), Shaped)
+
+
+def test_nothing_is_evaluated(tmp_path):
+    with pytest.raises(InputError):
+        parse_methods(f"cibhash[beta=open({str(tmp_path / 'made')!r},'w')]")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "abc", "", "16,", "1025", "1.5"])

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from hashbench.data.images import EncodedImages, ImageFiles
-from hashbench.data.items import Items, LoadOptions, fingerprint_of, raw_items
+from hashbench.data.items import Items, fingerprint_of, raw_items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.stamp import plugin_hash, stamp

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hashbench.data.items import LoadOptions
+from hashbench.data.options import LoadOptions
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
 

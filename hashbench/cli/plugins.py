@@ -1,0 +1,72 @@
+"""The commands on plugins: ``hashbench list``, ``info`` and ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hashbench.cli.common import PluginOption
+from hashbench.errors import InputError
+
+
+def list_plugins(
+    plugin: PluginOption,
+    check: Annotated[bool, typer.Option("--check", help="Import each in a process of its own.")] = False,
+) -> None:
+    """List methods and data sets, without importing them."""
+    from hashbench.plugins.registry import KINDS, Registry
+
+    registry = Registry(plugin)
+    broken = 0
+    for kind in KINDS:
+        print(kind)
+        plugins = registry.plugins(kind)
+        width = max(map(len, plugins), default=0)
+        reasons = registry.check(plugins.values()) if check else {}
+        for name, found in sorted(plugins.items()):
+            reason = reasons.get(name)
+            broken += reason is not None
+            note = f"BROKEN: {reason}" if reason else found.summary + ("  [ok]" if check else "")
+            print(f"  {name:<{width}}  {note}")
+    if broken:
+        raise typer.Exit(1)
+
+
+def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method or a data set.")]) -> None:
+    """Explain a method (parameters, paper, inputs) or a data set (protocol, sizes, source, licence)."""
+    from hashbench.cli.describe import describe
+    from hashbench.plugins.registry import Registry
+
+    print(describe(Registry(plugin), name))
+
+
+def check(
+    plugin: PluginOption,
+    names: Annotated[list[str], typer.Argument(help="Methods and data sets; or all.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
+) -> None:
+    """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
+    from hashbench.checks import datasets as dataset_checks
+    from hashbench.checks import methods as checks
+    from hashbench.files.cache import cache_directory
+    from hashbench.plugins.registry import Registry
+
+    registry = Registry(plugin)
+    methods, datasets = registry.names("methods"), registry.names("datasets")
+    if data_dir is not None and (len(names) != 1 or names[0] not in datasets):
+        raise InputError("--data-dir: a data set's files; name that one data set")
+    failed = 0
+    for name in [*methods, *datasets] if names == ["all"] else names:
+        if name in datasets:
+            ended = dataset_checks.outcomes(registry.find("datasets", name).load(), data_dir, cache_directory(None))
+        else:
+            ended = checks.outcomes(registry.find("methods", name).load())
+        print(name)
+        for outcome in ended:
+            how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"
+            print(f"  {how:<7}  {outcome.name}  {outcome.reason}".rstrip())
+            failed += outcome.failed
+    if failed:
+        raise typer.Exit(1)

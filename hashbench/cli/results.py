@@ -1,0 +1,72 @@
+"""The commands on results: ``hashbench plot``, ``audit``, ``publish`` and ``validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hashbench.errors import InputError
+
+
+def plot(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    to: Annotated[Path | None, typer.Option(help="Where the figures go; DIRECTORY/plots by default.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png",
+) -> None:
+    """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
+    from hashbench.reports.figures import plot as draw
+    from hashbench.runs.store import open_results
+
+    for path in draw(open_results(directory), to or directory / "plots", formats.split(",")):
+        print(path)
+
+
+def audit(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention.")] = None,
+) -> None:
+    """Score a run's codes under every convention of the literature: how far apart the readings lie."""
+    from hashbench.progress import progress
+    from hashbench.reports.audit import audit as audit_records
+    from hashbench.reports.audit import print_audit, write_csv
+    from hashbench.reports.console import open_console
+    from hashbench.runs.store import open_results
+
+    store = open_results(directory)
+    with progress("audit", sum(record.status == "ok" for record in store)) as bar:
+        scores = audit_records(store, bar.advance)
+    print_audit(scores, open_console())
+    if csv:
+        write_csv(scores, csv)
+        print(csv)
+
+
+def publish(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
+) -> None:
+    """Merge a run's records into leaderboards/<dataset>.csv."""
+    from hashbench.reports.leaderboard import publish as publish_records
+    from hashbench.runs.store import open_results
+
+    for path, rows, notes in publish_records(list(open_results(directory)), to):
+        print(f"{path}: {rows} rows")
+        for note in notes:
+            print(f"  {note}")
+
+
+def validate(files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")]) -> None:
+    """Check leaderboard files: columns, values, order, no row twice."""
+    from hashbench.reports.leaderboard import validate as problems_of
+
+    bad = 0
+    for file in files:
+        problems = problems_of(file)
+        bad += bool(problems)
+        print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
+        for problem in problems:
+            print(f"  {problem}")
+    if bad:
+        raise InputError(f"{bad} of {len(files)} leaderboards are not valid")

@@ -1,0 +1,29 @@
+"""How images become features, as a user asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashbench.options import option
+
+
+@dataclass(frozen=True)
+class BackboneOptions:
+    """The backbone and what it runs on; None is the data set's default.
+
+    The fields' help texts say what each is.
+    """
+
+    backbone: str | None = option(None, "A timm model, vgg16, or pixels.")
+    weights: Path | None = option(None, "State dict of the backbone.")
+    image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
+    device: str = option("auto", "auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
+    devices: int = option(1, "Devices that extract features and train.", minimum=1)
+    precision: str = option("auto", "auto, bf16, fp16 or fp32.", choices=("auto", "bf16", "fp16", "fp32"))
+    normalization: str = option(
+        "imagenet",
+        "imagenet: as CIBHash's code has it; model: what the backbone was trained with.",
+        choices=("imagenet", "model"),
+    )
+    compile: bool = option(False, "Compile the backbone: pays off from some 100,000 images and views on.")

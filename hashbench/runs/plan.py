@@ -1,0 +1,163 @@
+"""Resolves what a user asks for into jobs: every name and value is checked, and each question asked once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hashbench.errors import InputError
+from hashbench.evaluation import metrics
+from hashbench.method import FIT_EXTRAS, HashMethod
+from hashbench.options import check_options
+from hashbench.plugins.guard import failure_of, plugin_code
+from hashbench.plugins.registry import Plugin, Registry
+from hashbench.runs.grid import MAX_BITS, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.job import Job, Needs, Setting
+from hashbench.runs.options import RunOptions
+from hashbench.runs.workbench import Workbench, open_workbench
+
+
+@dataclass(frozen=True)
+class Request:
+    """A method as the user asked for it, its name found and its parameters read."""
+
+    label: str
+    plugin: Plugin
+    method_class: type[HashMethod]
+    params: dict[str, Any]
+    seeded: bool
+
+
+def plan(options: RunOptions) -> list[Job]:
+    """Return the jobs of a run: settings outermost, then methods, code lengths and seeds.
+
+    Parameters
+    ----------
+    options : RunOptions
+
+    Raises
+    ------
+    InputError
+        Something that the user gave cannot be used.
+    """
+    check_options(options)
+    bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
+    seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
+    registry = Registry(options.plugins)
+    requests = [_request(spec, registry) for spec in parse_methods(options.methods)]
+    jobs = []
+    for setting in settings(options, registry):
+        bench = open_workbench(setting, options)
+        for request in requests:
+            for n_bits in bits:
+                for seed in seeds if request.seeded else [None]:
+                    jobs.append(_job(request, setting, bench, n_bits, seed))
+    return jobs
+
+
+def settings(options: RunOptions, registry: Registry) -> list[Setting]:
+    """Return the data sets, protocols and backbones of a run, each combination once.
+
+    Raises
+    ------
+    InputError
+        A data set is unknown, or one option is given that several data sets cannot share.
+    """
+    names = split_names(options.dataset, "--dataset")
+    for name in names:
+        registry.find("datasets", name)
+    for option, value in (("--data-dir", options.data_dir), ("--splits", options.splits)):
+        if len(names) > 1 and value is not None:
+            raise InputError(f"{option} is one data set's; prepare each first: hashbench data prepare NAME --from DIR")
+    if len(names) > 1 and options.protocol is not None:
+        raise InputError("--protocol is one data set's; name one --dataset with it")
+    protocols = [None] if options.protocol is None else split_names(options.protocol, "--protocol")
+    backbones = [None] if options.backbone is None else split_names(options.backbone, "--backbone")
+    return [Setting(name, protocol, backbone) for name in names for protocol in protocols for backbone in backbones]
+
+
+def _request(spec: Any, registry: Registry) -> Request:
+    plugin = registry.find("methods", spec.name)
+    method_class = plugin.load()
+    seeded = "random_state" in inspect.signature(method_class).parameters
+    return Request(spec.label, plugin, method_class, typed_params(spec, method_class), seeded)
+
+
+def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed: int | None) -> Job:
+    """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
+    made: dict[str, Any] = {"params": request.params}
+    try:
+        with plugin_code():
+            method = make(request.method_class, request.params, n_bits, seed)
+            made |= _asked(method, request, bench)
+    except InputError:
+        raise
+    except BaseException as error:
+        made["broken"] = f"{request.plugin.place}: {failure_of(error)}"
+    dataset = made.pop("dataset", bench.dataset)
+    config = {
+        "dataset": dataset.name,
+        "data": dataset.fingerprint,
+        "protocol": dataset.protocol.name,
+        "protocol_hash": dataset.protocol.hash,
+        "features": bench.source.key,
+        "views": made.pop("views", None),
+        "method": request.plugin.name,
+        "params": {key: value for key, value in sorted(made.pop("params").items()) if key not in SET_BY_RUN},
+        "source": request.plugin.source_hash,
+        "n_bits": n_bits,
+        "seed": seed,
+        "engine": metrics.VERSION,
+    }
+    return Job(request.label, request.params, setting, config, **made)
+
+
+SET_BY_RUN = ("n_bits", "random_state")
+
+
+def make(method_class: type[HashMethod], params: dict[str, Any], n_bits: int, seed: int | None) -> HashMethod:
+    """Return an unfitted method."""
+    seeded = {} if seed is None else {"random_state": seed}
+    return method_class(n_bits=n_bits, **params, **seeded)
+
+
+def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:
+    """Ask a method, once, for its parameters, for what it wants, and whether it can run on the data."""
+    params, wanted = method.get_params(), method.wants()
+    _refuse_unknown_extras(wanted, params, request)
+    dataset = bench.dataset_for(method)
+    asked: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
+    if asked["skip"]:
+        return asked
+    if "views" in wanted:
+        n_views, views_seed = method.n_pool_views(len(dataset.split.train)), params["views_seed"]
+        asked["needs"] = Needs(tuple(sorted(wanted)), n_views, views_seed)
+        asked["views"] = bench.source.view_key(n_views, views_seed)
+    else:
+        asked["needs"] = Needs(tuple(sorted(wanted)))
+    if "tunable" in wanted:
+        asked["views"] = bench.source.recipe_key(params.get("views_seed"))
+    return asked
+
+
+def _refuse_unknown_extras(wanted: set[str], params: dict[str, Any], request: Request) -> None:
+    """Raise if a plugin's ``fit`` asks for what no run has."""
+    where = f"{request.label} ({request.plugin.place})"
+    unknown = ", ".join(sorted(wanted - set(FIT_EXTRAS)))
+    if unknown:
+        raise InputError(f"{where}: fit asks for {unknown}; a run offers {', '.join(sorted(FIT_EXTRAS))}")
+    if "views" in wanted and not {"n_views", "views_seed"} <= set(params):
+        raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
+
+
+def training_views(jobs: list[Job]) -> Iterator[tuple[Setting, int, int]]:
+    """Yield the largest view pool of each setting and seed of views that jobs need."""
+    most: dict[tuple[Setting, int], int] = {}
+    for job in jobs:
+        if job.needs.n_views is not None and job.needs.views_seed is not None:
+            key = (job.setting, job.needs.views_seed)
+            most[key] = max(most.get(key, 0), job.needs.n_views)
+    for (setting, views_seed), n_views in most.items():
+        yield setting, n_views, views_seed

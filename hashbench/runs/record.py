@@ -1,0 +1,224 @@
+"""What is kept of a cell, and how it is read back: through one schema, whatever a file holds."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from hashbench.files.hashing import canonical_hash
+from hashbench.files.paths import is_plugin_name, is_protocol_name
+
+FORMAT = 2
+"""Raised when older versions of hashbench could misread a record."""
+Status = Literal["ok", "failed", "skipped"]
+STATUSES = ("ok", "failed", "skipped")
+LARGEST = 2**26
+"""Bytes of a record that are read."""
+
+
+class UnusableRecord(Exception):
+    """A file in the place of a record is none that can be used.
+
+    Attributes
+    ----------
+    newer : bool
+        Whether a newer version of hashbench wrote it, so that it must be left as it is.
+    """
+
+    def __init__(self, reason: str, newer: bool = False) -> None:
+        super().__init__(reason)
+        self.newer = newer
+
+
+@dataclass
+class Record:
+    """What is kept of a cell.
+
+    Attributes
+    ----------
+    id : str
+        SHA-256 of the canonical configuration.
+    config : dict
+        Everything that decides the result: data, protocol, features, method, parameters, source, seed.
+    status : {"ok", "failed", "skipped"}
+    error : str
+        Why, where the status is not ``ok``.
+    metrics, timings : dict from str to float
+    peak_memory_mb : float or None
+    training : list of dict
+        One entry per epoch where the method logs a curve.
+    codes_sha256 : dict
+        Checksums of the packed query and database codes.
+    uses_labels : bool
+    label : str
+        The method as the user wrote it.
+    provenance : str
+        Whether the data is the publisher's or a copy.
+    environment : dict
+    date : str
+        ISO 8601, UTC.
+    output : str
+        The last lines that a cell which did not end well has printed.
+    format : int
+    """
+
+    id: str
+    config: dict[str, Any]
+    status: Status
+    error: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    training: list[dict[str, float]] = field(default_factory=list)
+    codes_sha256: dict[str, str] = field(default_factory=dict)
+    uses_labels: bool = False
+    label: str = ""
+    provenance: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    date: str = ""
+    output: str = ""
+    format: int = FORMAT
+
+    @property
+    def backbone(self) -> str:
+        """The backbone's name, or ``given`` where the vectors came with the data."""
+        return self.config["features"]["backbone"] or "given"
+
+    @property
+    def finished(self) -> bool:
+        """Whether running the cell again could not change the record."""
+        return self.status in ("ok", "skipped")
+
+    @property
+    def title(self) -> str:
+        """The cell in words."""
+        seed = self.config["seed"]
+        return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}")
+
+    def to_json(self) -> bytes:
+        """Return the record's file."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False).encode()
+
+
+def read_record(path: Path) -> Record:
+    """Return the record in a file.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    UnusableRecord
+        It is damaged, no record, or a newer version's.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UnusableRecord(f"it has more than {LARGEST:,} bytes")
+        values = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnusableRecord(f"it cannot be read: {type(error).__name__}: {error}") from error
+    if not isinstance(values, dict):
+        raise UnusableRecord("it is no JSON object")
+    version = values.get("format", 1)
+    if isinstance(version, int) and version > FORMAT:
+        raise UnusableRecord(f"it has format {version}, this version reads up to {FORMAT}", newer=True)
+    _refuse_odd("", values, SCHEMA, REQUIRED)
+    _refuse_odd("config.", values["config"], CONFIG, set(CONFIG))
+    _refuse_odd("environment.", values.get("environment", {}), ENVIRONMENT, set())
+    if values["status"] == "ok" and not values.get("metrics"):
+        raise UnusableRecord("it is ok and has no metric")
+    if path.stem != values["id"] or canonical_hash(values["config"]) != values["id"]:
+        raise UnusableRecord("its id is not the SHA-256 of its config")
+    known = {one.name for one in fields(Record)}
+    return Record(**{name: value for name, value in values.items() if name in known})
+
+
+Check = Callable[[Any], bool]
+
+
+def _refuse_odd(prefix: str, values: Mapping[str, Any], schema: Mapping[str, Check], required: set[str]) -> None:
+    for name, fits in schema.items():
+        if name not in values:
+            if name in required:
+                raise UnusableRecord(f"it lacks {prefix}{name}")
+        elif not fits(values[name]):
+            raise UnusableRecord(f"its {prefix}{name} is {repr(values[name])[:60]}")
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _prose(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value)) and all(map(_number, value.values()))
+
+
+def _scores(value: Any) -> bool:
+    return _numbers(value) and all(0 <= score <= 1 for score in value.values())
+
+
+def _feature_key(value: Any) -> bool:
+    return isinstance(value, dict) and "backbone" in value and (value["backbone"] is None or _text(value["backbone"]))
+
+
+SCHEMA: dict[str, Check] = {
+    "id": _hash,
+    "config": lambda value: isinstance(value, dict),
+    "status": lambda value: value in STATUSES,
+    "error": _prose,
+    "metrics": _scores,
+    "timings": _numbers,
+    "peak_memory_mb": lambda value: value is None or _number(value),
+    "training": lambda value: isinstance(value, list) and all(map(_numbers, value)),
+    "codes_sha256": lambda value: isinstance(value, dict) and all(map(_hash, value.values())),
+    "uses_labels": lambda value: isinstance(value, bool),
+    "label": _text,
+    "provenance": _text,
+    "environment": lambda value: isinstance(value, dict),
+    "date": lambda value: _text(value) and re.match(r"\d{4}-\d\d-\d\d", value) is not None,
+    "output": _prose,
+    "format": _whole,
+}
+REQUIRED = {"id", "config", "status", "label", "date"}
+CONFIG: dict[str, Check] = {
+    "dataset": is_plugin_name,
+    "data": _hash,
+    "protocol": is_protocol_name,
+    "protocol_hash": _hash,
+    "features": _feature_key,
+    "views": lambda value: value is None or isinstance(value, dict),
+    "method": is_plugin_name,
+    "params": lambda value: isinstance(value, dict),
+    "source": _hash,
+    "n_bits": lambda value: _whole(value) and 1 <= value <= 2**16,
+    "seed": lambda value: value is None or _whole(value),
+    "engine": _whole,
+}
+ENVIRONMENT: dict[str, Check] = {
+    "cpu": _text,
+    "gpu": lambda value: value is None or _text(value),
+    "threads": lambda value: value is None or _whole(value),
+    "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
+}

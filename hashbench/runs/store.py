@@ -1,0 +1,239 @@
+"""Records on disk: one JSON file per cell, written whole, with its arrays beside it."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from hashbench.errors import InputError
+from hashbench.files.writing import writable_directory, write_atomically
+from hashbench.progress import to_stderr
+from hashbench.runs.record import Record, UnusableRecord, read_record
+
+RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
+"""Names of `evaluate`'s arguments in a file of labels."""
+FAILED = ".failed.json"
+"""Ends the name of the record of a failure beside an earlier record that ended well."""
+
+
+class Store:
+    """The records of an output directory.
+
+    Parameters
+    ----------
+    directory : Path
+        Holds ``records/<id>.json`` and ``records/<id>.npz``, per data set ``labels/<fingerprint[:32]>.npz``,
+        ``models/<id>.safetensors`` where a run keeps its models, and ``work/<id>`` while a cell is computed.
+    log : callable
+        Receives a line on each file that cannot be used.
+    """
+
+    def __init__(self, directory: Path, log: Callable[[str], object] = to_stderr) -> None:
+        self.directory = directory.absolute()
+        self.folder = self.directory / "records"
+        self.models = self.directory / "models"
+        self._log = log
+        self._index: dict[Path, tuple[tuple[int, int], Record | None]] = {}
+
+    def open_for_writing(self) -> None:
+        """Make sure that records and results can be written.
+
+        Raises
+        ------
+        InputError
+            They cannot.
+        """
+        writable_directory(self.folder, "--out")
+        if (self.directory / "results.csv").is_dir():
+            raise InputError(f"--out {self.directory}: results.csv is a directory; remove it or name another --out")
+
+    def read(self, id: str) -> Record | None:
+        """Return a record with all that belongs to it; None where there is none.
+
+        A damaged one is moved aside, to be computed again.
+
+        Raises
+        ------
+        InputError
+            A newer version of hashbench wrote it.
+        """
+        path = self.folder / f"{id}.json"
+        try:
+            record = read_record(path)
+        except FileNotFoundError:
+            return None
+        except UnusableRecord as error:
+            if error.newer:
+                raise InputError(
+                    f"{path} is a newer version's record ({error}); update, or name another --out"
+                ) from error
+            path.replace(path.with_suffix(".json.damaged"))
+            self._log(f"{path} cannot be used ({error}); it is moved to {path.name}.damaged and computed again")
+            return None
+        if record.status == "ok":
+            try:
+                self.arrays(id)
+            except InputError as error:
+                self._log(f"{error}; the cell is computed again")
+                return None
+        return record
+
+    def write(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write a record, its arrays first: the JSON file's presence says that both are whole.
+
+        A failure does not take the place of an earlier record that ended well: it stands beside it.
+        """
+        path = self.folder / f"{record.id}.json"
+        beside = path.with_name(f"{record.id}{FAILED}")
+        try:
+            if record.status == "failed" and self._is_ok(path):
+                write_atomically(beside, record.to_json())
+                return
+            if arrays:
+                buffer = io.BytesIO()
+                np.savez(buffer, **arrays)  # type: ignore[arg-type]
+                write_atomically(self.arrays_path(record.id), buffer.getvalue())
+            write_atomically(path, record.to_json())
+            beside.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def _is_ok(self, path: Path) -> bool:
+        try:
+            return read_record(path).status == "ok"
+        except (FileNotFoundError, UnusableRecord):
+            return False
+
+    def lock(self, id: str) -> FileLock:
+        """Return the lock that whoever computes a cell holds."""
+        folder = self.directory / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{id}.lock")
+
+    def workdir(self, id: str) -> Path:
+        """Return where a cell keeps checkpoints while it is computed."""
+        return self.directory / "work" / id
+
+    def arrays_path(self, id: str) -> Path:
+        """Return where a record's arrays lie: codes, per-query values and curves, without pickle."""
+        return self.folder / f"{id}.npz"
+
+    def model_path(self, id: str) -> Path:
+        """Return where the trained method of a record lies, if the run kept it."""
+        return self.models / f"{id}.safetensors"
+
+    def arrays(self, id: str) -> dict[str, np.ndarray]:
+        """Return a record's arrays.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged.
+        """
+        return _read_npz(self.arrays_path(id), "give the run's command again, which computes it anew")
+
+    def labels_path(self, fingerprint: str) -> Path:
+        """Return where the labels of a data set's queries and database lie, without pickle."""
+        return self.directory / "labels" / f"{fingerprint[:32]}.npz"
+
+    def write_relevance(self, fingerprint: str, relevance: Mapping[str, np.ndarray]) -> None:
+        """Keep what is relevant to what with the codes, so that they can be scored again without the data's files.
+
+        It is written once: the fingerprint covers it.
+
+        Parameters
+        ----------
+        fingerprint : str
+        relevance : mapping of ndarray
+            What `Dataset.relevance` returns.
+        """
+        path = self.labels_path(fingerprint)
+        if path.is_file():
+            return
+        buffer = io.BytesIO()
+        np.savez(buffer, **{RELEVANCE[name]: array for name, array in relevance.items()})  # type: ignore[arg-type]
+        writable_directory(path.parent, "--out")
+        try:
+            write_atomically(path, buffer.getvalue())
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def relevance(self, fingerprint: str) -> dict[str, np.ndarray]:
+        """Return what `write_relevance` has kept: labels of queries and database, or true neighbours.
+
+        Raises
+        ------
+        InputError
+            The file is missing or damaged.
+        """
+        mend = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
+        arrays = _read_npz(self.labels_path(fingerprint), mend)
+        if set(arrays) not in ({"query", "database"}, {"neighbors"}):
+            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {mend}")
+        return {name: arrays[key] for name, key in RELEVANCE.items() if key in arrays}
+
+    def __iter__(self) -> Iterator[Record]:
+        """Iterate over all usable records, in a stable order; files that have not changed are not read again."""
+        try:
+            entries = sorted(os.scandir(self.folder), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            if entry.name.endswith(".json") and not entry.name.endswith(FAILED) and not entry.name.startswith("."):
+                record = self._indexed(Path(entry.path), entry.stat())
+                if record is not None:
+                    yield record
+
+    def _indexed(self, path: Path, status: os.stat_result) -> Record | None:
+        stamp = (status.st_mtime_ns, status.st_size)
+        if path not in self._index or self._index[path][0] != stamp:
+            self._index[path] = (stamp, self._usable(path))
+        return self._index[path][1]
+
+    def _usable(self, path: Path) -> Record | None:
+        try:
+            record = read_record(path)
+        except FileNotFoundError:
+            return None
+        except UnusableRecord as error:
+            self._log(f"{path} is passed over: {error}")
+            return None
+        if record.status == "ok" and not self.arrays_path(record.id).is_file():
+            self._log(f"{path} is passed over: its arrays, {record.id}.npz, are missing")
+            return None
+        return record
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be written ({error.strerror or error}); make room or name another --out")
+
+
+def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, or say what is wrong and how to mend it."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
+        what = "is damaged" if path.is_file() else "is missing"
+        raise InputError(f"{path} {what} ({error}); {mend}") from error
+
+
+def open_results(directory: Path) -> Store:
+    """Open an output directory for reading.
+
+    Raises
+    ------
+    InputError
+        It does not exist or holds no record.
+    """
+    store = Store(directory)
+    if next(iter(store), None) is None:
+        raise InputError(f"{directory} holds no usable records; make some with: hashbench run --out {directory}")
+    return store

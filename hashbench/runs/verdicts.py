@@ -1,0 +1,62 @@
+"""Verdicts over the records of a run: which methods are separable from the best at their code length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from hashbench.evaluation.statistics import Comparison, compare
+from hashbench.files.hashing import canonical_hash
+from hashbench.runs.record import Record
+from hashbench.runs.store import Store
+
+Verdicts = dict[tuple[str, str], Comparison]
+"""By `group_of` a record, and by metric."""
+
+
+def group_of(record: Record) -> str:
+    """Return what records have in common that differ in the seed only."""
+    return canonical_hash({key: value for key, value in record.config.items() if key != "seed"})
+
+
+def column_of(record: Record) -> str:
+    """Return what records have in common that may be compared: data, protocol, features and code length."""
+    keys = ("dataset", "data", "protocol", "protocol_hash", "features", "n_bits", "engine")
+    return canonical_hash({key: record.config[key] for key in keys})
+
+
+def grouped(records: Iterable[Record]) -> dict[str, dict[str, list[Record]]]:
+    """Return the records that ended well, by column and by group, each group one of seeds."""
+    columns: dict[str, dict[str, list[Record]]] = {}
+    for record in records:
+        if record.status == "ok":
+            columns.setdefault(column_of(record), {}).setdefault(group_of(record), []).append(record)
+    return columns
+
+
+def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
+    """Compare the methods of each column by each metric.
+
+    Raises
+    ------
+    InputError
+        A record's arrays cannot be read.
+    """
+    compared: Verdicts = {}
+    for column in grouped(records).values():
+        for metric in _common_metrics(column):
+            values = {group: _per_query(seeds, metric, store) for group, seeds in column.items()}
+            compared |= {(group, metric): one for group, one in compare(values).items()}
+    return compared
+
+
+def _common_metrics(column: dict[str, list[Record]]) -> Iterator[str]:
+    records = [record for seeds in column.values() for record in seeds]
+    yield from (name for name in records[0].metrics if all(name in record.metrics for record in records))
+
+
+def _per_query(seeds: list[Record], metric: str, store: Store) -> np.ndarray:
+    """Return values of shape (n_queries,) for a deterministic method, else (n_seeds, n_queries)."""
+    values = [store.arrays(record.id)[f"per_query:{metric}"] for record in seeds]
+    return values[0] if seeds[0].config["seed"] is None else np.stack(values)
