@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hashbench.errors import InputError
+
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_/+:\[\]=,.-]{0,199}")
 
 
 def walk(
@@ -107,3 +111,20 @@ def is_there(file: Path) -> bool:
 def is_line(text: str) -> bool:
     """Return whether a text is free of line breaks, other control characters and broken UTF-8."""
     return not any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text)
+
+
+def is_plugin_name(text: str) -> bool:
+    """Return whether a method or data set may have this name: 1 to 100 letters, digits, ``_`` and ``-``.
+
+    The letters are ASCII's, and the first character is no ``-``. So a name is safe as a file's.
+    """
+    return _PLUGIN_NAME.fullmatch(text) is not None
+
+
+def is_protocol_name(text: str) -> bool:
+    """Return whether a protocol may have this name: 1 to 200 of a plugin's letters and of ``/ + : [ ] = , .``.
+
+    No part between its slashes is empty, ``.`` or ``..``.
+    """
+    parts = text.split("/")
+    return _PROTOCOL_NAME.fullmatch(text) is not None and not {"", ".", ".."} & set(parts)

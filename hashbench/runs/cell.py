@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract import TrainsOnViews
 from hashbench.data.dataset import Dataset
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation.curves import curves
@@ -86,8 +87,8 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
         bench.warm = True
     started = time.perf_counter()
     method.fit(train, _labels(dataset, method), **extras)
-    fit_s = time.perf_counter() - started + getattr(method, "resumed_s_", 0.0)
-    if hasattr(method, "backbone_weights_"):
+    fit_s = time.perf_counter() - started + method.resumed_s_
+    if method.backbone_weights_ is not None:
         features = bench.source.tuned(method.backbone_weights_, bench.workdir / record.id).features()
     method.encode(_rows(features.data, split.database[:2048]))
     database_codes, encode_s = _encode(method, features.data, split.database)
@@ -138,6 +139,7 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
 
     wanted, extras, views = method.wants(), dict[str, Any](), None
     if "views" in wanted:
+        assert isinstance(method, TrainsOnViews)
         n_views = method.n_pool_views(len(bench.dataset.split.train))
         views = bench.source.views(n_views, method.views_seed)
         extras["views"] = views.data

@@ -39,6 +39,6 @@ class Cell:
             return self.plugin.load()(n_bits=self.n_bits, **self.params, **seed)
         except Exception as error:
             raise InputError(
-                f"{self.label} ({self.plugin.place}) cannot be made with n_bits={self.n_bits}: "
+                f"{self.label} ({self.plugin.origin}) cannot be made with n_bits={self.n_bits}: "
                 f"{type(error).__name__}: {error}"
             ) from error

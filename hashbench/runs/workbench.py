@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract import TrainsOnViews, extras_problem
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import kernels, metrics
@@ -22,8 +23,6 @@ from hashbench.runs.job import Cell
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
 MEASURE_AT_LEAST_S = 0.1
-OFFERED = {"views", "tunable", "validation", "device", "devices", "workdir", "log"}
-"""What a method's ``fit`` may ask for by keyword."""
 
 
 @dataclass
@@ -55,6 +54,7 @@ class Workbench:
         _refuse_unknown_extras(method, cell)
         dataset, views = self.dataset_for(method), None
         if "views" in method.wants() and method.skip(dataset) is None:
+            assert isinstance(method, TrainsOnViews)
             views = self.source.view_key(method.n_pool_views(len(dataset.split.train)), params["views_seed"])
         if "tunable" in method.wants() and method.skip(dataset) is None:
             views = self.source.recipe_key(params.get("views_seed"))
@@ -85,13 +85,9 @@ class Workbench:
 
 def _refuse_unknown_extras(method: HashMethod, cell: Cell) -> None:
     """Raise if a plugin's ``fit`` asks for what no run has."""
-    wanted, params = method.wants(), method.get_params()
-    where = f"{cell.label} ({cell.plugin.place})"
-    if wanted - OFFERED:
-        unknown = ", ".join(sorted(wanted - OFFERED))
-        raise InputError(f"{where}: fit asks for {unknown}; a run offers {', '.join(sorted(OFFERED))}")
-    if "views" in wanted and not {"n_views", "views_seed"} <= set(params):
-        raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
+    problem = extras_problem(method)
+    if problem:
+        raise InputError(f"{cell.label} ({cell.plugin.origin}): {problem}")
 
 
 def _seconds(job: Callable[[], object]) -> float:
