@@ -37,8 +37,8 @@ def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import hashbench; from hashbench.plugins.registry import Registry\n"
         "assert hashbench.__file__.startswith(sys.argv[1]), hashbench.__file__\n"
-        "place = Registry().find('methods', 'itq').place\n"
-        "assert place.startswith(sys.argv[1]), place\n"
+        "origin = Registry().find('methods', 'itq').origin\n"
+        "assert origin.startswith(sys.argv[1]), origin\n"
         "assert hashbench.load_method('itq').name == 'itq'\n"
     )
     subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path)], check=True, cwd=tmp_path)

@@ -10,6 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hashbench.errors import InputError
 
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_/+:\[\]=,.-]{0,199}")
+
 
 def walk(
     folder: str | os.PathLike[str],
@@ -111,10 +114,19 @@ def is_line(text: str) -> bool:
 
 
 def is_plugin_name(text: object) -> bool:
-    """Return whether a value can be the name of a method or a data set: it may become a part of a path."""
-    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", text) is not None
+    """Return whether a method or data set may have this name: 1 to 100 letters, digits, ``_`` and ``-``.
+
+    The letters are ASCII's, and the first character is no ``-``. So a name is safe as a file's.
+    """
+    return isinstance(text, str) and _PLUGIN_NAME.fullmatch(text) is not None
 
 
 def is_protocol_name(text: object) -> bool:
-    """Return whether a value can be the name of a protocol."""
-    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_+:,.=/\[\]-]{0,199}", text) is not None
+    """Return whether a protocol may have this name: 1 to 200 of a plugin's letters and of ``/ + : [ ] = , .``.
+
+    No part between its slashes is empty, ``.`` or ``..``.
+    """
+    if not isinstance(text, str):
+        return False
+    parts = text.split("/")
+    return _PROTOCOL_NAME.fullmatch(text) is not None and not {"", ".", ".."} & set(parts)

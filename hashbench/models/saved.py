@@ -101,7 +101,7 @@ class SavedModel:
         ]
         if differences:
             raise InputError(f"the features that {self.path} was trained on cannot be made: {'; '.join(differences)}")
-        tuned = getattr(self.method, "backbone_weights_", None)
+        tuned = self.method.backbone_weights_
         return backbone if tuned is None else backbone.with_parameters(tuned)
 
 

@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract import BLOCK_ROWS, make_method
 from hashbench.data.dataset import Dataset
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.features.source import Features
-from hashbench.method import BLOCK_ROWS, HashMethod
-from hashbench.plugins.guard import failure_of, plugin_code
+from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
 from hashbench.runs.environment import environment, peak_memory_mb, reset_peak_memory
+from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.options import RunOptions
-from hashbench.runs.plan import make
+from hashbench.runs.plan import all_params
 from hashbench.runs.record import Record
 from hashbench.runs.workbench import Workbench
 
@@ -113,12 +114,13 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         return Outcome(_record(job, bench, status="failed", error=job.broken))
     given = _given(job, bench, workdir)
     try:
-        with plugin_code():
+        with running_plugin():
             method_class = Registry(options.plugins).find("methods", job.method).load()
-            fitted = fit(make(method_class, job.params, job.n_bits, job.seed), given, bench, log)
+            method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
+            fitted = fit(method, given, bench, log)
         if fitted.method.backbone_weights_ is not None:
             fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
-        with plugin_code():
+        with running_plugin():
             codes = encode(fitted)
     except Unsupported as error:
         return Outcome(_record(job, bench, status="skipped", error=failure_of(error).partition(": ")[2]))
