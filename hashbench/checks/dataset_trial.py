@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hashbench.checks.outcome import FilesAreMissing
 from hashbench.data.dataset import Dataset
-from hashbench.data.options import LoadOptions
 from hashbench.data.loading import load
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError
