@@ -112,7 +112,7 @@ def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed
         "seed": seed,
         "engine": metrics.VERSION,
     }
-    return Job(request.label, request.params, setting, config, **made)
+    return Job(request.label, request.params, setting, config, bench.dataset.provenance, **made)
 
 
 def all_params(params: dict[str, Any], n_bits: int, seed: int | None) -> dict[str, Any]:
