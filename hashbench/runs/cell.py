@@ -82,7 +82,7 @@ def _fit_and_score(method: HashMethod, bench: Workbench, record: Record) -> dict
     train = _rows(features.data, split.train)
     extras, views = _extras(method, bench, record)
     if "device" in extras and not bench.warm:
-        _warm_up(bench.device)
+        _warm_up(bench.source.device)
         bench.warm = True
     started = time.perf_counter()
     method.fit(train, _labels(dataset, method), **extras)
@@ -148,7 +148,9 @@ def _extras(method: HashMethod, bench: Workbench, record: Record) -> tuple[dict[
     if "workdir" in wanted:
         extras["workdir"] = bench.workdir / record.id
         extras["workdir"].mkdir(parents=True, exist_ok=True)
-    offered = {"device": bench.device, "devices": bench.devices, "log": log}
+    if "device" in wanted:
+        extras["device"] = bench.source.device
+    offered = {"devices": bench.source.devices, "log": log}
     extras |= {name: value for name, value in offered.items() if name in wanted}
     return extras, views
 

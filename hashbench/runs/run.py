@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.items import LoadOptions
 from hashbench.data.loading import load
 from hashbench.errors import InputError
+from hashbench.features.opening import open_source
+from hashbench.features.options import BackboneOptions
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
 from hashbench.files.hashing import canonical_hash
@@ -55,8 +58,7 @@ def run(options: RunOptions, log: Callable[[str], None] = to_stderr) -> list[Rec
     store = Store(options.out)
     dataset = load(loader, _load_options(options, cache_dir))
     source = _source(dataset, options, cache_dir)
-    device = str(source.backbone.fabric.device) if source.backbone else "cpu"
-    bench = Workbench(dataset, source, device, log, options.out / "work", options.devices)
+    bench = Workbench(dataset, source, log, options.out / "work")
     store.open_for_writing()
     if options.save_models:
         writable_directory(store.models, "--out")
@@ -148,27 +150,5 @@ def _grid(options: RunOptions, registry: Registry) -> list[Cell]:
 
 
 def _source(dataset: Dataset, options: RunOptions, cache_dir: Path) -> FeatureSource:
-    if dataset.features is not None:
-        if options.backbone or options.weights:
-            raise InputError(f"--backbone: {dataset.name} comes with features, no backbone is used")
-        return FeatureSource(dataset, None, cache_dir)
-    from torch.cuda import device_count
-
-    from hashbench.features.backbone import open_backbone
-
-    name = options.backbone or dataset.backbone
-    size = options.image_size
-    if size is None and name == dataset.backbone:
-        size = dataset.image_size
-    backbone = open_backbone(
-        name,
-        weights=options.weights,
-        image_size=size,
-        device=options.device,
-        precision=options.precision,
-        normalization=options.normalization,
-        compiled=options.compile,
-    )
-    if backbone.fabric.device.type == "cuda" and options.devices > device_count():
-        raise InputError(f"--devices {options.devices}: {device_count()} CUDA devices are visible")
-    return FeatureSource(dataset, backbone, cache_dir, options.devices)
+    chosen = {field.name: getattr(options, field.name) for field in fields(BackboneOptions)}
+    return open_source(dataset, BackboneOptions(**chosen), cache_dir)

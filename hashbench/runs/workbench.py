@@ -32,10 +32,8 @@ class Workbench:
 
     dataset: Dataset
     source: FeatureSource
-    device: str
     log: Callable[[str], None]
     workdir: Path
-    devices: int = 1
     warm: bool = False
     _search: dict[int, float] = field(default_factory=dict)
 
