@@ -82,7 +82,7 @@ def refuse_full_disk(directory: Path, n_bytes: int, what: str) -> None:
     if n_bytes > free:
         raise InputError(
             f"{what} need {_size(n_bytes)} more, {_size(free)} are free in {directory}; ask for fewer, "
-            " make room, or name another disk with --cache-dir"
+            "make room, or name another disk with --cache-dir"
         )
 
 
