@@ -12,8 +12,7 @@ import numpy as np
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import decoding_threads
 from hashbench.errors import InputError
-from hashbench.features.extraction import batch_size
-from hashbench.features.source import FEATURE_STEP
+from hashbench.features.extracted import FEATURE_STEP
 from hashbench.method import BLOCK_ROWS
 from hashbench.models.inputs import Input, open_input
 from hashbench.models.saved import SavedModel
@@ -108,7 +107,7 @@ def _as_images(model: SavedModel, found: Input) -> np.ndarray:
 
 def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path) -> np.ndarray:
     backbone, n = model.backbone, len(images)
-    batch = batch_size(backbone)
+    batch = backbone.batch_size
     codes = np.empty((n, model.code_width), np.uint8)
     with progress(f"codes of {n:,} images ({backbone.key['backbone']})", n) as bar:
         for first in range(0, n, FEATURE_STEP):

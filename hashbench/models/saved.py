@@ -74,7 +74,8 @@ class SavedModel:
                 f"{self.path} was not trained on images through a backbone: give it vectors as it was trained on, "
                 f"a .npy of floats (n, {self.method.n_features_in_})"
             )
-        from hashbench.features.backbone import IMAGENET, PIXELS, PRECISIONS, open_backbone
+        from hashbench.features.backbone import IMAGENET, PIXELS, open_backbone
+        from hashbench.features.devices import PRECISIONS
 
         if key["backbone"] == PIXELS and self.weights is not None:
             raise InputError(f"--weights: {self.path} was trained on the pixels themselves, which need none")

@@ -228,7 +228,9 @@ def score(codes: Codes, fitted: Fitted) -> Evaluation:
     )
 
 
-def _finished(job: Job, options: RunOptions, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation) -> Outcome:
+def _finished(
+    job: Job, options: RunOptions, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation
+) -> Outcome:
     timings = {
         "features_s": fitted.features.seconds,
         "fit_s": fitted.fit_s,

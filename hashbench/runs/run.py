@@ -107,6 +107,7 @@ class _Run:
         self.features: dict[Setting, str] = {}
 
     def all(self) -> list[Record]:
+        """Compute what is missing and return all records."""
         from hashbench.runs.tasks import plan_run
 
         try:

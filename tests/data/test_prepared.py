@@ -30,6 +30,7 @@ from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.write_images import _blocks
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
+from hashbench.files.cores import n_cores
 
 TOY = '''
 import os
@@ -595,7 +596,7 @@ def test_reading_stays_a_few_blocks_ahead_of_writing():
     blocks = _blocks(files)
     first = next(blocks)
     time.sleep(0.2)
-    assert len(first.chunks) * (2 * decoding.n_threads() + 1) >= Counted.asked
+    assert len(first.chunks) * (2 * n_cores() + 1) >= Counted.asked
     assert sum(len(block.chunks) for block in blocks) == 20_000 - len(first.chunks)
 
 
