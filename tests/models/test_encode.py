@@ -142,6 +142,15 @@ def test_features_that_cannot_be_made_here(photos, tmp_path, cli, change, words)
     assert not (tmp_path / "codes.npy").exists()
 
 
+def test_trained_backbone_weights_of_another_network(photos, tmp_path, cli):
+    folder, _, path = photos
+    model = load_model(path)
+    model.method.backbone_weights_ = np.zeros(5, np.float32)
+    model.method.save(tmp_path / "m.safetensors", **model.provenance)
+    done = cli("encode", tmp_path / "m.safetensors", folder / "files", "-o", tmp_path / "codes.npy", "--device", "cpu")
+    one_clear_line(done, "m.safetensors", "parameters, not 5")
+
+
 def test_bfloat16_that_a_cuda_device_does_not_have(photos, monkeypatch):
     _, record, path = photos
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
