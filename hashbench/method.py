@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,20 +19,15 @@ from hashbench.contract import (
     checked_values,
     checked_vectors,
     data_parameters,
-    make_method,
     refuse_changed,
     refuse_nonfinite,
     refuse_nonfinite_values,
     snapshot,
     surely_finite,
 )
-from hashbench.errors import InputError
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
-
-SAVED = {"method": str, "params": dict, "fitted": dict}
-"""What the header of every saved method holds, and of what type."""
 
 
 class HashMethod(BaseEstimator):
@@ -194,21 +188,19 @@ class HashMethod(BaseEstimator):
         path : path-like
             Where to write.
         **provenance
-            JSON values kept beside the parameters, such as the feature key that ``X`` was made with.
+            JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
+            keeps, and what it must be, stands in `hashbench.saved_method`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A value is no JSON or not what its key stands for, or a learned array holds NaN.
+        OSError
+            The file cannot be written.
         """
-        from safetensors.numpy import save
+        from hashbench.saved_method import write_saved
 
-        from hashbench.files.writing import write_atomically
-
-        arrays, values = {}, {}
-        for key, value in vars(self).items():
-            if _is_learned(key):
-                if isinstance(value, np.ndarray):
-                    arrays[key] = np.ascontiguousarray(value)
-                else:
-                    values[key] = value.item() if isinstance(value, np.generic) else value
-        header = {"method": self.name, "params": self.get_params(), "fitted": values, **provenance}
-        write_atomically(Path(path), save(arrays, metadata={"hashbench": json.dumps(header)}))
+        write_saved(Path(path), self, provenance)
 
     @classmethod
     def load(cls, path: str | Path) -> HashMethod:
@@ -217,58 +209,12 @@ class HashMethod(BaseEstimator):
         Raises
         ------
         InputError
-            The file is not a saved method, one of another method, or one whose parameters this class does not have.
+            The file is missing, not a saved method, damaged, one of another method or of one that is not fitted,
+            or its parameters and arrays do not fit this class.
         """
-        header, arrays = read_saved(path)
-        if header["method"] != cls.name:
-            raise InputError(f"{path} holds a saved {header['method']!r}, not a {cls.name!r}")
-        try:
-            method = make_method(cls, header["params"])
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path} does not fit the {cls.name!r} that is here ({error}); train it again") from error
-        for key, value in {**arrays, **header["fitted"]}.items():
-            if _is_learned(key):
-                setattr(method, key, value)
-        return method
+        from hashbench.saved_method import read_saved, restore
 
-
-def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return header and arrays of a file that `HashMethod.save` wrote, without the method's class.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    header : dict
-        ``method`` (its name), ``params``, ``fitted`` and the provenance.
-    arrays : dict of ndarray
-        Learned arrays by attribute.
-
-    Raises
-    ------
-    InputError
-        The file is missing or not a saved method.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
-    try:
-        with safe_open(str(path), "numpy") as file:
-            header = json.loads((file.metadata() or {})["hashbench"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        whole = all(isinstance(header[key], kind) for key, kind in SAVED.items())
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a saved hashbench method ({error})") from error
-    if not whole:
-        raise InputError(f"{path} is not a saved hashbench method (its header is damaged)")
-    return header, arrays
-
-
-def _is_learned(attribute: str) -> bool:
-    return attribute.endswith("_") and not attribute.startswith("_")
+        return restore(cls, read_saved(path))
 
 
 def _guarded(fit: Callable[..., Any]) -> Any:

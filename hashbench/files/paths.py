@@ -130,3 +130,44 @@ def is_protocol_name(text: object) -> bool:
         return False
     parts = text.split("/")
     return _PROTOCOL_NAME.fullmatch(text) is not None and not {"", ".", ".."} & set(parts)
+
+
+def is_name(value: object) -> bool:
+    """Return whether a value is the name of a method or a data set, or of a file, and leads to no other folder.
+
+    It has up to 100 printable characters, none of which stands in a path or means something to a shell, does not
+    begin with a dot, and does not begin or end with a space.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= 100:
+        return False
+    return value.isprintable() and value.strip() == value and value[0] != "." and not set(value) & set('/\\:*?"<>|')
+
+
+def printable(text: str, limit: int) -> str:
+    r"""Return a text that somebody else wrote as one line that a terminal only shows.
+
+    Characters that a terminal obeys or that cannot be seen are escaped as in Python: control characters, line
+    breaks, marks that turn the direction of writing, halves of surrogate pairs.
+
+    Parameters
+    ----------
+    text : str
+    limit : int
+        Characters of the result, at most; a longer one ends in an ellipsis.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m\nb \u202ec", 100)
+    'a\\x1b[31m\\nb \\u202ec'
+    >>> printable("abcdef", 4)
+    'abc…'
+    """
+    line = "".join(map(_visible, text[: limit + 1]))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    """Return a character, or its escape; spaces of any width stay."""
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -198,8 +198,8 @@ def test_labels_that_do_not_fit_are_refused(finished, tmp_path):
 
 
 def test_directories_without_records_are_refused(cli, tmp_path):
-    one_clear_line(cli("audit", tmp_path / "nowhere"), "nowhere", "holds no records", "hashbench run")
-    one_clear_line(cli("audit", tmp_path), "holds no records")
+    one_clear_line(cli("audit", tmp_path / "nowhere"), "nowhere", "holds no records that can be used", "hashbench run")
+    one_clear_line(cli("audit", tmp_path), "holds no records that can be used")
 
 
 def test_an_unwritable_csv_is_one_line(finished, cli, tmp_path):

@@ -211,8 +211,8 @@ def test_command(store, cli, tmp_path):
     ]
     assert done.stdout.count("\n") == 4
     one_clear_line(cli("plot", store.directory, "--format", "png,bmp"), "--format bmp", "png, svg, pdf")
-    one_clear_line(cli("plot", tmp_path / "nowhere"), "nowhere", "holds no records")
-    one_clear_line(cli("plot", tmp_path), "holds no records")
+    one_clear_line(cli("plot", tmp_path / "nowhere"), "nowhere", "holds no records that can be used")
+    one_clear_line(cli("plot", tmp_path), "holds no records that can be used")
     (tmp_path / "file").write_text("")
     one_clear_line(cli("plot", store.directory, "--to", tmp_path / "file"), "--to", "cannot be written")
 

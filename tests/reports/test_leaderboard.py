@@ -98,8 +98,8 @@ def test_edited_leaderboards_are_not_valid(records, tmp_path, edit, problem):
 
 def test_the_commands_speak_plainly(records, tmp_path, cli):
     out, found = records
-    one_clear_line(cli("publish", tmp_path), "holds no records")
-    one_clear_line(cli("publish", tmp_path / "gone"), "holds no records")
+    one_clear_line(cli("publish", tmp_path), "holds no records that can be used")
+    one_clear_line(cli("publish", tmp_path / "gone"), "holds no records that can be used")
     one_clear_line(cli("publish", out, "--to", "/proc/nowhere"), "--to /proc/nowhere")
     publish(found, tmp_path)
     assert cli("validate", tmp_path / "digits.csv").returncode == 0
