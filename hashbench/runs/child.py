@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -14,8 +13,6 @@ from typing import Any
 
 from hashbench.errors import InputError
 from hashbench.progress import send_to
-
-PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -45,15 +42,13 @@ def main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Make sure that neither this process nor what it has started outlives the parent, however that ends."""
-    with contextlib.suppress(OSError, AttributeError):  # Linux; elsewhere the pipe alone has to do
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Make sure that neither this process nor what it has started outlives the parent, however that ends.
 
-    def watch() -> None:
-        os.read(lifeline, 1)  # returns when the parent's end is closed
-        os.killpg(0, signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
+    A shell waits until the parent's end of the pipe is closed and then kills its group: nothing that happens in this
+    process, and be it stuck in compiled code, can hold it up.
+    """
+    subprocess.Popen(["sh", "-c", "read line; kill -KILL 0"], stdin=lifeline)
+    os.close(lifeline)
 
 
 def _forget_output() -> None:

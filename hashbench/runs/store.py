@@ -235,5 +235,6 @@ def open_results(directory: Path) -> Store:
     """
     store = Store(directory)
     if next(iter(store), None) is None:
-        raise InputError(f"{directory} holds no records that can be used; make some with: hashbench run --out {directory}")
+        mend = f"make some with: hashbench run --out {directory}"
+        raise InputError(f"{directory} holds no records that can be used; {mend}")
     return store

@@ -8,6 +8,7 @@ of its kin import the caller's main module, kill one process and not what it has
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -66,7 +67,9 @@ class Worker:
         self._requests: Connection
         self._is_ready = False
         self._lifeline = -1
-        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - closed with the worker
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        flags = fcntl.fcntl(self._output, fcntl.F_GETFL)
+        fcntl.fcntl(self._output, fcntl.F_SETFL, flags | os.O_APPEND)  # so that it can be emptied between jobs
         self._shown = Shown()
 
     def start(self) -> None:
