@@ -23,6 +23,8 @@ def walk(
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder at any depth and is no folder; hidden names are passed over, links followed.
 
+    Links that lead nowhere are yielded too.
+
     Parameters
     ----------
     folder : path-like
@@ -45,29 +47,37 @@ def walk(
         status = Path(folder).stat()
         here = (status.st_dev, status.st_ino)
         with os.scandir(folder) as entries:
-            found = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         unreadable(os.fspath(folder), error)
         return
-    for entry in found:
+    for entry in visible:
         name = prefix + entry.name
         if not enter(name, entry):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             yield from walk(entry.path, unreadable, enter, above | {here}, f"{name}/")
         else:
             yield name, entry
 
 
-def relative(name: str, place: str) -> str:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one; a link that leads nowhere, or to itself, is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def relative(name: str, where: str) -> str:
     r"""Return a name that a list gives in its shortest form, with forward slashes, if it stays below its start.
 
     Parameters
     ----------
     name : str
         With ``/`` or ``\`` between its parts.
-    place : str
-        Where the name stands, for the message.
+    where : str
+        What a message calls the line or the list that holds the name.
 
     Raises
     ------
@@ -76,28 +86,28 @@ def relative(name: str, place: str) -> str:
     """
     given = PureWindowsPath(name)  # understands both kinds of slashes, and drives
     if given.drive or given.root or ".." in given.parts or not given.parts or name[-1] in "/\\":
-        raise InputError(f"{place}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
+        raise InputError(f"{where}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
     return PurePosixPath(*given.parts).as_posix()
 
 
-def inside(folder: Path, name: str, place: str) -> Path:
+def inside(folder: Path, name: str, where: str) -> Path:
     """Return the file that a list names, which must lie in the folder; see `relative`."""
-    return folder / relative(name, place)
+    return folder / relative(name, where)
 
 
-def refuse_repeated(names: Sequence[str], place: str) -> None:
+def refuse_repeated(names: Sequence[str], where: str) -> None:
     """Raise if a list names something twice.
 
     Raises
     ------
     InputError
-        It does.
+        A name stands in the list for the second time.
     """
     if len(set(names)) < len(names):
         first: dict[str, int] = {}
         for number, name in enumerate(names, 1):
             if first.setdefault(name, number) != number:
-                raise InputError(f"{place}: number {number} is number {first[name]} again, {name!r}")
+                raise InputError(f"{where}: number {number} is number {first[name]} again, {name!r}")
 
 
 def is_there(file: Path) -> bool:

@@ -179,14 +179,6 @@ def test_cuda_that_is_not_there(tmp_path, cli):
     one_clear_line(cli("run", "--device", "cuda", "--out", tmp_path), "--device cuda", "no CUDA device")
 
 
-def test_weights_that_cannot_be_fetched(tmp_path, cli, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    done = cli("run", "--backbone", "resnet18.a1_in1k", "--out", tmp_path / "out")
-    one_clear_line(done, "resnet18.a1_in1k", "--weights FILE")
-
-
 def test_features_with_nan_are_refused(tmp_path, cli):
     plugin = tmp_path / "holes.py"
     plugin.write_text(
