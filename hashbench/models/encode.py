@@ -11,7 +11,7 @@ import numpy as np
 
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import decoding_threads
-from hashbench.errors import InputError
+from hashbench.errors import ContractError, InputError
 from hashbench.features.extraction import batch_size
 from hashbench.features.source import FEATURE_STEP
 from hashbench.method import BLOCK_ROWS
@@ -148,6 +148,8 @@ def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndar
     try:
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
             return model.method.encode(X)
+    except ContractError as error:
+        raise InputError(f"{model.path} gives no codes ({error}); train it again") from error
     except ValueError as error:
         with np.errstate(over="ignore"):
             bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
