@@ -1,5 +1,6 @@
 """The wheel carries the plugins, and does not shadow another package's names."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -60,3 +61,17 @@ def test_every_leaderboard_of_the_project_is_valid(cli):
     boards = sorted((ROOT / "leaderboards").glob("*.csv"))
     assert boards
     assert cli("validate", *boards).returncode == 0
+
+
+def test_plugin_authors_import_from_one_place():
+    import hashbench
+
+    assert hashbench.__all__ == sorted(
+        hashbench.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
+    for name in hashbench.__all__:
+        assert getattr(hashbench, name).__class__ is not None
+        assert name in dir(hashbench)
+    for file in [*(ROOT / "docs").glob("add-a-*.md"), *(ROOT / "docs" / "example-package").rglob("*.py")]:
+        sources = set(re.findall(r"^(?:from|import) (hashbench\S*)", file.read_text(), re.MULTILINE))
+        assert sources <= {"hashbench", "hashbench.checks"}, file
