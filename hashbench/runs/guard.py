@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from hashbench.errors import InputError, PluginExit, plugin_code, shorten
+from hashbench.errors import InputError, PluginExit, plugin_code
+from hashbench.files.paths import printable
 
 MOST_CHARACTERS = 2000
 """Of an error's text; a plugin may raise one of megabytes."""
@@ -30,8 +31,8 @@ def failure_of(error: BaseException) -> str:
     if isinstance(error, PluginExit) and error.__cause__ is not None:
         error = error.__cause__
     try:
-        text = " ".join(str(error).split()) or "no message"
+        text = " ".join(str(error)[: 2 * MOST_CHARACTERS].split()) or "no message"
     except Exception as broken:
         text = f"its message cannot be read ({type(broken).__name__})"
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return shorten(kind + text.encode("utf-8", "backslashreplace").decode(), MOST_CHARACTERS)
+    return printable(kind + text, MOST_CHARACTERS)
