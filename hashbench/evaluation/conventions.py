@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ from scipy.stats import hypergeom
 
 from hashbench.evaluation import stable_order
 from hashbench.evaluation.codes import item_words, word_major
-from hashbench.evaluation.evaluate import evaluate, masks_of
+from hashbench.evaluation.evaluate import evaluate
 from hashbench.evaluation.histograms import Histograms
 from hashbench.evaluation.metrics import MAP
+from hashbench.evaluation.relevance import masks_of
 
 CUTOFFS = (1000, 5000, None)
 DIVISORS = ("hits", "R", "min(k,R)")
@@ -24,6 +26,7 @@ def conventions(
     query_labels: np.ndarray,
     database_labels: np.ndarray,
     n_bits: int,
+    cutoffs: Sequence[int | None] = CUTOFFS,
 ) -> list[dict[str, Any]]:
     """Return the mean average precision of codes under every convention.
 
@@ -35,11 +38,13 @@ def conventions(
         int64 classes of shape (n,); or bool of shape (n, n_labels), or uint64 masks of shape (n, n_words): items
         that share a label are relevant to each other.
     n_bits : int
+    cutoffs : sequence of int or None
+        None stands for the whole database.
 
     Returns
     -------
     list of dict
-        ``cutoff``: ``"1000"``, ``"5000"`` or ``"all"``; none that is larger than the database.
+        ``cutoff``: a cut-off as text, or ``"all"``; none that is larger than the database.
         ``divisor``: by what the sum of precisions at the relevant ranks up to the cut-off is divided: their
         number, ``hits``; all relevant items, ``R``; or ``min(k,R)``. At ``all`` the three are one, given as
         ``R``.
@@ -62,7 +67,7 @@ def conventions(
         masks_of(labels) if labels.dtype == bool else labels for labels in (query_labels, database_labels)
     )
     n_database = histograms.n_database
-    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff is None or cutoff <= n_database]
+    cutoffs = [cutoff for cutoff in cutoffs if cutoff is None or cutoff <= n_database]
     depths = np.array([cutoff or n_database for cutoff in cutoffs])
     as_stored = np.arange(n_database)
     sorted_by_class = np.argsort(_class_key(database_labels), kind="stable")
@@ -107,15 +112,19 @@ def hit_chance(histograms: Histograms, k: int) -> np.ndarray:
     -------
     ndarray of shape (n_queries,), float64
     """
-    inside = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
-    inside[:, 0] = 0
-    found = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
-    found[:, 0] = 0
+    items = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
+    items[:, 0] = 0
+    relevant = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
+    relevant[:, 0] = 0
     # The first group that does not fit whole: its places up to k are drawn without replacement.
-    rows, cut = np.arange(len(inside)), (inside[:, 1:-1] <= k).sum(axis=1)
-    before, hits = inside[rows, cut], found[rows, cut]
-    n, r = inside[rows, cut + 1] - before, found[rows, cut + 1] - hits
-    return np.where(hits > 0, 1.0, hypergeom.sf(0, n, r, k - before))
+    rows, cut = np.arange(len(items)), (items[:, 1:-1] <= k).sum(axis=1)
+    before, hits = items[rows, cut], relevant[rows, cut]
+    n, r = items[rows, cut + 1] - before, relevant[rows, cut + 1] - hits
+    chance = (hits > 0).astype(float)
+    # Where k is the whole database no group is cut, and there is nothing to draw from.
+    drawn = (hits == 0) & (r > 0)
+    chance[drawn] = hypergeom.sf(0, n[drawn], r[drawn], k - before[drawn])
+    return chance
 
 
 def _stable(

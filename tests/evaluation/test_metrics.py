@@ -1,5 +1,7 @@
 """The histogram metrics against their definitions: every order of the ties, and many shuffles."""
 
+from dataclasses import dataclass
+
 import mpmath
 import numpy as np
 import pytest
@@ -7,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import over_all_orders, ranked_value
 
+from hashbench import evaluate
 from hashbench.evaluation import metrics as m
 from hashbench.evaluation.curves import curves
+from hashbench.evaluation.harmonic import reciprocal_sums
 from hashbench.evaluation.histograms import Histograms
-from hashbench.evaluation.ranking import reciprocal_sums
+from hashbench.evaluation.metrics import base
 
 groups = st.lists(
     st.integers(0, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=5
@@ -138,11 +142,40 @@ def test_lookup_metrics():
     "name",
     [
         *("mAP@1000", "mAP@all", "mAP@50(min(k,R))", "mAP@all(optimistic)", "mAP@7(pessimistic)", "P@1", "R@20"),
-        *("P@r2", "R@r0", "success@r2", "nDCG@100", "recall@10"),
+        *("P@r2", "R@r0", "success@r2", "nDCG@100", "recall@10", "recall10@100"),
     ],
 )
 def test_a_metric_is_named_by_its_repr(name):
-    assert repr(m.parse(name)) == name
+    assert repr(m.parse(name)) == str(m.parse(name)) == name
+
+
+def test_a_new_metric_is_one_class(monkeypatch):
+    monkeypatch.setattr(base, "KINDS", [*base.KINDS])
+
+    @dataclass(frozen=True, repr=False)
+    class Fallout(m.Metric):
+        pattern, forms = r"fallout@(?P<k>\d+)", "fallout@k"
+        k: int
+
+        def __str__(self):
+            return f"fallout@{self.k}"
+
+        def per_query(self, histograms):
+            return np.full(len(histograms.total), 0.25)
+
+    codes, labels = np.eye(4, dtype=bool), np.arange(4)
+    assert m.parse("fallout@3") == Fallout(3)
+    assert evaluate(codes, codes, labels, labels, ["fallout@3"])["fallout@3"] == 0.25
+    with pytest.raises(ValueError, match="fallout@0: the cut-off must be at least 1"):
+        m.parse("fallout@0")
+    with pytest.raises(ValueError, match="fallout@k"):
+        m.parse("unheard of")
+
+
+@pytest.mark.parametrize(("name", "message"), [("P@010", "write P@10"), ("mAP@all(min(k,R))", "write mAP@all")])
+def test_a_metric_has_one_name(name, message):
+    with pytest.raises(ValueError, match=message):
+        m.parse(name)
 
 
 @pytest.mark.parametrize("name", ["map@10", "mAP@0", "mAP", "P@-3", "recall@0", "nDCG@all", "mAP@10(best)", ""])
