@@ -2,6 +2,9 @@
 
 A group holds the items at one distance: n of them, r relevant; N and R count the items and the relevant items
 in all nearer groups. The inner sums over a group's places need no loop, see `harmonic`.
+
+Weighted average precision counts a gain where plain average precision counts 1: S is the gain of all nearer groups, g
+the mean gain of a group's relevant items. With S = R and g = 1 it is average precision, so both share these functions.
 """
 
 from __future__ import annotations
@@ -12,11 +15,14 @@ from hashbench.evaluation.harmonic import reciprocal_sums
 
 
 @njit(cache=True)
-def _group(before, hits, n, r, places):
-    """Return the expected sum of precisions at a group's relevant places 1..places, all orders equally likely."""
+def _group(before, gained, n, r, gain, places):
+    """Return the expected sum of precisions at a group's relevant places 1..places, all orders equally likely.
+
+    ``gained`` is S and ``gain`` is g.
+    """
     first, second = reciprocal_sums(before, places)
     slope = (r - 1.0) / (n - 1.0) if n > 1 else 0.0
-    return r / n * ((hits + 1.0) * first + slope * second)
+    return r / n * ((gained + gain) * first + slope * gain * second)
 
 
 @njit(cache=True)
@@ -45,7 +51,7 @@ def ap_all(total, relevant, n_relevant, order, out):
             n, r = total[i, d], relevant[i, d]
             if r > 0:
                 if order == 0:
-                    value += _group(before, hits, n, r, n)
+                    value += _group(before, hits, n, r, 1.0, n)
                 elif order == 1:
                     value += _leading(before, hits, r)
                 else:
@@ -56,10 +62,11 @@ def ap_all(total, relevant, n_relevant, order, out):
 
 
 @njit(parallel=True, cache=True)
-def ap_at(total, relevant, n_relevant, k, by_hits, order, out):
-    """Average precision at k, divided by the hits in the top k or by min(k, all relevant).
+def ap_at(total, relevant, n_relevant, k, divisor, order, out):
+    """Average precision at k.
 
-    Parameters are those of `ap_all`; ``k`` is the cut-off, ``by_hits`` chooses the denominator.
+    Parameters are those of `ap_all`; ``k`` is the cut-off, ``divisor`` is 0: the hits in the top k; 1: min(k, all
+    relevant); 2: all relevant.
     """
     for i in prange(len(total)):
         before, hits, value = 0, 0, 0.0
@@ -68,7 +75,7 @@ def ap_at(total, relevant, n_relevant, k, by_hits, order, out):
             n, r = total[i, d], relevant[i, d]
             if r > 0:
                 if order == 0:
-                    value += _group(before, hits, n, r, n)
+                    value += _group(before, hits, n, r, 1.0, n)
                 elif order == 1:
                     value += _leading(before, hits, r)
                 else:
@@ -80,10 +87,10 @@ def ap_at(total, relevant, n_relevant, k, by_hits, order, out):
         cut = d < total.shape[1] and m > 0
         n = total[i, d] if cut else 0
         r = relevant[i, d] if cut else 0
-        if not by_hits:
+        if divisor != 0:
             if r > 0:
                 if order == 0:
-                    value += _group(before, hits, n, r, m)
+                    value += _group(before, hits, n, r, 1.0, m)
                 elif order == 1:
                     value += _leading(before, hits, min(m, r))
                 else:
@@ -91,18 +98,18 @@ def ap_at(total, relevant, n_relevant, k, by_hits, order, out):
                     value += _leading(before + m - fewest, hits, fewest)
             # k beyond the database is k at its size.
             size = before if not cut else k
-            bound = min(size, n_relevant[i])
+            bound = min(size, n_relevant[i]) if divisor == 1 else n_relevant[i]
             out[i] = value / bound if bound > 0 else 0.0
         elif r == 0:
             out[i] = value / hits if hits > 0 else 0.0
         elif order == 0:
-            out[i] = _expected_by_hits(value, before, hits, n, r, m)
+            out[i] = _expected_by_hits(value, before, hits, hits, n, r, 1.0, m)
         else:
             out[i] = _extreme_by_hits(value, before, hits, n, r, m, order)
 
 
 @njit(cache=True)
-def _expected_by_hits(value, before, hits, n, r, m):
+def _expected_by_hits(value, before, hits, gained, n, r, gain, m):
     """Average AP over the number h of hits among the m places cut from a group, h hypergeometric.
 
     The probabilities are built outwards from the mode: from the ends they would underflow.
@@ -114,7 +121,7 @@ def _expected_by_hits(value, before, hits, n, r, m):
     weight = 1.0
     for h in range(mode, high + 1):
         mass += weight
-        expected += weight * _cut_value(value, hits, h, m, first, second)
+        expected += weight * _cut_value(value, hits, gained, h, gain, m, first, second)
         weight *= (r - h) / (h + 1.0) * ((m - h) / (n - r - m + h + 1.0))
         if weight < 1e-20:
             break
@@ -124,16 +131,16 @@ def _expected_by_hits(value, before, hits, n, r, m):
         if weight < 1e-20:
             break
         mass += weight
-        expected += weight * _cut_value(value, hits, h, m, first, second)
+        expected += weight * _cut_value(value, hits, gained, h, gain, m, first, second)
     return expected / mass
 
 
 @njit(cache=True)
-def _cut_value(value, hits, h, m, first, second):
+def _cut_value(value, hits, gained, h, gain, m, first, second):
     if hits + h == 0:
         return 0.0
     slope = (h - 1.0) / (m - 1.0) if m > 1 else 0.0
-    return (value + h / m * ((hits + 1.0) * first + slope * second)) / (hits + h)
+    return (value + h / m * ((gained + gain) * first + slope * gain * second)) / (hits + h)
 
 
 @njit(cache=True)
@@ -151,3 +158,34 @@ def _extreme_by_hits(value, before, hits, n, r, m, order):
         if best < 0 or (order == 1 and precision > best) or (order == -1 and precision < best):
             best = precision
     return best
+
+
+@njit(parallel=True, cache=True)
+def weighted_ap_at(total, relevant, gains, k, out):
+    """Weighted average precision at k: at each relevant place the mean gain up to it, averaged over the hits.
+
+    Parameters
+    ----------
+    total, relevant : ndarray of shape (n_queries, n_levels), int64
+    gains : ndarray of shape (n_queries, n_levels), int64
+        The summed gain of the items at each level; above 0 for the relevant ones alone.
+    k : int
+        At most the size of the database.
+    out : ndarray of shape (n_queries,), float64
+        Expectation over tie orders, 0 without a hit; written to.
+    """
+    for i in prange(len(total)):
+        before, hits, gained, value, d = 0, 0, 0, 0.0, 0
+        while d < total.shape[1] and before + total[i, d] <= k:
+            n, r = total[i, d], relevant[i, d]
+            if r > 0:
+                value += _group(before, gained, n, r, gains[i, d] / r, n)
+            before += n
+            hits += r
+            gained += gains[i, d]
+            d += 1
+        if d < total.shape[1] and before < k and relevant[i, d] > 0:
+            n, r = total[i, d], relevant[i, d]
+            out[i] = _expected_by_hits(value, before, hits, gained, n, r, gains[i, d] / r, k - before)
+        else:
+            out[i] = value / hits if hits > 0 else 0.0

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from hashbench.evaluation import stable_order
 from hashbench.evaluation.codes import item_words, word_major
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.evaluation.histograms import Histograms
-from hashbench.evaluation.metrics import MAP
+from hashbench.evaluation.metrics import MAP, SuccessAt
 from hashbench.evaluation.relevance import masks_of
 
 CUTOFFS = (1000, 5000, None)
@@ -86,7 +85,7 @@ def conventions(
             else:
                 sums = MAP(depth, "min(k,R)", ties).per_query(histograms) * most  # type: ignore[arg-type]
                 by_hits = MAP(depth, "hits", ties).per_query(histograms)  # type: ignore[arg-type]
-            with_hit = hit_chance(histograms, depth) if ties == "expected" else by_hits > 0
+            with_hit = SuccessAt(depth).per_query(histograms) if ties == "expected" else by_hits > 0
             values = {"hits": by_hits, "R": sums / n_relevant, "min(k,R)": sums / most}
             for divisor in DIVISORS if cutoff else ("R",):
                 scored = float(values[divisor].sum())
@@ -97,34 +96,6 @@ def conventions(
                     {**convention, "without_hit": "dropped", "mAP": scored / kept if kept else np.nan},
                 ]
     return rows
-
-
-def hit_chance(histograms: Histograms, k: int) -> np.ndarray:
-    """Return each query's chance of a relevant item among its first k, all orders of ties equally likely.
-
-    Parameters
-    ----------
-    histograms : Histograms
-    k : int
-        At most the size of the database.
-
-    Returns
-    -------
-    ndarray of shape (n_queries,), float64
-    """
-    items = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
-    items[:, 0] = 0
-    relevant = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
-    relevant[:, 0] = 0
-    # The first group that does not fit whole: its places up to k are drawn without replacement.
-    rows, cut = np.arange(len(items)), (items[:, 1:-1] <= k).sum(axis=1)
-    before, hits = items[rows, cut], relevant[rows, cut]
-    n, r = items[rows, cut + 1] - before, relevant[rows, cut + 1] - hits
-    chance = (hits > 0).astype(float)
-    # Where k is the whole database no group is cut, and there is nothing to draw from.
-    drawn = (hits == 0) & (r > 0)
-    chance[drawn] = hypergeom.sf(0, n[drawn], r[drawn], k - before[drawn])
-    return chance
 
 
 def _stable(

@@ -71,8 +71,9 @@ def evaluate(
         Integers of shape (n,): items of one class are relevant to each other. bool of shape (n, n_labels), or
         uint64 bit masks of shape (n, n_words): items that share a label are.
     metrics : sequence of str
-        Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@all(pessimistic)``, ``P@100``,
-        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``, ``recall10@100``.
+        Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@1000(R)``, ``mAP@all(pessimistic)``,
+        ``mAP@r2``, ``P@100``, ``R@100``, ``P@r2``, ``R-precision``, ``success@10``, ``MRR@10``, ``nDCG@100``,
+        ``nDCG@100(linear)``, ``ACG@100``, ``wmAP@100``, ``recall@10``, ``recall10@100``; docs/protocol.md defines them.
     neighbors : ndarray of shape (n_queries, k), int, optional
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional

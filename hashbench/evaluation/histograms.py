@@ -28,6 +28,8 @@ class Histograms:
         Items by distance and number of shared labels, for graded relevance.
     nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
         Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
+    several_labels : bool
+        Whether items have several labels, so that grades are known only where ``shared`` was counted.
     """
 
     total: np.ndarray
@@ -35,11 +37,27 @@ class Histograms:
     n_relevant: np.ndarray
     shared: np.ndarray | None = None
     nearest: dict[int, np.ndarray] = field(default_factory=dict)
+    several_labels: bool = False
 
     @property
     def n_database(self) -> int:
         """Number of items in the database."""
         return int(self.total[0].sum())
+
+    @property
+    def grades(self) -> np.ndarray:
+        """Items by distance and grade, like ``shared``; where relevance is yes or no, the grades are 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            Items have several labels and those that they share were not counted.
+        """
+        if self.shared is not None:
+            return self.shared
+        if self.several_labels:
+            raise ValueError("these histograms carry no counts of shared labels")
+        return np.stack([self.total - self.relevant, self.relevant], axis=2)
 
 
 Shards = Iterable[tuple[np.ndarray, np.ndarray | None]]
@@ -176,7 +194,7 @@ def mask_histograms(
         advance(len(codes))
     if shared is not None:
         total, relevant = shared.sum(axis=2), shared[:, :, 1:].sum(axis=2)
-    return Histograms(total, relevant, relevant.sum(axis=1), shared)
+    return Histograms(total, relevant, relevant.sum(axis=1), shared, several_labels=True)
 
 
 def neighbor_histograms(

@@ -1,10 +1,7 @@
-"""Hits, curves and gains from distance histograms, exact over ties, one compiled loop per metric."""
+"""Hits, first hits and curves from distance histograms, exact over ties, one compiled loop per metric."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 from numba import njit, prange
 
 
@@ -67,39 +64,71 @@ def curve_sums(total, relevant, n_relevant, ranks, by_rank, by_radius):
 
 
 @njit(parallel=True, cache=True)
-def ndcg_at(shared, k, out):
-    """Normalised discounted cumulative gain at k, gain 2^shared − 1, expectation over tie orders.
+def hits_within(total, relevant, depths, out):
+    """Count the relevant items expected among the first ``depths[i]`` of each query i.
 
     Parameters
     ----------
-    shared : ndarray of shape (n_queries, n_levels, max_shared + 1), int64
-        Items by distance and number of shared labels.
-    k : int
+    total, relevant : ndarray of shape (n_queries, n_levels), int64
+    depths : ndarray of shape (n_queries,), int64
     out : ndarray of shape (n_queries,), float64
+        Written to.
     """
-    n_items = 0
-    for d in range(shared.shape[1]):
-        for s in range(shared.shape[2]):
-            n_items += shared[0, d, s]
-    depth = min(k, n_items)
-    discounts = np.zeros(depth + 1)
-    for rank in range(1, depth + 1):
-        discounts[rank] = discounts[rank - 1] + 1.0 / math.log2(rank + 1.0)
-    for i in prange(len(shared)):
-        gained, before = 0.0, 0
-        for d in range(shared.shape[1]):
-            n, gain = 0, 0.0
-            for s in range(shared.shape[2]):
-                n += shared[i, d, s]
-                gain += shared[i, d, s] * (2.0**s - 1.0)
-            if n > 0 and before < depth:
-                gained += gain / n * (discounts[min(depth, before + n)] - discounts[before])
-            before += n
-        ideal, before = 0.0, 0
-        for s in range(shared.shape[2] - 1, 0, -1):
-            n = 0
-            for d in range(shared.shape[1]):
-                n += shared[i, d, s]
-            ideal += (2.0**s - 1.0) * (discounts[min(depth, before + n)] - discounts[min(depth, before)])
-            before += n
-        out[i] = gained / ideal if ideal > 0 else 0.0
+    for i in prange(len(total)):
+        before, hits, d = 0, 0, 0
+        while d < total.shape[1] and before + total[i, d] <= depths[i]:
+            before += total[i, d]
+            hits += relevant[i, d]
+            d += 1
+        out[i] = hits
+        if d < total.shape[1] and depths[i] > before:
+            out[i] += (depths[i] - before) * (relevant[i, d] / total[i, d])
+
+
+@njit(parallel=True, cache=True)
+def hit_chance(total, relevant, k, out):
+    """Take the chance of a relevant item among the first k, all orders of ties equally likely.
+
+    In the group that k cuts, m places miss r relevant items among n with the chance C(n − r, m) / C(n, m), a product
+    of min(r, m) fractions.
+
+    Parameters are those of `hits_within`, with one ``k`` for all queries.
+    """
+    for i in prange(len(total)):
+        before, d, hit = 0, 0, False
+        while d < total.shape[1] and not hit and before + total[i, d] <= k:
+            hit = relevant[i, d] > 0
+            before += total[i, d]
+            d += 1
+        missed = 0.0 if hit else 1.0
+        if not hit and d < total.shape[1] and before < k:
+            n, r, m = total[i, d], relevant[i, d], k - before
+            for j in range(min(r, m)):
+                missed *= max(n - max(r, m) - j, 0) / (n - j)
+        out[i] = 1.0 - missed
+
+
+@njit(parallel=True, cache=True)
+def reciprocal_rank(total, relevant, k, out):
+    """Take the expected reciprocal of the first relevant item's rank, 0 where that lies beyond k.
+
+    In the first group with relevant items the first of them is at place t + 1 with a chance that is the one of place
+    t times (n − t − r + 1) / (n − t).
+
+    Parameters are those of `hit_chance`.
+    """
+    for i in prange(len(total)):
+        before, d = 0, 0
+        while d < total.shape[1] and relevant[i, d] == 0:
+            before += total[i, d]
+            d += 1
+        out[i] = 0.0
+        if d < total.shape[1]:
+            n, r = total[i, d], relevant[i, d]
+            chance, value = r / n, 0.0
+            for t in range(1, min(n - r + 1, k - before) + 1):
+                value += chance / (before + t)
+                chance *= (n - t - r + 1.0) / (n - t)
+                if chance < 1e-20:
+                    break
+            out[i] = value

@@ -72,6 +72,7 @@ def _add(summed: Histograms, part: Histograms, level: np.ndarray) -> None:
     np.add.at(summed.total, (rows, level), part.total)
     np.add.at(summed.relevant, (rows, level), part.relevant)
     summed.n_relevant += part.n_relevant
+    summed.several_labels = part.several_labels
     for k, counts in part.nearest.items():
         np.add.at(summed.nearest.setdefault(k, np.zeros_like(summed.total)), (rows, level), counts)
     if part.shared is not None:

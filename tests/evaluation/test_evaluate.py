@@ -55,6 +55,16 @@ def test_ndcg_by_definition_where_nothing_is_tied():
     assert found["nDCG@10"] == pytest.approx(expected)
 
 
+def test_ndcg_of_classes_is_that_of_one_label_each(case):
+    query, database, own, theirs = case
+    one_hot = np.eye(3, dtype=bool)
+    names = ["nDCG@20", "nDCG@20(linear)", "ACG@20", "wmAP@20", "mAP@20"]
+    by_class = evaluate(query, database, own, theirs, names)
+    by_label = evaluate(query, database, one_hot[own], one_hot[theirs], names)
+    assert dict(by_class) == pytest.approx(dict(by_label), abs=1e-14)
+    assert 0 < by_class["nDCG@20"] < 1
+
+
 def test_labels_as_matrix_and_as_masks_are_the_same(case):
     from hashbench.evaluation.relevance import masks_of
 
@@ -128,7 +138,6 @@ def beyond(n, n_labels):
         ({"query_labels": np.full((9, 3), 2)}, "expected a matrix of 0 and 1"),
         ({"query_labels": None}, "give query_labels and database_labels, or neighbors"),
         ({"metrics": ["mAP@0"]}, "the cut-off must be at least 1"),
-        ({"metrics": ["nDCG@5"]}, "needs multi-label data"),
         ({"metrics": ["recall@5"]}, "needs at least 5 true neighbours"),
         ({"n_bits": 99}, "n_bits=99 does not fit codes of 3 bytes"),
         ({"n_bits": 0}, "n_bits=0 does not fit codes of 3 bytes"),

@@ -11,6 +11,7 @@ from conftest import one_clear_line
 from hashbench.errors import InputError
 from hashbench.evaluation import conventions
 from hashbench.evaluation.evaluate import evaluate
+from hashbench.evaluation.metrics import SuccessAt
 from hashbench.reports import audit
 from hashbench.runs.records import Store
 
@@ -129,7 +130,7 @@ def test_chance_of_a_hit_equals_enumeration():
     orders = [order for order in itertools.permutations(range(6)) if (np.diff(distances[list(order)]) >= 0).all()]
     for k in range(1, 7):
         chance = np.mean([(labels[list(order[:k])] == 1).any() for order in orders])
-        assert conventions.hit_chance(histograms, k) == pytest.approx([chance])
+        assert SuccessAt(k).per_query(histograms) == pytest.approx([chance])
 
 
 @pytest.mark.parametrize("kind", ["single", "masks"])

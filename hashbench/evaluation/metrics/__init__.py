@@ -9,22 +9,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from hashbench.evaluation.metrics.average_precision import MAP
+from hashbench.evaluation.metrics.average_precision import MAP, MAPWithin, WeightedMAP
 from hashbench.evaluation.metrics.base import KINDS, Metric, parse
-from hashbench.evaluation.metrics.gain import NDCG
+from hashbench.evaluation.metrics.first_hit import MRR, SuccessAt
+from hashbench.evaluation.metrics.gain import ACG, NDCG
 from hashbench.evaluation.metrics.neighbors import NeighborRecall
-from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt
+from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt, RPrecision
 
 __all__ = [
+    "ACG",
     "KINDS",
     "MAP",
+    "MRR",
     "NDCG",
     "VERSION",
     "Lookup",
+    "MAPWithin",
     "Metric",
     "NeighborRecall",
     "PrecisionAt",
+    "RPrecision",
     "RecallAt",
+    "SuccessAt",
+    "WeightedMAP",
     "headline",
     "parse",
 ]

@@ -76,6 +76,23 @@ class Lookup(Metric):
         return ratio(hits, histograms.n_relevant) if self.what == "R" else (hits > 0).astype(float)
 
 
+@dataclass(frozen=True, repr=False)
+class RPrecision(Metric):
+    """Precision among as many items as are relevant to the query."""
+
+    pattern = "R-precision"
+    forms = "R-precision"
+
+    def __str__(self) -> str:
+        return "R-precision"
+
+    def per_query(self, histograms: Histograms) -> np.ndarray:
+        """Return the expected value of each query."""
+        out = np.empty(len(histograms.total))
+        ranking.hits_within(histograms.total, histograms.relevant, histograms.n_relevant, out)
+        return ratio(out, histograms.n_relevant)
+
+
 def expected_hits(histograms: Histograms, ranks: np.ndarray) -> np.ndarray:
     """Return the expected number of relevant items among the first ranks, shape (n_queries, n_ranks).
 
