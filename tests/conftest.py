@@ -35,6 +35,15 @@ def _own_cache(cache_dir):
         yield
 
 
+@pytest.fixture(scope="session")
+def board_run(tmp_path_factory, cli):
+    """Return the directory of a run: ITQ twice, LSH and the deterministic PCAH, 8 and 16 bits, three seeds."""
+    out = tmp_path_factory.mktemp("board-run")
+    done = cli("run", "--methods", "itq,lsh,itq[n_iter=3],pcah", "--bits", "16,8", "--seeds", "0,1,2", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
 @pytest.fixture
 def empty_cache(tmp_path_factory, monkeypatch):
     """Let a test begin with nothing prepared, and return its cache."""

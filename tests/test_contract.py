@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_clear_line
-from hashbench.runs.records import Store
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from hashbench import ContractError, HashMethod, load_model
 from hashbench.contract import FIT_EXTRAS, asked_extras, extras_problem, make_method
+from hashbench.runs.store import Store
 
 
 class Mine(HashMethod):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hashbench.cli.common import PluginOption
 from hashbench.errors import InputError
 
 
@@ -44,29 +45,39 @@ def audit(
 
 
 def publish(
-    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    directories: Annotated[list[Path], typer.Argument(help="Output directories of runs; their methods are compared.")],
+    plugin: PluginOption,
     to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
 ) -> None:
-    """Merge a run's records into leaderboards/<dataset>.csv."""
-    from hashbench.reports.leaderboard import publish as publish_records
+    """Score the codes of runs again and merge their records into leaderboards/<dataset>.csv."""
+    from hashbench.reports.leaderboards.publish import publish as publish_records
     from hashbench.runs.store import open_results
 
-    for path, rows, notes in publish_records(list(open_results(directory)), to):
-        print(f"{path}: {rows} rows")
-        for note in notes:
+    for board in publish_records([open_results(directory) for directory in directories], to, plugin):
+        print(f"{board.path}: {board.n_rows} rows")
+        for note in board.notes:
             print(f"  {note}")
 
 
-def validate(files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")]) -> None:
-    """Check leaderboard files: columns, values, order, no row twice."""
-    from hashbench.reports.leaderboard import validate as problems_of
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")],
+    plugin: PluginOption,
+    code: Annotated[bool, typer.Option("--code", help="Also compare each row's source with the code here.")] = False,
+) -> None:
+    """Check leaderboard files: columns, values, order, no row twice, and what they name in the JSON files beside."""
+    from hashbench.plugins.registry import Registry
+    from hashbench.reports.leaderboards.checks import problems_of, stale_rows
 
     bad = 0
     for file in files:
-        problems = problems_of(file)
+        problems, notes = problems_of(file), list[str]()
+        if code and not problems:
+            problems, notes = stale_rows(file, Registry(plugin))
         bad += bool(problems)
         print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
-        for problem in problems:
-            print(f"  {problem}")
+        for line in (*problems, *notes):
+            print(f"  {line}")
     if bad:
-        raise InputError(f"{bad} of {len(files)} leaderboards are not valid")
+        raise InputError(
+            f"{bad} of {len(files)} leaderboards are not valid{' or not of the code here' if code else ''}"
+        )

@@ -133,7 +133,7 @@ def read_record(path: Path) -> Record:
     _refuse_odd("environment.", values.get("environment", {}), ENVIRONMENT, set())
     if values["status"] == "ok" and not values.get("metrics"):
         raise UnusableRecord("it is ok and has no metric")
-    if path.stem != values["id"] or canonical_hash(values["config"]) != values["id"]:
+    if path.stem != values["id"] or _hash_of(values["config"]) != values["id"]:
         raise UnusableRecord("its id is not the SHA-256 of its config")
     known = {one.name for one in fields(Record)}
     return Record(**{name: value for name, value in values.items() if name in known})
@@ -151,16 +151,26 @@ def _refuse_odd(prefix: str, values: Mapping[str, Any], schema: Mapping[str, Che
             raise UnusableRecord(f"its {prefix}{name} is {repr(values[name])[:60]}")
 
 
+def _hash_of(config: dict[str, Any]) -> str:
+    """Return the SHA-256 of a configuration; empty where it holds what JSON cannot, or is nested too deep."""
+    try:
+        return canonical_hash(config)
+    except (ValueError, RecursionError):
+        return ""
+
+
 def _text(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
 def _prose(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
 
 
 def _whole(value: Any) -> bool:

@@ -42,7 +42,7 @@ def test_the_key_of_pixels_stays(tmp_path):
 FEATURES = """
 import sys
 from pathlib import Path
-from hashbench.data.items import LoadOptions
+from hashbench.data.options import LoadOptions
 from hashbench.data.loading import load
 from hashbench.features.opening import open_source
 from hashbench.features.options import BackboneOptions

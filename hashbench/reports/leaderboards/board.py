@@ -1,0 +1,154 @@
+"""Leaderboards as files: one CSV per data set and, beside them, two JSON files of what is too long for a cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hashbench.reports.leaderboards.columns import Row, columns, key_of, metrics_in, order
+
+LARGEST = 2**26
+"""Bytes of a file that are read."""
+FEATURES, METHODS = "features.json", "methods.json"
+BOM = b"\xef\xbb\xbf"
+
+
+class Unreadable(Exception):
+    """A file's content cannot be taken apart; the text says why."""
+
+
+@dataclass
+class Entries:
+    """What the rows name by keys, the keys being hashes of the entries.
+
+    Attributes
+    ----------
+    features : dict
+        How features and views are made.
+    methods : dict
+        Methods with all their parameters.
+    """
+
+    features: dict[str, Any] = field(default_factory=dict)
+    methods: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, recipes: Iterable[Any], method: Any) -> None:
+        """Add what one row names."""
+        self.features |= {key_of(recipe): recipe for recipe in recipes}
+        self.methods[key_of(method)] = method
+
+    def joined(self, other: Entries) -> Entries:
+        """Return the entries of both."""
+        return Entries({**self.features, **other.features}, {**self.methods, **other.methods})
+
+    def only(self, rows: Sequence[Row]) -> Entries:
+        """Return the entries that rows name."""
+        features = {row[name] for row in rows for name in ("features", "views")}
+        methods = {row["params"] for row in rows}
+        return Entries(
+            {key: value for key, value in self.features.items() if key in features},
+            {key: value for key, value in self.methods.items() if key in methods},
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """Return the contents of the files by name."""
+        return {FEATURES: _to_json(self.features), METHODS: _to_json(self.methods)}
+
+
+def read_entries(directory: Path) -> Entries:
+    """Return the entries beside leaderboards; none where there is no file.
+
+    Raises
+    ------
+    Unreadable
+        A file is damaged, or an entry is not what its key says.
+    """
+    entries = Entries(_read_json(directory / FEATURES), _read_json(directory / METHODS))
+    for key, value in entries.methods.items():
+        if not isinstance(value, dict) or set(value) != {"method", "params"} or not isinstance(value["params"], dict):
+            raise Unreadable(f"{METHODS}: {key} is no method with its parameters")
+    return entries
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(decoded(read_bytes(path)))
+        wrong = None if isinstance(values, dict) else "it is no JSON object"
+        wrong = wrong or next(
+            (f"{key!r:.40} is not its entry's hash" for key in values if key_of(values[key]) != key), None
+        )
+    except (ValueError, RecursionError, Unreadable) as error:
+        wrong = str(error)
+    if wrong:
+        raise Unreadable(f"{path.name} beside it cannot be used: {wrong}")
+    return values
+
+
+def _to_json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content.
+
+    Raises
+    ------
+    Unreadable
+        It cannot be read, or is too large.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise Unreadable(f"has more than {LARGEST:,} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror or error}") from error
+
+
+def decoded(content: bytes) -> str:
+    """Return a file's text.
+
+    Raises
+    ------
+    Unreadable
+        It is not UTF-8, or begins with a byte order mark, which some editors add.
+    """
+    if content.startswith(BOM):
+        raise Unreadable("begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of a CSV file.
+
+    Raises
+    ------
+    Unreadable
+        It is no CSV file.
+    """
+    try:
+        header, *rows = list(csv.reader(io.StringIO(decoded(content), newline=""), strict=True)) or [[]]
+    except csv.Error as error:
+        raise Unreadable(f"is no CSV file: {error}") from error
+    return header, rows
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """Return rows as the content of a file: in one order and one form."""
+    metrics = metrics_in(name for row in rows for name, cell in row.items() if cell)
+    names = [column.name for column in columns(metrics)]
+    frame = pd.DataFrame(
+        [{name: row.get(name, "") for name in names} for row in sorted(rows, key=order)], columns=names
+    )
+    return frame.to_csv(index=False, lineterminator="\n").encode()

@@ -1,0 +1,176 @@
+"""Checks a leaderboard: columns, cells, order, no row twice, what its keys name, and its rows' code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hashbench.evaluation import metrics
+from hashbench.plugins.registry import Registry
+from hashbench.reports.leaderboards import board, cells
+from hashbench.reports.leaderboards.board import Entries, Unreadable
+from hashbench.reports.leaderboards.columns import KEY, VERDICT, Row, columns, identity, metrics_in, setting
+
+ROUNDING = 1.5e-5
+"""By how much two values with five digits may differ where the exact ones are equal."""
+
+
+def problems_of(path: Path) -> list[str]:
+    """Return what is wrong with a leaderboard, one line each; empty where nothing is.
+
+    Parameters
+    ----------
+    path : Path
+        ``features.json`` and ``methods.json`` lie beside it.
+    """
+    try:
+        return problems_in(board.read_bytes(path), path.stem, board.read_entries(path.parent))
+    except Unreadable as error:
+        return [str(error)]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of a leaderboard that has no problem."""
+    header, rows = board.parse(board.read_bytes(path))
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
+    """Return what is wrong with the content of a leaderboard.
+
+    Parameters
+    ----------
+    content : bytes
+    dataset : str
+        Whose it is to be.
+    entries : Entries
+        Of the JSON files beside it.
+    """
+    try:
+        header, lines = board.parse(content)
+    except Unreadable as error:
+        return [str(error)]
+    problems = _header_problems(header)
+    if problems:
+        return problems
+    if not lines:
+        return ["has no row"]
+    short = [number for number, line in enumerate(lines, 2) if len(line) != len(header)]
+    if short:
+        return [f"line {number}: has another number of fields than the header" for number in short]
+    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    for number, row in enumerate(rows, 2):
+        problems += [f"line {number}: {problem}" for problem in _row_problems(row, dataset, entries)]
+    if problems:
+        return problems
+    problems = [*_repeated(rows), *_verdict_problems(rows)]
+    if not problems and board.to_csv(rows) != content:
+        problems = ["is not in the order and form that publish writes; publish again instead of editing"]
+    return problems
+
+
+def _header_problems(header: Sequence[str]) -> list[str]:
+    names = metrics_in(header)
+    odd = [name for name in names if not cells.is_metric(name)]
+    if odd:
+        return [f"unknown metric {odd[0]!r:.100}"]
+    expected = [column.name for column in columns(names)]
+    missing = [name for name in expected if name not in header]
+    if missing and {"params", "feature_key"} <= set(header):
+        return ["has the columns of an older version; hashbench publish converts it"]
+    if missing:
+        return [f"lacks the columns {', '.join(missing)}"]
+    if list(header) != expected:
+        return ["has columns that are unknown, repeated, or not in their order; publish again instead of editing"]
+    return []
+
+
+def _row_problems(row: Row, dataset: str, entries: Entries) -> Iterator[str]:
+    names = metrics_in(row)
+    odd = [column for column in columns(names) if not column.fits(row[column.name])]
+    if odd:
+        yield from (f"{column.name} is {row[column.name]!r:.60}, expected {column.expected}" for column in odd)
+        return
+    if row["dataset"] != dataset:
+        yield f"dataset is {row['dataset']!r} in {dataset}.csv"
+    if row["seeds"] and row["n_seeds"] != str(len(row["seeds"].split())):
+        yield f"n_seeds is {row['n_seeds']} with the seeds {row['seeds']}"
+    if not any(row[name] for name in names):
+        yield "has no metric"
+    for name in names:
+        yield from _interval_problems(row, name)
+    yield from _key_problems(row, entries)
+
+
+def _interval_problems(row: Row, metric: str) -> Iterator[str]:
+    mean, low, high = row[metric], row[f"{metric} low"], row[f"{metric} high"]
+    if not mean and any(row[f"{metric}{end}"] for end in (" std", " low", " high", VERDICT)):
+        yield f"{metric} is empty, and what belongs to it is not"
+    elif bool(low) != bool(high) or (low and not (_at_most(low, mean) and _at_most(mean, high))):
+        yield f"{metric} is {mean} with the interval from {low or 'nothing'} to {high or 'nothing'}"
+
+
+def _at_most(low: str, high: str) -> bool:
+    return float(low) <= float(high) + ROUNDING
+
+
+def _key_problems(row: Row, entries: Entries) -> Iterator[str]:
+    """Yield what is wrong with what a row names by its key."""
+    for name in ("features", "views"):
+        if row[name] and row[name] not in entries.features:
+            yield f"{name} {row[name]} is not in {board.FEATURES} beside it"
+    method = entries.methods.get(row["params"])
+    if method is None:
+        yield f"params {row['params']} is not in {board.METHODS} beside it"
+    elif method["method"] != name_of(row):
+        yield f"method is {row['method']!r:.60}, its params are those of {method['method']!r:.60}"
+
+
+def name_of(row: Row) -> str:
+    """Return the name of a row's method, without parameters."""
+    return row["method"].partition("[")[0]
+
+
+def _repeated(rows: Sequence[Row]) -> Iterator[str]:
+    seen: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(rows, 2):
+        first = seen.setdefault(identity(row), number)
+        if first != number:
+            yield f"line {number} repeats line {first}"
+
+
+def _verdict_problems(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield settings whose verdicts do not belong together: either there is none, or one row is the best."""
+    together: dict[tuple[str, ...], list[tuple[int, Row]]] = {}
+    for number, row in enumerate(rows, 2):
+        together.setdefault(setting(row), []).append((number, row))
+    for numbered in together.values():
+        for metric in metrics_in(rows[0]):
+            scored = [(number, row) for number, row in numbered if row[metric]]
+            verdicts = [row[metric + VERDICT] for _, row in scored]
+            best = [row[metric] for _, row in scored if row[metric + VERDICT] == "best"]
+            whole = all(verdicts) and len(best) == 1 and all(_at_most(row[metric], best[0]) for _, row in scored)
+            if any(verdicts) and not whole:
+                yield f"line {scored[0][0]} and its setting: {metric} has verdicts that contradict"
+
+
+def stale_rows(path: Path, registry: Registry) -> tuple[list[str], list[str]]:
+    """Compare the rows of a valid leaderboard with the code that is here.
+
+    Returns
+    -------
+    stale : list of str
+        Rows of other code: their methods, or the metrics, have changed since.
+    unknown : list of str
+        Rows whose method is not here.
+    """
+    plugins, stale, unknown = registry.plugins("methods"), [], []
+    for number, row in enumerate(read_rows(path), 2):
+        which = f"line {number}: {row['method']} at {row['n_bits']} bits"
+        if name_of(row) not in plugins:
+            unknown.append(f"{which}: the method is not here, so its code cannot be compared")
+        elif row["source"] != plugins[name_of(row)].source_hash[:KEY]:
+            stale.append(f"{which} is of other code than is here; run it again and publish")
+        elif row["engine"] != str(metrics.VERSION):
+            stale.append(f"{which} is of other metrics (engine {row['engine']}); run it again and publish")
+    return stale, unknown

@@ -1,0 +1,276 @@
+"""Leaderboards as files: what is valid, what an older format becomes, and whether the rows are of the code here."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from boards import rows_of, snapshot
+from conftest import one_clear_line
+
+from hashbench import InputError
+from hashbench.evaluation.statistics import Comparison
+from hashbench.plugins.registry import Registry
+from hashbench.reports.leaderboards import board
+from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
+from hashbench.reports.leaderboards.checks import problems_in, problems_of, stale_rows
+from hashbench.reports.leaderboards.columns import HEAD, TAIL, Cell, columns, key_of, of_metric
+from hashbench.reports.leaderboards.dictionary import dictionary
+from hashbench.reports.leaderboards.publish import publish
+from hashbench.runs.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+OLDER_HEAD = "dataset,protocol,backbone,method,params,n_bits,n_seeds,mAP@all,mAP@all std,features_s,views_s,fit_s,"
+OLDER_HEAD += "encode_items_per_s,encode_images_per_s,search_queries_per_s,uses_labels,data_provenance,cpu,threads,gpu,"
+OLDER_HEAD += "hashbench,torch,numpy,date,engine,feature_key,features,data,protocol_hash,source"
+OLDER = {
+    **dict.fromkeys(OLDER_HEAD.split(","), ""),
+    **{"dataset": "digits", "protocol": "digits/1", "backbone": "pixels", "n_bits": "8", "n_seeds": "3"},
+    **{"mAP@all": "0.36863", "mAP@all std": "0.02167", "fit_s": "4.588e-04", "uses_labels": "False", "cpu": "AMD"},
+    **{"date": "2026-11-22", "engine": "1", "feature_key": "0" * 16, "source": "1" * 16, "hashbench": "0.1.0"},
+}
+
+
+@pytest.fixture(scope="module")
+def published(board_run, tmp_path_factory):
+    """Return a leaderboard."""
+    to = tmp_path_factory.mktemp("published")
+    publish([Store(board_run)], to)
+    return to / "digits.csv"
+
+
+@pytest.fixture
+def copied(published, tmp_path):
+    """Return a copy of a leaderboard, with what lies beside it."""
+    for path in published.parent.glob("*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "digits.csv"
+
+
+def test_the_readme_explains_the_columns():
+    path = ROOT / "leaderboards" / "README.md"
+    assert path.read_text() == dictionary(), f"python -m hashbench.reports.leaderboards.dictionary > {path}"
+    assert all(f"| `{column.name}` | {column.meaning} |" in path.read_text() for column in (*HEAD, *TAIL))
+
+
+def _edit(path, old, new, count=1):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, count))
+
+
+def _cell(path, name, value, line=0):
+    """Put a value in a cell; the file keeps its form."""
+    rows = rows_of(path)
+    rows[line][name] = value
+    _write(path, rows)
+
+
+def _write(path, rows):
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _json(path, name, change):
+    values = json.loads((path.parent / name).read_text())
+    change(values)
+    (path.parent / name).write_text(json.dumps(values))
+
+
+EDITS = [
+    (lambda p: p.write_text(""), "lacks the columns"),
+    (lambda p: p.write_text(p.read_text().splitlines()[0] + "\n"), "has no row"),
+    (lambda p: p.write_bytes(b"\xef\xbb\xbf" + p.read_bytes()), "byte order mark"),
+    (lambda p: p.write_bytes(p.read_bytes()[:-9] + b"\xff"), "is not UTF-8"),
+    (lambda p: p.write_text(p.read_text() + '"'), "is no CSV file"),
+    (lambda p: _edit(p, "digits,digits/1", "digit,digits/1"), "dataset is 'digit'"),
+    (lambda p: _edit(p, "mAP@all std", "mean average"), "lacks the columns mAP@all std"),
+    (lambda p: _edit(p, "P@100,", "Q@100,"), "unknown metric 'Q@100'"),
+    (lambda p: _edit(p, "n_bits,n_seeds", "n_seeds,n_bits"), "not in their order"),
+    (lambda p: _edit(p, "dataset,", "dataset,dataset,"), "not in their order"),
+    (lambda p: _edit(p, ",False,", ",False,extra,"), "another number of fields"),
+    (lambda p: p.write_text(p.read_text() + p.read_text().splitlines()[-1] + "\n"), "repeats line"),
+    (lambda p: _write(p, rows_of(p)[::-1]), "order"),
+    (lambda p: p.write_text(p.read_text().replace("\n", "\r\n")), "form"),
+    (lambda p: _cell(p, "mAP@all", "7.5"), "expected a number from 0 to 1"),
+    (lambda p: _cell(p, "mAP@all", "nan"), "expected a number from 0 to 1"),
+    (lambda p: _cell(p, "mAP@all", ""), "mAP@all is empty, and what belongs to it is not"),
+    (lambda p: _cell(p, "mAP@all low", "0.99999"), "with the interval from 0.99999"),
+    (lambda p: _cell(p, "mAP@all high", ""), "to nothing"),
+    (lambda p: _cell(p, "mAP@all high", "inf"), "expected a number, or nothing"),
+    (lambda p: _cell(p, "mAP@all verdict", "good"), "expected best"),
+    (lambda p: _cell(p, "mAP@all verdict", ""), "verdicts that contradict"),
+    (lambda p: [_cell(p, "mAP@all verdict", "best", line) for line in (0, 1)], "verdicts that contradict"),
+    (lambda p: [_cell(p, "mAP@all verdict", "separable", line) for line in range(4)], "verdicts that contradict"),
+    (lambda p: _cell(p, "n_bits", "²"), "n_bits is '²', expected a whole number"),
+    (lambda p: _cell(p, "n_bits", "٨"), "n_bits is '٨', expected a whole number"),
+    (lambda p: _cell(p, "n_bits", "0008"), "n_bits is '0008', expected a whole number"),
+    (lambda p: _cell(p, "n_bits", "9" * 5000), "n_bits is '9999"),
+    (lambda p: _cell(p, "n_bits", "0"), "n_bits is '0'"),
+    (lambda p: _cell(p, "n_seeds", "2"), "n_seeds is 2 with the seeds 0 1 2"),
+    (lambda p: _cell(p, "seeds", "0 0 2"), "seeds is '0 0 2'"),
+    (lambda p: _cell(p, "date", "2026-02-30"), "expected a day"),
+    (lambda p: _cell(p, "source", "0"), "expected 16 hex digits"),
+    (lambda p: _cell(p, "method", "=cmd|x"), "method is '=cmd|x'"),
+    (lambda p: _cell(p, "dataset", "@SUM(1)"), "dataset is '@SUM(1)'"),
+    (lambda p: _cell(p, "cpu", "=1+1"), "cpu is '=1+1'"),
+    (lambda p: _cell(p, "method", "sph"), "its params are those of 'itq'"),
+    (lambda p: _cell(p, "params", "0" * 16), "is not in methods.json"),
+    (lambda p: _cell(p, "features", "0" * 16), "is not in features.json"),
+    (lambda p: _cell(p, "views", "0" * 16), "views 0000000000000000 is not in features.json"),
+    (lambda p: (p.parent / "methods.json").unlink(), "is not in methods.json"),
+    (lambda p: (p.parent / "features.json").write_text("["), "features.json beside it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json beside it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("[]"), "no JSON object"),
+    (lambda p: _json(p, "features.json", lambda v: next(iter(v.values())).update(x=1)), "not its entry's hash"),
+    (lambda p: _json(p, "methods.json", lambda v: v.update({"0" * 16: 5})), "not its entry's hash"),
+    (lambda p: _json(p, "methods.json", lambda v: v.update({key_of(5): 5})), "is no method with its parameters"),
+]
+
+
+@pytest.mark.parametrize(("edit", "problem"), EDITS, ids=[problem[:40] for _, problem in EDITS])
+def test_edited_leaderboards_are_not_valid(copied, board_run, cli, edit, problem):
+    assert problems_of(copied) == []
+    edit(copied)
+    assert any(problem in line for line in problems_of(copied)), problems_of(copied)
+    done = cli("validate", copied)
+    one_clear_line(done, "1 of 1 leaderboards")
+    assert problem in done.stdout
+    before = snapshot(copied.parent)
+    with pytest.raises(InputError, match=r"digits\.csv is not a valid leaderboard"):
+        publish([Store(board_run)], copied.parent)
+    assert snapshot(copied.parent) == before
+
+
+def test_validate_speaks_plainly(copied, cli):
+    done = cli("validate", copied, "--code")
+    assert (done.returncode, done.stdout) == (0, f"{copied}: ok\n")
+    one_clear_line(cli("validate", copied.parent / "gone.csv"), "1 of 1 leaderboards")
+    one_clear_line(cli("validate", copied.parent), "1 of 1 leaderboards")
+
+
+def test_rows_of_other_code_are_named(copied, cli):
+    source = next(row["source"] for row in rows_of(copied) if row["method"] == "lsh")
+    _edit(copied, source, "0" * 16)
+    assert cli("validate", copied).returncode == 0
+    done = cli("validate", copied, "--code")
+    one_clear_line(done, "not valid or not of the code here")
+    assert "line 4: lsh at 8 bits is of other code than is here; run it again and publish" in done.stdout
+    _edit(copied, "0" * 16, source)
+    _cell(copied, "engine", "99")
+    stale, unknown = stale_rows(copied, Registry())
+    assert ([line.partition(" is of")[0] for line in stale], unknown) == (["line 2: itq at 8 bits"], [])
+
+
+def test_a_method_that_is_not_here_is_said_so(copied, cli):
+    methods = {"method": "theirs", "params": {}}
+    _json(copied, "methods.json", lambda values: values.update({key_of(methods): methods}))
+    rows = [{**row, "method": "theirs", "params": key_of(methods)} for row in rows_of(copied) if row["method"] == "lsh"]
+    _write(copied, [{**row, **{name: "" for name in row if name.endswith(" verdict")}} for row in rows])
+    done = cli("validate", copied, "--code")
+    assert done.returncode == 0, done.stdout
+    assert "line 2: theirs at 8 bits: the method is not here" in done.stdout
+
+
+def _older(path, *changes):
+    recipe = {"features": {"backbone": "pixels", "image_size": None}, "views": {"backbone": "pixels", "n_views": 2}}
+    row = {**OLDER, "features": json.dumps(recipe), "data": "2" * 16, "protocol_hash": "3" * 16}
+    lsh, agh = {"method": "lsh", "params": "{}"}, {"method": "agh", "params": '{"n_anchors": 300, "n_layers": 2}'}
+    theirs = {"method": "theirs", "params": '{"b": "a b", "a": [1, 2]}'}
+    rows = [{**row, **own} for own in (*changes, agh, theirs, lsh)]
+    _write(path, rows)
+    return recipe
+
+
+def test_an_older_leaderboard_is_converted(board_run, tmp_path, cli):
+    path = tmp_path / "digits.csv"
+    recipe = _older(path)
+    assert problems_of(path) == ["has the columns of an older version; hashbench publish converts it"]
+    done = cli("publish", board_run, "--to", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "converted from the older format: 3 rows" in done.stdout
+    assert problems_of(path) == []
+    old = [row for row in rows_of(path) if row["source"] == "1" * 16]
+    assert [row["method"] for row in old] == ["agh[n_layers=2]", "lsh", "theirs[a=[1,2],b='a b']"]
+    for row in old:
+        assert (row["mAP@all"], row["mAP@all std"], row["n_seeds"]) == ("0.36863", "0.02167", "3")
+        assert row["seeds"] == row["mAP@all low"] == row["mAP@all verdict"] == row["P@100"] == ""
+        assert (row["features"], row["views"]) == (key_of(recipe["features"]), key_of(recipe["views"]))
+    entries = board.read_entries(tmp_path)
+    assert entries.methods[old[0]["params"]]["params"] == {"n_anchors": 300, "n_layers": 2}
+    assert "converted" not in cli("publish", board_run, "--to", tmp_path).stdout
+
+
+def test_an_older_row_is_replaced_by_the_same_method(board_run, tmp_path):
+    path = tmp_path / "digits.csv"
+    (record, *_) = (one for one in Store(board_run) if one.config["method"] == "lsh" and one.config["n_bits"] == 8)
+    recipe = {"features": record.config["features"], "views": None}
+    own = {"features": json.dumps(recipe), "n_seeds": "9"}
+    own |= {"data": record.config["data"][:16], "protocol_hash": record.config["protocol_hash"][:16]}
+    _write(path, [{**OLDER, **own, "method": "lsh", "params": "{}"}])
+    (published,) = publish([Store(board_run)], tmp_path)
+    assert published.n_rows == 8
+    assert "1" * 16 not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "lsh", "params": "{"},
+        {"method": "lsh", "params": "[" * 99999},
+        {"method": "lsh", "params": "[]"},
+        {"method": "lsh", "params": '{"a": NaN}'},
+        {"method": "../../x", "params": "{}"},
+        {"method": "sign", "params": "{}", "features": "5"},
+        {"method": "sign", "params": "{}", "n_bits": "²"},
+        {"method": "sign", "params": "{}", "n_bits": "9" * 5000},
+        {"method": "sign", "params": "{}", "mAP@all": "nan"},
+        {"method": "lsh", "params": "{}"},
+    ],
+)
+def test_a_damaged_older_leaderboard_is_refused_and_left(board_run, tmp_path, cli, change):
+    _older(tmp_path / "digits.csv", change)
+    before = snapshot(tmp_path)
+    one_clear_line(cli("publish", board_run, "--to", tmp_path), "digits.csv is not a valid leaderboard", "older format")
+    assert snapshot(tmp_path) == before
+
+
+def test_an_interval_below_zero_stays_a_number():
+    low = Comparison("best", "", 0.01, (-0.0123, 0.03), 0.0, (0.0, 0.0), 0.0, 1.0, 1.0)
+    column = next(column for column in of_metric("mAP@all") if column.name == "mAP@all low")
+    assert column.text(Cell([], "itq", {"mAP@all": low})) == "-0.01230"
+    assert column.fits("-0.01230")
+
+
+@pytest.mark.parametrize(
+    ("params", "label"),
+    [
+        ({"a": 1, "b": "x"}, "m"),
+        ({"b": "y", "a": 2}, "m[a=2,b=y]"),
+        ({"b": "a b,c"}, "m[b='a b,c']"),
+        ({"b": "=1"}, "m[b='=1']"),
+        ({"b": None, "c": [1, 2.5]}, "m[b=None,c=[1,2.5]]"),
+        ({"a": 1.0, "b": "2"}, "m[b='2']"),
+    ],
+)
+def test_labels_hold_what_differs_from_the_defaults(params, label):
+    assert label_of("m", params, {"a": 1, "b": "x"}) == label
+
+
+def test_metrics_stand_in_the_order_of_their_cut_offs():
+    names = [column.name for column in columns(["mAP@1000", "mAP@all", "P@r2", "mAP@50"])]
+    assert [name for name in names if "@" in name and " " not in name] == ["P@r2", "mAP@50", "mAP@1000", "mAP@all"]
+
+
+def test_what_counts_in_cells():
+    assert [are_seeds(text) for text in ("", "none", "0", "3 10", "10 3", "01", "0  1", "²")] == [True] * 4 + [
+        False
+    ] * 4
+    assert [is_count(text) for text in ("1", "128", "0", "01", "+1", "1_0", "")] == [True] * 2 + [False] * 5
+    assert [is_metric(text) for text in ("mAP@all", "P@100", "mAP@010", "mAP@all std", "x")] == [True] * 2 + [False] * 3
+
+
+def test_no_row_is_no_leaderboard():
+    assert problems_in(b"", "digits", board.Entries())[0].startswith("lacks the columns")
