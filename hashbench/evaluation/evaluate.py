@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from hashbench.evaluation.asymmetric import AsymmetricPair, per_query_values
 from hashbench.evaluation.codes import CodePair
 from hashbench.evaluation.histograms import Histograms
 from hashbench.evaluation.metrics import Metric, parse
@@ -29,13 +30,31 @@ class Evaluation(Mapping[str, float]):
     ----------
     values_by_name : dict from str to float
     per_query : dict from str to ndarray of shape (n_queries,), float64
-    histograms : Histograms
-        What the values were computed from; more metrics can be had from it.
+    counted : Histograms or None
+        What the values were computed from; None where the ranking was by real-valued scores.
     """
 
     values_by_name: dict[str, float]
     per_query: dict[str, np.ndarray]
-    histograms: Histograms
+    counted: Histograms | None = None
+
+    @classmethod
+    def of(cls, per_query: dict[str, np.ndarray], counted: Histograms | None = None) -> Evaluation:
+        """Return an evaluation with the mean of each metric over the queries."""
+        return cls({name: float(values.mean()) for name, values in per_query.items()}, per_query, counted)
+
+    @property
+    def histograms(self) -> Histograms:
+        """What the values were computed from; more metrics can be had from it.
+
+        Raises
+        ------
+        ValueError
+            The ranking was by real-valued scores: their histograms would be as long as the database.
+        """
+        if self.counted is None:
+            raise ValueError("distance='asymmetric' keeps no histograms")
+        return self.counted
 
     def __getitem__(self, name: str) -> float:
         return self.values_by_name[name]
@@ -57,7 +76,9 @@ def evaluate(
     neighbors: np.ndarray | None = None,
     n_bits: int | None = None,
     n_labels: int | None = None,
-    distance: Literal["hamming", "spherical"] = "hamming",
+    distance: Literal["hamming", "spherical", "asymmetric"] = "hamming",
+    database_factors: np.ndarray | None = None,
+    database_offsets: np.ndarray | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Score codes by exact, tie-aware metrics.
@@ -66,7 +87,8 @@ def evaluate(
     ----------
     query_codes, database_codes : ndarray of shape (n, width)
         uint8 is packed (`numpy.packbits`), 8 bits a byte; bool and signed types hold one bit an entry, signed
-        ones −1 and 1. The database may be a memory-map: it is read in shards.
+        ones −1 and 1. The database may be a memory-map: it is read in shards. With ``distance="asymmetric"`` the
+        queries are real values, float of shape (n_queries, n_bits), such as a method's ``project(X)``.
     query_labels, database_labels : ndarray, optional
         Integers of shape (n,): items of one class are relevant to each other. bool of shape (n, n_labels), or
         uint64 bit masks of shape (n, n_words): items that share a label are.
@@ -80,12 +102,17 @@ def evaluate(
         Code length, where it is not the full width of packed codes. Bits after it must be 0.
     n_labels : int, optional
         How many labels uint64 masks hold; a bit beyond them is refused.
-    distance : {"hamming", "spherical"}
+    distance : {"hamming", "spherical", "asymmetric"}
         By what items are ranked. ``spherical`` is spherical hashing's |a ⊕ b| / |a ∧ b| (Heo et al., CVPR 2012,
-        section 3.3), for codes of up to 128 bits; metrics within a Hamming radius do not go with it.
+        section 3.3), for codes of up to 128 bits. ``asymmetric`` is the score factor · ⟨q, b⟩ + offset of real-valued
+        queries q and codes b in −1 and 1, the highest first; equal scores are ties. It is exact, see
+        `hashbench.evaluation.asymmetric`. Metrics within a Hamming radius go with neither.
+    database_factors, database_offsets : ndarray of shape (n_database,), optional
+        For ``asymmetric``: real numbers, 1 and 0 by default. Where the squared distance is a_i − c_i ⟨q, b_i⟩, as
+        in RaBitQ's estimate, they are c and −a.
     advance : callable, optional
-        Told the number of database items after each shard. By default a long evaluation shows its progress
-        on standard error.
+        Told the number of database items after each shard, or of queries where the distance is ``asymmetric``. By
+        default a long evaluation shows its progress on standard error.
 
     Returns
     -------
@@ -110,11 +137,19 @@ def evaluate(
     [0.75]
     """
     wanted = [parse(name) for name in metrics]
+    if distance == "asymmetric":
+        pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
+        shape = len(pair.queries), len(pair.database)
+        relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
+        with _display(math.prod(shape), shape[0], advance) as told:
+            return Evaluation.of(per_query_values(pair, relevance, wanted, told))
+    if distance not in ("hamming", "spherical"):
+        raise ValueError(f"distance={distance!r}: expected 'hamming', 'spherical' or 'asymmetric'")
+    if database_factors is not None or database_offsets is not None:
+        raise ValueError("database_factors and database_offsets go with distance='asymmetric' alone")
     codes = CodePair.of(query_codes, database_codes, n_bits)
     shape = len(codes.queries), len(codes.database)
     relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
-    if distance not in ("hamming", "spherical"):
-        raise ValueError(f"distance={distance!r}: expected 'hamming' or 'spherical'")
     with _display(math.prod(shape), shape[1], advance) as told:
         if distance == "hamming":
             histograms = relevance.count(codes, wanted, told)
@@ -124,14 +159,14 @@ def evaluate(
 
 
 @contextmanager
-def _display(n_pairs: int, n_items: int, advance: Callable[[int], object] | None) -> Iterator[Callable[[int], object]]:
+def _display(n_pairs: int, n_steps: int, advance: Callable[[int], object] | None) -> Iterator[Callable[[int], object]]:
     """Yield what is told after each shard: the caller's own, a progress bar, or nothing worth showing."""
     if advance is not None:
         yield advance
     elif n_pairs < SHOW_PROGRESS_FROM:
         yield lambda n: None
     else:
-        with progress("scoring", n_items) as bar:
+        with progress("scoring", n_steps) as bar:
             yield bar.advance
 
 
@@ -147,5 +182,4 @@ def _spherical(
 
 def score(histograms: Histograms, metrics: Sequence[str]) -> Evaluation:
     """Compute metrics from histograms that are there already."""
-    per_query = {name: parse(name).per_query(histograms) for name in metrics}
-    return Evaluation({name: float(values.mean()) for name, values in per_query.items()}, per_query, histograms)
+    return Evaluation.of({name: parse(name).per_query(histograms) for name in metrics}, histograms)

@@ -10,6 +10,7 @@ import numpy as np
 from hashbench.evaluation import histograms as h
 from hashbench.evaluation.codes import CodePair
 from hashbench.evaluation.metrics import Metric
+from hashbench.evaluation.score_order import shared_labels
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,29 @@ class ByLabels:
         shards = h.split_into_shards(codes.database, self.database)
         if self.queries.ndim == 1:
             return h.class_histograms(codes.queries, self.queries, shards, codes.n_bits, advance)
-        graded = any(metric.graded for metric in wanted)
+        graded = _graded(wanted)
         return h.mask_histograms(codes.queries, self.queries, shards, codes.n_bits, graded=graded, advance=advance)
+
+    def n_grades(self, wanted: Sequence[Metric]) -> int:
+        """Return how many values `grades` can have."""
+        if self.queries.ndim == 1 or not _graded(wanted):
+            return 2
+        return max(2, int(np.bitwise_count(self.queries).sum(axis=1).max()) + 1)
+
+    def grades(self, part: slice, wanted: Sequence[Metric]) -> np.ndarray:
+        """Return each item's grade for some queries, uint16 of shape (n_queries, n_database); 0 is not relevant."""
+        if self.queries.ndim == 1:
+            return (self.queries[part, None] == self.database).astype(np.uint16)
+        shared = np.empty((len(self.queries[part]), len(self.database)), np.uint16)
+        shared_labels(self.queries[part], np.ascontiguousarray(self.database.T), shared)
+        return shared if _graded(wanted) else np.minimum(shared, 1)
+
+    def from_grades(self, counts: np.ndarray, wanted: Sequence[Metric]) -> h.Histograms:
+        """Return histograms from items by grade, query and level."""
+        relevant = counts[1:].sum(axis=0)
+        several = self.queries.ndim == 2
+        shared = np.ascontiguousarray(np.moveaxis(counts, 0, 2)) if several and _graded(wanted) else None
+        return h.Histograms(counts.sum(axis=0), relevant, relevant.sum(axis=1), shared, several_labels=several)
 
 
 @dataclass(frozen=True)
@@ -125,8 +147,35 @@ class ByNeighbors:
         shards, depths = h.split_into_shards(codes.database, None), self.depths(wanted)
         return h.neighbor_histograms(codes.queries, self.rows, shards, codes.n_bits, depths=depths, advance=advance)
 
+    def n_grades(self, wanted: Sequence[Metric]) -> int:
+        """Return how many values `grades` can have."""
+        return len(self.depths(wanted)) + 2
+
+    def grades(self, part: slice, wanted: Sequence[Metric]) -> np.ndarray:
+        """Return each item's grade for some queries, uint16 of shape (n_queries, n_database).
+
+        0 is no neighbour, 1 one beyond every depth that is asked for, and each depth that it lies within adds 1.
+        """
+        rows, depths = self.rows[part], self.depths(wanted)
+        grades = np.zeros((len(rows), self.n_database), np.uint16)
+        of_rank = 1 + (np.arange(rows.shape[1])[:, None] < np.array(depths, np.int64)).sum(axis=1)
+        np.put_along_axis(grades, rows, of_rank[None].astype(np.uint16), axis=1)
+        return grades
+
+    def from_grades(self, counts: np.ndarray, wanted: Sequence[Metric]) -> h.Histograms:
+        """Return histograms from items by grade, query and level."""
+        depths = self.depths(wanted)
+        relevant = counts[1:].sum(axis=0)
+        nearest = {k: counts[len(depths) + 1 - i :].sum(axis=0) for i, k in enumerate(depths)}
+        return h.Histograms(counts.sum(axis=0), relevant, relevant.sum(axis=1), nearest=nearest)
+
 
 Relevance = ByLabels | ByNeighbors
+
+
+def _graded(wanted: Sequence[Metric]) -> bool:
+    """Whether a metric needs to know how many labels are shared."""
+    return any(metric.graded for metric in wanted)
 
 
 def relevance_of(

@@ -68,7 +68,7 @@ def test_common_ones_decide_among_equal_hamming_distances():
     [
         (129, {}, "takes codes of up to 128 bits, got 129"),
         (8, {"metrics": ["P@r2"]}, "P@r2 is within a Hamming radius"),
-        (8, {"distance": "cosine"}, "distance='cosine': expected 'hamming' or 'spherical'"),
+        (8, {"distance": "cosine"}, "distance='cosine': expected 'hamming', 'spherical' or 'asymmetric'"),
     ],
 )
 def test_unusable_arguments_are_named(n_bits, change, message):
