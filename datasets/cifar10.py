@@ -84,9 +84,9 @@ class CIFAR10(HashDataset):
         """Read whichever layout lies in the data directory, official files before copies."""
         directory = data_directory(options, self.name, self.needs, _fetch)
         images: np.ndarray | ImageFiles
-        official, found = False, read_batches(directory, ARCHIVE, FOLDER, BATCH_MD5)
-        if found is not None:
-            batches, official, where = found
+        official, batches_read = False, read_batches(directory, ARCHIVE, FOLDER, BATCH_MD5)
+        if batches_read is not None:
+            batches, official, where = batches_read
             parsed = [parse_batch(batches[name], f"{where}: {name}", "labels", 10) for name in BATCH_MD5]
             images, labels = np.concatenate([batch[0] for batch in parsed]), [batch[1] for batch in parsed]
         else:

@@ -73,9 +73,9 @@ class CIFAR100(HashDataset):
         """Read whichever layout lies in the data directory, the publisher's files before copies."""
         directory = data_directory(options, self.name, self.needs, _fetch)
         images: np.ndarray | ImageFiles
-        official, found = False, read_batches(directory, ARCHIVE, FOLDER, MD5)
-        if found is not None:
-            batches, official, where = found
+        official, batches_read = False, read_batches(directory, ARCHIVE, FOLDER, MD5)
+        if batches_read is not None:
+            batches, official, where = batches_read
             parsed = [parse_batch(batches[part], f"{where}: {part}", "fine_labels", 100) for part in MD5]
             images, labels = np.concatenate([part[0] for part in parsed]), [part[1] for part in parsed]
         else:

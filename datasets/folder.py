@@ -59,7 +59,7 @@ class Folder(HashDataset):
         names = sorted({label for labels in listing.labels for label in labels})
         if len(names) < 2:
             raise InputError(f"{options.data_dir} has one class, {names[0]!r}: all images would be alike; give another")
-        number = {name: place for place, name in enumerate(names)}
+        number = {name: column for column, name in enumerate(names)}
         if listing.multi_label:
             labels = np.zeros((len(listing.labels), len(names)), bool)
             for row, given in enumerate(listing.labels):
@@ -68,7 +68,7 @@ class Folder(HashDataset):
             labels = np.array([number[label] for (label,) in listing.labels], np.int64)
         parts = np.array(listing.parts)
         return Items(
-            images=ImageFiles(listing.files, listing.places),
+            images=ImageFiles(listing.files, listing.shown_as),
             labels=labels,
             label_names=names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},

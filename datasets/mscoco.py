@@ -69,14 +69,14 @@ class MSCOCO(HashDataset):
         listed: list[list[str]] = []
         for part in PARTS:
             file = directory / "annotations" / f"instances_{part}{year}.json"
-            found, marks, kinds = _read_part(file, directory / f"{part}{year}")
-            listed.append([str(path.relative_to(directory / f"{part}{year}")) for path in found.values()])
-            twice = images.keys() & found.keys()
+            part_images, marks, kinds = _read_part(file, directory / f"{part}{year}")
+            listed.append([str(path.relative_to(directory / f"{part}{year}")) for path in part_images.values()])
+            twice = images.keys() & part_images.keys()
             if twice:
                 raise InputError(f"{file}: image id {min(twice)} is in the other part too")
             if categories and kinds != categories:
                 raise InputError(f"{file} has other categories than the other part")
-            images, categories = images | found, kinds
+            images, categories = images | part_images, kinds
             pairs += marks
         _refuse_swapped(listed, [directory / f"{part}{year}" for part in PARTS], directory)
         ids = np.array(sorted(images), np.int64)
@@ -160,7 +160,7 @@ def _parse(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise InputError(f"{file} has {file.stat().st_size:,} bytes, more than any of MS-COCO's; fetch it again")
-        content = json.loads(file.read_bytes(), object_hook=lambda found: {k: found[k] for k in KEPT if k in found})
+        content = json.loads(file.read_bytes(), object_hook=lambda given: {k: given[k] for k in KEPT if k in given})
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{file} is not a readable JSON file ({' '.join(str(error).split())}); fetch it again"

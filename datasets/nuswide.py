@@ -210,11 +210,11 @@ def _lines(file: Path) -> list[str]:
     return lines
 
 
-def _binary(values: np.ndarray, place: str) -> np.ndarray:
+def _binary(values: np.ndarray, where: str) -> np.ndarray:
     """Return texts 0 and 1 as bool; they stand one or several a line."""
     wrong = np.argwhere((values != "0") & (values != "1"))
     if len(wrong):
         raise InputError(
-            f"{place} line {wrong[0][0] + 1}: {values[tuple(wrong[0])]!s:.40} is no label, expected 0 or 1"
+            f"{where} line {wrong[0][0] + 1}: {values[tuple(wrong[0])]!s:.40} is no label, expected 0 or 1"
         )
     return values == "1"

@@ -107,15 +107,15 @@ class Vectors(HashDataset):
         as_named = all(
             np.array_equal(items.parts[part], getattr(split, part)) for part in items.parts if part != "learn"
         )
-        vectors, found = items.features, items.neighbors
+        vectors, nearest = items.features, items.neighbors
         assert vectors is not None
-        if found is None or not as_named:
+        if nearest is None or not as_named:
             key = items.sha256 or fingerprint_of(vectors)
-            found = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
-        n_equal = n_found_in_database(vectors, split, found)
+            nearest = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
+        n_equal = n_found_in_database(vectors, split, nearest)
         if n_equal:
             to_stderr(f"vectors: {n_equal:,} of {len(split.query):,} queries equal a vector of the database")
-        return found
+        return nearest
 
 
 def _n_queries(n: int, most: int, share: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -16,9 +17,13 @@ from hashbench import load_dataset
 from hashbench.cli.main import main
 from hashbench.runs.store import Store
 
-CIFAR_JPEG = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10-jpeg"
-TINY_COCO = CIFAR_JPEG.parent / "tiny-coco"
-NUSWIDE_LISTS = CIFAR_JPEG.parent / "nuswide-21-lists"
+# Tests that need real data look for it in HASHBENCH_TEST_DATA, by default in shared/data beside the checkout, and are
+# skipped where it is not there. The folder may hold cifar10-jpeg (the parquet files of CIFAR-10's copy on the Hugging
+# Face hub), tiny-coco (100 images of MS-COCO 2017 with their annotations) and nuswide-21-lists (split lists).
+TEST_DATA = Path(os.environ.get("HASHBENCH_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+CIFAR_JPEG = TEST_DATA / "cifar10-jpeg"
+TINY_COCO = TEST_DATA / "tiny-coco"
+NUSWIDE_LISTS = TEST_DATA / "nuswide-21-lists"
 
 
 @pytest.fixture(scope="session")

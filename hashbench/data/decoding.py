@@ -23,7 +23,7 @@ _FRAMES = (0xC0, 0xC1, 0xC2)
 _BEFORE_FRAME = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
 
-def content(source: Path | bytes, place: str) -> bytes:
+def content(source: Path | bytes, shown_as: str) -> bytes:
     """Return the bytes of an image file.
 
     Raises
@@ -34,17 +34,17 @@ def content(source: Path | bytes, place: str) -> bytes:
     if isinstance(source, bytes):
         return source
     try:
-        found = source.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{place} is not a file")
-        if found.st_size > MAX_BYTES:
-            raise InputError(f"{place} has {found.st_size:,} bytes, more than any image; remove or replace it")
+        status = source.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{shown_as} is not a file")
+        if status.st_size > MAX_BYTES:
+            raise InputError(f"{shown_as} has {status.st_size:,} bytes, more than any image; remove or replace it")
         return source.read_bytes()
     except OSError as error:
-        raise InputError(f"{place} cannot be read ({error.strerror})") from error
+        raise InputError(f"{shown_as} cannot be read ({error.strerror})") from error
 
 
-def decode(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
+def decode(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
     """Return the pixels of an encoded image, in colour or in grey.
 
     Alpha channels and transparent colours are dropped, grey becomes three equal channels, colours become grey by
@@ -54,7 +54,7 @@ def decode(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
     Parameters
     ----------
     encoded : bytes
-    place : str
+    shown_as : str
         What a message calls it.
     n_channels : {1, 3}
 
@@ -70,22 +70,22 @@ def decode(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
     frame = _jpeg_frame(encoded)
     fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) and n_channels == 3 else None
     if frame is not None and fast is not None:
-        _refuse_bomb(frame[1] * frame[0], place)
+        _refuse_bomb(frame[1] * frame[0], shown_as)
         try:
             return fast(encoded)
         except RuntimeError:
             pass  # Pillow has the last word
-    return _pillow(encoded, place, n_channels)
+    return _pillow(encoded, shown_as, n_channels)
 
 
-def _pillow(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
+def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            _refuse_bomb(image.width * image.height, place)
+            _refuse_bomb(image.width * image.height, shown_as)
             if image.mode.startswith(DEEP_MODES):
-                raise InputError(f"{place} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
+                raise InputError(f"{shown_as} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
             image.load()
             image.info.pop("transparency", None)  # or Pillow warns that it is dropped
             pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
@@ -93,37 +93,39 @@ def _pillow(encoded: bytes, place: str, n_channels: int = 3) -> np.ndarray:
     except InputError:
         raise
     except Image.DecompressionBombError as error:
-        raise InputError(_bomb(place)) from error
+        raise InputError(_bomb(shown_as)) from error
     except Exception as error:  # every image format fails in its own way
-        raise InputError(f"{place} is not a readable image ({type(error).__name__}); remove or replace it") from error
+        raise InputError(
+            f"{shown_as} is not a readable image ({type(error).__name__}); remove or replace it"
+        ) from error
 
 
-def _refuse_bomb(n_pixels: int, place: str) -> None:
+def _refuse_bomb(n_pixels: int, shown_as: str) -> None:
     from PIL import Image
 
     if Image.MAX_IMAGE_PIXELS is not None and n_pixels > Image.MAX_IMAGE_PIXELS:
-        raise InputError(_bomb(place))
+        raise InputError(_bomb(shown_as))
 
 
-def _bomb(place: str) -> str:
+def _bomb(shown_as: str) -> str:
     from PIL import Image
 
-    return f"{place} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as a decompression bomb has; scale it down"
+    return f"{shown_as} has more than {Image.MAX_IMAGE_PIXELS:,} pixels, as a decompression bomb has; scale it down"
 
 
 def _jpeg_frame(encoded: bytes) -> tuple[int, int, int] | None:
     """Return height, width and number of channels that a JPEG file of 8 bits a channel claims; None for all else."""
     if encoded[:2] != b"\xff\xd8":
         return None
-    place = 2
-    while place + 10 <= len(encoded) and encoded[place] == 0xFF:
-        marker = encoded[place + 1]
+    at = 2
+    while at + 10 <= len(encoded) and encoded[at] == 0xFF:
+        marker = encoded[at + 1]
         if marker in _FRAMES:
-            bits, height, width, channels = struct.unpack_from(">BHHB", encoded, place + 4)
+            bits, height, width, channels = struct.unpack_from(">BHHB", encoded, at + 4)
             return (height, width, channels) if bits == 8 and height and width else None
         if marker not in _BEFORE_FRAME:
             return None
-        place += 2 + (encoded[place + 2] << 8) + encoded[place + 3]
+        at += 2 + (encoded[at + 2] << 8) + encoded[at + 3]
     return None
 
 

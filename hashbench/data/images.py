@@ -24,14 +24,14 @@ class ImageFiles:
     ----------
     sources : sequence of Path or bytes
         Files, or their content.
-    places : sequence of str
+    shown_as : sequence of str
         What a message calls each.
     size : (height, width) or None
         What every image must have; None where sizes differ.
     """
 
     sources: Sequence[Path | bytes]
-    places: Sequence[str]
+    shown_as: Sequence[str]
     size: tuple[int, int] | None = None
 
     def __len__(self) -> int:

@@ -22,7 +22,7 @@ from hashbench.progress import progress
 
 Distance = Literal["euclidean", "angular"]
 Search = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-"""Takes queries, database rows and k; returns the squared Euclidean distances and places of the k nearest."""
+"""Takes queries, database rows and k; returns the squared Euclidean distances and positions of the k nearest."""
 
 VERSION = 1
 """Raised whenever the same data would give other neighbours."""
@@ -87,7 +87,7 @@ def true_neighbors(
     Returns
     -------
     ndarray of shape (n_query, k), int64
-        Places in ``database``, nearest first; of items at one distance (in float64), the one with the lower place.
+        Positions in ``database``, nearest first; of items at one distance (in float64), the lower position.
 
     Raises
     ------
@@ -99,13 +99,13 @@ def true_neighbors(
     todo, depth = np.arange(len(query)), min(2 * k + 56, len(database))
     while len(todo):
         own = _compared(vectors, query[todo], distance)
-        places, furthest = _candidates(own, vectors, database, depth, distance, search, advance)
+        positions, furthest = _candidates(own, vectors, database, depth, distance, search, advance)
         sure = np.ones(len(todo), bool)
         for i, row in enumerate(todo):
-            found = np.sort(places[i])
-            squared = _squared_distances(vectors, query[row], database[found], distance)
+            candidates = np.sort(positions[i])
+            squared = _squared_distances(vectors, query[row], database[candidates], distance)
             nearest = np.argsort(squared, kind="stable")[:k]
-            out[row] = found[nearest]
+            out[row] = candidates[nearest]
             sure[i] = depth == len(database) or furthest[i] > _bound(own[i], squared[nearest[-1]])
         todo, depth = todo[~sure], min(4 * depth, len(database))
         advance = _silent
@@ -165,8 +165,8 @@ def _compared(vectors: np.ndarray, rows: np.ndarray, distance: Distance) -> np.n
     """Return rows as they are compared, float32; rows that lie side by side are not copied."""
     first, n = int(rows[0]), len(rows)
     together = int(rows[-1]) == first + n - 1 and np.array_equal(rows, np.arange(first, first + n))
-    found = vectors[first : first + n] if together else vectors[rows]
-    return found if distance == "euclidean" else _directions(found, rows).astype(np.float32)
+    chosen = vectors[first : first + n] if together else vectors[rows]
+    return chosen if distance == "euclidean" else _directions(chosen, rows).astype(np.float32)
 
 
 def _directions(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -187,22 +187,22 @@ def _candidates(
     search: Search,
     advance: Callable[[int], object],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each query's nearest places by float32, unordered, and the squared distance of the furthest of them."""
+    """Return each query's nearest positions by float32, unordered, and the squared distance of the furthest of them."""
     best: np.ndarray = np.empty((len(own), 0))
-    places: np.ndarray = np.empty((len(own), 0), np.int64)
+    positions: np.ndarray = np.empty((len(own), 0), np.int64)
     step = max(1, BLOCK_BYTES // (4 * vectors.shape[1]))
     for start in range(0, len(database), step):
         block = _compared(vectors, database[start : start + step], distance)
         squared, items = search(own, block, min(depth, len(block)))
         best = np.concatenate([best, squared], axis=1)
-        places = np.concatenate([places, items + start], axis=1)
+        positions = np.concatenate([positions, items + start], axis=1)
         if best.shape[1] > depth:
             kept = np.argpartition(best, depth - 1, axis=1)[:, :depth]
-            best, places = (np.take_along_axis(array, kept, axis=1) for array in (best, places))
+            best, positions = (np.take_along_axis(array, kept, axis=1) for array in (best, positions))
         advance(len(own) * len(block))
     if not (best < np.finfo(np.float32).max).all():  # which is also what faiss gives for "none"
         raise InputError("the vectors' squared distances are beyond float32: divide the vectors by a constant")
-    return places, best.max(axis=1)
+    return positions, best.max(axis=1)
 
 
 def _squared_distances(vectors: np.ndarray, query: int, items: np.ndarray, distance: Distance) -> np.ndarray:

@@ -96,5 +96,5 @@ class HashDataset:
         return protocol, items
 
     def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
-        """Return true nearest neighbours as places in the database part, for data without labels."""
+        """Return true nearest neighbours as positions in the database part, for data without labels."""
         return items.neighbors

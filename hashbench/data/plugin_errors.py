@@ -49,7 +49,7 @@ def returned(plugin: HashDataset, what: str, value: object, kind: type[Returned]
     Raises
     ------
     InputError
-        It is something else.
+        It returned something of another type.
     """
     if not isinstance(value, kind):
         raise InputError(

@@ -41,11 +41,11 @@ def read_lists(
     InputError
         A list is missing, names an item twice or one that is not there, or a query is in another part.
     """
-    place = None if names is None else _places([*names, *left_out])
-    query = _read_list(folder / LISTS["query"], place, n_items)
-    train = _read_list(folder / LISTS["train"], place, n_items)
+    row_of = None if names is None else _rows_by_name([*names, *left_out])
+    query = _read_list(folder / LISTS["query"], row_of, n_items)
+    train = _read_list(folder / LISTS["train"], row_of, n_items)
     if (folder / LISTS["database"]).is_file():
-        database = _read_list(folder / LISTS["database"], place, n_items)
+        database = _read_list(folder / LISTS["database"], row_of, n_items)
     else:
         database = np.setdiff1d(np.arange(n_items), query)
     for part, rows in (("train", train), ("database", database)):
@@ -57,7 +57,7 @@ def read_lists(
     return split, split.checksum
 
 
-def _places(names: Sequence[str]) -> dict[str, int]:
+def _rows_by_name(names: Sequence[str]) -> dict[str, int]:
     """Return the rows of items by name, and by the bare names of files where these are all different."""
     by_name = {name: row for row, name in enumerate(names)}
     by_file = {_bare(name): row for row, name in enumerate(names)}
@@ -68,7 +68,7 @@ def _bare(name: str) -> str:
     return name.replace("\\", "/").rpartition("/")[2]
 
 
-def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.ndarray:
+def _read_list(file: Path, row_of: dict[str, int] | None, n_items: int) -> np.ndarray:
     """Return the rows that a list names; rows from ``n_items`` on are images that were left out."""
     try:
         lines = file.read_text("utf-8-sig").splitlines()
@@ -79,9 +79,9 @@ def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.nda
         if not line.strip():
             continue
         name = line.split()[0]
-        if place is not None:
+        if row_of is not None:
             slashed = name.replace("\\", "/")
-            row = next((place[key] for key in (name, line.strip(), slashed, _bare(name)) if key in place), -1)
+            row = next((row_of[key] for key in (name, line.strip(), slashed, _bare(name)) if key in row_of), -1)
         else:
             row = int(name) if name.isdecimal() and len(name) < 19 and int(name) < n_items else -1
         if row >= n_items:

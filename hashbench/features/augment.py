@@ -193,9 +193,9 @@ def _luma(images: Tensor) -> Tensor:
 def _jitter(images: Tensor, parameters: ViewParameters) -> Tensor:
     """Apply brightness, contrast, saturation and hue to each image in its own order."""
     is_colour = images.shape[1] == 3
-    for place in range(4):
+    for position in range(4):
         for step in range(4 if is_colour else 2):
-            rows = (parameters.jitter & (parameters.order[:, place] == step)).nonzero().squeeze(1)
+            rows = (parameters.jitter & (parameters.order[:, position] == step)).nonzero().squeeze(1)
             if len(rows):
                 factor = parameters.strength[rows, step][:, None, None, None]
                 images[rows] = _JITTER_STEPS[step](images[rows], factor)

@@ -60,7 +60,7 @@ class Tunable:
 
         return augment.draw(self.recipe, sizes_of(self.images, self.rows), (views_seed, view))
 
-    def views(self, backbone: Backbone, drawn: Sequence[ViewParameters], places: np.ndarray) -> list[Tensor]:
+    def views(self, backbone: Backbone, drawn: Sequence[ViewParameters], positions: np.ndarray) -> list[Tensor]:
         """Return views of some training images, each (n, c, size, size), floats in 0..1, on the backbone's device.
 
         Parameters
@@ -68,15 +68,15 @@ class Tunable:
         backbone : Backbone
         drawn : sequence of ViewParameters
             What `draw` returned, once a view.
-        places : ndarray of int64
-            Places in the training set.
+        positions : ndarray of int64
+            Positions in the training set.
         """
         import torch
 
         from hashbench.features import augment
 
         assert backbone.size is not None
-        images, rows = self.images[self.rows[places]], torch.from_numpy(places)
+        images, rows = self.images[self.rows[positions]], torch.from_numpy(positions)
         return [
             augment.apply(backbone.originals(images), view[rows].to(backbone.fabric.device), backbone.size)
             for view in drawn

@@ -19,7 +19,7 @@ def writable_directory(directory: Path, option: str) -> Path:
     Raises
     ------
     InputError
-        It cannot.
+        The directory cannot be made or written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def writable_file(path: Path, option: str, suffix: str, inputs: Sequence[Path]) 
     Raises
     ------
     InputError
-        It cannot; nothing was created.
+        The file could not be written there, or would replace what is read; nothing was created.
     """
     if path.suffix.lower() != suffix:
         raise InputError(f"{option} {path}: expected a name that ends in {suffix}")

@@ -164,7 +164,7 @@ def test_a_manifest_of_odd_types_is_a_damaged_entry(key, value, pets, tmp_path, 
     (entry.folder / "manifest.json").write_text(json.dumps({**facts, key: value}))
     assert read_entry(entry.folder) is None
     assert "nothing is prepared" in cli("data", "list", *cache).stdout
-    one_clear_line(cli("data", "verify", "folder", *cache), "folder is not prepared")
+    one_clear_line(cli("data", "verify", "folder", *cache), "folder is not prepared", "is damaged")
     assert len(load_dataset("folder", data_dir=pets, cache_dir=tmp_path / "cache")) == 24
     assert cli("data", "remove", "folder", *cache).returncode == 0
     assert not entry.folder.exists()

@@ -302,7 +302,7 @@ def test_a_changed_file_is_read_again(toy, tmp_path, capsys):
     assert second.data_fingerprint != first.data_fingerprint
     assert second.images.sizes[0].tolist() == [40, 40]
     assert "prepared anew" in capsys.readouterr().err
-    toy[0].write_text(TOY + "\n# edited\n")
+    toy[0].write_text(TOY + "\nEDITED = 1\n")
     third = load_toy(toy, tmp_path, data_dir=toy[1])
     assert third.images.data.filename != second.images.data.filename
     assert third.fingerprint == second.fingerprint
@@ -331,7 +331,7 @@ def test_data_that_a_plugin_finds_by_itself(toy, tmp_path, data):
     assert "found by itself" in data("list").stdout
     with pytest.raises(InputError, match=r"toy\.py\): read failed: FileNotFoundError"):
         load_toy(toy, tmp_path, data_dir=tmp_path / "none")
-    plugin.write_text(own + "\n# edited\n")
+    plugin.write_text(own + "\nEDITED = 1\n")
     assert load_toy(toy, tmp_path).fingerprint == first.fingerprint
     assert len(entries(tmp_path / "cache")) == 2
 
@@ -368,10 +368,10 @@ def test_without_a_directory_the_newest_entry_serves(toy, tmp_path, capsys):
     noise(40, 40, 99).save(toy[1] / "a00.png")
     second = load_toy(toy, tmp_path, data_dir=toy[1])
     assert load_toy(toy, tmp_path).fingerprint == second.fingerprint != first.fingerprint
-    toy[0].write_text(TOY + "\n# edited\n")
+    toy[0].write_text(TOY + "\nEDITED = 1\n")
     assert load_toy(toy, tmp_path).fingerprint == second.fingerprint
     assert len(entries(tmp_path / "cache")) == 3
-    toy[0].write_text(TOY + "\n# edited again\n")
+    toy[0].write_text(TOY + "\nEDITED = 2\n")
     toy[1].rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"another version of toy.*give --data-dir, or hashbench data prepare toy"):
         load_toy(toy, tmp_path)

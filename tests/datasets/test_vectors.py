@@ -14,7 +14,7 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench import InputError, load_dataset, run
-from hashbench.data.readers import array_formats as stored_arrays
+from hashbench.data.readers import stored_array as stored_arrays
 from hashbench.runs import cell
 from hashbench.runs.store import Store
 

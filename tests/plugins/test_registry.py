@@ -78,7 +78,7 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
         ("methods", "lsh", ["linear.py"]),
         ("methods", "agh", ["anchor_graph.py", "linear.py"]),
         ("datasets", "digits", []),
-        ("datasets", "vectors", ["neighbors.py", "array_formats.py", "vectors.py"]),
+        ("datasets", "vectors", ["neighbors.py", "array_formats.py", "parquet.py", "stored_array.py", "vectors.py"]),
     ],
 )
 def test_what_a_plugin_imports_of_learning_and_readers_counts(kind, name, files):

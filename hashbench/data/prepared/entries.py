@@ -176,9 +176,16 @@ def choose_entries(cache_dir: Path, name: str) -> list[Entry]:
     Raises
     ------
     InputError
-        There is none.
+        There is none, or none that can be used.
     """
     chosen = entries(cache_dir, name)
+    unusable = [] if chosen else _unusable(cache_dir, name)
+    if unusable:
+        folder = unusable[0].folder
+        raise InputError(
+            f"{name} is not prepared in {cache_dir}: {folder / MANIFEST} is damaged, or of another version; remove it "
+            f"with: hashbench data remove {folder.name}"
+        )
     if not chosen:
         known = ", ".join(sorted({entry.name for entry in entries(cache_dir)})) or "nothing"
         raise InputError(f"{name} is not prepared in {cache_dir}; prepared: {known}")

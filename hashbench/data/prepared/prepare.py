@@ -193,7 +193,7 @@ def _without(items: Items, broken: dict[int, str], name: str) -> Items:
         labels=None if items.labels is None else items.labels[kept],
         parts={part: new_row[rows[kept[rows]]] for part, rows in items.parts.items()},
         names=None if items.names is None else [items.names[row] for row in np.flatnonzero(kept).tolist()],
-        left_out=[items.names[row] if items.names is not None else items.images.places[row] for row in broken],
+        left_out=[items.names[row] if items.names is not None else items.images.shown_as[row] for row in broken],
     )
 
 

@@ -23,7 +23,7 @@ MAX_PIXELS = 2**16
 ONE_THREAD_PIXELS = 64 * 64
 """Images up to this size decode faster one after the other."""
 LONG = 300
-"""Characters of a place that a message repeats."""
+"""Characters of a path that a message repeats."""
 NAMED = 5
 """Broken images that an error names."""
 SMALL, LARGE = 256, 32
@@ -84,7 +84,7 @@ def write_images(
     if len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
         file.unlink()
         sound = [row for row in range(len(files)) if row not in broken]
-        same = ImageFiles([files.sources[row] for row in sound], [files.places[row] for row in sound], sizes[0])
+        same = ImageFiles([files.sources[row] for row in sound], [files.shown_as[row] for row in sound], sizes[0])
         return write_images(same, folder, name, skip_broken=False)[0], broken
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32)), broken
@@ -93,8 +93,8 @@ def write_images(
 def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
     """Raise for files that are not there, before the work of decoding the others."""
     gone = [
-        place if len(place) <= LONG else f"{place[:LONG]}… ({len(place):,} characters)"
-        for source, place in zip(files.sources, files.places, strict=True)
+        shown_as if len(shown_as) <= LONG else f"{shown_as[:LONG]}… ({len(shown_as):,} characters)"
+        for source, shown_as in zip(files.sources, files.shown_as, strict=True)
         if isinstance(source, Path) and not is_there(source)
     ]
     if gone and not (skip_broken and len(gone) < len(files)):
@@ -141,13 +141,15 @@ def _blocks(files: ImageFiles) -> Iterator[_Block]:
 def _read(files: ImageFiles, rows: range) -> _Block:
     block = _Block([], [], {})
     for row in rows:
-        place = files.places[row]
+        shown_as = files.shown_as[row]
         try:
-            encoded = content(files.sources[row], place)
-            pixels = decode(encoded, place)
+            encoded = content(files.sources[row], shown_as)
+            pixels = decode(encoded, shown_as)
             height, width = pixels.shape[:2]
             if files.size not in (None, (height, width)):
-                raise InputError(f"{place} has {width} × {height} pixels, expected {files.size[1]} × {files.size[0]}")
+                raise InputError(
+                    f"{shown_as} has {width} × {height} pixels, expected {files.size[1]} × {files.size[0]}"
+                )
         except InputError as error:
             block.broken[row] = str(error)
             continue

@@ -30,7 +30,7 @@ ALLOWED = {
 
 
 class ArraysOnly(pickle.Unpickler):
-    """Unpickles the official batches and nothing else: no callable but numpy's array builders is found."""
+    """Unpickles the official batches and nothing else: it knows no callable but numpy's array builders."""
 
     def find_class(self, module: str, name: str) -> object:
         """Return one of the names that numpy's pickles need, under its old or new module."""
@@ -67,7 +67,7 @@ def read_batches(
     InputError
         A batch is missing or unreasonably large, or the archive is damaged.
     """
-    inside = next((place for place in (directory / folder, directory) if all((place / n).is_file() for n in md5)), None)
+    inside = next((path for path in (directory / folder, directory) if all((path / n).is_file() for n in md5)), None)
     if inside is None and (directory / folder).is_dir():
         inside = directory / folder
     if inside is not None:
@@ -180,7 +180,7 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
     if not files:
         raise InputError(f"{directory} has no {part}-*.parquet beside its other part")
     sources: list[Path | bytes] = []
-    places: list[str] = []
+    shown_as: list[str] = []
     labels = []
     for file in files:
         try:
@@ -202,9 +202,9 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
             raise InputError(f"{file}: row {encoded.index(None)} holds no image; fetch it again")
         check_labels(numbers, n_classes, str(file))
         sources += encoded
-        places += [f"{file}: row {row}" for row in range(len(encoded))]
+        shown_as += [f"{file}: row {row}" for row in range(len(encoded))]
         labels.append(numbers)
-    return ImageFiles(sources, places, SIZE), np.concatenate(labels)
+    return ImageFiles(sources, shown_as, SIZE), np.concatenate(labels)
 
 
 def _check_columns(schema: Any, column: str, label_column: str, file: Path) -> None:
@@ -240,16 +240,16 @@ def read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles
     files: list[Path | bytes] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(path for path in (folder / name).iterdir() if not path.is_dir() and path.name[0] != ".")
-        files += found
-        labels += [label] * len(found)
+        inside = sorted(path for path in (folder / name).iterdir() if not path.is_dir() and path.name[0] != ".")
+        files += inside
+        labels += [label] * len(inside)
     return ImageFiles(files, [str(file) for file in files], SIZE), np.asarray(labels, np.int64)
 
 
 def joined(parts: Sequence[ImageFiles]) -> ImageFiles:
     """Return the images of several parts, one part after the other."""
-    sources, places = ([one for part in parts for one in getattr(part, name)] for name in ("sources", "places"))
-    return ImageFiles(sources, places, SIZE)
+    sources, shown_as = ([one for part in parts for one in getattr(part, name)] for name in ("sources", "shown_as"))
+    return ImageFiles(sources, shown_as, SIZE)
 
 
 def check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: Path) -> None:
@@ -265,15 +265,15 @@ def check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: 
     Raises
     ------
     InputError
-        That is so.
+        A part has too few or too many images.
     """
     wrong = [part for part in expected if counts[part] != expected[part]]
     if not wrong:
         return
     swapped = (counts["train"], counts["test"]) == (expected["test"], expected["train"])
-    found = " and ".join(f"the {part} part {counts[part]:,} images, expected {expected[part]:,}" for part in wrong)
+    counted = " and ".join(f"the {part} part {counts[part]:,} images, expected {expected[part]:,}" for part in wrong)
     way_out = "its train and test files seem to be swapped" if swapped else "fetch it again"
-    raise InputError(f"{where} is not whole: {found}; {way_out}")
+    raise InputError(f"{where} is not whole: {counted}; {way_out}")
 
 
 def check_labels(labels: np.ndarray, n_classes: int, where: str) -> None:
@@ -282,7 +282,7 @@ def check_labels(labels: np.ndarray, n_classes: int, where: str) -> None:
     Raises
     ------
     InputError
-        That is so.
+        There is no label, or one that no class has.
     """
     if len(labels) == 0:
         raise InputError(f"{where} holds no images; fetch it again")

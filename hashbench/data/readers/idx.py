@@ -54,9 +54,9 @@ def read_idx(file: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
             f"{file} begins with the bytes {content[:4].hex(' ') or 'of nothing'}, expected {magic.hex(' ')}: it is no "
             f"idx file of unsigned bytes in {len(shape)} dimensions"
         )
-    found = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
-    if found != shape:
-        raise InputError(f"{file} holds {_sizes(found)} values, expected {_sizes(shape)}: is it another part's file?")
+    stated = tuple(np.frombuffer(content[4:start], ">u4").tolist()) if len(content) >= start else ()
+    if stated != shape:
+        raise InputError(f"{file} holds {_sizes(stated)} values, expected {_sizes(shape)}: is it another part's file?")
     if len(content) < size:
         raise InputError(f"{file} is cut short: {len(content):,} bytes of {size:,}; fetch it again")
     if len(content) > size:

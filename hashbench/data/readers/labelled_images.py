@@ -39,7 +39,7 @@ class Listing:
         Whether an image may have several.
     parts : list of str
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
-    places : list of str
+    shown_as : list of str
         What a message calls each image.
     """
 
@@ -48,7 +48,7 @@ class Listing:
     labels: list[list[str]] = field(default_factory=list)
     multi_label: bool = False
     parts: list[str] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
+    shown_as: list[str] = field(default_factory=list)
 
 
 def list_images(source: Path) -> Listing:
@@ -76,7 +76,7 @@ def _list_folder(folder: Path) -> Listing:
     if len(named) < 2:
         files, names = _class_folders(folder)
         labels = [[name.partition("/")[0]] for name in names]
-        return Listing(files, names, labels, places=[str(file) for file in files])
+        return Listing(files, names, labels, shown_as=[str(file) for file in files])
     if set(below) not in ARRANGEMENTS:
         raise InputError(
             f"{folder} has the folders {', '.join(below)}; parts are train and test, or query and database and "
@@ -88,7 +88,7 @@ def _list_folder(folder: Path) -> Listing:
         listing.files.extend(files)
         listing.names.extend(f"{part}/{name}" for name in names)
         listing.labels.extend([name.partition("/")[0]] for name in names)
-        listing.places.extend(str(file) for file in files)
+        listing.shown_as.extend(str(file) for file in files)
         listing.parts.extend(PART_OF[part] for _ in names)
     return listing
 
@@ -134,7 +134,7 @@ def _list_table(table: Path) -> Listing:
             raise InputError(f"{where}: {name} is in row {rows[name]} already; name each image once, with all labels")
         listing.files.append(table.parent / name)
         listing.names.append(name)
-        listing.places.append(f"{where}: {name}")
+        listing.shown_as.append(f"{where}: {name}")
         listing.labels.append(_labels(label, where))
         if "part" in frame.columns:
             listing.parts.append(_part(part, where))

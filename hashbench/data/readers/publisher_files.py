@@ -45,12 +45,12 @@ def data_directory(options: LoadOptions, name: str, needs: str, fetch: Callable[
     return directory
 
 
-def are_official(found: Mapping[str, str], published: Mapping[str, str], where: object) -> bool:
+def are_official(sums: Mapping[str, str], published: Mapping[str, str], where: object) -> bool:
     """Compare MD5 sums with the publisher's, and say on standard error which files differ.
 
     Parameters
     ----------
-    found, published : dict from str to str
+    sums, published : dict from str to str
         MD5 sums (hex) by the files' names, the same names in both.
     where : object
         What was read, for the message.
@@ -61,10 +61,10 @@ def are_official(found: Mapping[str, str], published: Mapping[str, str], where: 
         Whether all are the same.
     """
     name_of = {md5: name for name, md5 in published.items()}
-    different = [name for name, md5 in published.items() if found[name] != md5]
+    different = [name for name, md5 in published.items() if sums[name] != md5]
     if not different:
         return True
-    files = [f"{name} (is {name_of[found[name]]})" if found[name] in name_of else name for name in different]
+    files = [f"{name} (is {name_of[sums[name]]})" if sums[name] in name_of else name for name in different]
     to_stderr(
         f"{where}: MD5 sums differ from the publisher's for {', '.join(files)}; the data is marked as a copy, fetch "
         "these files again if it is to be official"

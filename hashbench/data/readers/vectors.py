@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hashbench.data.items import Items
-from hashbench.data.readers.array_formats import SUFFIXES, Contents, StoredArray, open_file, refuse_too_large
+from hashbench.data.readers.array_formats import SUFFIXES, Contents, open_file
+from hashbench.data.readers.stored_array import StoredArray, refuse_too_large
 from hashbench.errors import InputError
 from hashbench.progress import progress
 
@@ -55,13 +56,14 @@ def read_vectors(path: Path, n_neighbors: int) -> Items:
     if len(widths) > 1:
         first, second = list(widths.items())[:2]
         raise InputError(
-            f"{second[1].place} has vectors of {second[0]} values, {first[1].place} of {first[0]}: expected the same"
+            f"{second[1].shown_as} has vectors of {second[0]} values, {first[1].shown_as} of {first[0]}: expected the "
+            "same"
         )
     sizes = {name: stored.shape[0] for name, stored in parts.items()}
     named = "vectors" not in parts
     neighbors = contents.arrays.get("neighbors")
     if neighbors is not None and not named:
-        raise InputError(f"{neighbors.place}: neighbours need a database and queries that the files name")
+        raise InputError(f"{neighbors.shown_as}: neighbours need a database and queries that the files name")
     return Items(
         features=_joined(list(parts.values()), path),
         labels=_joined_labels(contents.arrays, parts, path),
@@ -91,7 +93,7 @@ def _open(path: Path) -> tuple[Path, Contents]:
         for kind, stored in contents.arrays.items():
             name = file.stem if kind == "vectors" else f"{file.stem}_labels"
             if name in arrays:
-                raise InputError(f"{stored.place} and {arrays[name].place} are both {name}: remove one")
+                raise InputError(f"{stored.shown_as} and {arrays[name].shown_as} are both {name}: remove one")
             arrays[name] = stored
         kinds.append(contents.kind)
     if arrays:
@@ -121,11 +123,11 @@ def _parts(arrays: dict[str, StoredArray], path: Path) -> dict[str, StoredArray]
 
 def _check_vectors(stored: StoredArray) -> None:
     if len(stored.shape) != 2 or 0 in stored.shape:
-        raise InputError(f"{stored.place} has shape {stored.shape}, expected (n, width) with at least one row")
+        raise InputError(f"{stored.shown_as} has shape {stored.shape}, expected (n, width) with at least one row")
     short = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2
     if stored.dtype.kind != "f" and not short:
         raise InputError(
-            f"{stored.place} is {stored.dtype}, expected floats or integers of 8 or 16 bits (such as SIFT's uint8)"
+            f"{stored.shown_as} is {stored.dtype}, expected floats or integers of 8 or 16 bits (such as SIFT's uint8)"
         )
 
 
@@ -136,59 +138,77 @@ def _rows(sizes: dict[str, int]) -> dict[str, np.ndarray]:
 
 
 def _joined(parts: Sequence[StoredArray], path: Path) -> np.ndarray:
-    """Return the parts as one float32 array, each value looked at and copied once; or the map of a file as it is."""
-    n, width = sum(stored.shape[0] for stored in parts), parts[0].shape[1]
+    """Return the parts as one float32 array: the map of a file where that is all of it, else a copy in memory."""
     mapped = parts[0].mapped
-    if len(parts) > 1 or mapped is None or mapped.dtype != np.float32 or not mapped.flags.c_contiguous:
-        mapped = None
-    if mapped is None:
-        refuse_too_large(str(path), (n, width), np.dtype(np.float32))
-    vectors = np.empty((n, width), np.float32) if mapped is None else mapped
-    at = 0
+    if len(parts) == 1 and mapped is not None and mapped.dtype == np.float32 and mapped.flags.c_contiguous:
+        _check_values(parts[0])
+        return mapped
+    return _copied(parts, path)
+
+
+def _check_values(stored: StoredArray) -> None:
+    """Look at every value of an array that stays in its file."""
+    with progress(f"reading {stored.shape[0]:,} vectors", stored.shape[0]) as bar:
+        for rows, block in stored.blocks():
+            _refuse_not_finite(stored, rows, block)
+            bar.advance(len(block))
+
+
+def _copied(parts: Sequence[StoredArray], path: Path) -> np.ndarray:
+    """Return the parts one after the other; each value is looked at and copied once."""
+    n, width = sum(stored.shape[0] for stored in parts), parts[0].shape[1]
+    refuse_too_large(str(path), (n, width), np.dtype(np.float32))
+    vectors, first = np.empty((n, width), np.float32), 0
     with progress(f"reading {n:,} vectors", n) as bar:
         for stored in parts:
             for rows, block in stored.blocks():
-                if mapped is None:
-                    with np.errstate(over="ignore"):
-                        vectors[at : at + len(block)] = block
-                finite = np.isfinite(vectors[at : at + len(block)]).all(axis=1)
-                if not finite.all():
-                    raise InputError(f"{stored.place}: row {rows[np.argmin(finite)]} holds NaN or infinite values")
-                at += len(block)
+                own = vectors[first : first + len(block)]
+                with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+                    own[:] = block
+                _refuse_not_finite(stored, rows, own)
+                first += len(block)
                 bar.advance(len(block))
     return vectors
 
 
+def _refuse_not_finite(stored: StoredArray, rows: np.ndarray, block: np.ndarray) -> None:
+    finite = np.isfinite(block).all(axis=1)
+    if not finite.all():
+        raise InputError(f"{stored.shown_as}: row {rows[np.argmin(finite)]} holds NaN or infinite values")
+
+
 def _joined_labels(arrays: dict[str, StoredArray], parts: dict[str, StoredArray], path: Path) -> np.ndarray | None:
     """Return the labels of all parts, in their order; None where there are none."""
-    found: dict[str, StoredArray] = {}
+    given_labels: dict[str, StoredArray] = {}
     for part in parts:
         names = [f"{name}_labels" for name in NAMES[part]] + ["labels"] * (part == "vectors")
         given = [name for name in names if name in arrays]
         if len(given) > 1:
             raise InputError(f"{path} has both {given[0]} and {given[1]}: remove one")
         if given:
-            found[part] = arrays[given[0]]
-    if not found:
+            given_labels[part] = arrays[given[0]]
+    if not given_labels:
         return None
-    missing = [part for part in parts if part not in found]
+    missing = [part for part in parts if part not in given_labels]
     if missing:
         raise InputError(
-            f"{path} has labels of {', '.join(found)}, but no {missing[0]}_labels: label every part or none"
+            f"{path} has labels of {', '.join(given_labels)}, but no {missing[0]}_labels: label every part or none"
         )
-    labels = [_labels(found[part], parts[part]) for part in parts]
-    first = found[next(iter(parts))]
+    labels = [_labels(given_labels[part], parts[part]) for part in parts]
+    first = given_labels[next(iter(parts))]
     for part, own in zip(parts, labels, strict=True):
         if own.shape[1:] != labels[0].shape[1:]:
-            raise InputError(f"{found[part].place} has shape {own.shape}, {first.place} {labels[0].shape}")
+            raise InputError(f"{given_labels[part].shown_as} has shape {own.shape}, {first.shown_as} {labels[0].shape}")
         if part == "query" and own.ndim == 2 and not own.any(axis=1).all():
             row = int(np.argmin(own.any(axis=1)))
-            raise InputError(f"{found[part].place}: row {row} has no label: nothing is relevant to this query")
+            raise InputError(
+                f"{given_labels[part].shown_as}: row {row} has no label: nothing is relevant to this query"
+            )
     joined = np.concatenate(labels)
     same = joined.all(axis=0) if joined.ndim == 2 else np.array([(joined == joined[0]).all()])
     if same.any():
         which = int(np.argmax(same)) if joined.ndim == 2 else int(joined[0])
-        raise InputError(f"{first.place}: every row has the label {which}: all would be alike; give others or none")
+        raise InputError(f"{first.shown_as}: every row has the label {which}: all would be alike; give others or none")
     return joined
 
 
@@ -196,21 +216,23 @@ def _labels(stored: StoredArray, vectors: StoredArray) -> np.ndarray:
     """Return labels as int64 classes (n,), or as a bool matrix (n, n_labels)."""
     if len(stored.shape) not in (1, 2) or stored.dtype.kind not in "iub":
         raise InputError(
-            f"{stored.place} is {stored.dtype} of shape {stored.shape}, expected whole numbers (n,), one class each, "
-            "or a matrix (n, n_labels) of 0 and 1"
+            f"{stored.shown_as} is {stored.dtype} of shape {stored.shape}, expected whole numbers (n,), one class "
+            "each, or a matrix (n, n_labels) of 0 and 1"
         )
     if stored.shape[0] != vectors.shape[0]:
-        raise InputError(f"{stored.place} has {stored.shape[0]} labels, {vectors.place} {vectors.shape[0]} vectors")
+        raise InputError(
+            f"{stored.shown_as} has {stored.shape[0]} labels, {vectors.shown_as} {vectors.shape[0]} vectors"
+        )
     labels = stored.read()
     if labels.ndim == 1:
         unusable = (labels < 0) | (labels > np.iinfo(np.int64).max) if labels.dtype.kind in "iu" else labels < 0
         if unusable.any():
             row = int(np.argmax(unusable))
-            raise InputError(f"{stored.place}: row {row} is {labels[row]}, expected classes from 0 to 2**63 - 1")
+            raise InputError(f"{stored.shown_as}: row {row} is {labels[row]}, expected classes from 0 to 2**63 - 1")
         return labels.astype(np.int64)
     odd = ~np.isin(labels, (0, 1)).all(axis=1)
     if odd.any():
-        raise InputError(f"{stored.place}: row {np.argmax(odd)} holds values other than 0 and 1")
+        raise InputError(f"{stored.shown_as}: row {np.argmax(odd)} holds values other than 0 and 1")
     return labels.astype(bool)
 
 
@@ -219,21 +241,23 @@ def _neighbors(stored: StoredArray, n_query: int, n_database: int, needed: int) 
     mend = "delete it, and hashbench finds them"
     if len(stored.shape) != 2 or stored.dtype.kind not in "iu" or stored.shape[0] != n_query:
         raise InputError(
-            f"{stored.place} is {stored.dtype} of shape {stored.shape}, expected whole numbers ({n_query}, k): "
+            f"{stored.shown_as} is {stored.dtype} of shape {stored.shape}, expected whole numbers ({n_query}, k): "
             f"a row per query; {mend}"
         )
     if stored.shape[1] < needed:
-        raise InputError(f"{stored.place} has {stored.shape[1]} neighbours per query, {needed} are needed; {mend}")
+        raise InputError(f"{stored.shown_as} has {stored.shape[1]} neighbours per query, {needed} are needed; {mend}")
     neighbors = stored.read()[:, :needed].astype(np.int64)
     outside = ((neighbors < 0) | (neighbors >= n_database)).any(axis=1)
     if outside.any():
         row = int(np.argmax(outside))
         odd = next(int(item) for item in neighbors[row] if not 0 <= item < n_database)
-        raise InputError(f"{stored.place}: row {row} names {odd}, the database has rows 0 to {n_database - 1}; {mend}")
+        raise InputError(
+            f"{stored.shown_as}: row {row} names {odd}, the database has rows 0 to {n_database - 1}; {mend}"
+        )
     ordered = np.sort(neighbors, axis=1)
     twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
     if twice.any():
-        raise InputError(f"{stored.place}: row {np.argmax(twice)} names a neighbour twice; {mend}")
+        raise InputError(f"{stored.shown_as}: row {np.argmax(twice)} names a neighbour twice; {mend}")
     return neighbors
 
 

@@ -1,0 +1,133 @@
+"""Vectors and labels in the columns of parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashbench.data.readers.stored_array import (
+    Blocks,
+    StoredArray,
+    readable,
+    refuse_too_large,
+    rows_of_a_block,
+    sliced,
+)
+from hashbench.errors import InputError
+
+VECTOR_COLUMNS = ("vector", "embedding")
+
+
+def read_parquet(path: Path) -> dict[str, StoredArray]:
+    """Return the vectors of a parquet file, and its labels, by part where the file names parts.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or its columns are not those that `hashbench.data.readers.array_formats` describes.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(str(path), "parquet file"), pq.ParquetFile(path) as file:
+        schema, n_rows = file.schema_arrow, file.metadata.num_rows
+        columns = [name for name in VECTOR_COLUMNS if name in schema.names]
+        if len(columns) != 1:
+            wanted = "vector or embedding, and optionally label and part"
+            raise InputError(f"{path} has the columns {', '.join(schema.names)}; expected {wanted}")
+        if n_rows == 0:
+            raise InputError(f"{path} has no rows")
+        (column,) = columns
+        kind = schema.field(column).type
+        if not _is_list(kind):
+            raise InputError(f"{path}: the column {column} is {kind}, expected lists of floats")
+        value = kind.value_type
+        if not (pa.types.is_floating(value) or pa.types.is_integer(value)):
+            raise InputError(f"{path}: the column {column} has lists of {value}, expected lists of floats")
+        dtype = np.dtype(value.to_pandas_dtype())
+        first = next(file.iter_batches(1, columns=[column])).column(0)
+        width = len(first[0]) if first[0].is_valid else 0
+        refuse_too_large(str(path), (n_rows, width), np.dtype(np.float32))
+        labels = file.read(["label"]).column(0).combine_chunks() if "label" in schema.names else None
+        parts = file.read(["part"]).column(0).to_pylist() if "part" in schema.names else None
+    label_rows = None if labels is None else _labels(labels, f"{path}: the column label")
+
+    def array_of(rows: np.ndarray, shown_as: str) -> StoredArray:
+        return StoredArray(
+            shown_as, (len(rows), width), dtype, lambda: _parquet_blocks(path, column, rows, width, dtype, n_rows)
+        )
+
+    members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
+    arrays = {}
+    for name, rows in members.items():
+        shown_as = str(path) if parts is None else f"{path}: part {name}"
+        arrays[name] = array_of(rows, shown_as)
+        if label_rows is not None:
+            labels_name = "labels" if parts is None else f"{name}_labels"
+            arrays[labels_name] = sliced(f"{shown_as}, column label", label_rows[rows])
+    return arrays
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
+    """Return the rows of each part that the column ``part`` names."""
+    for row, part in enumerate(parts):
+        if not isinstance(part, str):
+            raise InputError(f"{path}: row {row} of the column part is {part!r}, expected a name such as query")
+    named = np.array(parts)
+    return {str(part): np.flatnonzero(named == part) for part in np.unique(named)}
+
+
+def _labels(column: Any, shown_as: str) -> np.ndarray:
+    """Return a column of numbers, or of lists of one length, as an array."""
+    if column.null_count:
+        raise InputError(f"{shown_as}: row {_first(column.is_null())} is empty")
+    if not _is_list(column.type):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    rows = np.arange(len(column))
+    return _matrix(column, len(column[0]), rows, shown_as)
+
+
+def _parquet_blocks(path: Path, column: str, rows: np.ndarray, width: int, dtype: np.dtype, n_rows: int) -> Blocks:
+    """Yield a column's lists as a matrix, those of the rows that are wanted."""
+    import pyarrow.parquet as pq
+
+    wanted = np.zeros(n_rows, bool)
+    wanted[rows] = True
+    start = 0
+    with readable(str(path), "parquet file"), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(rows_of_a_block((n_rows, width), dtype), columns=[column]):
+            numbers = np.arange(start, start + len(batch))
+            start += len(batch)
+            matrix = _matrix(batch.column(0), width, numbers, str(path))
+            chosen = wanted[numbers]
+            if chosen.any():
+                yield numbers[chosen], matrix[chosen] if not chosen.all() else matrix
+
+
+def _matrix(lists: Any, width: int, rows: np.ndarray, shown_as: str) -> np.ndarray:
+    """Return lists of one length as a matrix."""
+    import pyarrow as pa
+
+    if lists.null_count:
+        raise InputError(f"{shown_as}: row {rows[_first(lists.is_null())]} is empty")
+    if not pa.types.is_fixed_size_list(lists.type):
+        lengths = lists.value_lengths().to_numpy(zero_copy_only=False)
+        if (lengths != width).any():
+            row = int(np.argmax(lengths != width))
+            raise InputError(f"{shown_as}: row {rows[row]} has {lengths[row]} values, row 0 has {width}")
+    values = lists.flatten()
+    if values.null_count:
+        raise InputError(f"{shown_as}: row {rows[_first(values.is_null()) // width]} holds an empty value")
+    return values.to_numpy(zero_copy_only=False).reshape(len(lists), width)
+
+
+def _first(flags: Any) -> int:
+    return int(np.argmax(flags.to_numpy(zero_copy_only=False)))

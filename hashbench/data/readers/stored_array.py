@@ -1,0 +1,99 @@
+"""Arrays in files: what is known of one, and its rows, read block by block."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+
+from hashbench.errors import InputError
+
+BLOCK_BYTES = 16 * 2**20
+
+Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file.
+
+    Attributes
+    ----------
+    shown_as : str
+        What names it in a message: the file, and what in it.
+    shape : tuple of int
+    dtype : numpy.dtype
+    blocks : callable
+        Yields (row numbers in the file, rows), in order.
+    mapped : ndarray, optional
+        The whole array where it can be memory-mapped.
+    """
+
+    shown_as: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    blocks: Callable[[], Blocks]
+    mapped: np.ndarray | None = None
+
+    def read(self) -> np.ndarray:
+        """Return all rows in memory.
+
+        Raises
+        ------
+        InputError
+            They need more than there is.
+        """
+        refuse_too_large(self.shown_as, self.shape, self.dtype)
+        return np.concatenate([block for _, block in self.blocks()])
+
+
+def refuse_too_large(shown_as: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise if an array, of which a file may claim any size, needs more memory than is available.
+
+    Raises
+    ------
+    InputError
+        The array is larger than the memory that is available.
+    """
+    needed, available = math.prod(shape) * dtype.itemsize, psutil.virtual_memory().available
+    if needed > available:
+        sizes = " × ".join(f"{size:,}" for size in shape)
+        raise InputError(
+            f"{shown_as}: {sizes} values need {needed / 2**30:,.1f} GiB of memory, {available / 2**30:,.1f} GiB are "
+            "available; give fewer"
+        )
+
+
+@contextmanager
+def readable(shown_as: str, kind: str) -> Iterator[None]:
+    """Turn what a reader raises over a damaged file into one line."""
+    import pyarrow
+
+    damaged = (OSError, ValueError, EOFError, RuntimeError, KeyError, NotImplementedError)
+    try:
+        yield
+    except (*damaged, zipfile.BadZipFile, zlib.error, pyarrow.ArrowException) as error:
+        raise InputError(f"{shown_as} is not a readable {kind} ({error})") from error
+
+
+def rows_of_a_block(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Return how many rows are read at a time."""
+    return max(1, BLOCK_BYTES // max(1, dtype.itemsize * math.prod(shape[1:])))
+
+
+def sliced(shown_as: str, array: np.ndarray) -> StoredArray:
+    """Return an array that is there already, memory-mapped or not, as a stored one."""
+
+    def blocks() -> Blocks:
+        step = rows_of_a_block(array.shape, array.dtype)
+        for start in range(0, len(array), step):
+            block = array[start : start + step]
+            yield np.arange(start, start + len(block)), block
+
+    return StoredArray(shown_as, array.shape, array.dtype, blocks, array)
