@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": plugins.list_plugins,
     "info": plugins.info,
     "check": plugins.check,
+    "status": results.status,
     "plot": results.plot,
     "audit": results.audit,
     "publish": results.publish,

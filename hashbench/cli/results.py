@@ -1,4 +1,4 @@
-"""The commands on results: ``hashbench plot``, ``audit``, ``publish`` and ``validate``."""
+"""The commands on results: ``hashbench status``, ``plot``, ``audit``, ``publish`` and ``validate``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import typer
 
 from hashbench.cli.common import PluginOption
 from hashbench.errors import InputError
+
+
+def status(directory: Annotated[Path, typer.Argument(help="Output directory of a run.")]) -> None:
+    """Show how many cells are done, failed, running and missing, also while a run goes on."""
+    from hashbench.reports.console import open_console
+    from hashbench.reports.progress import print_status
+    from hashbench.runs.status import read_status
+
+    print_status(read_status(directory), open_console())
 
 
 def plot(

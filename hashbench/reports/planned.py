@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from hashbench.reports.console import new_table, open_console, print_note
+from hashbench.reports.estimate import estimate_s, in_words
 from hashbench.runs.job import Job
 from hashbench.runs.options import RunOptions
 from hashbench.runs.plan import plan, training_views
+from hashbench.runs.record import Record
 from hashbench.runs.store import Store
 from hashbench.runs.workbench import open_workbench
 
@@ -47,6 +49,19 @@ def print_plan(options: RunOptions, console: Console | None = None) -> None:
     for line in _to_make(missing, options):
         print_note(line, console)
     print_note(f"{len(jobs)} jobs, {len(missing)} to run; records: {options.out}", console)
+    if missing:
+        print_note(_time(missing, list(done.values()), options.jobs), console)
+
+
+def _time(missing: list[Job], records: list[Record], n_workers: int) -> str:
+    """Return a line on how long the missing cells will take, features and views not counted."""
+    known = [seconds for seconds in estimate_s(missing, records) if seconds is not None]
+    without = len(missing) - len(known)
+    if not known:
+        return "time: no estimate, as no cell of these methods on this data has been timed here"
+    beside = f", {n_workers} at once" if n_workers > 1 else ""
+    rest = f"; no estimate for the other {without}" if without else ""
+    return f"time: about {in_words(sum(known) / n_workers)} for {len(known)} cells{beside}, by earlier timings{rest}"
 
 
 def _state(job: Job, status: str) -> str:

@@ -23,6 +23,7 @@ from hashbench.runs.options import RunOptions
 from hashbench.runs.queue import Queue
 from hashbench.runs.record import Record
 from hashbench.runs.results import write_results
+from hashbench.runs.status import write_planned
 from hashbench.runs.store import Store
 from hashbench.runs.worker import Worker, WorkerDied
 
@@ -114,6 +115,7 @@ class _Run:
             self.jobs: list[Job] = self._call(self.callers[0], plan_run, self.options)
         except WorkerDied as error:
             raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+        write_planned(self.store, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
             if len(self.callers) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import zipfile
@@ -116,6 +117,20 @@ class Store:
         folder = self.directory / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         return FileLock(folder / f"{id}.lock")
+
+    def is_locked(self, id: str) -> bool:
+        """Return whether somebody holds the lock of a cell; nothing is written."""
+        try:
+            descriptor = os.open(self.directory / "locks" / f"{id}.lock", os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def workdir(self, id: str) -> Path:
         """Return where a cell keeps checkpoints while it is computed."""

@@ -1,0 +1,158 @@
+"""Trains a method: what it asks for is made, its clock starts when all is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashbench.data.dataset import Dataset
+from hashbench.errors import Unsupported
+from hashbench.evaluation.evaluate import evaluate
+from hashbench.features.source import Features
+from hashbench.method import HashMethod
+from hashbench.runs.job import Job
+from hashbench.runs.workbench import Workbench
+
+LINE_EVERY_S = 2.0
+"""Between two lines on a training."""
+Log = Callable[[str], object]
+
+
+@dataclass
+class Fitted:
+    """A trained method.
+
+    Attributes
+    ----------
+    method : HashMethod
+    dataset : Dataset
+        What it is scored on.
+    features : Features
+        What its codes are made of.
+    fit_s : float
+    views_s : float or None
+    training : list of dict
+        One entry per epoch where the method logs a curve.
+    uses_labels : bool
+    """
+
+    method: HashMethod
+    dataset: Dataset
+    features: Features
+    fit_s: float = 0.0
+    views_s: float | None = None
+    training: list[dict[str, float]] = field(default_factory=list)
+    uses_labels: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """What ``fit`` is given: training rows, labels for a supervised method, and what it asks for by keyword."""
+
+    dataset: Dataset
+    features: Features
+    extras: dict[str, Any]
+    views: Features | None
+
+
+def given_to(job: Job, bench: Workbench, workdir: Path) -> Given:
+    """Make what a method asks for; what goes wrong here is no fault of the method."""
+    wanted, views, extras = job.needs.extras, None, dict[str, Any]()
+    features = bench.source.features()
+    if "views" in wanted:
+        assert job.needs.n_views is not None
+        assert job.needs.views_seed is not None
+        views = bench.source.views(job.needs.n_views, job.needs.views_seed)
+        extras["views"] = views.data
+    if "validation" in wanted:
+        extras["validation"] = _validation(bench)
+    if "workdir" in wanted:
+        workdir.mkdir(parents=True, exist_ok=True)
+        extras["workdir"] = workdir
+    if "tunable" in wanted:
+        extras["tunable"] = bench.source.tunable
+    extras |= {name: getattr(bench.source, name) for name in ("device", "devices") if name in wanted}
+    extras |= {"log": None} if "log" in wanted else {}
+    dataset = bench.held_out[0] if "validation" in wanted else bench.dataset
+    return Given(dataset, features, extras, views)
+
+
+def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
+    """Train a method.
+
+    Raises
+    ------
+    Unsupported
+        The method cannot do what is asked of it on this data.
+    """
+    dataset, extras = given.dataset, dict(given.extras)
+    fitted = Fitted(method, dataset, given.features, views_s=given.views.seconds if given.views else None)
+    fitted.uses_labels = method.supervision == "supervised" or "validation" in extras
+
+    shown_at = 0.0
+
+    def note(epoch: int, epochs: int | None = None, **values: float) -> None:
+        nonlocal shown_at
+        fitted.training.append({"epoch": epoch, **values})
+        if epoch != epochs and time.monotonic() - shown_at < LINE_EVERY_S:
+            return
+        shown_at = time.monotonic()
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
+
+    if "log" in extras:
+        extras["log"] = note
+    if "tunable" in extras:
+        extras["tunable"] = extras["tunable"]()
+    if "device" in extras and not bench.warm:
+        _warm_up(extras["device"])
+        bench.warm = True
+    train, labels = rows_of(given.features.data, dataset.split.train), _labels(dataset, method)
+    started = time.perf_counter()
+    method.fit(train, labels, **extras)
+    fitted.fit_s = time.perf_counter() - started + method.resumed_s_
+    return fitted
+
+
+def _labels(dataset: Dataset, method: HashMethod) -> np.ndarray | None:
+    """Return the training labels for a method that reads them."""
+    if method.supervision != "supervised":
+        return None
+    if dataset.labels is None:
+        raise Unsupported(f"{method.name} learns from labels, {dataset.name} has none")
+    return dataset.labels[dataset.split.train]
+
+
+def _validation(bench: Workbench) -> Callable[[HashMethod], float]:
+    """Return a function that scores a method, as it is, on the validation queries by the headline metric."""
+    (_, dataset), data = bench.held_out, bench.source.features().data
+    split, relevance, metric = dataset.split, dataset.relevance(), dataset.protocol.metrics[0]
+
+    def scored(method: HashMethod) -> float:
+        codes = method.encode(rows_of(data, split.query)), method.encode(rows_of(data, split.database))
+        return evaluate(*codes, metrics=[metric], n_bits=method.n_bits, **relevance)[metric]
+
+    return scored
+
+
+def _warm_up(device: str) -> None:
+    """Take one training step on a small network, so that no cell's clock pays for starting torch."""
+    import torch
+
+    layer = torch.nn.Linear(64, 64).to(device)
+    adam = torch.optim.Adam(layer.parameters(), fused=True)
+    layer(torch.ones(64, 64, device=device)).sum().backward()
+    adam.step()
+
+
+def rows_of(data: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return rows of an array, as a view where they lie side by side."""
+    first, n = int(index[0]), len(index)
+    if int(index[-1]) == first + n - 1 and np.array_equal(index, np.arange(first, first + n)):
+        return data[first : first + n]
+    return data[index]
