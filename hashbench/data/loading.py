@@ -17,7 +17,7 @@ from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
 from hashbench.data.protocol import Protocol, choose_protocol
-from hashbench.data.published_lists import read_lists
+from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import Split
 from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory

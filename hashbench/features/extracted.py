@@ -15,8 +15,8 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
+from hashbench.features.backbones.pixels import PIXELS, Pixels
 from hashbench.features.extraction import Workers, extract_features, extract_view
-from hashbench.features.pixels import PIXELS, Pixels
 from hashbench.features.source import Features, FeatureSource, feature_key, first_not_finite
 from hashbench.features.tunable import Tunable
 from hashbench.files.cache import GrowingArray
@@ -25,7 +25,7 @@ from hashbench.files.writing import refuse_full_disk
 from hashbench.progress import progress
 
 if TYPE_CHECKING:
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 
 FEATURE_STEP = 2048
@@ -188,7 +188,7 @@ class ExtractedFeatures(FeatureSource):
         """Return the backbone as torch runs it: views are made by torch, of pixels too."""
         if not isinstance(self.backbone, Pixels):
             return self.backbone
-        from hashbench.features.backbone import open_backbone
+        from hashbench.features.backbones.backbone import open_backbone
 
         return open_backbone(PIXELS, device=self.accelerator)
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages, batches, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
-from hashbench.features.pixels import Pixels
+from hashbench.features.backbones.pixels import Pixels
 from hashbench.files.arrays import portable, received
 from hashbench.files.cores import n_cores
 
 if TYPE_CHECKING:
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 
 def extract_features(
@@ -143,7 +143,7 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
     import torch
     from lightning_fabric import Fabric
 
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
     kind, key, weights, tuned = spec
     if kind == "cpu":

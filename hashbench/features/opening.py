@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from hashbench.data.dataset import Dataset
 from hashbench.errors import InputError
-from hashbench.features.devices import choose_device, refuse_missing_devices
+from hashbench.features.backbones.devices import choose_device, refuse_missing_devices
+from hashbench.features.backbones.pixels import PIXELS, Pixels, open_pixels
 from hashbench.features.extracted import ExtractedFeatures
 from hashbench.features.options import BackboneOptions
-from hashbench.features.pixels import PIXELS, Pixels, open_pixels
 from hashbench.features.source import FeatureSource, GivenFeatures
 
 if TYPE_CHECKING:
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 
 def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> FeatureSource:
@@ -56,7 +56,7 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
     }
     if name == PIXELS:
         return open_pixels(**chosen)
-    from hashbench.features.backbone import open_backbone
+    from hashbench.features.backbones.backbone import open_backbone
 
     return open_backbone(name, **chosen, device=options.device)
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset
 from hashbench.errors import InputError, Unsupported
-from hashbench.features.devices import choose_device
-from hashbench.features.pixels import Pixels
+from hashbench.features.backbones.devices import choose_device
+from hashbench.features.backbones.pixels import Pixels
 from hashbench.features.tunable import Tunable
 
 if TYPE_CHECKING:
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 
 PIPELINE_VERSION = 1

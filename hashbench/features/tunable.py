@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hashbench.features.augment import ViewParameters
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tunable:
     """A backbone with the images that it may be trained on; plain values, so that processes can be given it.
 
     A method that has trained it keeps the network's parameters as ``backbone_weights_``
-    (`hashbench.features.backbone.Backbone.parameters`); its codes are then made of that network's features.
+    (`hashbench.features.backbones.backbone.Backbone.parameters`); its codes are then made of that network's features.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Tunable:
 
     def open(self, fabric: Fabric) -> Backbone:
         """Return the backbone on a device and in a precision."""
-        from hashbench.features.backbone import Backbone
+        from hashbench.features.backbones.backbone import Backbone
 
         return Backbone(self.key, fabric, self.weights)
 
@@ -91,7 +91,7 @@ class Tunable:
     @property
     def has_dropout(self) -> bool:
         """Whether the network drops features while it trains."""
-        from hashbench.features.backbone import dropout_of
+        from hashbench.features.backbones.backbone import dropout_of
 
         return bool(dropout_of(self.key))
 

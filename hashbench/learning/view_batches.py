@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hashbench.features.augment import seed_of
-from hashbench.features.backbone import Backbone
+from hashbench.features.backbones.backbone import Backbone
 from hashbench.features.tunable import Tunable
 from hashbench.files.arrays import SharedArray
 from hashbench.learning.batches import Scaling, TrainingData

@@ -19,7 +19,7 @@ from hashbench.progress import to_stderr
 from hashbench.saved_method import SavedMethod, read_saved, restore
 
 if TYPE_CHECKING:
-    from hashbench.features.backbone import Backbone
+    from hashbench.features.backbones.backbone import Backbone
 
 MAX_LABEL = 200
 """Characters of a label that are shown."""
@@ -85,7 +85,7 @@ class SavedModel:
                 f"{self.path} was not trained on images through a backbone: give it vectors as it was trained on, "
                 f"a .npy of floats (n, {width})"
             )
-        from hashbench.features.from_key import backbone_from_key
+        from hashbench.features.backbones.from_key import backbone_from_key
 
         try:
             backbone = backbone_from_key(key, weights=self.weights, device=self.device)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -121,3 +122,8 @@ def save(figure: Figure, path: Path, extension: str) -> Path:
     except OSError as error:
         raise InputError(f"--to {path.parent} cannot be written to ({error.strerror})") from error
     return path
+
+
+def slug(name: str) -> str:
+    """Return a name that is a plain file name on every system, and in LaTeX."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[:120]

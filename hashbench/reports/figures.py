@@ -5,7 +5,6 @@ Lines are means over seeds, bands go from the lowest to the highest seed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
-from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, with_legend
+from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, slug, with_legend
 from hashbench.runs.record import Record
 from hashbench.runs.store import Store
 
@@ -84,7 +83,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
         for setting, members in settings.items():
             prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
             for name, figure in _figures(store, members):
-                stem = _unused(_slug(prefix + name), written)
+                stem = _unused(slug(prefix + name), written)
                 written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
     return [path for paths in written.values() for path in paths]
 
@@ -291,11 +290,6 @@ def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[An
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return dict(sorted(groups.items()))
-
-
-def _slug(name: str) -> str:
-    """Return a name that is a plain file name on every system, and in LaTeX."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[:120]
 
 
 def _unused(stem: str, used: Mapping[str, Any]) -> str:

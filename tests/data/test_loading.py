@@ -9,8 +9,8 @@ from PIL import Image
 
 from hashbench import InputError, load_dataset
 from hashbench.data.prepared.entries import entries, read_entry
-from hashbench.data.published_lists import read_lists
 from hashbench.data.readers.image_folder import list_folder
+from hashbench.data.readers.published_lists import read_lists
 
 PLUGIN = """
 import numpy as np

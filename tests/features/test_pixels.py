@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from hashbench import InputError, load_dataset
-from hashbench.features.backbone import open_backbone
+from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.pixels import Pixels
 from hashbench.features.opening import open_source
 from hashbench.features.options import BackboneOptions
-from hashbench.features.pixels import Pixels
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
 from hashbench.features import augment
-from hashbench.features.backbone import open_backbone
+from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 
 

@@ -13,8 +13,8 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from hashbench import InputError
-from hashbench.features.backbone import open_backbone
-from hashbench.features.weights import find_model, find_weights
+from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.weights import find_model, find_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

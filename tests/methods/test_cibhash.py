@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
-from hashbench.features.backbone import open_backbone
+from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.tunable import Tunable
 from hashbench.runs.store import Store
 

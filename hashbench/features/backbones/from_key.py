@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hashbench.errors import InputError
-from hashbench.features.backbone import IMAGENET, PIXELS, Backbone, open_backbone
-from hashbench.features.devices import PRECISIONS
+from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
+from hashbench.features.backbones.devices import PRECISIONS
 from hashbench.features.source import feature_key
 from hashbench.files.paths import is_name, printable
 

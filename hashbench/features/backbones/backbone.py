@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hashbench.features.devices import choose_device, choose_precision
-from hashbench.features.network import create, load_weights, set_parameters
-from hashbench.features.pixels import KEY as PIXELS_KEY
-from hashbench.features.pixels import PIXELS, open_pixels
-from hashbench.features.weights import BUNDLED, find_model, find_weights
+from hashbench.features.backbones.devices import choose_device, choose_precision
+from hashbench.features.backbones.network import create, load_weights, set_parameters
+from hashbench.features.backbones.pixels import KEY as PIXELS_KEY
+from hashbench.features.backbones.pixels import PIXELS, open_pixels
+from hashbench.features.backbones.weights import BUNDLED, find_model, find_weights
 from hashbench.files.hashing import sha256
 
 # Fabric announces its precision on every start; the feature key says it already.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hashbench.errors import InputError
-from hashbench.features.weights import read_state
+from hashbench.features.backbones.weights import read_state
 
 
 def create(key: dict[str, Any], dropout: float) -> torch.nn.Module:
