@@ -85,7 +85,7 @@ class SavedModel:
                 f"{self.path} was not trained on images through a backbone: give it vectors as it was trained on, "
                 f"a .npy of floats (n, {width})"
             )
-        from hashbench.features.backbones.from_key import backbone_from_key
+        from hashbench.features.from_key import backbone_from_key
 
         try:
             backbone = backbone_from_key(key, weights=self.weights, device=self.device)
