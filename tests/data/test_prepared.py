@@ -583,6 +583,22 @@ def test_damaged_jpegs_are_images_or_clear_errors():
     assert 0 < refused < 100
 
 
+@pytest.mark.parametrize("size", [None, (48, 48)])
+def test_damaged_images_that_can_be_read_are_named(size, tmp_path, capfd):
+    (whole,) = encoded([noise(48, 48)], "JPEG")
+    cut = whole.index(b"\xff\xda") + 200  # inside of the compressed pixels
+    damaged = whole[:cut] + b"\xff\xd0\x12\x34" + whole[cut:]
+    assert decoding.decode(damaged, "it").shape == (48, 48, 3)
+    if not capfd.readouterr().err:
+        pytest.skip("the decoder here does not warn")
+    files = ImageFiles([whole] * 40 + [damaged] + [whole] * 40, [f"image {row}" for row in range(81)], size)
+    items = Items(images=files, labels=np.arange(81) % 2)
+    load_items(InMemory(items), LoadOptions(tmp_path, tmp_path / "cache"))
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("in-memory: 1 images are damaged but can be read")
+    assert line.endswith("first: image 40")
+
+
 def test_reading_stays_a_few_blocks_ahead_of_writing():
     class Counted(list):
         asked = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ import numpy as np
 
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
+from hashbench.data.libjpeg_warnings import caught_warnings
 from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.paths import is_there
-from hashbench.progress import progress
+from hashbench.progress import progress, to_stderr
 
 MAX_PIXELS = 2**16
 """Images of one size, though it was not stated, are kept as pixels up to this many each."""
@@ -62,32 +63,52 @@ def write_images(
     lengths: list[int] = []
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
+    suspects: list[int] = []
     with (
+        caught_warnings(folder) as n_caught,
         progress(f"{name}: {len(files):,} images", len(files)) as bar,
         file.open("wb", 2**20) as stream,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-        for block in _blocks(files):
+        for block in _blocks(files, n_caught):
             for chunk in block.chunks:
                 stream.write(chunk)
             lengths += [len(chunk) for chunk in block.chunks]
             sizes += block.sizes
             broken |= block.broken
+            suspects += block.suspects
             bar.advance(len(block.sizes) + len(block.broken))
+        damaged = _damaged(files, suspects, n_caught)
     if not sizes or (broken and not skip_broken):
         few = "; ".join(list(broken.values())[:NAMED])
         way_out = "; --skip-broken leaves them out" if sizes else ""
         raise InputError(f"{name}: {len(broken):,} of {len(files):,} images cannot be used: {few}{way_out}")
-    if files.size is not None:
-        return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
-    if len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
+    if files.size is None and len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
         file.unlink()
         sound = [row for row in range(len(files)) if row not in broken]
         same = ImageFiles([files.sources[row] for row in sound], [files.shown_as[row] for row in sound], sizes[0])
         return write_images(same, folder, name, skip_broken=False)[0], broken
+    if damaged:
+        to_stderr(
+            f"{name}: {len(damaged):,} images are damaged but can be read, in part perhaps; they are kept, first: "
+            f"{', '.join(damaged[:NAMED])}"
+        )
+    if files.size is not None:
+        return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32)), broken
+
+
+def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]) -> list[str]:
+    """Decode again, one by one, what was decoded while libjpeg warned of something; return what it warns of."""
+    damaged = []
+    for row in suspects:
+        before = n_caught()
+        decode(content(files.sources[row], files.shown_as[row]), files.shown_as[row])
+        if n_caught() > before:
+            damaged.append(files.shown_as[row])
+    return damaged
 
 
 def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
@@ -107,14 +128,15 @@ def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
 
 @dataclass(frozen=True)
 class _Block:
-    """Some images in their order: what is to be written of each, heights and widths, and which are broken."""
+    """Some images in order: what is written of each, heights and widths, which are broken, and which may be damaged."""
 
     chunks: list[bytes | memoryview]
     sizes: list[tuple[int, int]]
     broken: dict[int, str]
+    suspects: list[int]
 
 
-def _blocks(files: ImageFiles) -> Iterator[_Block]:
+def _blocks(files: ImageFiles, n_caught: Callable[[], int] = lambda: 0) -> Iterator[_Block]:
     """Yield all images in order, a few blocks per thread ahead of the one that is being written.
 
     Small ones by one thread: most of their time is Python's, and threads would wait for each other's lock.
@@ -122,13 +144,13 @@ def _blocks(files: ImageFiles) -> Iterator[_Block]:
     step = LARGE if files.size is None else max(1, min(SMALL, 2**24 // (3 * files.size[0] * files.size[1])))
     if files.size is not None and files.size[0] * files.size[1] <= ONE_THREAD_PIXELS:
         for start in range(0, len(files), step):
-            yield _read(files, range(start, min(start + step, len(files))))
+            yield _read(files, range(start, min(start + step, len(files))), n_caught)
         return
     ahead: deque[Future[_Block]] = deque()
     try:
         for start in range(0, len(files), step):
             rows = range(start, min(start + step, len(files)))
-            ahead.append(decoding_threads().submit(_read, files, rows))
+            ahead.append(decoding_threads().submit(_read, files, rows, n_caught))
             if len(ahead) > 2 * n_cores():
                 yield ahead.popleft().result()
         while ahead:
@@ -138,10 +160,11 @@ def _blocks(files: ImageFiles) -> Iterator[_Block]:
             block.cancel()
 
 
-def _read(files: ImageFiles, rows: range) -> _Block:
-    block = _Block([], [], {})
+def _read(files: ImageFiles, rows: range, n_caught: Callable[[], int]) -> _Block:
+    block = _Block([], [], {}, [])
     for row in rows:
         shown_as = files.shown_as[row]
+        caught_before = n_caught()
         try:
             encoded = content(files.sources[row], shown_as)
             pixels = decode(encoded, shown_as)
@@ -153,6 +176,8 @@ def _read(files: ImageFiles, rows: range) -> _Block:
         except InputError as error:
             block.broken[row] = str(error)
             continue
+        if n_caught() > caught_before:
+            block.suspects.append(row)
         block.chunks.append(encoded if files.size is None else pixels.data)
         block.sizes.append((height, width))
     return block
