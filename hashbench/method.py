@@ -124,7 +124,7 @@ class HashMethod(BaseEstimator):
         """Return packed binary codes, in bounded memory.
 
         Blocks have one fixed shape, the last one padded: a matrix product's last bits differ between shapes.
-        On processors whose product also depends on a row's place in the block (OpenBLAS with AVX2), a value
+        On processors whose product also depends on a row's position in the block (OpenBLAS with AVX2), a value
         within rounding of 0 can still change its bit when rows are reordered; a method that must rule this out
         decides such values in float64, as `hashbench.learning.linear.LinearMethod` does.
 

@@ -212,7 +212,7 @@ def test_what_fit_may_ask_for_stands_once():
     assert "fit asks for teacher; a run offers device, devices" in extras_problem(Asks())
 
 
-def test_a_run_hands_over_what_is_documented():
+def test_the_documentation_names_what_fit_may_ask_for():
     table = (Path(__file__).resolve().parents[1] / "docs" / "add-a-method.md").read_text()
     for name in FIT_EXTRAS:
         assert f"`{name}`" in table, name

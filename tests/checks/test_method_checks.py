@@ -294,8 +294,8 @@ class Leaving(HashMethod):
 @pytest.mark.parametrize("leave", ["raise SystemExit(0)", "raise KeyboardInterrupt", "raise GeneratorExit"])
 @pytest.mark.parametrize("where", ["at_import", "at_init", "at_fit", "at_project"])
 def test_a_plugin_that_would_end_the_program_fails_its_checks(cli, tmp_path, leave, where):
-    places = {"at_import": "", "at_init": "pass", "at_fit": "pass", "at_project": "pass", where: leave}
-    (tmp_path / "leaving.py").write_text(LEAVING.format(**places))
+    statements = {"at_import": "", "at_init": "pass", "at_fit": "pass", "at_project": "pass", where: leave}
+    (tmp_path / "leaving.py").write_text(LEAVING.format(**statements))
     done = cli("check", "leaving", "lsh", "--plugin", tmp_path / "leaving.py")
     assert done.returncode == 1, done.stdout + done.stderr
     own, others = done.stdout.split("\nlsh\n")
