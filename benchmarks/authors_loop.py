@@ -22,7 +22,7 @@ from torchvision import transforms
 
 import hashbench
 from hashbench.features.backbone import open_backbone
-from hashbench.features.source import FeatureSource
+from hashbench.features.extracted import ExtractedFeatures
 from hashbench.files.cache import cache_directory
 
 SIZE, BATCH, TEMPERATURE, BETA = 128, 64, 0.3, 0.001
@@ -121,7 +121,7 @@ def main():
             line = {"seed": seed, "epoch": epoch, "contrastive": contrastive, "kl": kl}
             line |= {"views_s": round(views_s, 2), "head_s": round(time.perf_counter() - started, 2)}
             if epoch % options.score_every == 0:
-                data = FeatureSource(dataset, backbone, cache_directory(None)).features().data
+                data = ExtractedFeatures(dataset, backbone, cache_directory(None)).features().data
                 line |= score(head, data, dataset)
             print(json.dumps(line), flush=True)
 

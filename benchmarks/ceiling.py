@@ -12,7 +12,7 @@ from sklearn.preprocessing import normalize
 
 import hashbench
 from hashbench.features.backbone import open_backbone
-from hashbench.features.source import FeatureSource
+from hashbench.features.extracted import ExtractedFeatures
 from hashbench.files.cache import cache_directory
 
 QUERIES_AT_ONCE = 200
@@ -38,7 +38,7 @@ def main():
     options = parser.parse_args()
     dataset = hashbench.load_dataset(options.dataset, data_dir=options.data_dir)
     backbone = open_backbone(dataset.backbone, image_size=dataset.image_size)
-    features = np.asarray(FeatureSource(dataset, backbone, cache_directory(None)).features().data)
+    features = np.asarray(ExtractedFeatures(dataset, backbone, cache_directory(None)).features().data)
     split, labels = dataset.split, dataset.labels
     centre = features[split.train].mean(axis=0)
     for name, X in {

@@ -18,11 +18,12 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.data import decoding
-from hashbench.data.decoding import decode, n_threads
+from hashbench.data.decoding import decode
 from hashbench.data.images import EncodedImages
 from hashbench.data.options import LoadOptions
 from hashbench.data.prepared.entries import remove
 from hashbench.data.prepared.prepare import prepare
+from hashbench.files.cores import n_cores
 from hashbench.plugins.registry import Registry
 
 ROUNDS = 5
@@ -67,8 +68,8 @@ def compare_decoders(name, contents, block):
     same = sum(np.array_equal(decode(content, ""), pillow(content)) for content in contents)
     torchvision = decoding._torchvision_jpeg() is not None
     print(f"{name:8} {same:,} of {len(contents):,} images as Pillow gives them; torchvision is used: {torchvision}")
-    threads = ThreadPoolExecutor(n_threads())
-    with threads, ProcessPoolExecutor(n_threads(), get_context("forkserver")) as processes:
+    threads = ThreadPoolExecutor(n_cores())
+    with threads, ProcessPoolExecutor(n_cores(), get_context("forkserver")) as processes:
         jobs = {
             "Pillow, one thread": lambda: [decode_with_pillow(some) for some in blocks],
             "Pillow, threads": lambda: list(threads.map(decode_with_pillow, blocks)),

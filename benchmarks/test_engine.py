@@ -9,9 +9,10 @@ from numba import njit, prange
 
 from hashbench.evaluation.codes import item_words, word_major
 from hashbench.evaluation.curves import curves
-from hashbench.evaluation.evaluate import masks_of, score
+from hashbench.evaluation.evaluate import score
 from hashbench.evaluation.histograms import class_histograms, mask_histograms, split_into_shards
 from hashbench.evaluation.kernels import popcount
+from hashbench.evaluation.relevance import masks_of
 
 N_QUERIES, N_ITEMS, N_LABELS = 10_000, 50_000, 21
 SCRIPT_QUERIES = 40
@@ -56,9 +57,9 @@ def histograms(case, kind):
     own, theirs = labels[kind]
     codes, items = np.packbits(query, axis=1), np.packbits(database, axis=1)
     if kind == "single":
-        return lambda: class_histograms(codes, own, split_into_shards(items, theirs, -(-n_bits // 64)), n_bits)
+        return lambda: class_histograms(codes, own, split_into_shards(items, theirs), n_bits)
     own, theirs = masks_of(own), masks_of(theirs)
-    return lambda: mask_histograms(codes, own, split_into_shards(items, theirs, -(-n_bits // 64)), n_bits)
+    return lambda: mask_histograms(codes, own, split_into_shards(items, theirs), n_bits)
 
 
 def test_bare_pass(benchmark, case):

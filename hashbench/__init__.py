@@ -1,5 +1,11 @@
 """hashbench: the benchmark suite for learning to hash.
 
+To use it: `run`, `load_method`, `load_dataset`, `load_model`, `evaluate`. To write a method: `HashMethod`,
+`Unsupported`, `Tunable`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split`
+with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's
+result, and so belongs to its identity, is imported from where it lies: ``hashbench.learning`` and
+``hashbench.data.readers``.
+
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
 """
 
@@ -11,13 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hashbench.api import load_dataset, load_method, run
     from hashbench.data.dataset import Dataset
+    from hashbench.data.images import EncodedImages, ImageFiles
     from hashbench.data.items import Items
     from hashbench.data.options import LoadOptions
     from hashbench.data.plugin import HashDataset
     from hashbench.data.protocol import Protocol
-    from hashbench.data.splits import Split
-    from hashbench.errors import InputError, Unsupported
+    from hashbench.data.splits import Split, draw_any, draw_per_class, draw_per_label, official_split
+    from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
+    from hashbench.errors import ContractError, InputError, Unsupported
     from hashbench.evaluation.evaluate import Evaluation, evaluate
+    from hashbench.features.tunable import Tunable
     from hashbench.method import HashMethod
     from hashbench.models.saved import load_model
 
@@ -26,34 +35,54 @@ _HOMES = {
     "load_method": "hashbench.api",
     "run": "hashbench.api",
     "Dataset": "hashbench.data.dataset",
+    "EncodedImages": "hashbench.data.images",
+    "ImageFiles": "hashbench.data.images",
+    "Items": "hashbench.data.items",
+    "LoadOptions": "hashbench.data.options",
     "HashDataset": "hashbench.data.plugin",
-    "Items": "hashbench.data.plugin",
-    "LoadOptions": "hashbench.data.plugin",
     "Protocol": "hashbench.data.protocol",
     "Split": "hashbench.data.splits",
+    "draw_any": "hashbench.data.splits",
+    "draw_per_class": "hashbench.data.splits",
+    "draw_per_label": "hashbench.data.splits",
+    "official_split": "hashbench.data.splits",
+    "PHOTO_VIEWS": "hashbench.data.view_recipes",
+    "ViewRecipe": "hashbench.data.view_recipes",
+    "ContractError": "hashbench.errors",
     "InputError": "hashbench.errors",
     "Unsupported": "hashbench.errors",
     "Evaluation": "hashbench.evaluation.evaluate",
     "evaluate": "hashbench.evaluation.evaluate",
+    "Tunable": "hashbench.features.tunable",
     "HashMethod": "hashbench.method",
     "load_model": "hashbench.models.saved",
 }
 
 __all__ = [
+    "PHOTO_VIEWS",
+    "ContractError",
     "Dataset",
+    "EncodedImages",
     "Evaluation",
     "HashDataset",
     "HashMethod",
+    "ImageFiles",
     "InputError",
     "Items",
     "LoadOptions",
     "Protocol",
     "Split",
+    "Tunable",
     "Unsupported",
+    "ViewRecipe",
+    "draw_any",
+    "draw_per_class",
+    "draw_per_label",
     "evaluate",
     "load_dataset",
     "load_method",
     "load_model",
+    "official_split",
     "run",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,7 @@ def run(**options: Any) -> pd.DataFrame:
         if options.get(name) is not None:
             options[name] = Path(options[name])
     asked = RunOptions(**options)
+    asked = replace(asked, out=asked.out.absolute())  # a plugin may change the working directory
     records = run_grid(asked)
     return results_frame(records, verdicts(records, Store(asked.out)))
 

@@ -1,4 +1,18 @@
-"""The errors that a user can mend."""
+"""The errors that a user can mend, and what a plugin's code may raise."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SHOWN = 60
+"""Characters of a name that a message repeats."""
+SHOWN_OF_ERROR = 500
+"""Characters of another error's message that a message repeats."""
 
 
 class InputError(Exception):
@@ -13,3 +27,82 @@ class Unsupported(ValueError):
 
     Raised by ``fit``; in a run the cell is recorded as ``skipped`` with this reason and the rest goes on.
     """
+
+
+class ContractError(ValueError):
+    """A method breaks its contract: ``project`` returns unusable values, or ``fit`` changes a parameter.
+
+    The message names the method, what was expected and what came. In a run the cell is recorded as ``failed``.
+    """
+
+
+class PluginExit(Exception):
+    """A plugin's code raised what would end the program: SystemExit, GeneratorExit or KeyboardInterrupt.
+
+    The exception that it raised is the ``__cause__``.
+    """
+
+
+@contextmanager
+def plugin_code() -> Iterator[None]:
+    """Run a plugin's code, so that nothing which it raises ends the program.
+
+    Ordinary exceptions pass unchanged. A KeyboardInterrupt passes too if SIGINT arrived meanwhile: then it was the
+    user's Ctrl-C. Off the main thread no signal arrives, and where something other than Python handles SIGINT there
+    is nothing to watch; a KeyboardInterrupt is the plugin's own then.
+
+    Raises
+    ------
+    PluginExit
+        The code raised SystemExit, GeneratorExit, a KeyboardInterrupt of its own, or another exception that is no
+        `Exception`.
+    """
+    with _watched_interrupts() as arrived:
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and arrived:
+                raise
+            raise PluginExit(describe_error(error)) from error
+
+
+@contextmanager
+def _watched_interrupts() -> Iterator[list[int]]:
+    """Yield a list that is empty until SIGINT arrives, which is then handled as before."""
+    arrived: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield arrived
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield arrived
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception's type and the first line of its message, of a `PluginExit` those of its cause."""
+    if isinstance(error, PluginExit) and error.__cause__ is not None:
+        error = error.__cause__
+    message = shorten(str(error).strip().partition("\n")[0], SHOWN_OF_ERROR)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def shorten(text: str, limit: int = SHOWN) -> str:
+    """Return a text for a message, cut where it is longer than ``limit`` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` with the known name that is nearest in any case, or an empty text."""
+    by_lower = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else ""

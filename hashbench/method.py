@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import inspect
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,28 +11,34 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from hashbench.errors import InputError, Unsupported
+from hashbench.contract import (
+    BLOCK_ROWS,
+    FIT_EXTRAS,  # noqa: F401 (part of the contract, and looked for here)
+    asked_extras,
+    checked_n_bits,
+    checked_values,
+    checked_vectors,
+    data_parameters,
+    refuse_changed,
+    refuse_nonfinite,
+    refuse_nonfinite_values,
+    snapshot,
+    surely_finite,
+)
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
-
-BLOCK_ROWS = 1024
-FIT_EXTRAS = dict.fromkeys(("views", "tunable", "validation", "device", "devices", "workdir", "log"), "")
-SAVED = {"method": str, "params": dict, "fitted": dict}
-"""What the header of every saved method holds, and of what type."""
 
 
 class HashMethod(BaseEstimator):
     """Base class of every method: a scikit-learn estimator that turns vectors into binary codes.
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
-    ``project``; everything else is here. ``fit`` may ask for more by naming keywords in its signature, and a
-    run hands it exactly those: ``views``, ``tunable``, ``validation``, ``device``, ``devices``, ``workdir``, ``log``.
+    ``project``; everything else is here. ``fit`` may ask for more by naming keywords of `FIT_EXTRAS` in its
+    signature, and a run hands it exactly those.
 
     Attributes
     ----------
-    inputs : {"features", "images"}
-        What ``X`` is: float32 vectors (n, d), or uint8 images (n, h, w, 3) for end-to-end training.
     supervision : {"unsupervised", "supervised"}
         Whether ``fit`` reads labels.
     paper : str
@@ -41,6 +46,12 @@ class HashMethod(BaseEstimator):
     carries_nan : bool
         Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
         matrix product; encoding then looks for it there, where there is less to read.
+    n_features_in_ : int
+        Width of the training vectors; `HashMethod` sets it.
+    backbone_weights_ : ndarray, float32, or None
+        Parameters of the backbone, from a method that has trained it; codes are then made of its features.
+    resumed_s_ : float
+        Seconds of training before an interruption, from a method that goes on after one.
 
     Notes
     -----
@@ -48,7 +59,6 @@ class HashMethod(BaseEstimator):
     A method with a ``random_state`` parameter is run once per seed, one without it once.
     """
 
-    inputs: ClassVar[str] = "features"
     supervision: ClassVar[str] = "unsupervised"
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
@@ -56,8 +66,8 @@ class HashMethod(BaseEstimator):
 
     n_bits: int
     n_features_in_: int
-    resumed_s_: float = 0.0
     backbone_weights_: np.ndarray | None = None
+    resumed_s_: float = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the method after its file and guard its ``fit`` against unusable input."""
@@ -88,6 +98,12 @@ class HashMethod(BaseEstimator):
             The method cannot give ``n_bits`` on this data.
         ValueError
             ``X`` is not a finite matrix.
+        ContractError
+            ``fit`` has changed a parameter.
+
+        Notes
+        -----
+        A subclass may leave ``y`` out and give the two other names: they are handed over by position.
         """
         raise NotImplementedError(f"{type(self).__name__} must define fit")
 
@@ -128,35 +144,35 @@ class HashMethod(BaseEstimator):
             ``fit`` was not called.
         ValueError
             ``X`` has another width than the training data, or holds NaN or infinite values.
+        ContractError
+            ``project`` returned something else than finite real numbers, ``n_bits`` to a row.
         """
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before encode")
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
-        codes = np.empty((len(X), -(-self.n_bits // 8)), np.uint8)
+        n_bits = int(self.n_bits)
+        codes = np.empty((len(X), -(-n_bits // 8)), np.uint8)
         for start in range(0, len(X), BLOCK_ROWS):
             rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
             n_rows = len(rows)
             if not self.carries_nan:
-                _refuse_nonfinite(rows, start)
+                refuse_nonfinite(rows, start)
             if n_rows < BLOCK_ROWS:
                 rows = np.concatenate([rows, np.zeros((BLOCK_ROWS - n_rows, rows.shape[1]), np.float32)])
-            values = self.project(rows)[:n_rows]
-            if self.carries_nan and not _surely_finite(values):
-                _refuse_nonfinite(rows, start)
+            values = checked_values(self.project(rows), (BLOCK_ROWS, n_bits), self.name)[:n_rows]
+            if self.carries_nan and not surely_finite(values):
+                refuse_nonfinite(rows, start)
+            refuse_nonfinite_values(values, start, self.name)
             codes[start : start + n_rows] = np.packbits(values > 0, axis=1)
         return codes
 
     def wants(self) -> set[str]:
-        """Return the keywords that ``fit`` asks a run for beyond ``X`` and ``y``: all of its signature's.
+        """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.
 
         A method whose parameters decide takes some away.
         """
-        return set(inspect.signature(type(self).fit).parameters) - {"self", "X", "y"}
-
-    def n_pool_views(self, n_images: int) -> int:
-        """Return how many views of each of ``n_images`` training images ``fit`` needs, if it asks for ``views``."""
-        return int(self.get_params()["n_views"])
+        return asked_extras(type(self).fit)
 
     def skip(self, dataset: Dataset) -> str | None:
         """Return why this method cannot run on ``dataset``, or None if it can."""
@@ -172,21 +188,19 @@ class HashMethod(BaseEstimator):
         path : path-like
             Where to write.
         **provenance
-            JSON values kept beside the parameters, such as the feature key that ``X`` was made with.
+            JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
+            keeps, and what it must be, stands in `hashbench.saved_method`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            A value is no JSON or not what its key stands for, or a learned array holds NaN.
+        OSError
+            The file cannot be written.
         """
-        from safetensors.numpy import save
+        from hashbench.saved_method import write_saved
 
-        from hashbench.files.writing import write_atomically
-
-        arrays, values = {}, {}
-        for key, value in vars(self).items():
-            if _is_learned(key):
-                if isinstance(value, np.ndarray):
-                    arrays[key] = np.ascontiguousarray(value)
-                else:
-                    values[key] = value.item() if isinstance(value, np.generic) else value
-        header = {"method": self.name, "params": self.get_params(), "fitted": values, **provenance}
-        write_atomically(Path(path), save(arrays, metadata={"hashbench": json.dumps(header)}))
+        write_saved(Path(path), self, provenance)
 
     @classmethod
     def load(cls, path: str | Path) -> HashMethod:
@@ -195,103 +209,31 @@ class HashMethod(BaseEstimator):
         Raises
         ------
         InputError
-            The file is not a saved method, one of another method, or one whose parameters this class does not have.
+            The file is missing, not a saved method, damaged, one of another method or of one that is not fitted,
+            or its parameters and arrays do not fit this class.
         """
-        header, arrays = read_saved(path)
-        if header["method"] != cls.name:
-            raise InputError(f"{path} holds a saved {header['method']!r}, not a {cls.name!r}")
-        try:
-            method = cls(**header["params"])
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path} does not fit the {cls.name!r} that is here ({error}); train it again") from error
-        for key, value in {**arrays, **header["fitted"]}.items():
-            if _is_learned(key):
-                setattr(method, key, value)
-        return method
+        from hashbench.saved_method import read_saved, restore
+
+        return restore(cls, read_saved(path))
 
 
-def read_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return header and arrays of a file that `HashMethod.save` wrote, without the method's class.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    header : dict
-        ``method`` (its name), ``params``, ``fitted`` and the provenance.
-    arrays : dict of ndarray
-        Learned arrays by attribute.
-
-    Raises
-    ------
-    InputError
-        The file is missing or not a saved method.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
-    try:
-        with safe_open(str(path), "numpy") as file:
-            header = json.loads((file.metadata() or {})["hashbench"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        whole = all(isinstance(header[key], kind) for key, kind in SAVED.items())
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not a saved hashbench method ({error})") from error
-    if not whole:
-        raise InputError(f"{path} is not a saved hashbench method (its header is damaged)")
-    return header, arrays
-
-
-def _is_learned(attribute: str) -> bool:
-    return attribute.endswith("_") and not attribute.startswith("_")
-
-
-def _guarded(fit: Any) -> Any:
-    """Wrap a plugin's ``fit``: convert and check ``X``, check ``n_bits``, remember the width."""
+def _guarded(fit: Callable[..., Any]) -> Any:
+    """Wrap a plugin's ``fit``: check ``n_bits`` and ``X``, remember the width, hold parameters to what they were."""
+    takes_labels = len(data_parameters(fit)) > 1
 
     @functools.wraps(fit)
     def checked(self: HashMethod, X: np.ndarray, y: np.ndarray | None = None, **extras: Any) -> Any:
-        n_bits = self.n_bits
-        if not isinstance(n_bits, int | np.integer) or isinstance(n_bits, bool) or n_bits < 1:
-            raise ValueError(f"n_bits={n_bits!r}: expected a positive integer")
-        if self.inputs == "features":
-            X = np.asarray(X)
-            if X.ndim != 2:
-                raise ValueError(f"X has shape {X.shape}, expected (n_samples, n_features)")
-            if X.dtype.kind not in "fiu":
-                raise ValueError(f"X has dtype {X.dtype}, expected a real number type")
-            if len(X) < 2:
-                raise Unsupported(f"n_samples={len(X)}: {self.name} needs at least 2 training rows")
-            X = np.ascontiguousarray(X, dtype=np.float32)
-            for start in range(0, len(X), BLOCK_ROWS):
-                _refuse_nonfinite(X[start : start + BLOCK_ROWS], start)
-        elif X.ndim != 4 or X.dtype != np.uint8:
-            raise ValueError(f"X has shape {X.shape} and dtype {X.dtype}, expected (n, h, w, 3) uint8 images")
+        checked_n_bits(self.n_bits)
+        X = checked_vectors(X, self.name)
+        params = snapshot(self.get_params(deep=False))
         # Known before it is fitted, since validation encodes with what there is so far.
-        self.n_features_in_ = int(np.prod(X.shape[1:]))
+        self.n_features_in_ = X.shape[1]
         try:
-            return fit(self, X, y, **extras)
+            fitted = fit(self, X, *([y] if takes_labels else []), **extras)
+            refuse_changed(params, self.get_params(deep=False), self.name, "fit")
         except BaseException:
-            del self.n_features_in_
+            self.__dict__.pop("n_features_in_", None)  # a parent's fit may have done so
             raise
+        return fitted
 
     return checked
-
-
-def _surely_finite(block: np.ndarray) -> bool:
-    """Return whether the sum of squares is finite: a cheap proof that a block holds no NaN or infinity."""
-    flat = block.ravel()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.dot(flat, flat)))
-
-
-def _refuse_nonfinite(block: np.ndarray, first_row: int) -> None:
-    """Raise if a block holds NaN or infinity."""
-    if _surely_finite(block):
-        return
-    bad = ~np.isfinite(block).all(axis=1)
-    if bad.any():
-        raise ValueError(f"X holds NaN or infinite values, first in row {first_row + int(np.argmax(bad))}")

@@ -1,45 +1,49 @@
-"""Progress for people: a bar with rate and time left on a terminal, a line now and then elsewhere."""
+"""Progress for people: a bar with rate and time left on a terminal, a line now and then elsewhere.
+
+A process that works for another sends its lines and counts there instead, see `send_to`.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 LINE_EVERY_S = 20.0
+SEND_EVERY_S = 0.1
+Send = Callable[[str, Any], None]
+
+
+class Counter(Protocol):
+    """What `progress` gives."""
+
+    def advance(self, n: int) -> None:
+        """Count n more items as done."""
+
+
+_send: Send | None = None
+
+
+def send_to(send: Send) -> None:
+    """Let all that would be shown be sent instead: ``send("line", text)``, ``send("progress", (what, done, total))``.
+
+    `show` in the process that receives it shows it.
+    """
+    global _send
+    _send = send
 
 
 def to_stderr(line: str) -> None:
     """Print a line for people on standard error, at once."""
+    if _send is not None:
+        _send("line", line)
+        return
     print(line, file=sys.stderr, flush=True)
 
 
-def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"
-
-
-class _Rate(ProgressColumn):
-    """Items per second."""
-
-    def render(self, task: Task) -> Text:
-        """Show the rate, once it is known."""
-        return Text(_rate(task.speed) if task.speed else "")
-
-
-class _Lines:
+class Lines:
     """Plain progress lines for logs and pipes."""
 
     def __init__(self, description: str, total: int) -> None:
@@ -53,24 +57,59 @@ class _Lines:
         if now - self.last >= LINE_EVERY_S and self.done < self.total:
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate
-            print(
-                f"{self.description}: {self.done}/{self.total}, {_rate(rate)}, {left:,.0f} s left",
-                file=sys.stderr,
-            )
+            print(f"{self.description}: {self.done}/{self.total}, {_rate(rate)}, {left:,.0f} s left", file=sys.stderr)
             self.last = now
 
 
-class _Bar:
-    def __init__(self, progress: Progress, description: str, total: int) -> None:
-        self.progress, self.task = progress, progress.add_task(description, total=total)
+class _Sent:
+    """Counts that go to another process, not too often."""
+
+    def __init__(self, send: Send, description: str, total: int) -> None:
+        self.send, self.description, self.total, self.done, self.last = send, description, total, 0, 0.0
 
     def advance(self, n: int) -> None:
         """Count n more items."""
-        self.progress.advance(self.task, n)
+        self.done += n
+        now = time.monotonic()
+        if now - self.last >= SEND_EVERY_S or self.done >= self.total:
+            self.send("progress", (self.description, self.done, self.total))
+            self.last = now
+
+
+class Shown:
+    """Shows what another process counts, a bar or lines for one job at a time."""
+
+    def __init__(self) -> None:
+        self._context: AbstractContextManager[Counter] | None = None
+        self._counter: Counter | None = None
+        self._now: tuple[str, int, int] = ("", 0, 0)
+
+    def show(self, description: str, done: int, total: int) -> None:
+        """Show how far a job is; when all of it is done, or another begins, its bar goes."""
+        if description != self._now[0]:
+            self.end()
+            self._context = progress(description, total)
+            self._counter = self._context.__enter__()
+            self._now = (description, 0, total)
+        assert self._counter is not None
+        self._counter.advance(done - self._now[1])
+        self._now = (description, done, total)
+        if done >= total:
+            self.end()
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+        self._context, self._now = None, ("", 0, 0)
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[_Lines | _Bar]:
+def progress(description: str, total: int) -> Iterator[Counter]:
     """Show how far a long job is, on standard error.
 
     Parameters
@@ -81,20 +120,52 @@ def progress(description: str, total: int) -> Iterator[_Lines | _Bar]:
 
     Yields
     ------
-    object
+    Counter
         Its ``advance(n)`` counts n items as done.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines(description, total)
-        return
+    if _send is not None:
+        yield _Sent(_send, description, total)
+    elif not sys.stderr.isatty():
+        yield Lines(description, total)
+    else:
+        with _bar(description, total) as counter:
+            yield counter
+
+
+@contextmanager
+def _bar(description: str, total: int) -> Iterator[Counter]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """Items per second."""
+
+        def render(self, task: Task) -> Text:
+            """Show the rate, once it is known."""
+            return Text(_rate(task.speed) if task.speed else "")
+
+    class Bar:
+        def advance(self, n: int) -> None:
+            """Count n more items."""
+            bar.advance(task, n)
+
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-        _Rate(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Bar(bar, description, total)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield Bar()

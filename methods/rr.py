@@ -10,7 +10,9 @@ class RR(LinearMethod):
 
     Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
     2011, the baseline PCA-RR of section 2.2; after Jégou et al., Aggregating local descriptors into a compact
-    image representation, CVPR 2010. The rotation spreads the variance evenly over the bits.
+    image representation, CVPR 2010. The rotation spreads the variance evenly over the bits. Hashing-Baseline
+    (arXiv 2509.14427) is the same computation on a pretrained network's features: PCA, a random orthogonal rotation,
+    signs.
 
     Parameters
     ----------

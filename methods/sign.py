@@ -1,14 +1,18 @@
 """Binary quantization: the signs of the features themselves."""
 
+import numpy as np
+
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import mean
 from hashbench.method import HashMethod
 
 
 class Sign(HashMethod):
-    """Binary quantization as vector databases do it: each bit is the sign of one centred feature.
+    """Binary quantization as vector databases do it: each bit is the sign of one feature, centred or as it is.
 
-    No paper; this is the "binary quantization" of vector databases. There it keeps one bit per dimension;
+    No paper; this is the "binary quantization" of vector databases. pgvector's ``binary_quantize`` and
+    sentence-transformers' ``quantize_embeddings`` compare each feature with 0, which is ``center=False``; it suits
+    embeddings that are spread around 0. There it keeps one bit per dimension;
     shorter codes come from embeddings cut to their first dimensions (Matryoshka embeddings are trained for
     that), so ``n_bits`` below the number of features takes the first ``n_bits`` features. On features whose
     order means nothing that is a random choice of them.
@@ -17,21 +21,24 @@ class Sign(HashMethod):
     ----------
     n_bits : int
         Code length in bits, at most the number of features.
+    center : bool
+        Compare each feature with its training mean; otherwise with 0.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_bits,), float64
-        Training mean of the features used, their threshold. Features after a ReLU are never negative, so
-        without it no bit would ever be 0. A constant feature's bit is 0.
+        The features' thresholds: their training means, or zeros without ``center``. Features after a ReLU are
+        never negative, so compared with 0 hardly a bit of theirs is 0. A constant feature's bit is 0 with ``center``.
     """
 
     paper = "none (practice of vector databases)"
 
-    def __init__(self, n_bits=32):
+    def __init__(self, n_bits: int = 32, *, center: bool = True):
         self.n_bits = n_bits
+        self.center = center
 
     def fit(self, X, y=None):
-        """Learn the mean.
+        """Learn the mean, if it is asked for.
 
         Raises
         ------
@@ -40,9 +47,9 @@ class Sign(HashMethod):
         """
         if self.n_bits > X.shape[1]:
             raise Unsupported(f"n_bits={self.n_bits}: sign gives at most one bit per feature, {X.shape[1]} here")
-        self.mean_ = mean(X[:, : self.n_bits])
+        self.mean_ = mean(X[:, : self.n_bits]) if self.center else np.zeros(self.n_bits)
         return self
 
     def project(self, X):
-        """Return the centred features."""
+        """Return the features minus their thresholds."""
         return X[:, : self.n_bits] - self.mean_

@@ -61,14 +61,24 @@ class Finished:
     stderr: str
 
 
+ISOLATED = {"--timeout", "--max-memory", "--jobs", "--in-process", "--dry-run", "--help"}
+"""Options of a run that computes in worker processes, or not at all."""
+
+
 @pytest.fixture(scope="session")
 def cli():
-    """Run the command line inside this process (importing torch anew for each command takes seconds)."""
+    """Run the command line inside this process (importing torch anew for each command takes seconds).
+
+    Runs compute in it too, unless they ask for what only worker processes have.
+    """
 
     def run(*arguments):
+        arguments = tuple(map(str, arguments))
+        if "run" in arguments[:2] and not ISOLATED & set(arguments):
+            arguments = (*arguments, "--in-process")
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.setattr(sys, "argv", ["hashbench", *map(str, arguments)])
+            patch.setattr(sys, "argv", ["hashbench", *arguments])
             try:
                 main()
                 code = 0

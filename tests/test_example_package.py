@@ -17,7 +17,8 @@ def installed(tmp_path_factory):
     wheels, site = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
 
     def python(*arguments):
-        environment = {**os.environ, "PYTHONPATH": str(site), "HASHBENCH_CACHE": str(wheels / "cache")}
+        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "HASHBENCH_CACHE": str(wheels / "cache")}
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, cwd=EXAMPLE, env=environment, capture_output=True, text=True)
 

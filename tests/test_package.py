@@ -1,5 +1,6 @@
 """The wheel carries the plugins, and does not shadow another package's names."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -37,8 +38,8 @@ def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import hashbench; from hashbench.plugins.registry import Registry\n"
         "assert hashbench.__file__.startswith(sys.argv[1]), hashbench.__file__\n"
-        "place = Registry().find('methods', 'itq').place\n"
-        "assert place.startswith(sys.argv[1]), place\n"
+        "origin = Registry().find('methods', 'itq').origin\n"
+        "assert origin.startswith(sys.argv[1]), origin\n"
         "assert hashbench.load_method('itq').name == 'itq'\n"
     )
     subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path)], check=True, cwd=tmp_path)
@@ -60,3 +61,17 @@ def test_every_leaderboard_of_the_project_is_valid(cli):
     boards = sorted((ROOT / "leaderboards").glob("*.csv"))
     assert boards
     assert cli("validate", *boards).returncode == 0
+
+
+def test_plugin_authors_import_from_one_place():
+    import hashbench
+
+    assert hashbench.__all__ == sorted(
+        hashbench.__all__, key=lambda name: (not name.isupper(), name[0].islower(), name)
+    )
+    for name in hashbench.__all__:
+        assert getattr(hashbench, name).__class__ is not None
+        assert name in dir(hashbench)
+    for file in [*(ROOT / "docs").glob("add-a-*.md"), *(ROOT / "docs" / "example-package").rglob("*.py")]:
+        sources = set(re.findall(r"^(?:from|import) (hashbench\S*)", file.read_text(), re.MULTILINE))
+        assert sources <= {"hashbench", "hashbench.checks"}, file

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import textwrap
 
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
-from hashbench.errors import InputError
+from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.plugins.registry import Registry
 from hashbench.runs.grid import RESERVED
 
@@ -28,9 +27,8 @@ def describe(registry: Registry, name: str) -> str:
         return _dataset(datasets[name].load())
     if name in methods:
         return _method(methods[name].load(), name)
-    near = difflib.get_close_matches(name, [*methods, *datasets], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "see hashbench list"
-    raise InputError(f"no method or data set is named {name!r}; {hint}")
+    hint = did_you_mean(name, [*methods, *datasets]) or "see hashbench list"
+    raise InputError(f"no method or data set is named {shorten(name)!r}; {hint}")
 
 
 def _line(key: str, value: object) -> str:
@@ -50,7 +48,6 @@ def _method(method_class: type, name: str) -> str:
     lines = [
         _line("method", name),
         _line("paper", getattr(method_class, "paper", "") or "not stated"),
-        _line("inputs", getattr(method_class, "inputs", "features")),
         _line("supervision", getattr(method_class, "supervision", "unsupervised")),
         _line(
             "parameters",

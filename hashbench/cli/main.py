@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,6 +66,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
+        _refuse_lost_directory()
         _refuse_repeated(arguments)
         code = app(arguments, standalone_mode=False)
         if code == INTERRUPTED:
@@ -93,6 +95,14 @@ def _unexpected(error: Exception, debug: bool) -> int:
     if debug:
         raise error
     return _complain(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+
+
+def _refuse_lost_directory() -> None:
+    """Raise if the working directory is gone, which every relative path would stumble over."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("the working directory is gone; change to one that exists") from None
 
 
 def _refuse_repeated(arguments: Sequence[str]) -> None:

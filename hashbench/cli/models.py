@@ -33,7 +33,7 @@ def encode(
     saved = load_model(model, plugin, weights=weights, device=device)
     writable_file(out, "--out", ".npy", [model, source])
     encoded = encode_input(saved, source)
-    write_codes(out, encoded.codes, encoded.names)
+    write_codes(out, encoded, saved)
     print(f"{out}: {len(encoded.codes):,} codes of {saved.n_bits} bits, packed, shape {encoded.codes.shape} uint8")
     if encoded.names:
         print(f"{names_path(out)}: the images' names, one a line, in the order of the codes")

@@ -25,17 +25,19 @@ def list_plugins(
         plugins = registry.plugins(kind)
         width = max(map(len, plugins), default=0)
         reasons = registry.check(plugins.values()) if check else {}
-        for name, found in sorted(plugins.items()):
+        for name, listed in sorted(plugins.items()):
             reason = reasons.get(name)
             broken += reason is not None
-            note = f"BROKEN: {reason}" if reason else found.summary + ("  [ok]" if check else "")
+            note = f"BROKEN: {reason}" if reason else listed.summary + ("  [ok]" if check else "")
             print(f"  {name:<{width}}  {note}")
+    for note in registry.passed_over():
+        print(f"passed over: {note}")
     if broken:
         raise typer.Exit(1)
 
 
 def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method or a data set.")]) -> None:
-    """Explain a method (parameters, paper, inputs) or a data set (protocol, sizes, source, licence)."""
+    """Explain a method (parameters, paper) or a data set (protocol, sizes, source, licence)."""
     from hashbench.cli.describe import describe
     from hashbench.plugins.registry import Registry
 
@@ -48,8 +50,7 @@ def check(
     data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
 ) -> None:
     """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
-    from hashbench.checks import datasets as dataset_checks
-    from hashbench.checks import methods as checks
+    from hashbench.checks.suites import suite
     from hashbench.files.cache import cache_directory
     from hashbench.plugins.registry import Registry
 
@@ -57,14 +58,11 @@ def check(
     methods, datasets = registry.names("methods"), registry.names("datasets")
     if data_dir is not None and (len(names) != 1 or names[0] not in datasets):
         raise InputError("--data-dir: a data set's files; name that one data set")
+    asked = [*methods, *datasets] if names == ["all"] else names
     failed = 0
-    for name in [*methods, *datasets] if names == ["all"] else names:
-        if name in datasets:
-            ended = dataset_checks.outcomes(registry.find("datasets", name).load(), data_dir, cache_directory(None))
-        else:
-            ended = checks.outcomes(registry.find("methods", name).load())
-        print(name)
-        for outcome in ended:
+    for one in [registry.find("datasets" if name in datasets else "methods", name) for name in asked]:
+        print(one.name)
+        for outcome in suite(one.load, data_dir, cache_directory(None)):
             how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"
             print(f"  {how:<7}  {outcome.name}  {outcome.reason}".rstrip())
             failed += outcome.failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ def run(options: RunOptions, dry_run: DryRun = False) -> None:
     from hashbench.runs.run import run as run_grid
     from hashbench.runs.store import Store
 
+    options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
     records = run_grid(options)
     scored = [record for record in records if record.status == "ok"]
     console, store = open_console(), Store(options.out)

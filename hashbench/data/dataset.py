@@ -12,7 +12,7 @@ import numpy as np
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
 from hashbench.data.protocol import Protocol
-from hashbench.data.splits import Split
+from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
 
@@ -34,7 +34,7 @@ class Dataset:
     features : ndarray of shape (n, d), float32, optional
         Vectors that come with the data; no backbone is used then.
     neighbors : ndarray of shape (n_query, k), int64, optional
-        In place of labels: each query's true nearest neighbours, nearest first, as places in the database part.
+        In place of labels: each query's true nearest neighbours, nearest first, as rows of the database part.
     views : ViewRecipe, optional
         How images are augmented.
     backbone : str
@@ -64,17 +64,18 @@ class Dataset:
     items_sha256: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a split that is not the protocol's, or data that does not fit together."""
+        """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""
+        n = len(self)
         for part in ("query", "database", "train"):
-            found, stated = len(getattr(self.split, part)), getattr(self.protocol, f"n_{part}")
-            if found == 0:
+            n_rows, stated = len(getattr(self.split, part)), getattr(self.protocol, f"n_{part}")
+            if n_rows == 0:
                 raise InputError(f"{self.name}: the {part} part of {self.protocol.name} is empty")
-            if stated is not None and not stated - self.n_left_out <= found <= stated:
+            if stated is not None and not stated - self.n_left_out <= n_rows <= stated:
                 raise InputError(
-                    f"{self.name}: the {part} part has {found} items, {self.protocol.name} says {stated}: "
+                    f"{self.name}: the {part} part has {n_rows} items, {self.protocol.name} says {stated}: "
                     "is the data complete?"
                 )
-        n = len(self)
+        refuse_unsound(self.split, n, f"{self.name}: {self.protocol.name}")
         if self.labels is None and self.neighbors is None:
             raise InputError(f"{self.name}: a data set needs labels or neighbors")
         if self.labels is not None and len(self.labels) != n:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import os
 import stat
 import struct
 from collections.abc import Callable
@@ -160,8 +159,3 @@ def _torchvision_jpeg() -> Callable[[bytes], np.ndarray] | None:
             except RuntimeError:
                 return None
     return decode_one
-
-
-def n_threads() -> int:
-    """Return how many threads decode at once: as many as this process has processors."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.data.decoding import decode, n_threads
+from hashbench.data.decoding import decode
 from hashbench.files.arrays import SharedArray
+from hashbench.files.cores import n_cores
 
 
 @dataclass(frozen=True)
@@ -106,4 +107,4 @@ def batches(images: np.ndarray | EncodedImages, rows: np.ndarray, size: int) -> 
 @functools.cache
 def decoding_threads() -> ThreadPoolExecutor:
     """Return this process's decoding threads: decoders release Python's lock."""
-    return ThreadPoolExecutor(n_threads(), thread_name_prefix="decode")
+    return ThreadPoolExecutor(n_cores(), thread_name_prefix="decode")

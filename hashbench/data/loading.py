@@ -12,6 +12,7 @@ from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
+from hashbench.data.plugin_errors import named, returned
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
@@ -37,12 +38,11 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         The data is missing, incomplete or corrupt, or has too few items for the protocol.
     """
     protocol = choose_protocol(plugin.protocols, options.protocol)
-    protocol, items = plugin.settle(load_items(plugin, options), protocol, options)
+    items = load_items(plugin, options)
+    with named(plugin, "settle"):
+        protocol, items = plugin.settle(items, protocol, options)
     if options.splits is None:
-        try:
-            split = plugin.split(items, protocol)
-        except InputError as error:
-            raise InputError(f"{plugin.name}: {protocol.name} cannot be drawn: {error}") from error
+        split = _drawn(plugin, items, protocol)
     else:
         split, checksum = read_lists(options.splits, items.names, len(items), items.left_out)
         protocol = replace(
@@ -58,14 +58,16 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
     if items.provenance == "official" and not items.left_out:
         _refuse_another_split(split, protocol)
     assert not isinstance(items.images, ImageFiles)
-    return Dataset(
+    with named(plugin, "neighbors"):
+        neighbors = plugin.neighbors(items, split, options) if items.labels is None else None
+    dataset = Dataset(
         name=plugin.name,
         protocol=protocol,
         split=split,
         labels=items.labels,
         images=items.images,
         features=items.features,
-        neighbors=plugin.neighbors(items, split, options) if items.labels is None else None,
+        neighbors=neighbors,
         views=plugin.views if items.images is not None else None,
         backbone=plugin.backbone,
         image_size=plugin.image_size,
@@ -73,6 +75,38 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
     )
+    _refuse_irrelevant(dataset)
+    return dataset
+
+
+def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
+    """Return the split that the plugin draws."""
+    try:
+        with named(plugin, "split"):
+            split = plugin.split(items, protocol)
+    except InputError as error:
+        raise InputError(f"{plugin.name}: {protocol.name} cannot be drawn: {error}") from error
+    return returned(plugin, "split", split, Split)
+
+
+def _refuse_irrelevant(dataset: Dataset) -> None:
+    """Raise if nothing is relevant to any query, and say so if that is true of some."""
+    name, labels, split = dataset.name, dataset.labels, dataset.split
+    if labels is None:
+        return
+    query, database = labels[split.query], labels[split.database]
+    shared = (query & database.any(axis=0)).any(axis=1) if labels.ndim == 2 else np.isin(query, database)
+    lonely = ~shared
+    if lonely.all():
+        raise InputError(
+            f"{name}: no query shares a label with anything in the database, so that every score would be 0; give "
+            "labels that several items have, or no labels"
+        )
+    if lonely.any():
+        to_stderr(
+            f"{name}: warning: {lonely.sum():,} of {len(lonely):,} queries share no label with anything in the "
+            f"database, row {split.query[np.argmax(lonely)]} the first; each of them scores 0"
+        )
 
 
 def _refuse_another_split(split: Split, protocol: Protocol) -> None:
@@ -102,7 +136,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     if plugin.embedded:
         if options.data_dir is not None:
             raise InputError(f"--data-dir {options.data_dir}: {plugin.name} brings its data along and reads no files")
-        return plugin.read(options)
+        return _read(plugin, options)
     cache_dir = cache_directory(options.cache_dir)
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
@@ -118,19 +152,27 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
             skip_broken = options.skip_broken or newest.manifest["skip_broken"]
             options = replace(options, data_dir=_origin(newest), skip_broken=skip_broken)
         elif not options.download:
-            items = plugin.read(options)
+            items = _read(plugin, options)
             if not isinstance(items.images, ImageFiles):
                 return items
     return prepare(plugin, options)[0].open()
 
 
+def _read(plugin: HashDataset, options: LoadOptions) -> Items:
+    with named(plugin, "read"):
+        items = plugin.read(options)
+    return returned(plugin, "read", items, Items)
+
+
 def _newest(cache_dir: Path, name: str, skip_broken: bool) -> Entry | None:
     """Return the entry that serves where no directory is named."""
-    found = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
-    places = sorted({str(entry.manifest["from"]) for entry in found})
-    if len(places) > 1:
-        raise InputError(f"{name} is prepared from {len(places)} places: {', '.join(places)}; name one with --data-dir")
-    return found[0] if found else None
+    usable = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
+    origins = sorted({str(entry.manifest["from"]) for entry in usable})
+    if len(origins) > 1:
+        raise InputError(
+            f"{name} is prepared from {len(origins)} places: {', '.join(origins)}; name one with --data-dir"
+        )
+    return usable[0] if usable else None
 
 
 def _origin(entry: Entry) -> Path | None:

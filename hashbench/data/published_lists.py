@@ -71,7 +71,7 @@ def _bare(name: str) -> str:
 def _read_list(file: Path, place: dict[str, int] | None, n_items: int) -> np.ndarray:
     """Return the rows that a list names; rows from ``n_items`` on are images that were left out."""
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--splits: {file} cannot be read ({type(error).__name__})") from error
     rows: dict[int, int] = {}

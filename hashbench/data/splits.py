@@ -25,6 +25,50 @@ class Split:
         return canonical_hash([part.tolist() for part in (self.train, self.query, self.database)])
 
 
+def refuse_unsound(split: Split, n_items: int, what: str) -> None:
+    """Refuse a split whose parts are not rows of the data, name a row twice, or share queries with another part.
+
+    Training rows may be rows of the database.
+
+    Parameters
+    ----------
+    split : Split
+    n_items : int
+        How many items the data has.
+    what : str
+        What is split, for the message.
+
+    Raises
+    ------
+    InputError
+        The split is unsound; the message names the part and the row.
+    """
+    is_query = _marks(split.query, n_items, f"{what}: the query part")
+    for part in ("database", "train"):
+        rows = getattr(split, part)
+        _marks(rows, n_items, f"{what}: the {part} part")
+        shared = rows[is_query[rows]]
+        if len(shared):
+            where = f"in the {part} part, as row {shared.min()}"
+            raise InputError(f"{what}: {len(shared)} queries are {where}; queries must be in no other part")
+
+
+def _marks(rows: np.ndarray, n_items: int, what: str) -> np.ndarray:
+    """Return which of the items a part names, shape (n_items,), bool."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or rows.dtype.kind not in "iu":
+        form = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
+        raise InputError(f"{what} is {form}, expected row numbers, int64 of shape (n,)")
+    if rows.min() < 0 or rows.max() >= n_items:
+        odd = rows.min() if rows.min() < 0 else rows.max()
+        raise InputError(f"{what} names row {odd} of {n_items}; rows count from 0 to {n_items - 1}")
+    marked = np.zeros(n_items, bool)
+    marked[rows] = True
+    if np.count_nonzero(marked) < len(rows):
+        values, counts = np.unique(rows, return_counts=True)
+        raise InputError(f"{what} names a row twice, as row {values[np.argmax(counts > 1)]}")
+    return marked
+
+
 def draw_per_class(labels: np.ndarray, per_class: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
     """Draw ``per_class`` items of each class, sorted by index.
 

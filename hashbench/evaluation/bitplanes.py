@@ -1,150 +1,30 @@
 """Distance histograms from bit planes: 512 items at a time, no distance ever written down.
 
 A database of codes is turned on its side: plane p holds bit p of every item, 512 items in eight 64-bit words. The
-distances of a block to a query are then a vertical sum: planes, complemented where the query's bit is 1, are added
-by full adders (Harley and Seal's scheme; Warren, Hacker's Delight, 2nd edition, section 5-1) into counters that are
-planes themselves. The items at one distance are those whose counter planes spell it, an AND of planes, and a
-population count says how many there are. Unlike one increment per item, none of this waits for memory.
-
-The loops are written in LLVM's own terms, on vectors of eight words; LLVM maps them to what the processor has.
+distances of a block to a query are then a vertical sum of planes, complemented where the query's bit is 1; how they
+are added and counted stands in `plane_counting`. Unlike one increment per item, none of this waits for memory.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils, config
-from numba.core.codegen import get_host_cpu_features
-from numba.extending import intrinsic
+from numba import njit, prange
 
-MAX_BITS = 255
-"""Eight counter planes spell distances to 255."""
-LANES, BLOCK, GROUP, COUNTERS = 8, 512, 16, 8
-LOW, HIGH = 4, 6
-"""Counter planes 0..3 are combined in registers, 4..5 and 6..7 through scratch memory."""
-SPAN = 2**LOW
-"""Distances that are counted, or passed over, together."""
-SCRATCH = 8 * LANES
+from hashbench.evaluation.plane_counting import (
+    BLOCK,
+    COUNTERS,
+    GROUP,
+    LANES,
+    SCRATCH,
+    SPAN,
+    add_planes,
+    count_levels,
+)
+
 QUERY_CHUNK, BLOCK_TILE = 16, 4
 """A thread takes 16 queries over four blocks at a time: blocks stay in the first-level cache, counts in the second."""
-
-TERNARY = "+avx512f" in (get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES)
-"""Whether numba compiles for a processor with any function of three planes as one instruction (AVX-512).
-
-LLVM does not find that instruction by itself, and cannot compile it for a processor without it.
-"""
-
-I32, I64 = ir.IntType(32), ir.IntType(64)
-VECTOR = ir.VectorType(I64, LANES)
-ZEROS, ONES = ir.Constant(VECTOR, [0] * LANES), ir.Constant(VECTOR, [-1] * LANES)
 FULL = np.uint64(0xFFFFFFFFFFFFFFFF)
 ONE = np.uint64(1)
-
-
-def _data(context, builder, signature, arguments, i):
-    """Return the pointer to the i-th argument's first word."""
-    return context.make_array(signature.args[i])(context, builder, arguments[i]).data
-
-
-def _load(builder, pointer, index):
-    return builder.load(builder.bitcast(builder.gep(pointer, [index]), VECTOR.as_pointer()), align=8)
-
-
-def _store(builder, vector, pointer, index):
-    builder.store(vector, builder.bitcast(builder.gep(pointer, [index]), VECTOR.as_pointer()), align=8)
-
-
-def _full_adder(builder, x, y, z):
-    """Return sum and carry of three planes: their parity and their majority."""
-    if TERNARY:
-        kind = ir.FunctionType(VECTOR, [VECTOR, VECTOR, VECTOR, I32])
-        logic = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.pternlog.q.512")
-        return tuple(builder.call(logic, [x, y, z, ir.Constant(I32, table)]) for table in (0x96, 0xE8))
-    differ = builder.xor(x, y)
-    return builder.xor(differ, z), builder.or_(builder.and_(x, y), builder.and_(differ, z))
-
-
-def _products(builder, start, planes):
-    """Return the ANDs of all 2^k choices of plane or complement, the first plane the lowest bit of the choice."""
-    found = start
-    for plane in reversed(planes):
-        complement = builder.xor(plane, ONES)
-        found = [builder.and_(x, y) for x in found for y in (complement, plane)] if found else [complement, plane]
-    return found
-
-
-@intrinsic
-def add_planes(typingctx, planes, offsets, n_groups, counters):
-    """Add 16 n_groups planes of one block into eight counter planes.
-
-    ``planes[offsets[p] :]`` begins with the eight words of plane p; ``counters`` (64 words) is written.
-    """
-
-    def codegen(context, builder, signature, arguments):
-        data, places, out = (_data(context, builder, signature, arguments, i) for i in (0, 1, 3))
-        kept = [cgutils.alloca_once(builder, VECTOR) for _ in range(COUNTERS)]
-        for slot in kept:
-            builder.store(ZEROS, slot)
-        with cgutils.for_range(builder, arguments[2]) as loop:
-            first = builder.mul(loop.index, ir.Constant(I64, GROUP))
-            level = []
-            for k in range(GROUP):
-                place = builder.load(builder.gep(places, [builder.add(first, ir.Constant(I64, k))]))
-                level.append(_load(builder, data, place))
-            weight = 0
-            while len(level) > 1:
-                count, carries = builder.load(kept[weight]), []
-                for x, y in zip(level[::2], level[1::2], strict=True):
-                    count, carry = _full_adder(builder, count, x, y)
-                    carries.append(carry)
-                builder.store(count, kept[weight])
-                level, weight = carries, weight + 1
-            carry = level[0]
-            for slot in kept[weight:]:
-                count = builder.load(slot)
-                builder.store(builder.xor(count, carry), slot)
-                carry = builder.and_(count, carry)
-        for k, slot in enumerate(kept):
-            _store(builder, builder.load(slot), out, ir.Constant(I64, k * LANES))
-        return context.get_dummy_value()
-
-    return types.void(planes, offsets, types.intp, counters), codegen
-
-
-@intrinsic
-def count_levels(typingctx, counters, mask, n_spans, scratch, counts):
-    """Add to ``counts[d]`` (eight words each) how many of the masked items have distance d, d < 16 n_spans."""
-
-    def codegen(context, builder, signature, arguments):
-        source, masks, spare, out = (_data(context, builder, signature, arguments, i) for i in (0, 1, 3, 4))
-        planes = [_load(builder, source, ir.Constant(I64, k * LANES)) for k in range(COUNTERS)]
-        low = _products(builder, [_load(builder, masks, ir.Constant(I64, 0))], planes[:LOW])
-        middle = _products(builder, [], planes[LOW:HIGH])
-        high = _products(builder, [], planes[HIGH:])
-        for k, product in enumerate([*middle, *high]):
-            _store(builder, product, spare, ir.Constant(I64, k * LANES))
-        kind = ir.FunctionType(VECTOR, [VECTOR])
-        count_bits = cgutils.get_or_insert_function(builder.module, kind, f"llvm.ctpop.v{LANES}i64")
-        wide = ir.IntType(64 * LANES)
-        with cgutils.for_range(builder, arguments[2]) as loop:
-            one = builder.and_(loop.index, ir.Constant(I64, len(middle) - 1))
-            other = builder.lshr(loop.index, ir.Constant(I64, HIGH - LOW))
-            other = builder.add(other, ir.Constant(I64, len(middle)))
-            lanes = ir.Constant(I64, LANES)
-            chosen = builder.and_(
-                _load(builder, spare, builder.mul(one, lanes)), _load(builder, spare, builder.mul(other, lanes))
-            )
-            # Many spans are empty: most distances lie close together.
-            with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(chosen, wide), ir.Constant(wide, 0))):
-                first = builder.mul(loop.index, ir.Constant(I64, len(low) * LANES))
-                for k, product in enumerate(low):
-                    place = builder.add(first, ir.Constant(I64, k * LANES))
-                    found = builder.call(count_bits, [builder.and_(product, chosen)])
-                    _store(builder, builder.add(_load(builder, out, place), found), out, place)
-        return context.get_dummy_value()
-
-    return types.void(counters, mask, types.intp, scratch, counts), codegen
 
 
 @njit

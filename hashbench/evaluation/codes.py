@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+
+MAX_BITS = 65_535
+"""Distances are kept in 16 bits."""
 
 
 def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
@@ -60,3 +65,69 @@ def item_words(packed: np.ndarray) -> np.ndarray:
 def word_major(packed: np.ndarray) -> np.ndarray:
     """Return packed codes as (n_words, n) uint64 words, the form that the kernels read."""
     return np.ascontiguousarray(item_words(packed).T)
+
+
+def refuse_bits_beyond(packed: np.ndarray, n_bits: int, name: str, first_row: int = 0) -> None:
+    """Raise if a packed code has a bit at or beyond ``n_bits``: distances would pass n_bits.
+
+    Parameters
+    ----------
+    packed : ndarray of shape (n, ceil(n_bits / 8)), uint8
+    n_bits : int
+    name : str
+        What to call the argument in an error.
+    first_row : int
+        Row of the whole array at which ``packed`` begins.
+
+    Raises
+    ------
+    ValueError
+        The message names the row and the bit.
+    """
+    if packed.shape[1] != -(-n_bits // 8):
+        raise ValueError(f"n_bits={n_bits} does not fit {name} of {packed.shape[1]} bytes")
+    beyond = packed[:, -1] & np.uint8(0xFF >> (n_bits - 1) % 8 + 1)
+    if beyond.any():
+        row = int(np.argmax(beyond != 0))
+        bit = 8 * packed.shape[1] - int(beyond[row]).bit_length()
+        raise ValueError(
+            f"{name} has bit {bit} set in row {first_row + row}, expected bits 0 to {n_bits - 1} and zeros after them"
+        )
+
+
+@dataclass(frozen=True)
+class CodePair:
+    """Packed codes of queries and database, of one length.
+
+    Attributes
+    ----------
+    queries, database : ndarray of shape (n, ceil(n_bits / 8)), uint8
+    n_bits : int
+    """
+
+    queries: np.ndarray
+    database: np.ndarray
+    n_bits: int
+
+    @classmethod
+    def of(cls, query_codes: np.ndarray, database_codes: np.ndarray, n_bits: int | None = None) -> CodePair:
+        """Return codes of any form, packed; see `as_packed`.
+
+        Raises
+        ------
+        ValueError
+            Their lengths differ, are not ``n_bits``, or are above 65,535 bits.
+        """
+        queries, bits = as_packed(query_codes, "query_codes")
+        database, database_bits = as_packed(database_codes, "database_codes")
+        if bits != database_bits:
+            raise ValueError(f"query_codes have {bits} bits and database_codes {database_bits}: expected the same")
+        if bits > MAX_BITS:
+            raise ValueError(f"query_codes have {bits} bits: codes of up to {MAX_BITS} bits can be scored")
+        if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
+            raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
+        return cls(queries, database, n_bits or bits)
+
+    def take(self, rows: np.ndarray) -> CodePair:
+        """Return the same queries with some rows of the database."""
+        return CodePair(self.queries, self.database[rows], self.n_bits)

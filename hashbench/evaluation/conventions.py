@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from hashbench.evaluation import stable_order
 from hashbench.evaluation.codes import item_words, word_major
-from hashbench.evaluation.evaluate import evaluate, masks_of
+from hashbench.evaluation.evaluate import evaluate
 from hashbench.evaluation.histograms import Histograms
-from hashbench.evaluation.metrics import MAP
+from hashbench.evaluation.metrics import MAP, SuccessAt
+from hashbench.evaluation.relevance import masks_of
 
 CUTOFFS = (1000, 5000, None)
 DIVISORS = ("hits", "R", "min(k,R)")
@@ -24,6 +25,7 @@ def conventions(
     query_labels: np.ndarray,
     database_labels: np.ndarray,
     n_bits: int,
+    cutoffs: Sequence[int | None] = CUTOFFS,
 ) -> list[dict[str, Any]]:
     """Return the mean average precision of codes under every convention.
 
@@ -35,11 +37,13 @@ def conventions(
         int64 classes of shape (n,); or bool of shape (n, n_labels), or uint64 masks of shape (n, n_words): items
         that share a label are relevant to each other.
     n_bits : int
+    cutoffs : sequence of int or None
+        None stands for the whole database.
 
     Returns
     -------
     list of dict
-        ``cutoff``: ``"1000"``, ``"5000"`` or ``"all"``; none that is larger than the database.
+        ``cutoff``: a cut-off as text, or ``"all"``; none that is larger than the database.
         ``divisor``: by what the sum of precisions at the relevant ranks up to the cut-off is divided: their
         number, ``hits``; all relevant items, ``R``; or ``min(k,R)``. At ``all`` the three are one, given as
         ``R``.
@@ -62,7 +66,7 @@ def conventions(
         masks_of(labels) if labels.dtype == bool else labels for labels in (query_labels, database_labels)
     )
     n_database = histograms.n_database
-    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff is None or cutoff <= n_database]
+    cutoffs = [cutoff for cutoff in cutoffs if cutoff is None or cutoff <= n_database]
     depths = np.array([cutoff or n_database for cutoff in cutoffs])
     as_stored = np.arange(n_database)
     sorted_by_class = np.argsort(_class_key(database_labels), kind="stable")
@@ -81,7 +85,7 @@ def conventions(
             else:
                 sums = MAP(depth, "min(k,R)", ties).per_query(histograms) * most  # type: ignore[arg-type]
                 by_hits = MAP(depth, "hits", ties).per_query(histograms)  # type: ignore[arg-type]
-            with_hit = hit_chance(histograms, depth) if ties == "expected" else by_hits > 0
+            with_hit = SuccessAt(depth).per_query(histograms) if ties == "expected" else by_hits > 0
             values = {"hits": by_hits, "R": sums / n_relevant, "min(k,R)": sums / most}
             for divisor in DIVISORS if cutoff else ("R",):
                 scored = float(values[divisor].sum())
@@ -92,30 +96,6 @@ def conventions(
                     {**convention, "without_hit": "dropped", "mAP": scored / kept if kept else np.nan},
                 ]
     return rows
-
-
-def hit_chance(histograms: Histograms, k: int) -> np.ndarray:
-    """Return each query's chance of a relevant item among its first k, all orders of ties equally likely.
-
-    Parameters
-    ----------
-    histograms : Histograms
-    k : int
-        At most the size of the database.
-
-    Returns
-    -------
-    ndarray of shape (n_queries,), float64
-    """
-    inside = np.pad(np.cumsum(histograms.total, axis=1), ((0, 0), (1, 1)), mode="edge")
-    inside[:, 0] = 0
-    found = np.pad(np.cumsum(histograms.relevant, axis=1), ((0, 0), (1, 1)), mode="edge")
-    found[:, 0] = 0
-    # The first group that does not fit whole: its places up to k are drawn without replacement.
-    rows, cut = np.arange(len(inside)), (inside[:, 1:-1] <= k).sum(axis=1)
-    before, hits = inside[rows, cut], found[rows, cut]
-    n, r = inside[rows, cut + 1] - before, found[rows, cut + 1] - hits
-    return np.where(hits > 0, 1.0, hypergeom.sf(0, n, r, k - before))
 
 
 def _stable(

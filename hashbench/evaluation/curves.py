@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.integrate import trapezoid
 
 from hashbench.evaluation import ranking
 from hashbench.evaluation.histograms import Histograms
@@ -45,3 +46,28 @@ def curves(histograms: Histograms) -> dict[str, np.ndarray]:
         "radius_precision": radius_precision,
         "radius_recall": radius_recall,
     }
+
+
+def pooled_curve(histograms: Histograms) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return precision and recall within each Hamming radius with all queries' items in one pool, and their area.
+
+    Unlike in the means of `curves`, a query counts by how much it retrieves and by how much is relevant to it.
+
+    Parameters
+    ----------
+    histograms : Histograms
+
+    Returns
+    -------
+    precision, recall : ndarray of shape (n_levels,), float64
+        For radii 0 to n_bits; precision is 0 where no query retrieves anything, recall where nothing is relevant.
+    area : float
+        Under precision over recall by the trapezoid rule, from recall 0 with the precision of the smallest radius
+        that retrieves anything.
+    """
+    retrieved, hits = (np.cumsum(table.sum(axis=0)) for table in (histograms.total, histograms.relevant))
+    precision = hits / np.maximum(retrieved, 1)
+    recall = hits / max(int(histograms.n_relevant.sum()), 1)
+    some = retrieved > 0
+    area = trapezoid(np.append(precision[some][0], precision[some]), np.append(0.0, recall[some]))
+    return precision, recall, float(area)

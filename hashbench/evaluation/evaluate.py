@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from hashbench.evaluation import histograms as h
-from hashbench.evaluation import metrics as m
-from hashbench.evaluation.codes import as_packed
+from hashbench.evaluation.codes import CodePair
+from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.metrics import Metric, parse
+from hashbench.evaluation.relevance import Relevance, relevance_of
 from hashbench.evaluation.spherical import spherical_histograms
 from hashbench.progress import progress
 
@@ -33,7 +35,7 @@ class Evaluation(Mapping[str, float]):
 
     values_by_name: dict[str, float]
     per_query: dict[str, np.ndarray]
-    histograms: h.Histograms
+    histograms: Histograms
 
     def __getitem__(self, name: str) -> float:
         return self.values_by_name[name]
@@ -69,12 +71,13 @@ def evaluate(
         Integers of shape (n,): items of one class are relevant to each other. bool of shape (n, n_labels), or
         uint64 bit masks of shape (n, n_words): items that share a label are.
     metrics : sequence of str
-        Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@all(pessimistic)``, ``P@100``,
-        ``R@100``, ``P@r2``, ``nDCG@100``, ``recall@10``, ``recall10@100``.
+        Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@1000(R)``, ``mAP@all(pessimistic)``,
+        ``mAP@r2``, ``P@100``, ``R@100``, ``P@r2``, ``R-precision``, ``success@10``, ``MRR@10``, ``nDCG@100``,
+        ``nDCG@100(linear)``, ``ACG@100``, ``wmAP@100``, ``recall@10``, ``recall10@100``; docs/protocol.md defines them.
     neighbors : ndarray of shape (n_queries, k), int, optional
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional
-        Code length, where it is not the full width of packed codes.
+        Code length, where it is not the full width of packed codes. Bits after it must be 0.
     n_labels : int, optional
         How many labels uint64 masks hold; a bit beyond them is refused.
     distance : {"hamming", "spherical"}
@@ -106,20 +109,18 @@ def evaluate(
     >>> result.per_query["mAP@all"].tolist()
     [0.75]
     """
-    wanted = [m.parse(name) for name in metrics]
-    queries, bits = as_packed(query_codes, "query_codes")
-    database, database_bits = as_packed(database_codes, "database_codes")
-    if bits != database_bits:
-        raise ValueError(f"query_codes have {bits} bits and database_codes {database_bits}: expected the same")
-    if n_bits is not None and -(-n_bits // 8) != queries.shape[1]:
-        raise ValueError(f"n_bits={n_bits} does not fit codes of {queries.shape[1]} bytes")
-    relevance = _relevance(query_labels, database_labels, neighbors, len(queries), len(database), n_labels)
+    wanted = [parse(name) for name in metrics]
+    codes = CodePair.of(query_codes, database_codes, n_bits)
+    shape = len(codes.queries), len(codes.database)
+    relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
     if distance not in ("hamming", "spherical"):
         raise ValueError(f"distance={distance!r}: expected 'hamming' or 'spherical'")
-    count = _histograms if distance == "hamming" else _spherical
-    with _display(len(queries) * len(database), len(database), advance) as told:
-        found = count(queries, database, relevance, n_bits or bits, wanted, told)
-    return score(found, metrics)
+    with _display(math.prod(shape), shape[1], advance) as told:
+        if distance == "hamming":
+            histograms = relevance.count(codes, wanted, told)
+        else:
+            histograms = _spherical(codes, relevance, wanted, told)
+    return score(histograms, metrics)
 
 
 @contextmanager
@@ -134,135 +135,17 @@ def _display(n_pairs: int, n_items: int, advance: Callable[[int], object] | None
             yield bar.advance
 
 
-def _relevance(
-    query_labels: np.ndarray | None,
-    database_labels: np.ndarray | None,
-    neighbors: np.ndarray | None,
-    n_queries: int,
-    n_database: int,
-    n_labels: int | None,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return checked (query labels, database labels), or (neighbours, None)."""
-    if neighbors is not None:
-        return _neighbors(neighbors, n_queries, n_database), None
-    if query_labels is None or database_labels is None:
-        raise ValueError("give query_labels and database_labels, or neighbors")
-    own = _labels(query_labels, n_queries, "query_labels", n_labels)
-    theirs = _labels(database_labels, n_database, "database_labels", n_labels)
-    if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:]:
-        raise ValueError(
-            f"query_labels have shape {np.shape(query_labels)} and database_labels "
-            f"{np.shape(database_labels)}: expected the same kind and number of labels"
-        )
-    return own, theirs
-
-
-def _histograms(
-    queries: np.ndarray,
-    database: np.ndarray,
-    relevance: tuple[np.ndarray, np.ndarray | None],
-    n_bits: int,
-    wanted: Sequence[m.Metric],
-    advance: Callable[[int], object],
-) -> h.Histograms:
-    """Count by class, by label mask, or by true neighbours."""
-    own, theirs = relevance
-    shards = h.split_into_shards(database, theirs, -(-queries.shape[1] // 8))
-    if theirs is None:
-        recalls = [metric for metric in wanted if isinstance(metric, m.NeighborRecall)]
-        depths = {metric.k for metric in recalls}
-        deepest = max(recalls, key=lambda metric: metric.k, default=None)
-        if deepest is not None and deepest.k > own.shape[1]:
-            raise ValueError(f"{deepest!r} needs {deepest.k} neighbors, got {own.shape[1]}")
-        return h.neighbor_histograms(queries, own, shards, n_bits, depths=depths, advance=advance)
-    if own.ndim == 1:
-        return h.class_histograms(queries, own, shards, n_bits, advance)
-    graded = any(isinstance(metric, m.NDCG) for metric in wanted)
-    return h.mask_histograms(queries, own, shards, n_bits, graded=graded, advance=advance)
-
-
 def _spherical(
-    queries: np.ndarray,
-    database: np.ndarray,
-    relevance: tuple[np.ndarray, np.ndarray | None],
-    n_bits: int,
-    wanted: Sequence[m.Metric],
-    advance: Callable[[int], object],
-) -> h.Histograms:
+    codes: CodePair, relevance: Relevance, wanted: Sequence[Metric], advance: Callable[[int], object]
+) -> Histograms:
     """Count by spherical Hamming distance; the database is counted in groups of equally many ones."""
-    radius = next((metric for metric in wanted if isinstance(metric, m.Lookup)), None)
-    if radius is not None:
-        raise ValueError(f"{radius!r} is within a Hamming radius: it does not go with distance='spherical'")
-    own, theirs = relevance
-
-    def count(rows: np.ndarray) -> h.Histograms:
-        if theirs is not None:
-            return _histograms(queries, database[rows], (own, theirs[rows]), n_bits, wanted, advance)
-        place = np.full(len(database), -1)
-        place[rows] = np.arange(len(rows))
-        return _histograms(queries, database[rows], (place[own], None), n_bits, wanted, advance)
-
-    return spherical_histograms(queries, database, n_bits, count)
+    for metric in wanted:
+        if metric.by_radius:
+            raise ValueError(f"{metric} is within a Hamming radius: it does not go with distance='spherical'")
+    return spherical_histograms(codes, lambda rows: relevance.take(rows).count(codes.take(rows), wanted, advance))
 
 
-def score(histograms: h.Histograms, metrics: Sequence[str]) -> Evaluation:
+def score(histograms: Histograms, metrics: Sequence[str]) -> Evaluation:
     """Compute metrics from histograms that are there already."""
-    per_query = {name: m.parse(name).per_query(histograms) for name in metrics}
+    per_query = {name: parse(name).per_query(histograms) for name in metrics}
     return Evaluation({name: float(values.mean()) for name, values in per_query.items()}, per_query, histograms)
-
-
-def masks_of(labels: np.ndarray) -> np.ndarray:
-    """Return a bool label matrix (n, n_labels) as uint64 bit masks (n, ceil(n_labels / 64))."""
-    n, n_labels = labels.shape
-    padded = np.zeros((n, -(-n_labels // 64) * 64), bool)
-    padded[:, :n_labels] = labels
-    return np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-
-
-def _labels(labels: np.ndarray, n: int, name: str, n_labels: int | None) -> np.ndarray:
-    """Return int64 classes (n,) or uint64 masks (n, n_words)."""
-    labels = np.asarray(labels)
-    if labels.ndim not in (1, 2) or len(labels) != n:
-        raise ValueError(f"{name} has shape {labels.shape}, expected ({n},) or ({n}, n_labels)")
-    if labels.ndim == 1:
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"{name} has dtype {labels.dtype}, expected integers")
-        return labels.astype(np.int64)
-    if labels.dtype == np.uint64:
-        if n_labels is not None:
-            _refuse_bits_beyond(labels, n_labels, name)
-        return np.ascontiguousarray(labels)
-    if n_labels is not None and labels.shape[1] != n_labels:
-        raise ValueError(f"{name} has shape {labels.shape}, expected ({n}, {n_labels})")
-    if labels.dtype != bool:
-        if labels.dtype.kind not in "iuf" or not np.isin(labels, (0, 1)).all():
-            raise ValueError(f"{name} has dtype {labels.dtype}, expected a matrix of 0 and 1, or uint64 masks")
-        labels = labels.astype(bool)
-    return masks_of(labels)
-
-
-def _refuse_bits_beyond(masks: np.ndarray, n_labels: int, name: str) -> None:
-    """Raise if a mask has a bit at or beyond ``n_labels``, or another width than that many labels need."""
-    if masks.shape[1] != -(-n_labels // 64):
-        raise ValueError(f"{name} has shape {masks.shape}, expected ({len(masks)}, {-(-n_labels // 64)}) words")
-    beyond = masks[:, -1] >> np.uint64((n_labels - 1) % 64) > 1
-    if beyond.any():
-        row = int(np.argmax(beyond))
-        label = 64 * (masks.shape[1] - 1) + int(masks[row, -1]).bit_length() - 1
-        raise ValueError(f"{name} has label {label} in row {row}, expected labels 0 to {n_labels - 1}")
-
-
-def _neighbors(neighbors: np.ndarray, n_queries: int, n_database: int) -> np.ndarray:
-    neighbors = np.asarray(neighbors)
-    if neighbors.ndim != 2 or len(neighbors) != n_queries or neighbors.dtype.kind not in "iu":
-        raise ValueError(
-            f"neighbors has shape {neighbors.shape} and dtype {neighbors.dtype}, expected integers ({n_queries}, k)"
-        )
-    if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n_database):
-        odd = neighbors.min() if neighbors.min() < 0 else neighbors.max()
-        raise ValueError(f"neighbors names row {odd}, the database has {n_database}")
-    ordered = np.sort(neighbors, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    if twice.any():
-        raise ValueError(f"neighbors names a database row twice for query {np.argmax(twice)}")
-    return neighbors.astype(np.int64)

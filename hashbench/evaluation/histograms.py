@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hashbench.evaluation import bitplanes, kernels
-from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.codes import item_words, refuse_bits_beyond, word_major
+from hashbench.evaluation.plane_counting import MAX_BITS
 
 SHARD_BYTES = 2 * 2**20
 """Size of a shard's codes: large enough to set up once for all queries, small beside memory."""
@@ -27,6 +28,8 @@ class Histograms:
         Items by distance and number of shared labels, for graded relevance.
     nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
         Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
+    several_labels : bool
+        Whether items have several labels, so that grades are known only where ``shared`` was counted.
     """
 
     total: np.ndarray
@@ -34,21 +37,52 @@ class Histograms:
     n_relevant: np.ndarray
     shared: np.ndarray | None = None
     nearest: dict[int, np.ndarray] = field(default_factory=dict)
+    several_labels: bool = False
 
     @property
     def n_database(self) -> int:
         """Number of items in the database."""
         return int(self.total[0].sum())
 
+    @property
+    def grades(self) -> np.ndarray:
+        """Items by distance and grade, like ``shared``; where relevance is yes or no, the grades are 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            Items have several labels and those that they share were not counted.
+        """
+        if self.shared is not None:
+            return self.shared
+        if self.several_labels:
+            raise ValueError("these histograms carry no counts of shared labels")
+        return np.stack([self.total - self.relevant, self.relevant], axis=2)
+
 
 Shards = Iterable[tuple[np.ndarray, np.ndarray | None]]
 
 
-def split_into_shards(codes: np.ndarray, labels: np.ndarray | None, n_words: int) -> Shards:
+def split_into_shards(codes: np.ndarray, labels: np.ndarray | None) -> Shards:
     """Cut a database, memory-mapped or not, into shards of bounded size."""
-    step = SHARD_BYTES // (8 * n_words)
+    step = max(1, SHARD_BYTES // (8 * -(-codes.shape[1] // 8)))
     for start in range(0, len(codes), step):
         yield codes[start : start + step], None if labels is None else labels[start : start + step]
+
+
+def _query_words(query_codes: np.ndarray, n_bits: int) -> np.ndarray:
+    """Return queries as words; the kernels trust that no bit lies beyond n_bits."""
+    refuse_bits_beyond(query_codes, n_bits, "query_codes")
+    return item_words(query_codes)
+
+
+def _checked(shards: Shards, n_bits: int) -> Shards:
+    """Yield the shards, each once it is known that no bit lies beyond n_bits."""
+    first_row = 0
+    for codes, labels in shards:
+        refuse_bits_beyond(codes, n_bits, "database_codes", first_row)
+        first_row += len(codes)
+        yield codes, labels
 
 
 def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -74,7 +108,7 @@ def _count_by_class(
 ) -> None:
     """Add a shard that is ordered by class, by the kernel for its code length; see `bitplanes.histograms_by_class`."""
     words = word_major(codes)
-    if total.shape[1] <= bitplanes.MAX_BITS + 1:
+    if total.shape[1] <= MAX_BITS + 1:
         planes = bitplanes.planes_of(words, 8 * codes.shape[1])
         bitplanes.histograms_by_class(queries, query_class, planes, len(codes), starts, total, relevant)
     else:
@@ -100,17 +134,22 @@ def class_histograms(
     n_bits : int
     advance : callable
         Told the number of items after each shard.
+
+    Raises
+    ------
+    ValueError
+        A code has a bit beyond ``n_bits``; the message names its row.
     """
-    queries = item_words(query_codes)
+    queries = _query_words(query_codes, n_bits)
     total = np.zeros((len(queries), n_bits + 1), np.int64)
     relevant = np.zeros_like(total)
-    for codes, labels in shards:
+    for codes, labels in _checked(shards, n_bits):
         assert labels is not None
         classes, order, starts = _by_class(labels)
-        place = np.searchsorted(classes, query_labels)
-        known = place < len(classes)
-        known[known] = classes[place[known]] == query_labels[known]
-        _count_by_class(queries, np.where(known, place, -1), codes[order], starts, total, relevant)
+        position = np.searchsorted(classes, query_labels)
+        known = position < len(classes)
+        known[known] = classes[position[known]] == query_labels[known]
+        _count_by_class(queries, np.where(known, position, -1), codes[order], starts, total, relevant)
         advance(len(codes))
     return Histograms(total, relevant, relevant.sum(axis=1))
 
@@ -136,17 +175,17 @@ def mask_histograms(
 
     The other parameters are those of `class_histograms`.
     """
-    queries = item_words(query_codes)
+    queries = _query_words(query_codes, n_bits)
     total = np.zeros((len(queries), n_bits + 1), np.int64)
     relevant = np.zeros_like(total)
     most = int(np.bitwise_count(query_masks).sum(axis=1).max())
     shared = np.zeros((*total.shape, most + 1), np.int64) if graded else None
-    for codes, masks in shards:
+    for codes, masks in _checked(shards, n_bits):
         assert masks is not None
         words, columns = word_major(codes), np.ascontiguousarray(masks.T)
         if shared is not None:
             kernels.histograms_by_shared(queries, query_masks, words, columns, shared)
-        elif n_bits <= bitplanes.MAX_BITS:
+        elif n_bits <= MAX_BITS:
             planes = bitplanes.planes_of(words, 8 * codes.shape[1])
             labels = bitplanes.planes_of(columns, 64 * len(columns))
             bitplanes.histograms_by_mask(queries, query_masks, planes, len(codes), labels, total, relevant)
@@ -155,7 +194,7 @@ def mask_histograms(
         advance(len(codes))
     if shared is not None:
         total, relevant = shared.sum(axis=2), shared[:, :, 1:].sum(axis=2)
-    return Histograms(total, relevant, relevant.sum(axis=1), shared)
+    return Histograms(total, relevant, relevant.sum(axis=1), shared, several_labels=True)
 
 
 def neighbor_histograms(
@@ -178,13 +217,13 @@ def neighbor_histograms(
 
     The other parameters are those of `class_histograms`; the shards' labels are not read.
     """
-    queries = item_words(query_codes)
+    queries = _query_words(query_codes, n_bits)
     total = np.zeros((len(queries), n_bits + 1), np.int64)
     relevant = np.zeros_like(total)
     nearest = {k: np.zeros_like(total) for k in depths}
     nobody = np.full(len(queries), -1, np.int64)
     first = 0
-    for codes, _ in shards:
+    for codes, _ in _checked(shards, n_bits):
         words = word_major(codes)
         _count_by_class(queries, nobody, codes, np.array([0, len(codes)]), total, np.zeros_like(total))
         inside = (neighbors >= first) & (neighbors < first + len(codes))

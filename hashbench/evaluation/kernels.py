@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
+from hashbench.evaluation.codes import item_words
+
 QUERY_BLOCK = 32
 """Queries that share one thread's scratch memory."""
 TILE = 4096
@@ -177,8 +179,7 @@ def histograms_of_items(queries, words, items, counts):
                 counts[i, d] += 1
 
 
-@njit(parallel=True, cache=True)
-def nearest(queries, words, n_bits, k):
+def nearest(queries: np.ndarray, words: np.ndarray, n_bits: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest items of each query by Hamming distance, ties by item number.
 
     Parameters
@@ -192,7 +193,28 @@ def nearest(queries, words, n_bits, k):
     -------
     items : ndarray of shape (n_queries, k), int64
     distances : ndarray of shape (n_queries, k), int32
+
+    Raises
+    ------
+    ValueError
+        k is not from 1 to n_items, or the widths are not that of n_bits, or an item has a bit beyond it.
     """
+    n_items = words.shape[1]
+    if not 1 <= k <= n_items:
+        raise ValueError(f"k={k}: expected 1 to {n_items}, the number of items")
+    valid = item_words(np.packbits(np.ones((1, n_bits), bool), axis=1))[0]
+    for name, rows in (("queries", queries), ("items", words.T)):
+        if rows.shape[1] != len(valid):
+            raise ValueError(f"{name} have {rows.shape[1]} words, expected {len(valid)} for {n_bits} bits")
+        beyond = (rows[:, -1] & ~valid[-1]) != 0
+        if beyond.any():
+            raise ValueError(f"{name} have a bit beyond {n_bits} set in row {np.argmax(beyond)}")
+    return _nearest(queries, words, n_bits, k)
+
+
+@njit(parallel=True, cache=True)
+def _nearest(queries, words, n_bits, k):
+    """Do what `nearest` says, by a counting sort of the distances."""
     n_queries, n_items = len(queries), words.shape[1]
     items = np.empty((n_queries, k), np.int64)
     distances = np.empty((n_queries, k), np.int32)
@@ -200,18 +222,18 @@ def nearest(queries, words, n_bits, k):
         buffer = np.empty(n_items, np.uint16)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             _distances(queries[i], words, 0, n_items, buffer)
-            place = np.zeros(n_bits + 2, np.int64)
+            rank = np.zeros(n_bits + 2, np.int64)
             for j in range(n_items):
-                place[buffer[j] + 1] += 1
+                rank[buffer[j] + 1] += 1
             for d in range(1, n_bits + 2):
-                place[d] += place[d - 1]
+                rank[d] += rank[d - 1]
             limit = 0
-            while place[limit + 1] < k:
+            while rank[limit + 1] < k:
                 limit += 1
             for j in range(n_items):
                 d = buffer[j]
-                if d <= limit and place[d] < k:
-                    items[i, place[d]] = j
-                    distances[i, place[d]] = d
-                    place[d] += 1
+                if d <= limit and rank[d] < k:
+                    items[i, rank[d]] = j
+                    distances[i, rank[d]] = d
+                    rank[d] += 1
     return items, distances

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hashbench.evaluation.codes import CodePair, refuse_bits_beyond
 from hashbench.evaluation.histograms import Histograms
 
 MAX_BITS = 128
@@ -31,53 +32,50 @@ def levels(n_bits: int) -> np.ndarray:
     return np.unique(ratio, return_inverse=True)[1].reshape(ratio.shape)
 
 
-def spherical_histograms(
-    query_codes: np.ndarray,
-    database_codes: np.ndarray,
-    n_bits: int,
-    count: Callable[[np.ndarray], Histograms],
-) -> Histograms:
+def spherical_histograms(codes: CodePair, count: Callable[[np.ndarray], Histograms]) -> Histograms:
     """Return histograms whose levels are spherical Hamming distances, nearest first.
 
     Parameters
     ----------
-    query_codes, database_codes : ndarray of shape (n, n_bytes), uint8
-        Packed.
-    n_bits : int
+    codes : CodePair
     count : callable
         ``count(rows)`` returns the Hamming histograms of some rows of the database.
 
     Raises
     ------
     ValueError
-        Codes are longer than 128 bits.
+        Codes are longer than 128 bits, or have a bit beyond their length.
     """
+    n_bits = codes.n_bits
     if n_bits > MAX_BITS:
         raise ValueError(f"distance='spherical' takes codes of up to {MAX_BITS} bits, got {n_bits}")
+    refuse_bits_beyond(codes.queries, n_bits, "query_codes")
+    refuse_bits_beyond(codes.database, n_bits, "database_codes")
     table = levels(n_bits)
-    own = np.bitwise_count(query_codes).sum(axis=1, dtype=np.int64)
-    theirs = np.bitwise_count(database_codes).sum(axis=1, dtype=np.int64)
-    shape = len(query_codes), int(table.max()) + 1
-    found = Histograms(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(len(own), np.int64))
+    own = np.bitwise_count(codes.queries).sum(axis=1, dtype=np.int64)
+    theirs = np.bitwise_count(codes.database).sum(axis=1, dtype=np.int64)
+    shape = len(own), int(table.max()) + 1
+    summed = Histograms(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(len(own), np.int64))
     for weight in np.unique(theirs):
         part = count(np.flatnonzero(theirs == weight))
         differ = np.arange(n_bits + 1)
         common = (own[:, None] + weight - differ) // 2
         # Where no codes lie there is nothing to add, so any level will do.
         level = table[differ, common.clip(0, n_bits)]
-        _add(found, part, level)
-    return found
+        _add(summed, part, level)
+    return summed
 
 
-def _add(found: Histograms, part: Histograms, level: np.ndarray) -> None:
+def _add(summed: Histograms, part: Histograms, level: np.ndarray) -> None:
     """Add a part's counts at each query's levels."""
     rows = np.arange(len(level))[:, None]
-    np.add.at(found.total, (rows, level), part.total)
-    np.add.at(found.relevant, (rows, level), part.relevant)
-    found.n_relevant += part.n_relevant
+    np.add.at(summed.total, (rows, level), part.total)
+    np.add.at(summed.relevant, (rows, level), part.relevant)
+    summed.n_relevant += part.n_relevant
+    summed.several_labels = part.several_labels
     for k, counts in part.nearest.items():
-        np.add.at(found.nearest.setdefault(k, np.zeros_like(found.total)), (rows, level), counts)
+        np.add.at(summed.nearest.setdefault(k, np.zeros_like(summed.total)), (rows, level), counts)
     if part.shared is not None:
-        if found.shared is None:
-            found.shared = np.zeros((*found.total.shape, part.shared.shape[2]), np.int64)
-        np.add.at(found.shared, (rows, level), part.shared)
+        if summed.shared is None:
+            summed.shared = np.zeros((*summed.total.shape, part.shared.shape[2]), np.int64)
+        np.add.at(summed.shared, (rows, level), part.shared)

@@ -14,25 +14,25 @@ from hashbench.evaluation.kernels import QUERY_BLOCK, TILE, _distances, _shares
 
 
 @njit
-def _start(total, relevant, place, found):
+def _start(total, relevant, seen, hit):
     """Set the counters of each distance to the items, and the relevant items, in nearer groups."""
     before, hits = 0, 0
     for d in range(len(total)):
-        place[d], found[d] = before, hits
+        seen[d], hit[d] = before, hits
         before += total[d]
         hits += relevant[d]
 
 
 @njit
-def _score(distances, shares, n, place, found, cutoffs, sums, hits):
+def _score(distances, shares, n, seen, hit, cutoffs, sums, hits):
     """Rank a tile's items, the counters going on from the tile before, and add up precisions at hits."""
     for j in range(n):
         d = distances[j]
-        place[d] += 1
+        seen[d] += 1
         if shares[j]:
-            found[d] += 1
-            rank = place[d]
-            precision = found[d] / rank
+            hit[d] += 1
+            rank = seen[d]
+            precision = hit[d] / rank
             for c in range(len(cutoffs)):
                 if rank <= cutoffs[c]:
                     sums[c] += precision
@@ -61,10 +61,10 @@ def stable_by_class(queries, query_labels, words, labels, total, relevant, cutof
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
         distances = np.empty(TILE, np.uint16)
         shares = np.empty(TILE, np.uint8)
-        place = np.empty(total.shape[1], np.int64)
-        found = np.empty(total.shape[1], np.int64)
+        seen = np.empty(total.shape[1], np.int64)
+        hit = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
-            _start(total[i], relevant[i], place, found)
+            _start(total[i], relevant[i], seen, hit)
             own = query_labels[i]
             for tile in range(0, n_items, TILE):
                 n = min(TILE, n_items - tile)
@@ -72,7 +72,7 @@ def stable_by_class(queries, query_labels, words, labels, total, relevant, cutof
                 row = labels[tile : tile + n]
                 for j in range(n):
                     shares[j] = row[j] == own
-                _score(distances, shares, n, place, found, cutoffs, sums[i], hits[i])
+                _score(distances, shares, n, seen, hit, cutoffs, sums[i], hits[i])
 
 
 @njit(parallel=True, cache=True)
@@ -90,12 +90,12 @@ def stable_by_mask(queries, query_masks, words, masks, total, relevant, cutoffs,
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
         distances = np.empty(TILE, np.uint16)
         shares = np.empty(TILE, np.uint8)
-        place = np.empty(total.shape[1], np.int64)
-        found = np.empty(total.shape[1], np.int64)
+        seen = np.empty(total.shape[1], np.int64)
+        hit = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
-            _start(total[i], relevant[i], place, found)
+            _start(total[i], relevant[i], seen, hit)
             for tile in range(0, n_items, TILE):
                 n = min(TILE, n_items - tile)
                 _distances(queries[i], words, tile, tile + n, distances)
                 _shares(query_masks[i], masks, tile, tile + n, shares)
-                _score(distances, shares, n, place, found, cutoffs, sums[i], hits[i])
+                _score(distances, shares, n, seen, hit, cutoffs, sums[i], hits[i])

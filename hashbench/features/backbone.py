@@ -15,61 +15,27 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hashbench.errors import InputError
-from hashbench.features.weights import BUNDLED, find_weights, read_state
+from hashbench.features.devices import choose_device, choose_precision
+from hashbench.features.network import create, load_weights, set_parameters
+from hashbench.features.pixels import KEY as PIXELS_KEY
+from hashbench.features.pixels import PIXELS, open_pixels
+from hashbench.features.weights import BUNDLED, find_model, find_weights
 from hashbench.files.hashing import sha256
 
 # Fabric announces its precision on every start; the feature key says it already.
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
-PIXELS = "pixels"
 PAPER_VGG = "vgg16.tv_in1k"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pixels: the normalisation of CIBHash's code."""
-PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
-"""Fabric's names, which feature keys hold."""
+BATCH = {"cpu": 32, "cuda": 256}
+"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
 
 
 def dropout_of(key: dict[str, Any]) -> float:
     """Return the dropout rate of a backbone's fully connected layers; 0 where it has none."""
-    return 0.5 if str(key["backbone"]).startswith("vgg") else 0.0
-
-
-def choose_device(accelerator: str) -> str:
-    """Return the device that ``auto``, ``cpu`` or ``cuda`` stands for.
-
-    Raises
-    ------
-    InputError
-        CUDA is asked for and not there.
-    """
-    if accelerator == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if accelerator == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: no CUDA device is visible; use --device cpu or auto")
-    return accelerator
-
-
-def choose_precision(precision: str, device: str) -> str:
-    """Return Fabric's name of the precision; ``auto`` is bfloat16 where the hardware has it.
-
-    Raises
-    ------
-    InputError
-        The device does not compute in the precision that is asked for.
-    """
-    if precision == "fp16" and device == "cpu":  # Fabric would take bfloat16 instead, against the feature key
-        raise InputError("precision fp16 needs a CUDA device; a CPU computes in bf16 or fp32")
-    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
-        raise InputError("precision bf16 is not available on this CUDA device; it computes in fp16 or fp32")
-    if precision != "auto":
-        return PRECISIONS[precision]
-    if device == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
-    return "bf16-mixed" if fast else "32-true"
+    return 0.5 if str(key.get("architecture", key["backbone"])).startswith("vgg") else 0.0
 
 
 @dataclass
@@ -110,12 +76,12 @@ class Backbone:
         """
         if self._network is None:
             assert self.weights is not None
-            model = _create(self.key["backbone"], self.key["image_size"], self.dropout)
-            _load_weights(model, self.weights)
+            model = create(self.key, self.dropout)
+            load_weights(model, self.weights)
             if hasattr(model, "reset_classifier"):
                 model.reset_classifier(0)
             if self.tuned is not None:
-                _set_parameters(model, self.tuned)
+                set_parameters(model, self.tuned)
             model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
             self._network = model.to(self.fabric.device)
             if self.key.get("compiled"):
@@ -145,6 +111,24 @@ class Backbone:
         network = self.network()
         with torch.inference_mode():
             return self.forward(network, images, dropout_seed).cpu()
+
+    def features(self, images: np.ndarray | list[np.ndarray]) -> np.ndarray:
+        """Return the features of images.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, h, w, c), uint8, or list of ndarray of shape (h, w, c)
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+        """
+        return self.extract(self.load(images)).numpy()
+
+    @property
+    def batch_size(self) -> int:
+        """How many images go through at once; a feature's last bits may depend on it."""
+        return BATCH.get(self.fabric.device.type, BATCH["cuda"])
 
     def forward(self, network: torch.nn.Module, images: Tensor, dropout_seed: int | None = None) -> Tensor:
         """Return the features that a network of this kind makes of a batch, differentiable, on its device.
@@ -235,7 +219,8 @@ def open_backbone(
     Parameters
     ----------
     name : str
-        ``pixels`` or a timm model name; ``vgg16`` is the paper's (torchvision's ImageNet weights).
+        ``pixels``, a timm model's name, or ``hf-hub:<owner>/<model>``, perhaps with ``@<revision>``; ``vgg16`` is the
+        paper's (torchvision's ImageNet weights).
     weights : Path, optional
         File with a state dict (safetensors, or a torch file of plain tensors).
     image_size : int, optional
@@ -251,33 +236,27 @@ def open_backbone(
     Raises
     ------
     InputError
-        Unknown name, or weights that are neither there nor downloadable.
+        The name is unknown, its weights are neither there nor downloadable, or an option does not apply.
     """
     chosen = choose_device(device)
     if name == PIXELS:
-        if weights is not None:
-            raise InputError("--weights: the pixels backbone has no weights; name a --backbone")
-        if image_size is not None:
-            raise InputError("--image-size: the pixels backbone takes images as they are; name a --backbone")
-        if compiled:
-            raise InputError("--compile: the pixels backbone has nothing to compile; name a --backbone")
-        key: dict[str, Any] = {"backbone": PIXELS, "weights": None, "image_size": None, "precision": "32-true"}
-        return Backbone(key, Fabric(accelerator=chosen, devices=1))
-    import timm
-
-    name = ALIASES.get(name, name)
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.partition('.')[0][:6]}*")[:3]
-        hint = f"did you mean one of {', '.join(near)}?" if near else "see timm.list_models()"
-        raise InputError(f"unknown backbone {name!r}; {hint}")
-    config = timm.get_pretrained_cfg(name)
-    file = find_weights(name, weights)
+        open_pixels(
+            weights=weights,
+            image_size=image_size,
+            precision=precision,
+            normalization=normalization,
+            compiled=compiled,
+        )
+        return Backbone(dict(PIXELS_KEY), Fabric(accelerator=chosen, devices=1))
+    model = find_model(ALIASES.get(name, name))
+    file = find_weights(model, weights)
     fabric_precision = choose_precision(precision, chosen)
-    mean, std = IMAGENET if normalization == "imagenet" else (config.mean, config.std)
+    mean, std = IMAGENET if normalization == "imagenet" else (model.mean, model.std)
     key = {
-        "backbone": name,
+        "backbone": model.name,
+        **model.built_by,
         "weights": sha256(file),
-        "image_size": image_size or config.input_size[1],
+        "image_size": image_size or model.input_size,
         "interpolation": "bilinear",
         "mean": list(mean),
         "std": list(std),
@@ -286,41 +265,3 @@ def open_backbone(
     if compiled:
         key["compiled"] = True
     return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)
-
-
-def _create(name: str, image_size: int, dropout: float) -> torch.nn.Module:
-    import timm
-
-    try:
-        return timm.create_model(name, pretrained=False, drop_rate=dropout, img_size=image_size)
-    except TypeError:  # convolutional networks take any size and know no img_size
-        return timm.create_model(name, pretrained=False, drop_rate=dropout)
-
-
-def _set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
-    parameters = list(network.parameters())
-    sizes = [parameter.numel() for parameter in parameters]
-    if vector.shape != (sum(sizes),):
-        raise InputError(f"the backbone has {sum(sizes):,} parameters, not {vector.size:,}")
-    parts = torch.from_numpy(vector).split(sizes)
-    with torch.no_grad():
-        for parameter, part in zip(parameters, parts, strict=True):
-            parameter.copy_(part.reshape(parameter.shape))
-
-
-def _load_weights(model: torch.nn.Module, file: Path) -> None:
-    """Load a state dict by names or, where names differ but the tensors are the same, by their order.
-
-    By order, a linear layer's matrix also fills the convolution that timm puts in its place (VGG).
-    """
-    state, own = read_state(file), model.state_dict()
-    missing = [key for key in own if key not in state or state[key].shape != own[key].shape]
-    if missing:
-        pairs = list(zip(own.values(), state.values(), strict=False))
-        if len(own) != len(state) or any(a.shape[:1] != b.shape[:1] or a.numel() != b.numel() for a, b in pairs):
-            raise InputError(
-                f"{file} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
-                f"another shape, first {missing[0]!r}"
-            )
-        state = {key: value.reshape(own[key].shape) for key, value in zip(own, state.values(), strict=True)}
-    model.load_state_dict({key: state[key] for key in own})

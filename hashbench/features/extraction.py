@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -12,31 +11,24 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages, batches, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.features.pixels import Pixels
 from hashbench.files.arrays import portable, received
+from hashbench.files.cores import n_cores
 
 if TYPE_CHECKING:
     from hashbench.features.backbone import Backbone
 
 
-BATCH = {"cpu": 32, "cuda": 256}
-"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
-
-
-def batch_size(backbone: Backbone | None) -> int:
-    """Return how many images go through a backbone at once; a feature's last bits may depend on it."""
-    return BATCH["cpu"] if backbone is None else BATCH.get(backbone.fabric.device.type, BATCH["cuda"])
-
-
 def extract_features(
-    backbone: Backbone,
+    backbone: Backbone | Pixels,
     images: np.ndarray | EncodedImages,
     rows: np.ndarray,
     advance: Callable[[int], object] = lambda n: None,
 ) -> np.ndarray:
     """Return the features of some images, (n, d), float32."""
     blocks = []
-    for batch in batches(images, rows, batch_size(backbone)):
-        blocks.append(backbone.extract(backbone.load(batch)).numpy())
+    for batch in batches(images, rows, backbone.batch_size):
+        blocks.append(backbone.features(batch))
         advance(len(batch))
     return np.concatenate(blocks)
 
@@ -57,7 +49,7 @@ def extract_view(
     parameters = augment.draw(recipe, sizes, (views_seed, view))
     blocks: list[np.ndarray] = []
     done = 0
-    for batch in batches(images, rows, batch_size(backbone)):
+    for batch in batches(images, rows, backbone.batch_size):
         chosen = parameters[done : done + len(batch)].to(backbone.fabric.device)
         views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
         blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, done)).half().numpy())
@@ -73,14 +65,16 @@ class Workers:
 
     Parameters
     ----------
-    backbone : Backbone
+    backbone : Backbone or Pixels
+        Pixels are read in this process, whatever the number of devices.
     images : ndarray or EncodedImages
         What the jobs are about; processes open it by its file's name where it lies in one.
     devices : int
     """
 
-    def __init__(self, backbone: Backbone, images: np.ndarray | EncodedImages, devices: int) -> None:
-        self.backbone, self.images, self.devices = backbone, images, devices
+    def __init__(self, backbone: Backbone | Pixels, images: np.ndarray | EncodedImages, devices: int) -> None:
+        self.backbone, self.images = backbone, images
+        self.devices = 1 if backbone.size is None else devices
         self._processes: list[ProcessPoolExecutor] = []
 
     def __enter__(self) -> Workers:
@@ -92,10 +86,11 @@ class Workers:
         for process in self._processes:
             process.shutdown(cancel_futures=True)
 
-    def warm_up(self) -> None:
-        """Run a batch through the network on each device, before any clock starts."""
-        rows = np.arange(min(batch_size(self.backbone), len(self.images)))
-        list(self.run(extract_features, [(rows,)] * self.devices))
+    def warm_up(self) -> int:
+        """Run a batch through the network on each device, before any clock starts, and return the features' width."""
+        rows = np.arange(min(self.backbone.batch_size, len(self.images)))
+        (features, *_) = list(self.run(extract_features, [(rows,)] * self.devices))
+        return features.shape[1]
 
     def run(
         self,
@@ -129,6 +124,7 @@ class Workers:
 
     def _start(self, number: int) -> ProcessPoolExecutor:
         backbone = self.backbone
+        assert not isinstance(backbone, Pixels)
         spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
         return ProcessPoolExecutor(
             1,
@@ -151,7 +147,7 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
 
     kind, key, weights, tuned = spec
     if kind == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+        torch.set_num_threads(max(1, n_cores() // devices))
     fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
     _OWN[:] = Backbone(key, fabric, weights, tuned), received(images)
 

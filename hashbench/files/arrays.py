@@ -12,6 +12,7 @@ import numpy as np
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import sha256
+from hashbench.files.schema import count, listed, text
 
 
 def open_npy(path: Path) -> np.ndarray:
@@ -32,6 +33,10 @@ def open_npy(path: Path) -> np.ndarray:
 
 
 STEP = 2**24
+ARRAY = {"dtype": text, "shape": listed(count), "bytes": count, "sha256": text}
+"""What the description of a stored array must hold."""
+ARRAY_ELSEWHERE = {"file": text, "offset": count, "mtime_ns": count}
+"""What it holds besides where the array stays in somebody else's file."""
 
 
 def store_array(array: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
@@ -43,9 +48,9 @@ def store_array(array: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {"dtype": array.dtype.str, "shape": list(array.shape)}
     mapped, offset = _mapped_file(array)
     if mapped is not None and mapped != file.resolve():
-        found = mapped.stat()
-        facts |= {"file": str(mapped), "offset": offset, "mtime_ns": found.st_mtime_ns}
-        return {**facts, "bytes": found.st_size, "sha256": sha256(mapped)}
+        status = mapped.stat()
+        facts |= {"file": str(mapped), "offset": offset, "mtime_ns": status.st_mtime_ns}
+        return {**facts, "bytes": status.st_size, "sha256": sha256(mapped)}
     if mapped is None:
         with file.open("wb") as stream:
             for start in range(0, len(array), _rows_at_once(array)):
@@ -65,12 +70,14 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
     """
     file, shape = _file(facts, folder, name), tuple(facts["shape"])
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror})") from error
-    if found.st_size != facts["bytes"]:
-        raise InputError(f"{file} is not as it was: {found.st_size:,} bytes, of which {facts['bytes']:,} were expected")
-    if found.st_mtime_ns != facts.get("mtime_ns", found.st_mtime_ns):
+    if status.st_size != facts["bytes"]:
+        raise InputError(
+            f"{file} is not as it was: {status.st_size:,} bytes, of which {facts['bytes']:,} were expected"
+        )
+    if status.st_mtime_ns != facts.get("mtime_ns", status.st_mtime_ns):
         raise InputError(f"{file} was written to after it was prepared")
     if in_memory or math.prod(shape) == 0:
         return np.fromfile(file, facts["dtype"]).reshape(shape)
@@ -100,14 +107,14 @@ def _rows_at_once(array: np.ndarray) -> int:
 
 
 def _mapped_file(array: np.ndarray) -> tuple[Path | None, int]:
-    """Return the file that an array is the whole memory-map of, and its place in it; None for all else."""
+    """Return the file that an array is the whole memory-map of, and where in it that begins; None for all else."""
     if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap) or not array.flags.c_contiguous:
         return None, 0
     return (None if array.filename is None else Path(array.filename).resolve()), int(array.offset)
 
 
 class SharedArray:
-    """An array that pickles as a place in a file where it is a view of a memory-map, else as it is.
+    """An array that pickles as a file's name and an offset where it is a view of a memory-map, else as it is.
 
     Parameters
     ----------

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +18,20 @@ import platformdirs
 from filelock import FileLock
 
 from hashbench.errors import InputError
-from hashbench.files.writing import writable_directory, write_atomically
+from hashbench.files.schema import count, listed, mapped, misfit, number, text
+from hashbench.files.writing import said_clearly, writable_directory, write_atomically
 
 ENVIRONMENT_VARIABLE = "HASHBENCH_CACHE"
+KINDS = ("features", "views", "neighbors")
+"""Folders of the cache that hold growing arrays."""
+NUMBERS = re.compile("[<>|][biuf][0-9]{1,2}")
+"""Types that rows may have."""
+NEEDED = {"rows": count, "seconds": number}
+WITH_ROWS = {"dtype": lambda value: text(value) and bool(NUMBERS.fullmatch(value)), "row_shape": listed(count)}
+"""What a manifest says once there are rows."""
+OPTIONAL = {"steps": listed(mapped(lambda value: count(value) or text(value)))}
+STEP = {"first": count, "rows": count, "sha256": text}
+BLOCK_BYTES = 2**24
 
 
 def cache_directory(given: Path | None) -> Path:
@@ -36,8 +51,8 @@ def cache_directory(given: Path | None) -> Path:
 class GrowingArray:
     """An array on disk, appended to in steps of whole rows; a killed writer loses at most its last step.
 
-    ``data.bin`` holds the rows, ``manifest.json`` says how many of them are whole, how long they took, and
-    what they are.
+    ``data.bin`` holds the rows, ``manifest.json`` says how many of them are whole, how long they took, what they
+    are, and each step's SHA-256.
 
     Parameters
     ----------
@@ -53,11 +68,20 @@ class GrowingArray:
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest, or None where there is no usable entry yet."""
         try:
-            manifest = json.loads(self._manifest.read_text())
-            row_bytes = np.dtype(manifest["dtype"]).itemsize * int(np.prod(manifest["row_shape"]))
-            return manifest if self._data.stat().st_size >= manifest["rows"] * row_bytes else None
-        except (OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads(self._manifest.read_text("utf-8"))
+            if misfit(manifest, NEEDED, OPTIONAL) or (manifest["rows"] and misfit(manifest, WITH_ROWS)):
+                return None
+            if any(misfit(step, STEP) for step in manifest.get("steps", [])):
+                return None
+            whole = manifest["rows"] * _row_bytes(manifest) if manifest["rows"] else 0
+            return manifest if self._data.stat().st_size >= whole else None
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows are there already."""
+        return (self.manifest() or {"rows": 0})["rows"]
 
     def ensure(
         self, rows: int, step: Callable[[int], np.ndarray], describe: dict[str, Any]
@@ -78,32 +102,119 @@ class GrowingArray:
         data : read-only memory-map of shape (rows, ...)
         manifest : dict
             With ``seconds``, the time that all its rows took to compute, and ``rows``.
+
+        Raises
+        ------
+        InputError
+            The entry cannot be written: the disk is full, say. The rows before the last step are kept.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.directory / "lock"):
+        lock = FileLock(self.directory / "lock")
+        with said_clearly(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
             manifest = self.manifest()
             if manifest is None:
                 manifest = {"rows": 0, "seconds": 0.0, **describe}
-                self._data.unlink(missing_ok=True)
+                with said_clearly(self._data):
+                    self._data.unlink(missing_ok=True)
             while manifest["rows"] < rows:
-                started = time.perf_counter()
-                block = np.ascontiguousarray(step(manifest["rows"]))
-                manifest["seconds"] += time.perf_counter() - started
-                manifest["dtype"], manifest["row_shape"] = block.dtype.str, list(block.shape[1:])
-                self._append(block, manifest["rows"])
-                manifest["rows"] += len(block)
-                write_atomically(self._manifest, json.dumps(manifest, indent=1).encode())
+                manifest = self._grown(manifest, step)
+        finally:
+            lock.release()
         shape = (rows, *manifest["row_shape"])
         return np.memmap(self._data, dtype=manifest["dtype"], mode="r", shape=shape), manifest
 
-    def _append(self, block: np.ndarray, rows: int) -> None:
-        row_bytes = block.dtype.itemsize * int(np.prod(block.shape[1:]))
-        try:
-            with self._data.open("r+b" if self._data.exists() else "wb") as stream:
-                stream.truncate(rows * row_bytes)
-                stream.seek(0, os.SEEK_END)
+    def _grown(self, manifest: dict[str, Any], step: Callable[[int], np.ndarray]) -> dict[str, Any]:
+        """Append one more step and return the manifest that says so."""
+        first, started = manifest["rows"], time.perf_counter()
+        block = np.ascontiguousarray(step(first))
+        seconds = manifest["seconds"] + time.perf_counter() - started
+        own = {"first": first, "rows": len(block), "sha256": hashlib.sha256(block.data).hexdigest()}
+        manifest = {
+            **manifest,
+            "rows": first + len(block),
+            "seconds": seconds,
+            "dtype": block.dtype.str,
+            "row_shape": list(block.shape[1:]),
+            "steps": [*manifest.get("steps", []), own],
+        }
+        self._append(block, first)
+        with said_clearly(self._manifest):
+            write_atomically(self._manifest, json.dumps(manifest, indent=1).encode())
+        return manifest
+
+    def _append(self, block: np.ndarray, first: int) -> None:
+        """Write rows at row ``first``; where they do not fit, the file is as long as before."""
+        start = first * block.dtype.itemsize * math.prod(block.shape[1:])
+        with said_clearly(self._data), self._data.open("r+b" if self._data.exists() else "wb") as stream:
+            stream.truncate(start)
+            stream.seek(start)
+            try:
                 stream.write(block.data)
                 stream.flush()
                 os.fsync(stream.fileno())
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(stream.fileno(), start)
+                raise
+
+    def problems(self) -> Iterator[str]:
+        """Hash the rows again; yield what is wrong, a line each. Rows that were written without a checksum pass."""
+        mend = f"delete {self.directory}; it is computed again when it is needed"
+        manifest = self.manifest()
+        if manifest is None:
+            yield f"{self._manifest} is damaged, or does not fit its data; {mend}"
+            return
+        for step in manifest.get("steps", []):
+            first, rows = step["first"], step["rows"]
+            if first + rows > manifest["rows"] or self._sha256(first, rows, _row_bytes(manifest)) != step["sha256"]:
+                yield f"{self._data}: rows {first} to {first + rows - 1} have another SHA-256 than when written; {mend}"
+                return
+
+    def _sha256(self, first: int, rows: int, row_bytes: int) -> str:
+        digest, left = hashlib.sha256(), rows * row_bytes
+        with self._data.open("rb") as stream:
+            stream.seek(first * row_bytes)
+            while left > 0 and (content := stream.read(min(BLOCK_BYTES, left))):
+                digest.update(content)
+                left -= len(content)
+        return digest.hexdigest()
+
+
+def verify_cached(directory: Path) -> list[str]:
+    """Hash every cached feature, view and neighbour again.
+
+    Parameters
+    ----------
+    directory : Path
+        The cache directory. Entries that are older than their checksums are taken as they are.
+
+    Returns
+    -------
+    list of str
+        A line for each damaged entry: what is wrong and what to delete; empty where all is well.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read.
+    """
+    problems: list[str] = []
+    for folder in sorted(folder for kind in KINDS for folder in (directory / kind).glob("*") if folder.is_dir()):
+        try:
+            problems += GrowingArray(folder).problems()
         except OSError as error:
-            raise InputError(f"the cache {self.directory} cannot be written ({error.strerror})") from error
+            raise InputError(f"{folder} cannot be read ({error.strerror or error})") from error
+    return problems
+
+
+def _row_bytes(manifest: dict[str, Any]) -> int:
+    """Return the bytes of a row.
+
+    Raises
+    ------
+    TypeError
+        The manifest names no type of numbers.
+    """
+    return np.dtype(manifest["dtype"]).itemsize * math.prod(manifest["row_shape"])

@@ -10,6 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hashbench.errors import InputError
 
+_PLUGIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
+_PROTOCOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_/+:\[\]=,.-]{0,199}")
+
 
 def walk(
     folder: str | os.PathLike[str],
@@ -19,6 +22,8 @@ def walk(
     prefix: str = "",
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder at any depth and is no folder; hidden names are passed over, links followed.
+
+    Links that lead nowhere are yielded too.
 
     Parameters
     ----------
@@ -42,29 +47,37 @@ def walk(
         status = Path(folder).stat()
         here = (status.st_dev, status.st_ino)
         with os.scandir(folder) as entries:
-            found = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         unreadable(os.fspath(folder), error)
         return
-    for entry in found:
+    for entry in visible:
         name = prefix + entry.name
         if not enter(name, entry):
             continue
-        if entry.is_dir():
+        if is_folder(entry):
             yield from walk(entry.path, unreadable, enter, above | {here}, f"{name}/")
         else:
             yield name, entry
 
 
-def relative(name: str, place: str) -> str:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder, or a link to one; a link that leads nowhere, or to itself, is not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def relative(name: str, where: str) -> str:
     r"""Return a name that a list gives in its shortest form, with forward slashes, if it stays below its start.
 
     Parameters
     ----------
     name : str
         With ``/`` or ``\`` between its parts.
-    place : str
-        Where the name stands, for the message.
+    where : str
+        What a message calls the line or the list that holds the name.
 
     Raises
     ------
@@ -73,28 +86,28 @@ def relative(name: str, place: str) -> str:
     """
     given = PureWindowsPath(name)  # understands both kinds of slashes, and drives
     if given.drive or given.root or ".." in given.parts or not given.parts or name[-1] in "/\\":
-        raise InputError(f"{place}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
+        raise InputError(f"{where}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
     return PurePosixPath(*given.parts).as_posix()
 
 
-def inside(folder: Path, name: str, place: str) -> Path:
+def inside(folder: Path, name: str, where: str) -> Path:
     """Return the file that a list names, which must lie in the folder; see `relative`."""
-    return folder / relative(name, place)
+    return folder / relative(name, where)
 
 
-def refuse_repeated(names: Sequence[str], place: str) -> None:
+def refuse_repeated(names: Sequence[str], where: str) -> None:
     """Raise if a list names something twice.
 
     Raises
     ------
     InputError
-        It does.
+        A name stands in the list for the second time.
     """
     if len(set(names)) < len(names):
         first: dict[str, int] = {}
         for number, name in enumerate(names, 1):
             if first.setdefault(name, number) != number:
-                raise InputError(f"{place}: number {number} is number {first[name]} again, {name!r}")
+                raise InputError(f"{where}: number {number} is number {first[name]} again, {name!r}")
 
 
 def is_there(file: Path) -> bool:
@@ -111,10 +124,60 @@ def is_line(text: str) -> bool:
 
 
 def is_plugin_name(text: object) -> bool:
-    """Return whether a value can be the name of a method or a data set: it may become a part of a path."""
-    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", text) is not None
+    """Return whether a method or data set may have this name: 1 to 100 letters, digits, ``_`` and ``-``.
+
+    The letters are ASCII's, and the first character is no ``-``. So a name is safe as a file's.
+    """
+    return isinstance(text, str) and _PLUGIN_NAME.fullmatch(text) is not None
 
 
 def is_protocol_name(text: object) -> bool:
-    """Return whether a value can be the name of a protocol."""
-    return isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_+:,.=/\[\]-]{0,199}", text) is not None
+    """Return whether a protocol may have this name: 1 to 200 of a plugin's letters and of ``/ + : [ ] = , .``.
+
+    No part between its slashes is empty, ``.`` or ``..``.
+    """
+    if not isinstance(text, str):
+        return False
+    parts = text.split("/")
+    return _PROTOCOL_NAME.fullmatch(text) is not None and not {"", ".", ".."} & set(parts)
+
+
+def is_name(value: object) -> bool:
+    """Return whether a value is the name of a method or a data set, or of a file, and leads to no other folder.
+
+    It has up to 100 printable characters, none of which stands in a path or means something to a shell, does not
+    begin with a dot, and does not begin or end with a space.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= 100:
+        return False
+    return value.isprintable() and value.strip() == value and value[0] != "." and not set(value) & set('/\\:*?"<>|')
+
+
+def printable(text: str, limit: int) -> str:
+    r"""Return a text that somebody else wrote as one line that a terminal only shows.
+
+    Characters that a terminal obeys or that cannot be seen are escaped as in Python: control characters, line
+    breaks, marks that turn the direction of writing, halves of surrogate pairs.
+
+    Parameters
+    ----------
+    text : str
+    limit : int
+        Characters of the result, at most; a longer one ends in an ellipsis.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31m\nb \u202ec", 100)
+    'a\\x1b[31m\\nb \\u202ec'
+    >>> printable("abcdef", 4)
+    'abc…'
+    """
+    line = "".join(map(_visible, text[: limit + 1]))
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    """Return a character, or its escape; spaces of any width stay."""
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -59,9 +60,62 @@ def writable_file(path: Path, option: str, suffix: str, inputs: Sequence[Path]) 
     writable_directory(path.parent, option)
 
 
+def refuse_full_disk(directory: Path, n_bytes: int, what: str) -> None:
+    """Raise if something that is about to be written needs more room than the disk has.
+
+    Parameters
+    ----------
+    directory : Path
+        Where it is to be written, or will be made.
+    n_bytes : int
+        How much is still to be written.
+    what : str
+        What a message calls it.
+
+    Raises
+    ------
+    InputError
+        The disk has fewer bytes free.
+    """
+    there = next((folder for folder in (directory, *directory.parents) if folder.is_dir()), directory)
+    free = shutil.disk_usage(there).free
+    if n_bytes > free:
+        raise InputError(
+            f"{what} need {_size(n_bytes)} more, {_size(free)} are free in {directory}; ask for fewer, "
+            "make room, or name another disk with --cache-dir"
+        )
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.3f} MB"
+
+
+@contextmanager
+def said_clearly(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write a file into one line that names the file.
+
+    Raises
+    ------
+    InputError
+        The disk is full, or the file cannot be written for another of the system's reasons.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); make room or name another folder"
+        ) from error
+
+
 @contextmanager
 def atomic_stream(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file that appears whole or not at all: temporary file, fsync, rename."""
+    """Open a binary file that appears whole or not at all: temporary file, fsync, rename.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; what was there before is still there. `said_clearly` makes one line of it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as stream:
@@ -70,11 +124,18 @@ def atomic_stream(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
     with atomic_stream(path) as stream:
         stream.write(content)
 

@@ -1,15 +1,22 @@
-"""Packed codes as .npy files, with the names of their rows, one a line, beside them."""
+"""Packed codes as .npy files; beside them the names of their rows and which model made them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.files.arrays import open_npy as open_array
-from hashbench.files.paths import is_line
+from hashbench.files.arrays import open_npy
+from hashbench.files.hashing import sha256
+from hashbench.files.paths import is_line, printable
 from hashbench.files.writing import atomic_stream, write_atomically
+from hashbench.models.encode import Encoded
+from hashbench.models.saved import MAX_LABEL, SavedModel
+from hashbench.progress import to_stderr
 
 
 def names_path(path: Path) -> Path:
@@ -17,16 +24,22 @@ def names_path(path: Path) -> Path:
     return path.with_suffix(".names.txt")
 
 
-def write_codes(path: Path, codes: np.ndarray, names: list[str]) -> None:
-    """Write codes and, where their rows have names, the names.
+def origin_path(path: Path) -> Path:
+    """Return where it stands which model made a file of codes: ``codes.model.json`` beside ``codes.npy``."""
+    return path.with_suffix(".model.json")
+
+
+def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
+    """Write codes, which model made them, and the names of their rows where they have any.
 
     Parameters
     ----------
     path : Path
         Ends in ``.npy``.
-    codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
-    names : list of str
-        One per row, or none; then a list of names that lies beside older codes is taken away.
+    encoded : Encoded
+        Without names, a list of names that lies beside older codes is taken away.
+    model : SavedModel
+        What made the codes.
 
     Raises
     ------
@@ -34,45 +47,70 @@ def write_codes(path: Path, codes: np.ndarray, names: list[str]) -> None:
         A file cannot be written.
     """
     try:
-        # Names of other rows never stand beside the codes, wherever a kill falls.
+        # Neither names nor origin of other codes ever stand beside these, wherever a kill falls.
         names_path(path).unlink(missing_ok=True)
+        origin_path(path).unlink(missing_ok=True)
         with atomic_stream(path) as stream:
-            np.save(stream, codes)
-        if names:
-            write_atomically(names_path(path), "".join(f"{name}\n" for name in names).encode())
+            np.save(stream, encoded.codes)
+        origin = {"model": model.sha256, "label": model.label, "n_bits": model.n_bits, "codes": sha256(path)}
+        write_atomically(origin_path(path), (json.dumps(origin, indent=1) + "\n").encode())
+        if encoded.names:
+            write_atomically(names_path(path), "".join(f"{name}\n" for name in encoded.names).encode())
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
-def read_codes(path: Path, n_bits: int) -> tuple[np.ndarray, list[str]]:
-    """Return the codes of a file and the names of their rows, if those lie beside it.
+def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_stderr) -> Encoded:
+    """Return the codes of a file, memory-mapped, and the names of their rows, if those lie beside it.
 
     Parameters
     ----------
     path : Path
-    n_bits : int
-        Length that the codes must have.
-
-    Returns
-    -------
-    codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
-        Memory-mapped.
-    names : list of str
-        One per row, or none.
+    model : SavedModel
+        What must have made the codes.
+    log : callable
+        Receives a line of warning where it does not stand beside the codes which model made them.
 
     Raises
     ------
     InputError
-        The codes have another length, or the names are not theirs.
+        The codes have another length or come from another model, or what lies beside them is not theirs.
     """
-    codes, width = open_array(path), -(-n_bits // 8)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != width:
+    codes, n_bits = open_npy(path), model.n_bits
+    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != model.code_width:
         raise InputError(
-            f"{path} has shape {codes.shape} and dtype {codes.dtype}, codes of {n_bits} bits are (n, {width}) uint8"
+            f"{path} has shape {codes.shape} and dtype {codes.dtype}, codes of {n_bits} bits are "
+            f"(n, {model.code_width}) uint8"
         )
-    if (codes[:, -1] & ((1 << (8 * width - n_bits)) - 1)).any():
+    if (codes[:, -1] & ((1 << (8 * model.code_width - n_bits)) - 1)).any():
         raise InputError(f"{path} holds codes of more than {n_bits} bits: encode them with the model that searches")
-    return codes, _read_names(names_path(path), len(codes))
+    if origin_path(path).is_file():
+        _refuse_other_origin(path, model)
+    else:
+        log(f"warning: {path} does not say which model made it; it is taken for codes of {model.path}")
+    return Encoded(codes, _read_names(names_path(path), len(codes)))
+
+
+def _refuse_other_origin(path: Path, model: SavedModel) -> None:
+    origin = _read_origin(origin_path(path))
+    if origin["codes"] != sha256(path):
+        raise InputError(f"{origin_path(path)} is about other codes than {path} holds; encode again or remove it")
+    if origin["model"] != model.sha256:
+        raise InputError(
+            f"{path} holds codes of another model ({printable(origin['label'], MAX_LABEL)}) than {model.path}: "
+            "search with the model that made them, or encode them again"
+        )
+
+
+def _read_origin(path: Path) -> dict[str, Any]:
+    try:
+        origin = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read ({printable(str(error), 100)}); encode again or remove it") from error
+    texts = ("model", "label", "codes")
+    if not isinstance(origin, dict) or not all(isinstance(origin.get(key), str) for key in texts):
+        raise InputError(f"{path} does not say which model made the codes; encode again or remove it")
+    return origin
 
 
 def _read_names(path: Path, n: int) -> list[str]:

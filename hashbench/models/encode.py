@@ -12,10 +12,10 @@ import numpy as np
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import decoding_threads
 from hashbench.errors import InputError
-from hashbench.features.extraction import batch_size
-from hashbench.features.source import FEATURE_STEP
+from hashbench.features.extracted import FEATURE_STEP
+from hashbench.files.paths import printable
 from hashbench.method import BLOCK_ROWS
-from hashbench.models.inputs import Input, open_input
+from hashbench.models.inputs import open_input
 from hashbench.models.saved import SavedModel
 from hashbench.progress import progress
 
@@ -64,12 +64,12 @@ def encode_input(model: SavedModel, source: str | Path) -> Encoded:
     them the codes of its record. In other company, or on another processor, an image's features may differ in
     their last bits, and a bit of its code may flip where a projection lies that close to zero.
     """
-    found = open_input(Path(source))
-    if found.array is None:
-        return Encoded(_encode_images(model, found.files, found.path), found.names)
-    if found.array.ndim in (3, 4):
-        return Encoded(_encode_images(model, _as_images(model, found), found.path), [])
-    return Encoded(_encode_vectors(model, found.array, found.path), [])
+    given = open_input(Path(source))
+    if given.array is None:
+        return Encoded(_encode_images(model, given.files, given.path), given.names)
+    if given.array.ndim in (3, 4):
+        return Encoded(_encode_images(model, _as_images(model, given.array, given.path), given.path), [])
+    return Encoded(_encode_vectors(model, given.array, given.path), [])
 
 
 def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
@@ -79,8 +79,7 @@ def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
             f"{path} has shape {X.shape} and dtype {X.dtype}, expected float vectors (n, {width}) or uint8 images "
             "(n, h, w, 3)"
         )
-    if X.shape[1] != width:
-        raise InputError(f"{path} holds vectors of {X.shape[1]} values, {model.path} was trained on {width}")
+    _refuse_width(model, X, path)
     codes = np.empty((len(X), model.code_width), np.uint8)
     with progress(f"codes of {len(X):,} vectors", len(X)) as bar:
         for first in range(0, len(X), VECTOR_STEP):
@@ -90,25 +89,24 @@ def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
     return codes
 
 
-def _as_images(model: SavedModel, found: Input) -> np.ndarray:
+def _as_images(model: SavedModel, array: np.ndarray, path: Path) -> np.ndarray:
     """Return an array of images as (n, h, w, c), or say what does not fit the model."""
-    array, backbone = found.array, model.backbone
-    assert array is not None
+    backbone = model.backbone
     height, width, channels = model.provenance["image_shape"]
     images = array[..., None] if array.ndim == 3 else array
     if images.dtype != np.uint8 or images.shape[3] != channels:
         raise InputError(
-            f"{found.path} has shape {array.shape} and dtype {array.dtype}, {model.path} takes images of shape "
+            f"{path} has shape {array.shape} and dtype {array.dtype}, {model.path} takes images of shape "
             f"(n, h, w, {channels}), uint8"
         )
     if backbone.size is None and images.shape[1:3] != (height, width):
-        raise _wrong_size(model, found.path, images.shape[1:3])
+        raise _wrong_size(model, path, images.shape[1:3])
     return images
 
 
 def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path) -> np.ndarray:
     backbone, n = model.backbone, len(images)
-    batch = batch_size(backbone)
+    batch = backbone.batch_size
     codes = np.empty((n, model.code_width), np.uint8)
     with progress(f"codes of {n:,} images ({backbone.key['backbone']})", n) as bar:
         for first in range(0, n, FEATURE_STEP):
@@ -116,23 +114,29 @@ def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Pat
             for start in range(first, min(first + FEATURE_STEP, n), batch):
                 blocks.append(backbone.extract(_batch(model, images[start : start + batch])).numpy())
                 bar.advance(len(blocks[-1]))
-            codes[first : first + FEATURE_STEP] = _encode(model, np.concatenate(blocks), first, path)
+            features = np.concatenate(blocks)
+            _refuse_width(model, features, path)
+            codes[first : first + FEATURE_STEP] = _encode(model, features, first, path)
     return codes
 
 
 def _batch(model: SavedModel, images: np.ndarray | list[Path]) -> Tensor:
-    """Return images as the backbone takes them; files are read in parallel."""
-    backbone = model.backbone
+    """Return images as the backbone takes them."""
     if isinstance(images, np.ndarray):
-        return backbone.load(np.array(images))  # a copy: torch warns of read-only memory
+        return model.backbone.load(np.array(images))  # a copy: torch warns of read-only memory
+    return model.backbone.load(_read(model, images))
+
+
+def _read(model: SavedModel, files: list[Path]) -> list[np.ndarray]:
+    """Return the pixels of image files, which are read in parallel."""
     height, width, channels = model.provenance["image_shape"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-        read = list(decoding_threads().map(lambda file: decode(content(file, str(file)), str(file), channels), images))
-    for file, image in zip(images, read, strict=True):
-        if backbone.size is None and image.shape[:2] != (height, width):
+        images = list(decoding_threads().map(lambda file: decode(content(file, str(file)), str(file), channels), files))
+    for file, image in zip(files, images, strict=True):
+        if model.backbone.size is None and image.shape[:2] != (height, width):
             raise _wrong_size(model, file, image.shape[:2])
-    return backbone.load(read)
+    return images
 
 
 def _wrong_size(model: SavedModel, path: Path, size: tuple[int, ...]) -> InputError:
@@ -143,14 +147,20 @@ def _wrong_size(model: SavedModel, path: Path, size: tuple[int, ...]) -> InputEr
     )
 
 
+def _refuse_width(model: SavedModel, X: np.ndarray, path: Path) -> None:
+    width = model.method.n_features_in_
+    if X.shape[1] != width:
+        raise InputError(f"{path} holds vectors of {X.shape[1]} values, {model.path} was trained on {width}")
+
+
 def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndarray:
-    """Return the codes of rows that begin at row ``first`` of the input, or say which row cannot be encoded."""
-    try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+    """Return the codes of rows that begin at row ``first`` of the input, or say what cannot be encoded."""
+    with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        try:
             return model.method.encode(X)
-    except ValueError as error:
-        with np.errstate(over="ignore"):
+        except Exception as error:  # a method raises whatever it likes
             bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
-        if not bad.any():
-            raise
-        raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values") from error
+            if bad.any():
+                raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values") from error
+            reason = f"{type(error).__name__}: {printable(str(error), 200)}"
+            raise InputError(f"{model.path} cannot encode {path}, rows {first} and following: {reason}") from error

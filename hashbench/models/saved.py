@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hashbench.errors import InputError
-from hashbench.features.source import feature_key
-from hashbench.method import HashMethod, read_saved
-from hashbench.plugins.registry import Registry
+from hashbench.files.paths import printable
+from hashbench.method import HashMethod
+from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
+from hashbench.saved_method import SavedMethod, read_saved, restore
 
 if TYPE_CHECKING:
     from hashbench.features.backbone import Backbone
+
+MAX_LABEL = 200
+"""Characters of a label that are shown."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,10 @@ class SavedModel:
     provenance : dict
         The file's header: ``features`` (the feature key), ``image_shape`` (height, width and channels of the data
         set's images, or None), ``dataset``, ``protocol``, ``plugin``, ``source`` (the plugin's source hash),
-        ``label`` (the method as the user wrote it) and ``record`` (the record's id). A file that was saved by
-        hand may lack any of them.
+        ``label`` (the method as the user wrote it, escaped) and ``record`` (the record's id). A file that was
+        saved by hand may lack any of them.
+    sha256 : str
+        Checksum of the file's content: tells the model from every other one.
     weights : Path or None
         The backbone's state dict, where it is not bundled or cached.
     device : {"auto", "cpu", "cuda"}
@@ -41,6 +50,7 @@ class SavedModel:
     path: Path
     method: HashMethod
     provenance: dict[str, Any]
+    sha256: str
     weights: Path | None = None
     device: str = "auto"
 
@@ -68,41 +78,33 @@ class SavedModel:
         InputError
             The model was not trained on images through a backbone, or the same features cannot be made here.
         """
-        key = self.provenance.get("features") or {}
-        if key.get("backbone") is None or not self.provenance.get("image_shape"):
+        key, shape = self.provenance.get("features", {}), self.provenance.get("image_shape")
+        width = self.method.n_features_in_
+        if key.get("backbone") is None or shape is None:
             raise InputError(
                 f"{self.path} was not trained on images through a backbone: give it vectors as it was trained on, "
-                f"a .npy of floats (n, {self.method.n_features_in_})"
+                f"a .npy of floats (n, {width})"
             )
-        from hashbench.features.backbone import IMAGENET, PIXELS, PRECISIONS, open_backbone
+        from hashbench.features.from_key import backbone_from_key
 
-        if key["backbone"] == PIXELS and self.weights is not None:
-            raise InputError(f"--weights: {self.path} was trained on the pixels themselves, which need none")
-        imagenet = [key.get("mean"), key.get("std")] == [list(values) for values in IMAGENET]
         try:
-            backbone = open_backbone(
-                key["backbone"],
-                weights=self.weights,
-                image_size=key["image_size"],
-                device=self.device,
-                precision={fabric: name for name, fabric in PRECISIONS.items()}[key["precision"]],
-                normalization="imagenet" if imagenet else "model",
-                compiled=bool(key.get("compiled")),
-            )
-        except KeyError as error:
-            raise InputError(f"{self.path}: its feature key has no usable {error}; train it again") from error
+            backbone = backbone_from_key(key, weights=self.weights, device=self.device)
+            if backbone.size is None and (None in shape or math.prod(shape) != width):
+                raise InputError(f"images of shape {shape} are given, and vectors of {width} values")
+            return self._tuned(backbone)
         except InputError as error:
-            raise InputError(f"{self.path} needs the backbone it was trained with: {error}") from error
-        found = feature_key(backbone)
-        differences = [
-            f"{name} is {_short(found.get(name))}, the model's is {_short(key.get(name))}"
-            for name in {**key, **found}
-            if found.get(name) != key.get(name)
-        ]
-        if differences:
-            raise InputError(f"the features that {self.path} was trained on cannot be made: {'; '.join(differences)}")
-        tuned = getattr(self.method, "backbone_weights_", None)
-        return backbone if tuned is None else backbone.with_parameters(tuned)
+            raise InputError(f"{self.path} needs the features it was trained on: {error}") from error
+
+    def _tuned(self, backbone: Backbone) -> Backbone:
+        """Return the backbone with the parameters that the method gave it, if it trained it."""
+        parameters = self.method.backbone_weights_
+        if parameters is None:
+            return backbone
+        if not isinstance(parameters, np.ndarray) or parameters.dtype != np.float32 or backbone.weights is None:
+            raise InputError("its backbone_weights_ are not a network's")
+        tuned = backbone.with_parameters(parameters)
+        tuned.network()  # whether they fit is seen here
+        return tuned
 
 
 def save_model(
@@ -171,7 +173,7 @@ def load_model(
     Raises
     ------
     InputError
-        The file is missing or not a saved method, or its method is not here.
+        The file is missing, damaged or not a saved method, or its method is not here or has changed too much.
 
     Examples
     --------
@@ -183,25 +185,26 @@ def load_model(
     ...     hashbench.load_model(f"{folder}/lsh.safetensors").method.encode(X).shape
     (1797, 2)
     """
-    path = Path(path)
-    header, _ = read_saved(path)
-    name, known = header.get("plugin", header["method"]), Registry(plugins).plugins("methods")
-    if name not in known:
-        raise InputError(f"{path} needs the method {name!r}, which is not here; a file of yours is named by --plugin")
-    plugin = known[name]
-    method = plugin.load().load(path)  # type: ignore[attr-defined]
-    if not hasattr(method, "n_features_in_"):
-        raise InputError(f"{path} holds a method that was saved before it was fitted")
-    provenance = {key: value for key, value in header.items() if key not in ("method", "params", "fitted")}
+    saved = read_saved(path)
+    plugin = _plugin_of(saved, plugins)
+    method: HashMethod = restore(plugin.load(), saved)
+    provenance = saved.provenance
+    if "label" in provenance:
+        provenance["label"] = printable(provenance["label"], MAX_LABEL)
     trained = provenance.get("source", plugin.source_hash)
     if trained != plugin.source_hash:
         log(
-            f"warning: {path} was trained by another version of {plugin.name} (source {_short(trained)}) than is here "
-            f"({_short(plugin.source_hash)}); its codes may differ"
+            f"warning: {path} was trained by another version of {plugin.name} (source {trained[:12]}…) than is here "
+            f"({plugin.source_hash[:12]}…); its codes may differ"
         )
-    return SavedModel(path, method, provenance, None if weights is None else Path(weights), device)
+    return SavedModel(saved.path, method, provenance, saved.sha256, None if weights is None else Path(weights), device)
 
 
-def _short(value: Any) -> str:
-    """Return a value for a message, a checksum by its first digits."""
-    return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)
+def _plugin_of(saved: SavedMethod, plugins: Sequence[str | Path]) -> Plugin:
+    """Return the plugin that trained a method, by its name among those that are here."""
+    name, known = saved.header.get("plugin", saved.header["method"]), Registry(plugins).plugins("methods")
+    if name not in known:
+        raise InputError(
+            f"{saved.path} needs the method {name!r}, which is not here; a file of yours is named by --plugin"
+        )
+    return known[name]

@@ -1,4 +1,4 @@
-"""Nearest items by Hamming distance, for people: a table, or a CSV file."""
+"""Nearest items by Hamming distance, for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from hashbench.errors import InputError
 from hashbench.evaluation import kernels
 from hashbench.evaluation.codes import item_words, word_major
-from hashbench.files.arrays import open_npy as open_array
+from hashbench.files.arrays import open_npy
 from hashbench.files.writing import atomic_stream, csv_safe
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import Encoded, encode_input
@@ -37,9 +37,9 @@ def codes_of(model: SavedModel, source: Path) -> Encoded:
         It is none of these, or does not fit the model.
     """
     if source.suffix.lower() == ".npy" and source.is_file():
-        array = open_array(source)
+        array = open_npy(source)
         if array.ndim == 2 and array.dtype == np.uint8:
-            return Encoded(*read_codes(source, model.n_bits))
+            return read_codes(source, model)
     return encode_input(model, source)
 
 

@@ -6,132 +6,34 @@ groups ``hashbench.methods`` and ``hashbench.datasets``, or in a file that the u
 
 from __future__ import annotations
 
-import ast
-import difflib
 import functools
-import hashlib
-import importlib
-import importlib.metadata
-import importlib.util
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
-from hashbench.errors import InputError
-from hashbench.files.source import hash_once, hash_source
+from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.plugins.folders import plugin_path
+from hashbench.plugins.installed import installed_plugins
+from hashbench.plugins.named_files import named_plugins
+from hashbench.plugins.plugin import Plugin
 
 KINDS = ("methods", "datasets")
+IMPORT_ONE = """
+import sys
+from hashbench.errors import InputError
+from hashbench.plugins.registry import Registry
 
-
-@dataclass(frozen=True)
-class Plugin:
-    """A plugin that was found but not imported.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"methods", "datasets"}
-    place : str
-        Where it lies: a file, or an entry point with its package.
-    file : Path or None
-        The source file, if it is known without importing.
-    entry_point : importlib.metadata.EntryPoint or None
-    is_extra : bool
-        Whether it is a file that the user names.
-    """
-
-    name: str
-    kind: str
-    place: str
-    file: Path | None = None
-    entry_point: importlib.metadata.EntryPoint | None = None
-    is_extra: bool = False
-
-    @functools.cached_property
-    def summary(self) -> str:
-        """First line of the plugin's docstring, read from its source without importing it."""
-        if self.file is None:
-            return f"from {self.place}"
-        try:
-            tree = ast.parse(self.file.read_text(encoding="utf-8"))
-        except (OSError, SyntaxError, ValueError) as error:
-            return f"cannot be read: {error}"
-        return (ast.get_docstring(tree) or "").partition("\n")[0]
-
-    @property
-    def source_hash(self) -> str:
-        """SHA-256 of the plugin's source: an edited plugin never gets yesterday's number.
-
-        Modules of hashbench that the plugin imports, directly or not, belong to it; the contracts do not. Of a
-        plugin that is imported by its package's name it is the source as it was first seen, like the module.
-        """
-        if self.is_extra:
-            assert self.file is not None
-            return hash_source(self.file)
-        return hash_once(self.file or Path(sys.modules[self.load().__module__].__file__ or ""))
-
-    def load(self) -> type:
-        """Import the plugin and return its class.
-
-        Raises
-        ------
-        InputError
-            It cannot be imported, or holds no class or several of its kind.
-        """
-        try:
-            if self.entry_point is not None:
-                found = self.entry_point.load()
-                if isinstance(found, type):
-                    return found
-                module = found
-            else:
-                module = self._import()
-        except Exception as error:
-            raise InputError(
-                f"{self.kind[:-1]} {self.name!r} ({self.place}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
-        return self._class_in(module)
-
-    def _import(self) -> ModuleType:
-        """Import the file; one that the user names, under a name of its own for each content."""
-        assert self.file is not None
-        if not self.is_extra:
-            return importlib.import_module(f"hashbench.{self.kind}.{self.name}")
-        identity = hashlib.sha256(f"{self.file} {hash_source(self.file)}".encode()).hexdigest()[:16]
-        qualified = f"hashbench_plugins.{identity}.{self.name}"
-        if qualified not in sys.modules:
-            spec = importlib.util.spec_from_file_location(qualified, self.file)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[qualified] = module
-            try:
-                spec.loader.exec_module(module)
-            except BaseException:
-                del sys.modules[qualified]
-                raise
-        return sys.modules[qualified]
-
-    def _class_in(self, module: ModuleType) -> type:
-        from hashbench.data.plugin import HashDataset
-        from hashbench.method import HashMethod
-
-        base: type = HashMethod if self.kind == "methods" else HashDataset
-        found = [
-            value
-            for value in vars(module).values()
-            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__
-        ]
-        if len(found) != 1:
-            names = ", ".join(value.__name__ for value in found) or "none"
-            raise InputError(f"{self.place} must define one {base.__name__} subclass, found {names}")
-        return found[0]
+kind, name, done, *files = sys.argv[1:]
+try:
+    Registry(files).find(kind, name).load()
+except InputError as error:
+    sys.exit(str(error))
+print(done)
+"""
 
 
 class Registry:
@@ -140,7 +42,8 @@ class Registry:
     Parameters
     ----------
     extra_files : iterable of path-like
-        Plugin files that the user names; whether one is a method or a data set is read from its source.
+        Plugin files, or folders with an ``__init__.py``, that the user names; whether one is a method or a data set
+        is read from its source.
     """
 
     def __init__(self, extra_files: Iterable[str | Path] = ()) -> None:
@@ -151,36 +54,38 @@ class Registry:
         return sorted(self.plugins(kind))
 
     def plugins(self, kind: str) -> dict[str, Plugin]:
-        """Find the plugins of a kind without importing any.
+        """Return the plugins of a kind by name, without importing any.
 
         Raises
         ------
         InputError
-            Two plugins have one name, or a named file does not exist.
+            A file that the user names is no plugin, or has the name of another plugin.
         """
-        found: dict[str, Plugin] = {}
-        for plugin in self._candidates(kind):
-            other = found.setdefault(plugin.name, plugin)
-            if other is not plugin:
-                raise InputError(f"two {kind} are named {plugin.name!r}: {other.place} and {plugin.place}; rename one")
-        return found
+        plugins = {plugin.name: plugin for plugin in _project_plugins(kind)}
+        for plugin in self._installed[0]:
+            if plugin.kind == kind:
+                plugins.setdefault(plugin.name, plugin)
+        for plugin in named_plugins(self.extra_files):
+            if plugin.kind == kind:
+                other = plugins.setdefault(plugin.name, plugin)
+                if other is not plugin:
+                    raise InputError(
+                        f"two {kind} are named {plugin.name!r}: {other.origin} and {plugin.origin}; rename one"
+                    )
+        return plugins
 
-    def _candidates(self, kind: str) -> Iterable[Plugin]:
-        package = Path(__file__).resolve().parents[1] / kind
-        for folder in plugin_path(kind, [str(package)]):
-            for path in sorted(Path(folder).iterdir()):
-                file = path / "__init__.py" if path.is_dir() else path
-                name = path.stem
-                if file.suffix == ".py" and file.is_file() and not name.startswith("_"):
-                    yield Plugin(name, kind, str(file), file)
-        for entry in importlib.metadata.entry_points(group=f"hashbench.{kind}"):
-            package_name = entry.dist.name if entry.dist else "?"
-            yield Plugin(entry.name, kind, f"package {package_name} ({entry.value})", entry_point=entry)
-        for file in self.extra_files:
-            if not file.is_file():
-                raise InputError(f"--plugin {file}: no such file")
-            if _kind_of(file) == kind:
-                yield Plugin(file.stem, kind, str(file), file.resolve(), is_extra=True)
+    def passed_over(self) -> list[str]:
+        """Return what installed packages offer and is passed over, and why: unreadable, or a name that is taken."""
+        plugins, notes = self._installed
+        for plugin in plugins:
+            chosen = self.plugins(plugin.kind)[plugin.name]
+            if chosen is not plugin:
+                notes = [*notes, f"{plugin.origin}: {plugin.kind[:-1]} {plugin.name!r} has the name of {chosen.origin}"]
+        return notes
+
+    @functools.cached_property
+    def _installed(self) -> tuple[list[Plugin], list[str]]:
+        return installed_plugins()
 
     def find(self, kind: str, name: str) -> Plugin:
         """Return the plugin of that name.
@@ -193,9 +98,8 @@ class Registry:
         plugins = self.plugins(kind)
         if name in plugins:
             return plugins[name]
-        near = difflib.get_close_matches(name, plugins, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(plugins))}"
-        raise InputError(f"unknown {kind[:-1]} {name!r}; {hint}")
+        hint = did_you_mean(name, plugins) or f"known: {', '.join(sorted(plugins))}"
+        raise InputError(f"unknown {kind[:-1]} {shorten(name)!r}; {hint}")
 
     def check(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
         """Import each plugin in a process of its own; return by name why that failed, or None."""
@@ -205,29 +109,21 @@ class Registry:
         return {plugin.name: reason for plugin, reason in zip(plugins, reasons, strict=True)}
 
     def _why_broken(self, plugin: Plugin) -> str | None:
-        code = (
-            "import sys; from hashbench.plugins.registry import Registry; from hashbench.errors import InputError\n"
-            "try: Registry(sys.argv[3:]).find(sys.argv[1], sys.argv[2]).load()\n"
-            "except InputError as error: sys.exit(str(error))"
-        )
-        command = [sys.executable, "-c", code, plugin.kind, plugin.name, *map(str, self.extra_files)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        """Import a plugin; only a process that says a secret word at its end has got that far."""
+        done = secrets.token_hex()
+        command = [sys.executable, "-c", IMPORT_ONE, plugin.kind, plugin.name, done, *map(str, self.extra_files)]
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        if done in ended.stdout:
             return None
-        lines = done.stderr.strip().splitlines()
-        return lines[-1] if lines else f"the process ended with exit code {done.returncode}"
+        lines = ended.stderr.strip().splitlines()
+        return lines[-1] if ended.returncode and lines else f"the process ended with exit code {ended.returncode}"
 
 
-def _kind_of(file: Path) -> str:
-    """Tell from its source whether a plugin file holds a data set (a HashDataset subclass) or a method."""
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"--plugin {file} is not readable Python: {error}") from error
-    bases = {
-        base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-        for base in node.bases
-    }
-    return "datasets" if "HashDataset" in bases else "methods"
+def _project_plugins(kind: str) -> Iterator[Plugin]:
+    """Yield the plugins in the project's folder of a kind."""
+    package = Path(__file__).resolve().parents[1] / kind
+    for folder in plugin_path(kind, [str(package)]):
+        for path in sorted(Path(folder).iterdir()):
+            file = path / "__init__.py" if path.is_dir() else path
+            if file.suffix == ".py" and file.is_file() and not path.stem.startswith("_"):
+                yield Plugin(path.stem, kind, str(file), file)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from rich.markup import escape
 
 from hashbench.errors import InputError
 from hashbench.evaluation.conventions import CUTOFFS, TIES, conventions
+from hashbench.evaluation.metrics import MAP, parse
 from hashbench.files.writing import csv_safe
 from hashbench.progress import to_stderr
 from hashbench.reports.console import new_table, print_title
@@ -41,8 +44,9 @@ def audit(
     Returns
     -------
     pandas.DataFrame
-        A row per record and convention: the columns of `IDENTITY`, ``seed`` and ``id``; ``hashbench``, the
-        record's own value at the first of these cut-offs that it has, and ``hashbench_metric``, that metric's
+        A row per record and convention, at the cut-offs of the record's own metrics and those of
+        `hashbench.evaluation.conventions.CUTOFFS`: the columns of `IDENTITY`, ``seed`` and ``id``; ``hashbench``,
+        the record's own value at the smallest cut-off that it has, and ``hashbench_metric``, that metric's
         name; those of `CONVENTION`, and ``mAP``, as `conventions` has them.
 
     Raises
@@ -61,12 +65,16 @@ def audit(
         log(f"{len(records) - len(labelled)} records are left out: they are {NOT_AUDITED}")
         advance(len(records) - len(labelled))
     frames = []
-    for record in sorted(labelled, key=_place):
+    for record in sorted(labelled, key=_label):
         relevance = relevance_of[record.config["data"]]
         arrays = store.arrays(record.id)
         try:
             scores = conventions(
-                arrays["query_codes"], arrays["database_codes"], **relevance, n_bits=record.config["n_bits"]
+                arrays["query_codes"],
+                arrays["database_codes"],
+                **relevance,
+                n_bits=record.config["n_bits"],
+                cutoffs=cutoffs_of(record),
             )
         except ValueError as error:
             path = store.labels_path(record.config["data"])
@@ -74,6 +82,17 @@ def audit(
         frames.append(pd.DataFrame([{**_identity(record), **row} for row in scores]))
         advance(1)
     return pd.concat(frames, ignore_index=True)
+
+
+def cutoffs_of(record: Record) -> list[int | None]:
+    """Return the cut-offs of the record's own mean average precisions and those of `CUTOFFS`, the whole last."""
+    cutoffs = set(CUTOFFS)
+    for name in record.metrics:
+        with suppress(ValueError):  # a metric of another version of hashbench
+            metric = parse(name)
+            if isinstance(metric, MAP):
+                cutoffs.add(metric.k)
+    return sorted(cutoffs, key=lambda cutoff: cutoff or math.inf)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -165,13 +184,13 @@ def _readings(frame: pd.DataFrame, shown: list[str]) -> Iterator[tuple[tuple[Any
     rows: dict[tuple[Any, ...], dict[str, list[str]]] = {}
     for key, mean in frame.groupby(parts, sort=False)["mAP"].mean().items():
         named = dict(zip(parts, key, strict=True))
-        place = tuple(named[name] for name in (*shown, "cutoff", "divisor"))
-        rows.setdefault(place, {}).setdefault(named["without_hit"], []).append(f"{mean:.4f}")
-    for place, by_rule in rows.items():
+        label = tuple(named[name] for name in (*shown, "cutoff", "divisor"))
+        rows.setdefault(label, {}).setdefault(named["without_hit"], []).append(f"{mean:.4f}")
+    for label, by_rule in rows.items():
         if by_rule["0"] == by_rule["dropped"]:
-            yield (*place, "0 or dropped"), by_rule["0"]
+            yield (*label, "0 or dropped"), by_rule["0"]
         else:
-            yield from (((*place, rule), values) for rule, values in by_rule.items())
+            yield from (((*label, rule), values) for rule, values in by_rule.items())
 
 
 def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:
@@ -179,13 +198,13 @@ def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:
     return f"@{cutoff} / {divisor}, {ties}, no hit: {without_hit}"
 
 
-def _place(record: Record) -> tuple[str, str, str, int, int]:
+def _label(record: Record) -> tuple[str, str, str, int, int]:
     config = record.config
     return config["dataset"], config["protocol"], record.label, config["n_bits"], config["seed"] or 0
 
 
 def _identity(record: Record) -> dict[str, Any]:
-    audited = (f"mAP@{cutoff or 'all'}" for cutoff in CUTOFFS)
+    audited = (f"mAP@{cutoff or 'all'}" for cutoff in cutoffs_of(record))
     headline = next((name for name in audited if name in record.metrics), None)
     return {
         "dataset": record.config["dataset"],

@@ -12,24 +12,27 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract import BLOCK_ROWS, make_method
 from hashbench.data.dataset import Dataset
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.features.source import Features
-from hashbench.method import BLOCK_ROWS, HashMethod
-from hashbench.plugins.guard import failure_of, plugin_code
+from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
 from hashbench.runs.environment import environment, peak_memory_mb, reset_peak_memory
+from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.options import RunOptions
-from hashbench.runs.plan import make
+from hashbench.runs.plan import all_params
 from hashbench.runs.record import Record
 from hashbench.runs.workbench import Workbench
 
 ENCODE_ROWS = 128 * BLOCK_ROWS
 """Whole blocks of `HashMethod.encode`, so that codes are those of one call."""
-Log = Callable[[str], None]
+LINE_EVERY_S = 2.0
+"""Between two lines on a training."""
+Log = Callable[[str], object]
 
 
 @dataclass
@@ -108,26 +111,27 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     """
     reset_peak_memory()
     if job.skip:
-        return Outcome(_record(job, bench, status="skipped", error=job.skip))
+        return Outcome(_record(job, options, status="skipped", error=job.skip))
     if job.broken:
-        return Outcome(_record(job, bench, status="failed", error=job.broken))
+        return Outcome(_record(job, options, status="failed", error=job.broken))
     given = _given(job, bench, workdir)
     try:
-        with plugin_code():
+        with running_plugin():
             method_class = Registry(options.plugins).find("methods", job.method).load()
-            fitted = fit(make(method_class, job.params, job.n_bits, job.seed), given, bench, log)
+            method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
+            fitted = fit(method, given, bench, log)
         if fitted.method.backbone_weights_ is not None:
             fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
-        with plugin_code():
+        with running_plugin():
             codes = encode(fitted)
     except Unsupported as error:
-        return Outcome(_record(job, bench, status="skipped", error=failure_of(error).partition(": ")[2]))
+        return Outcome(_record(job, options, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Outcome(_record(job, bench, status="failed", error=failure_of(error)))
+        return Outcome(_record(job, options, status="failed", error=failure_of(error)))
     scores = score(codes, fitted)
-    return _finished(job, bench, fitted, codes, scores)
+    return _finished(job, options, bench, fitted, codes, scores)
 
 
 @dataclass(frozen=True)
@@ -174,8 +178,14 @@ def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
     fitted = Fitted(method, dataset, given.features, views_s=given.views.seconds if given.views else None)
     fitted.uses_labels = method.supervision == "supervised" or "validation" in extras
 
+    shown_at = 0.0
+
     def note(epoch: int, epochs: int | None = None, **values: float) -> None:
+        nonlocal shown_at
         fitted.training.append({"epoch": epoch, **values})
+        if epoch != epochs and time.monotonic() - shown_at < LINE_EVERY_S:
+            return
+        shown_at = time.monotonic()
         shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
         log(f"  epoch {epoch}{f'/{epochs}' if epochs else ''}  {shown}")
 
@@ -218,7 +228,9 @@ def score(codes: Codes, fitted: Fitted) -> Evaluation:
     )
 
 
-def _finished(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation) -> Outcome:
+def _finished(
+    job: Job, options: RunOptions, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation
+) -> Outcome:
     timings = {
         "features_s": fitted.features.seconds,
         "fit_s": fitted.fit_s,
@@ -233,7 +245,7 @@ def _finished(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
     packed = {"query_codes": codes.query, "database_codes": codes.database}
     record = _record(
         job,
-        bench,
+        options,
         metrics=dict(scores),
         timings=timings,
         peak_memory_mb=round(peak_memory_mb(), 1),
@@ -245,13 +257,13 @@ def _finished(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
     return Outcome(record, {**packed, **per_query, **curves(scores.histograms)}, fitted.method)
 
 
-def _record(job: Job, bench: Workbench, **values: Any) -> Record:
+def _record(job: Job, options: RunOptions, **values: Any) -> Record:
     return Record(
         id=job.id,
         config=job.config,
         label=job.label,
-        provenance=bench.dataset.provenance,
-        environment=environment(),
+        provenance=job.provenance,
+        environment=environment() | {"jobs": options.jobs},
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         **{"status": "ok", **values},
     )

@@ -7,15 +7,20 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("hashbench", "numpy", "scipy", "scikit-learn", "numba", "torch", "timm")
 
 
-@functools.cache
 def environment() -> dict[str, Any]:
     """Return what a reader needs to judge a record's timings and to reproduce it."""
+    return {**_machine(), "gpu": _gpu_name()}
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
     versions = {}
     for package in PACKAGES:
         try:
@@ -28,7 +33,6 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
         "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "gpu": _gpu_name(),
         "versions": versions,
         "commit": _commit(),
     }
@@ -43,8 +47,9 @@ def _cpu_name() -> str:
 
 
 def _gpu_name() -> str | None:
-    import torch
-
+    torch = sys.modules.get("torch")  # where nothing has imported it, nothing has run on a GPU
+    if torch is None:
+        return None
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 

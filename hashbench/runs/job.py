@@ -54,6 +54,8 @@ class Job:
     setting : Setting
     config : dict
         Everything that decides the result; no paths, nothing of the machine.
+    provenance : str
+        Whether the data is the publisher's or a copy.
     needs : Needs
     skip : str
         Why it cannot be run on this data; empty where it can.
@@ -65,6 +67,7 @@ class Job:
     params: dict[str, Any]
     setting: Setting
     config: dict[str, Any]
+    provenance: str
     needs: Needs = field(default_factory=Needs)
     skip: str = ""
     broken: str = ""

@@ -25,3 +25,8 @@ class RunOptions(LoadOptions, BackboneOptions):
     plugins: Sequence[Path] = option((), "A plugin file; repeatable.", flag="--plugin")
     fresh: bool = option(False, "Recompute finished records.")
     save_models: bool = option(False, "Keep the trained methods, for hashbench encode and search.")
+    retry_failed: bool = option(False, "Run cells again that failed before.")
+    jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
+    timeout: float | None = option(None, "Seconds that a cell may take, from its start to its scores.", minimum=0.001)
+    max_memory: float | None = option(None, "MB of memory that a worker process may hold.", minimum=1)
+    in_process: bool = option(False, "Compute in this process, for debuggers: a crash then ends the run.")

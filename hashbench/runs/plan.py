@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hashbench.contract import TrainsOnViews, extras_problem, make_method
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
-from hashbench.method import FIT_EXTRAS, HashMethod
+from hashbench.method import HashMethod
 from hashbench.options import check_options
-from hashbench.plugins.guard import failure_of, plugin_code
 from hashbench.plugins.registry import Plugin, Registry
-from hashbench.runs.grid import MAX_BITS, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.grid import MAX_BITS, RESERVED, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.options import RunOptions
 from hashbench.runs.workbench import Workbench, open_workbench
@@ -89,13 +90,13 @@ def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
     try:
-        with plugin_code():
-            method = make(request.method_class, request.params, n_bits, seed)
+        with running_plugin():
+            method = make_method(request.method_class, all_params(request.params, n_bits, seed))
             made |= _asked(method, request, bench)
     except InputError:
         raise
     except BaseException as error:
-        made["broken"] = f"{request.plugin.place}: {failure_of(error)}"
+        made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
     config = {
         "dataset": dataset.name,
@@ -105,33 +106,32 @@ def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed
         "features": bench.source.key,
         "views": made.pop("views", None),
         "method": request.plugin.name,
-        "params": {key: value for key, value in sorted(made.pop("params").items()) if key not in SET_BY_RUN},
+        "params": {key: value for key, value in sorted(made.pop("params").items()) if key not in RESERVED},
         "source": request.plugin.source_hash,
         "n_bits": n_bits,
         "seed": seed,
         "engine": metrics.VERSION,
     }
-    return Job(request.label, request.params, setting, config, **made)
+    return Job(request.label, request.params, setting, config, bench.dataset.provenance, **made)
 
 
-SET_BY_RUN = ("n_bits", "random_state")
-
-
-def make(method_class: type[HashMethod], params: dict[str, Any], n_bits: int, seed: int | None) -> HashMethod:
-    """Return an unfitted method."""
-    seeded = {} if seed is None else {"random_state": seed}
-    return method_class(n_bits=n_bits, **params, **seeded)
+def all_params(params: dict[str, Any], n_bits: int, seed: int | None) -> dict[str, Any]:
+    """Return what ``__init__`` gets: the user's parameters, and those that a run sets."""
+    return {"n_bits": n_bits, **params, **({} if seed is None else {"random_state": seed})}
 
 
 def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:
     """Ask a method, once, for its parameters, for what it wants, and whether it can run on the data."""
+    problem = extras_problem(method)
+    if problem:
+        raise InputError(f"{request.label} ({request.plugin.origin}): {problem}")
     params, wanted = method.get_params(), method.wants()
-    _refuse_unknown_extras(wanted, params, request)
     dataset = bench.dataset_for(method)
     asked: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
     if asked["skip"]:
         return asked
     if "views" in wanted:
+        assert isinstance(method, TrainsOnViews)
         n_views, views_seed = method.n_pool_views(len(dataset.split.train)), params["views_seed"]
         asked["needs"] = Needs(tuple(sorted(wanted)), n_views, views_seed)
         asked["views"] = bench.source.view_key(n_views, views_seed)
@@ -140,16 +140,6 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
     if "tunable" in wanted:
         asked["views"] = bench.source.recipe_key(params.get("views_seed"))
     return asked
-
-
-def _refuse_unknown_extras(wanted: set[str], params: dict[str, Any], request: Request) -> None:
-    """Raise if a plugin's ``fit`` asks for what no run has."""
-    where = f"{request.label} ({request.plugin.place})"
-    unknown = ", ".join(sorted(wanted - set(FIT_EXTRAS)))
-    if unknown:
-        raise InputError(f"{where}: fit asks for {unknown}; a run offers {', '.join(sorted(FIT_EXTRAS))}")
-    if "views" in wanted and not {"n_views", "views_seed"} <= set(params):
-        raise InputError(f"{where}: fit asks for views, so __init__ needs the parameters n_views and views_seed")
 
 
 def training_views(jobs: list[Job]) -> Iterator[tuple[Setting, int, int]]:

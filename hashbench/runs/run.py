@@ -1,33 +1,55 @@
-"""A run: a grid of cells, resumable, each cell recorded the moment it ends."""
+"""A run: a grid of cells, resumable, each in a worker process and recorded the moment it ends."""
 
 from __future__ import annotations
 
-import shutil
+import signal
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-
-from filelock import Timeout
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, Protocol
 
 from hashbench.errors import InputError
+from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
-from hashbench.models.saved import save_model
 from hashbench.progress import to_stderr
-from hashbench.runs.cell import Outcome, run_job
-from hashbench.runs.job import Job
+from hashbench.runs.environment import environment
+from hashbench.runs.job import Job, Setting
 from hashbench.runs.options import RunOptions
-from hashbench.runs.plan import plan
+from hashbench.runs.queue import Queue
 from hashbench.runs.record import Record
 from hashbench.runs.results import write_results
 from hashbench.runs.store import Store
-from hashbench.runs.workbench import open_workbench
+from hashbench.runs.worker import Worker, WorkerDied
 
 RESULTS_EVERY_S = 2.0
 """Between two writings of results.csv while a run goes on."""
-LOOK_EVERY_S = 0.5
-"""Between two looks whether another run has finished a cell."""
-Log = Callable[[str], None]
+Log = Callable[[str], object]
+
+
+class Caller(Protocol):
+    """What computes: a worker process, or this one."""
+
+    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None) -> Any:
+        """Return ``function(*arguments)``."""
+
+    def close(self) -> None:
+        """End."""
+
+
+class InProcess:
+    """Computes in this process, for debuggers."""
+
+    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None) -> Any:
+        """Return ``function(*arguments)``; there is no limit."""
+        return function(*arguments)
+
+    def close(self) -> None:
+        """End nothing."""
 
 
 def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
@@ -48,101 +70,147 @@ def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
     ------
     InputError
         Something the user gave cannot be used; nothing was written then.
+    KeyboardInterrupt
+        Ctrl-C was pressed: once, and the cells in flight were finished before; or twice.
     """
-    options = replace(options, out=options.out.absolute())
+    options = replace(options, out=options.out.absolute(), plugins=tuple(path.absolute() for path in options.plugins))
+    limited = options.timeout is not None or options.max_memory is not None
+    if options.in_process and (limited or options.jobs > 1):
+        raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
     store = Store(options.out, log)
     store.open_for_writing()
     if options.save_models:
         writable_directory(store.models, "--out")
-    jobs = plan(options)
-    _keep_labels(jobs, options, store)
-    records: dict[str, Record] = {}
-    waiting, written = deque(enumerate(jobs, 1)), time.monotonic()
-    while waiting:
-        number, job = waiting.popleft()
-        record = _settled(job, options, store, f"[{number}/{len(jobs)}] {job.title}", log, records)
-        if record is None:  # another run is computing it: take the next, and come back
-            if all(_is_locked(store, other) for _, other in waiting):
-                time.sleep(LOOK_EVERY_S)
-            waiting.append((number, job))
-            continue
-        records[job.id] = record
-        if time.monotonic() - written > RESULTS_EVERY_S:
-            write_results(store, final=False)
-            written = time.monotonic()
-    write_results(store)
-    return [records[job.id] for job in jobs]
-
-
-def _keep_labels(jobs: Sequence[Job], options: RunOptions, store: Store) -> None:
-    """Keep the labels that cells are scored by, also where their records are older than they are."""
-    for setting in dict.fromkeys(job.setting for job in jobs):
-        bench = open_workbench(setting, options)
-        for data in {job.config["data"] for job in jobs if job.setting == setting}:
-            dataset = bench.dataset if data == bench.dataset.fingerprint else bench.held_out[0]
-            store.write_relevance(data, dataset.relevance())
-
-
-def _settled(
-    job: Job, options: RunOptions, store: Store, what: str, log: Log, done: dict[str, Record]
-) -> Record | None:
-    """Return a cell's record, computing it where it is missing; None where another run is at it."""
+    callers: list[Caller] = [_caller(options, log) for _ in range(options.jobs)]
     try:
-        with store.lock(job.id).acquire(timeout=0):
-            record = None if options.fresh and job.id not in done else store.read(job.id)
-            lacks_model = options.save_models and record is not None and _lacks_model(record, store)
-            if record is not None and record.finished and not lacks_model:
-                log(f"{what}: already in {options.out}")
-                return record
-            log(f"{what}: in {options.out} without its model, run again" if lacks_model else what)
-            record = compute(job, options, store, log)
-            log(f"{what}: {summary(record)}")
-            return record
-    except Timeout:
-        return None
+        return _Run(options, store, log, callers).all()
+    finally:
+        for caller in callers:
+            caller.close()
 
 
-def _is_locked(store: Store, job: Job) -> bool:
+def _caller(options: RunOptions, log: Log) -> Caller:
+    if options.in_process:
+        return InProcess()
+    worker = Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log)
+    worker.start()
+    return worker
+
+
+class _Run:
+    """The state of a run that goes on."""
+
+    def __init__(self, options: RunOptions, store: Store, log: Log, callers: list[Caller]) -> None:
+        self.options, self.store, self.log, self.callers = options, store, log, callers
+        self.written = time.monotonic()
+        self.lock = threading.Lock()
+        self.features: dict[Setting, str] = {}
+
+    def all(self) -> list[Record]:
+        """Compute what is missing and return all records."""
+        from hashbench.runs.tasks import plan_run
+
+        try:
+            self.jobs: list[Job] = self._call(self.callers[0], plan_run, self.options)
+        except WorkerDied as error:
+            raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+        self.queue = Queue(self.jobs, self.options, self.store, self.log)
+        with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
+            if len(self.callers) == 1:
+                self._work(self.callers[0])
+            else:
+                with ThreadPoolExecutor(len(self.callers)) as threads:
+                    for future in [threads.submit(self._work, caller) for caller in self.callers]:
+                        future.result()
+        if self.queue.stopping:
+            write_results(self.store, final=False)
+            raise KeyboardInterrupt
+        write_results(self.store)
+        return [self.queue.records[job.id] for job in self.jobs]
+
+    def _call(self, caller: Caller, function: Any, *arguments: Any, timeout: float | None = None) -> Any:
+        limit = None if self.options.max_memory is None else self.options.max_memory * 1e6
+        return caller.call(function, *arguments, timeout=timeout, max_memory=limit)
+
+    def _work(self, caller: Caller) -> None:
+        """Compute cells until there is none any more."""
+        while True:
+            with self.queue.take() as job:
+                if job is None:
+                    return
+                self.log(self.queue.title(job))
+                record = self._computed(caller, job)
+                self.queue.records[job.id] = record
+                self.log(f"{self.queue.title(job)}: {summary(record)}")
+            with self.lock:
+                if time.monotonic() - self.written > RESULTS_EVERY_S:
+                    write_results(self.store, final=False)
+                    self.written = time.monotonic()
+
+    def _computed(self, caller: Caller, job: Job) -> Record:
+        """Return a cell's record, whatever becomes of the process that computes it."""
+        from hashbench.runs.tasks import compute
+
+        reason = "" if job.skip or job.broken else self._features(caller, job.setting)
+        try:
+            if reason:
+                raise WorkerDied(f"its features cannot be made: {reason}", "")
+            return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
+        except WorkerDied as error:
+            record = _failed(job, str(error), error.output)
+        except RuntimeError as error:
+            record = _failed(job, f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:])
+        self.store.write(record)
+        return record
+
+    def _features(self, caller: Caller, setting: Setting) -> str:
+        """Make the features of a setting, once and without a time limit; return why they cannot be made, or nothing."""
+        from hashbench.runs.plan import training_views
+        from hashbench.runs.tasks import make_features
+
+        with self.lock:
+            if setting not in self.features:
+                pools = [(n_views, seed) for of, n_views, seed in training_views(self.jobs) if of == setting]
+                try:
+                    self._call(caller, make_features, setting, pools, self.options)
+                    self.features[setting] = ""
+                except WorkerDied as error:
+                    self.features[setting] = str(error)
+            return self.features[setting]
+
+
+def _failed(job: Job, reason: str, output: str) -> Record:
+    return Record(
+        id=job.id,
+        config=job.config,
+        status="failed",
+        error=reason,
+        label=job.label,
+        provenance=job.provenance,
+        environment=environment(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        output=output,
+    )
+
+
+@contextmanager
+def _ctrl_c_finishes(queue: Queue, log: Log, watch: bool) -> Iterator[None]:
+    """Let the first Ctrl-C stop the handing out of cells, and the second everything."""
+    if not watch or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if queue.stopping:
+            raise KeyboardInterrupt
+        queue.stopping = True
+        log("the cells in flight are finished, then the run ends; Ctrl-C again ends it at once")
+
+    before = signal.signal(signal.SIGINT, note)
     try:
-        with store.lock(job.id).acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def compute(job: Job, options: RunOptions, store: Store, log: Log) -> Record:
-    """Run a cell and write what it gives; only the record stays in memory."""
-    bench, workdir = open_workbench(job.setting, options), store.workdir(job.id)
-    outcome = run_job(job, options, bench, workdir, log)
-    store.write(outcome.record, outcome.arrays)
-    if outcome.record.finished:  # what a failed cell has got done is kept for its next try
-        shutil.rmtree(workdir, ignore_errors=True)
-    if options.save_models and outcome.method is not None:
-        _keep_model(outcome, bench.dataset.image_shape, store, log)
-    return outcome.record
-
-
-def _lacks_model(record: Record, store: Store) -> bool:
-    return record.status == "ok" and not store.model_path(record.id).is_file()
-
-
-def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store, log: Log) -> None:
-    """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
-    record, method = outcome.record, outcome.method
-    assert method is not None
-    try:
-        save_model(
-            store.model_path(record.id),
-            method,
-            record.config,
-            label=record.label,
-            record=record.id,
-            image_shape=image_shape,
-        )
-    except OSError as error:
-        raise InputError(f"{store.model_path(record.id)} cannot be written ({error.strerror})") from error
-    except Exception as error:  # a plugin may keep anything in its attributes
-        log(f"  its model cannot be saved: {type(error).__name__}: {error}")
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def summary(record: Record) -> str:

@@ -211,6 +211,17 @@ class Store:
         return record
 
 
+class _Arrays(dict[str, np.ndarray]):
+    """The arrays of a file, which says what it lacks."""
+
+    def __init__(self, path: Path, mend: str, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self._path, self._mend = path, mend
+
+    def __missing__(self, name: str) -> np.ndarray:
+        raise InputError(f"{self._path} has no array {name!r}; {self._mend}")
+
+
 def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"{path} cannot be written ({error.strerror or error}); make room or name another --out")
 
@@ -219,7 +230,7 @@ def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
     """Return the arrays of a file, or say what is wrong and how to mend it."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+            return _Arrays(path, mend, file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
         what = "is damaged" if path.is_file() else "is missing"
         raise InputError(f"{path} {what} ({error}); {mend}") from error
@@ -235,5 +246,6 @@ def open_results(directory: Path) -> Store:
     """
     store = Store(directory)
     if next(iter(store), None) is None:
-        raise InputError(f"{directory} holds no usable records; make some with: hashbench run --out {directory}")
+        mend = f"make some with: hashbench run --out {directory}"
+        raise InputError(f"{directory} holds no records that can be used; {mend}")
     return store

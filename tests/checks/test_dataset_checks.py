@@ -12,7 +12,9 @@ from PIL import Image
 
 from hashbench import HashDataset, InputError, Items, LoadOptions, Protocol, Split
 from hashbench.checks import datasets as dataset_checks
-from hashbench.checks.datasets import FilesAreMissing, Trial
+from hashbench.checks.dataset_contents import check_loads, check_splits
+from hashbench.checks.dataset_trial import Trial
+from hashbench.checks.outcome import FilesAreMissing
 from hashbench.plugins.registry import Registry
 
 DATASETS = [Registry().find("datasets", name).load() for name in Registry().names("datasets")]
@@ -83,7 +85,7 @@ def test_official_data_need_not_state_its_split(rows):
 
     trial = Trial(Official, rows)
     assert [dataset.provenance for dataset in trial.loaded] == ["official"]
-    dataset_checks.check_loads(trial)
+    check_loads(trial)
 
 
 class Unattributed(Good):
@@ -199,6 +201,27 @@ class BeyondTheEnd(Splits):
         return replace(split, train=split.train + 1)
 
 
+class TrainsOnQueries(Splits):
+    """Trains on everything."""
+
+    def change(self, split):
+        return replace(split, train=np.arange(40))
+
+
+class BeforeTheStart(Splits):
+    """Counts from the end."""
+
+    def change(self, split):
+        return replace(split, train=split.train - 11)
+
+
+class NotRows(Splits):
+    """Marks its queries."""
+
+    def change(self, split):
+        return replace(split, query=np.arange(40) < 10)
+
+
 class ShortIndices(Splits):
     """Uses other integers."""
 
@@ -275,7 +298,7 @@ class UnlabelledQueries(Reads):
 
 
 class ForeignNeighbours(Reads):
-    """Neighbours are rows of the data instead of places in the database."""
+    """Neighbours are rows of the data instead of the database."""
 
     def changes(self, items):
         return {"labels": None, "neighbors": np.full((10, 2), 39)}
@@ -372,10 +395,13 @@ BROKEN = [
     (OneDepth, "check_metrics", "lacks mAP@all"),
     (OtherSize, "check_loads", "the query part has 10 items, good/1 says 11"),
     (OneProtocolForAll, "check_loads", "load returns good/1 for two names"),
-    (QueriesInDatabase, "check_splits", "10 queries are in the database part, as row 0"),
+    (QueriesInDatabase, "check_loads", "10 queries are in the database part, as row 0"),
+    (TrainsOnQueries, "check_loads", "10 queries are in the train part, as row 0"),
     (TrainsElsewhere, "check_splits", "1 training items are not in the database, as row 10"),
-    (Repeats, "check_splits", "the database part names a row twice"),
-    (BeyondTheEnd, "check_splits", "the train part names row 40 of 40"),
+    (Repeats, "check_loads", "the database part names a row twice, as row 10"),
+    (BeyondTheEnd, "check_loads", "the train part names row 40 of 40"),
+    (BeforeTheStart, "check_loads", "the train part names row -1 of 40"),
+    (NotRows, "check_loads", "the query part is bool of shape (40,), expected row numbers"),
     (ShortIndices, "check_splits", "dtype int32"),
     (WrongSplitChecksum, "check_loads", "published is 0000"),
     (IgnoresTheDraw, "check_draws", "good/1[queries=1] gives the same split: is queries used?"),
@@ -421,7 +447,7 @@ def test_without_its_files_the_facts_are_checked_and_the_data_is_not():
     assert ended["check_splits"].skipped
     assert "good needs its rows" in ended["check_loads"].reason
     with pytest.raises(FilesAreMissing):
-        dataset_checks.check_splits(Trial(Good))
+        check_splits(Trial(Good))
     dataset_checks.check_dataset(Good)
 
 
@@ -458,6 +484,38 @@ def test_the_command(cli, tmp_path, rows):
     one_clear_line(done, "--data-dir", "name that one data set")
     one_clear_line(cli("check", "lsh", "--data-dir", rows), "--data-dir")
     one_clear_line(cli("check", "digitz"), "digitz")
+
+
+@pytest.mark.parametrize("method", ["read", "split"])
+def test_a_data_set_that_would_end_the_program_fails_its_checks(cli, tmp_path, method):
+    leaving = tmp_path / "leaving.py"
+    head = f"    def {method}("
+    leaving.write_text(re.sub(rf"({re.escape(head)}.*\n)", r"\1        raise SystemExit(0)\n", PLUGIN))
+    done = cli("check", "leaving", "--plugin", leaving)
+    assert done.returncode == 1
+    assert "FAILED   check_loads  SystemExit: 0" in done.stdout
+    leaving.write_text(PLUGIN + "\nraise SystemExit(0)\n")
+    done = cli("check", "leaving", "--plugin", leaving)
+    assert done.returncode == 1
+    assert f"FAILED   import  dataset 'leaving' ({leaving}) cannot be imported: SystemExit: 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("np.arange(10), np.arange(10, 20), np.arange(20)", "10 queries are in the database part, as row 10"),
+        ("np.arange(20), np.arange(10, 20), np.arange(10)", "10 queries are in the train part, as row 10"),
+        ("np.arange(10), np.arange(10, 20), np.zeros(10, int)", "the database part names a row twice, as row 0"),
+        ("np.arange(10), np.arange(11, 21), np.arange(10)", "the query part names row 20 of 20"),
+        ("np.arange(10) - 1, np.arange(10, 20), np.arange(10)", "the train part names row -1 of 20"),
+    ],
+)
+def test_a_run_refuses_an_unsound_split(cli, tmp_path, split, message):
+    mine = tmp_path / "mine.py"
+    source = PLUGIN.replace("10, 10, 10, (", "None, None, None, (")
+    mine.write_text(source.replace("np.arange(10), np.arange(10, 20), np.arange(10)", split))
+    done = cli("run", "--plugin", mine, "--dataset", "mine", "--methods", "lsh", "--out", tmp_path / "out")
+    one_clear_line(done, f"mine: mine/1: {message}")
 
 
 def test_the_command_skips_what_is_not_there(cli, tmp_path):

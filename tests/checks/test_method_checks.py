@@ -1,5 +1,8 @@
 """Every plugin of the project passes the conformance suite; a deliberately broken one fails each check."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -137,6 +140,54 @@ class Copies(Good):
         return super().encode(np.array(X, np.float64))
 
 
+class ChangesItsLength(Good):
+    def fit(self, X, y=None):
+        self.n_bits = 1024
+        return super().fit(X)
+
+
+class ChangesWhenEncoding(Good):
+    def encode(self, X):
+        self.scale = 2.0
+        return super().encode(X)
+
+
+class AsksForATeacher(Good):
+    def fit(self, X, y=None, *, teacher=None):
+        return super().fit(X)
+
+
+class AsksForViews(Good):
+    def fit(self, X, y=None, *, views=None):
+        return super().fit(X)
+
+
+class DividesByLengths(Good):
+    def project(self, X):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return super().project(X) / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+class ProjectsTooWide(Good):
+    def project(self, X):
+        return np.repeat(super().project(X), 2, axis=1)
+
+
+class Leaves(Good):
+    def fit(self, X, y=None):
+        raise SystemExit(0)
+
+
+class LeavesWhenMade(Good):
+    def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
+        raise KeyboardInterrupt
+
+
+class LeavesWhenProjecting(Good):
+    def project(self, X):
+        raise GeneratorExit
+
+
 class Undocumented(Good):
     __doc__ = None
 
@@ -159,6 +210,23 @@ BROKEN = [
     (OneBitIsConstant, "check_no_bit_is_constant", "bits [3]"),
     (Copies, "check_encode_memory_is_bounded", "allocates"),
     (Undocumented, "check_documented", "no docstring"),
+    (ChangesItsLength, "check_parameters_stay", "fit changed the parameter n_bits from 16 to 1024"),
+    (ChangesWhenEncoding, "check_parameters_stay", "encode changes the parameters"),
+    (AsksForATeacher, "check_fit_asks_for_what_there_is", "fit asks for teacher; a run offers device, "),
+    (AsksForViews, "check_fit_asks_for_what_there_is", "n_pool_views(n_images)"),
+    (
+        DividesByLengths,
+        "check_values_are_finite",
+        "rows of zeros: test_method_checks: project returned -inf for row 0, bit 0",
+    ),
+    (
+        ProjectsTooWide,
+        "check_codes_are_packed",
+        "project returned shape (1024, 32), expected an array of shape (1024, 16)",
+    ),
+    (Leaves, "check_codes_are_packed", "SystemExit: 0"),
+    (LeavesWhenMade, "check_codes_are_packed", "KeyboardInterrupt"),
+    (LeavesWhenProjecting, "check_codes_are_packed", "GeneratorExit"),
 ]
 
 
@@ -171,6 +239,73 @@ def test_a_broken_method_fails_its_check(broken, name, reason):
 
 def test_every_check_is_failed_by_some_broken_method():
     assert {check.__name__ for check in checks.CHECKS} == {name for _, name, _ in BROKEN}
+
+
+def test_both_suites_are_imported_from_one_place():
+    from hashbench.checks import check_dataset, check_method, parametrize_with_checks
+
+    check_method(Good)
+    check_dataset(load_dataset_class("digits"))
+    for plugin_class, arguments in (
+        (Good, ("method_class", "check")),
+        (load_dataset_class("digits"), ("trial", "check")),
+    ):
+        assert parametrize_with_checks([plugin_class]).args[0] == arguments
+    with pytest.raises(TypeError, match="give each kind a test of its own"):
+        parametrize_with_checks([Good, load_dataset_class("digits")])
+
+
+def load_dataset_class(name):
+    return Registry().find("datasets", name).load()
+
+
+def test_the_documentations_example_is_checked(cli, tmp_path, data):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "add-a-method.md").read_text()
+    plugin, own_test = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.py").write_text(plugin)
+    done = cli("check", "mine", "--plugin", tmp_path / "mine.py")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("  ok") == len(checks.CHECKS), done.stdout
+    scope = {"Mine": load_method("mine", (tmp_path / "mine.py",))}
+    exec(own_test, scope)
+    (mark,) = scope["test_mine"].pytestmark
+    assert len(mark.args[1]) == len(checks.CHECKS)
+
+
+LEAVING = """
+from hashbench import HashMethod
+{at_import}
+
+class Leaving(HashMethod):
+    def __init__(self, n_bits=8):
+        {at_init}
+        self.n_bits = n_bits
+
+    def fit(self, X):
+        {at_fit}
+        return self
+
+    def project(self, X):
+        {at_project}
+        return X[:, :self.n_bits]
+"""
+
+
+@pytest.mark.parametrize("leave", ["raise SystemExit(0)", "raise KeyboardInterrupt", "raise GeneratorExit"])
+@pytest.mark.parametrize("where", ["at_import", "at_init", "at_fit", "at_project"])
+def test_a_plugin_that_would_end_the_program_fails_its_checks(cli, tmp_path, leave, where):
+    places = {"at_import": "", "at_init": "pass", "at_fit": "pass", "at_project": "pass", where: leave}
+    (tmp_path / "leaving.py").write_text(LEAVING.format(**places))
+    done = cli("check", "leaving", "lsh", "--plugin", tmp_path / "leaving.py")
+    assert done.returncode == 1, done.stdout + done.stderr
+    own, others = done.stdout.split("\nlsh\n")
+    reason = leave.removeprefix("raise ").replace("(0)", ": 0")
+    assert re.search(rf"  FAILED   \w+  .*{reason}", own), own
+    assert others.count("  ok") == len(checks.CHECKS)
+    if where == "at_import":
+        assert own.splitlines()[1:] == [
+            f"  FAILED   import  method 'leaving' ({tmp_path / 'leaving.py'}) cannot be imported: {reason}"
+        ]
 
 
 def test_check_method_names_all_failures():

@@ -30,6 +30,7 @@ from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.write_images import _blocks
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
+from hashbench.files.cores import n_cores
 
 TOY = '''
 import os
@@ -328,7 +329,7 @@ def test_data_that_a_plugin_finds_by_itself(toy, tmp_path, data):
     plugin.write_text(own)
     first = load_toy(toy, tmp_path)
     assert "found by itself" in data("list").stdout
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match=r"toy\.py\): read failed: FileNotFoundError"):
         load_toy(toy, tmp_path, data_dir=tmp_path / "none")
     plugin.write_text(own + "\n# edited\n")
     assert load_toy(toy, tmp_path).fingerprint == first.fingerprint
@@ -595,7 +596,7 @@ def test_reading_stays_a_few_blocks_ahead_of_writing():
     blocks = _blocks(files)
     first = next(blocks)
     time.sleep(0.2)
-    assert len(first.chunks) * (2 * decoding.n_threads() + 1) >= Counted.asked
+    assert len(first.chunks) * (2 * n_cores() + 1) >= Counted.asked
     assert sum(len(block.chunks) for block in blocks) == 20_000 - len(first.chunks)
 
 
@@ -694,7 +695,9 @@ def test_data_that_lacks_images_must_be_asked_for(toy, tmp_path):
     kept = load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True)
     assert kept.n_left_out == 2
     assert load_toy(toy, tmp_path, skip_broken=True).fingerprint == kept.fingerprint
-    with pytest.raises(AttributeError):  # nothing serves, and the toy finds no files by itself
+    with pytest.raises(
+        InputError, match="read failed: AttributeError"
+    ):  # nothing serves, and the toy finds no files by itself
         load_toy(toy, tmp_path)
     names = [path.name for path in sorted(toy[1].iterdir()) if path.suffix != ".txt"]
     lists = tmp_path / "lists"

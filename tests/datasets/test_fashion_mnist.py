@@ -12,7 +12,7 @@ from hashbench import InputError, load_dataset
 from hashbench.data.readers.idx import read_idx
 from hashbench.datasets import fashion_mnist
 from hashbench.features.backbone import open_backbone
-from hashbench.features.source import FeatureSource
+from hashbench.features.extracted import ExtractedFeatures
 
 SIZES = {"train": 60, "t10k": 20}
 
@@ -189,8 +189,8 @@ def test_grey_images_reach_the_network_as_three_equal_channels(small, tmp_path):
     data = load_dataset("fashion_mnist", data_dir=small[0])
     colour = replace(data, images=np.repeat(data.images, 3, axis=3))
     backbone = open_backbone(data.backbone, image_size=64, device="cpu", precision="fp32")
-    grey, as_colour = (FeatureSource(one, backbone, tmp_path).features().data for one in (data, colour))
+    grey, as_colour = (ExtractedFeatures(one, backbone, tmp_path).features().data for one in (data, colour))
     assert (grey == as_colour).all()
-    views = FeatureSource(data, backbone, tmp_path).views(2, 0).data
+    views = ExtractedFeatures(data, backbone, tmp_path).views(2, 0).data
     assert views.shape == (20, 2, grey.shape[1])
     assert (views[:, 0] != views[:, 1]).any()

@@ -55,8 +55,18 @@ def test_ndcg_by_definition_where_nothing_is_tied():
     assert found["nDCG@10"] == pytest.approx(expected)
 
 
+def test_ndcg_of_classes_is_that_of_one_label_each(case):
+    query, database, own, theirs = case
+    one_hot = np.eye(3, dtype=bool)
+    names = ["nDCG@20", "nDCG@20(linear)", "ACG@20", "wmAP@20", "mAP@20"]
+    by_class = evaluate(query, database, own, theirs, names)
+    by_label = evaluate(query, database, one_hot[own], one_hot[theirs], names)
+    assert dict(by_class) == pytest.approx(dict(by_label), abs=1e-14)
+    assert 0 < by_class["nDCG@20"] < 1
+
+
 def test_labels_as_matrix_and_as_masks_are_the_same(case):
-    from hashbench.evaluation.evaluate import masks_of
+    from hashbench.evaluation.relevance import masks_of
 
     query, database, _, _ = case
     rng = np.random.default_rng(3)
@@ -74,6 +84,34 @@ def test_a_memory_mapped_database(case, tmp_path):
     assert dict(evaluate(np.packbits(query, axis=1), mapped, own, theirs)) == dict(
         evaluate(query, database, own, theirs)
     )
+
+
+@pytest.mark.parametrize("name", ["query_codes", "database_codes"])
+@pytest.mark.parametrize("distance", ["hamming", "spherical"])
+@pytest.mark.parametrize(("n_bits", "n_bytes"), [(1, 1), (12, 2), (23, 3), (127, 16)])
+def test_a_bit_beyond_the_length_is_refused(name, distance, n_bits, n_bytes):
+    codes = {"query_codes": np.zeros((5, n_bytes), np.uint8), "database_codes": np.zeros((7, n_bytes), np.uint8)}
+    labels = np.zeros(5, int), np.zeros(7, int)
+    assert evaluate(**codes, query_labels=labels[0], database_labels=labels[1], n_bits=n_bits, distance=distance)
+    codes[name][3, -1] = 1
+    message = f"{name} has bit {8 * n_bytes - 1} set in row 3, expected bits 0 to {n_bits - 1}"
+    with pytest.raises(ValueError, match=message):
+        evaluate(**codes, query_labels=labels[0], database_labels=labels[1], n_bits=n_bits, distance=distance)
+
+
+@pytest.mark.parametrize("kind", ["classes", "masks", "graded", "neighbors"])
+@pytest.mark.parametrize("n_bits", [12, 1017])
+def test_a_bit_beyond_the_length_in_a_late_shard_is_refused(monkeypatch, kind, n_bits):
+    monkeypatch.setattr("hashbench.evaluation.histograms.SHARD_BYTES", 1024)
+    codes = np.zeros((500, -(-n_bits // 8)), np.uint8)
+    codes[477] = 0xFF
+    relevance = {
+        "classes": {"query_labels": np.zeros(2, int), "database_labels": np.zeros(500, int)},
+        "neighbors": {"neighbors": np.array([[477, 1], [3, 4]])},
+    }.get(kind, {"query_labels": np.ones((2, 3), bool), "database_labels": np.ones((500, 3), bool)})
+    metrics = ["nDCG@5"] if kind == "graded" else ["mAP@all"]
+    with pytest.raises(ValueError, match=f"database_codes has bit {n_bits} set in row 477"):
+        evaluate(codes[:2], codes, metrics=metrics, n_bits=n_bits, **relevance)
 
 
 def beyond(n, n_labels):
@@ -100,9 +138,10 @@ def beyond(n, n_labels):
         ({"query_labels": np.full((9, 3), 2)}, "expected a matrix of 0 and 1"),
         ({"query_labels": None}, "give query_labels and database_labels, or neighbors"),
         ({"metrics": ["mAP@0"]}, "the cut-off must be at least 1"),
-        ({"metrics": ["nDCG@5"]}, "needs multi-label data"),
         ({"metrics": ["recall@5"]}, "needs at least 5 true neighbours"),
         ({"n_bits": 99}, "n_bits=99 does not fit codes of 3 bytes"),
+        ({"n_bits": 0}, "n_bits=0 does not fit codes of 3 bytes"),
+        ({"query_codes": np.ones((9, 8192), np.uint8), "database_codes": np.ones((80, 8192), np.uint8)}, "65535 bits"),
         (
             {"query_labels": np.full((9, 1), 2, np.uint64), "database_labels": beyond(80, 21), "n_labels": 21},
             "database_labels has label 21 in row 79, expected labels 0 to 20",

@@ -15,8 +15,8 @@ from reference import histograms as naive
 from hashbench import evaluate
 from hashbench.evaluation import kernels
 from hashbench.evaluation.codes import item_words, word_major
-from hashbench.evaluation.evaluate import masks_of
 from hashbench.evaluation.histograms import class_histograms, mask_histograms, neighbor_histograms
+from hashbench.evaluation.relevance import masks_of
 
 WIDTHS = [1, 7, 8, 16, 63, 64, 65, 100, 127, 128, 129, 192, 255, 256, 257, 300, 1024]
 
@@ -124,12 +124,28 @@ def test_nearest_breaks_ties_by_item_number(n_bits):
         assert (found == np.take_along_axis(distances, expected, axis=1)).all()
 
 
+@pytest.mark.parametrize(
+    ("n_bits", "k", "message"),
+    [
+        (60, 3, "items have a bit beyond 60 set in row 2"),
+        (64, 8, "k=8: expected 1 to 7"),
+        (64, 0, "k=0: expected 1 to 7"),
+        (65, 3, "queries have 1 words, expected 2 for 65 bits"),
+    ],
+)
+def test_nearest_refuses_what_it_would_index_by(n_bits, k, message):
+    queries, words = np.zeros((2, 1), np.uint64), np.zeros((1, 7), np.uint64)
+    words[0, 2] = np.uint64(2**56)  # bit 63: packed codes are big-endian within a byte
+    with pytest.raises(ValueError, match=message):
+        kernels.nearest(queries, words, n_bits, k)
+
+
 @pytest.mark.parametrize("settings", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_ENABLE_AVX": "0"}])
 def test_processors_without_avx512(settings, tmp_path):
     """The same counts where numba compiles for an older processor, whatever this one has."""
     script = (
-        "import numpy as np; from hashbench import evaluate; from hashbench.evaluation import bitplanes\n"
-        "assert not bitplanes.TERNARY\n"
+        "import numpy as np; from hashbench import evaluate; from hashbench.evaluation import plane_counting\n"
+        "assert not plane_counting.TERNARY\n"
         "rng = np.random.default_rng(0)\n"
         "query, database = rng.random((20, 64)) < 0.5, rng.random((3000, 64)) < 0.5\n"
         "own, theirs = rng.random((20, 21)) < 0.2, rng.random((3000, 21)) < 0.2\n"

@@ -1,16 +1,21 @@
 """The histogram metrics against their definitions: every order of the ties, and many shuffles."""
 
+from dataclasses import dataclass
+from fractions import Fraction
+
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import over_all_orders, ranked_value
+from reference import over_all_graded_orders, over_all_orders, ranked_value
 
+from hashbench import evaluate
 from hashbench.evaluation import metrics as m
-from hashbench.evaluation.curves import curves
+from hashbench.evaluation.curves import curves, pooled_curve
+from hashbench.evaluation.harmonic import reciprocal_sums
 from hashbench.evaluation.histograms import Histograms
-from hashbench.evaluation.ranking import reciprocal_sums
+from hashbench.evaluation.metrics import base
 
 groups = st.lists(
     st.integers(0, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=5
@@ -31,6 +36,7 @@ def test_every_order_of_the_ties(pairs, k):
     for name, metric in (
         ("hits", lambda ties: m.MAP(k, "hits", ties)),
         ("min", lambda ties: m.MAP(k, "min(k,R)", ties)),
+        ("all", lambda ties: m.MAP(k, "R", ties)),
     ):
         mean, low, high = over_all_orders(name, total, relevant, k)
         assert metric("expected").per_query(h)[0] == pytest.approx(mean, abs=1e-12)
@@ -42,7 +48,81 @@ def test_every_order_of_the_ties(pairs, k):
     assert m.MAP(ties="optimistic").per_query(h)[0] == pytest.approx(high, abs=1e-12)
     assert m.PrecisionAt(k).per_query(h)[0] == pytest.approx(over_all_orders("P", total, relevant, k)[0], abs=1e-12)
     assert m.RecallAt(k).per_query(h)[0] == pytest.approx(over_all_orders("R", total, relevant, k)[0], abs=1e-12)
+    for name, metric in (("success", m.SuccessAt(k)), ("MRR", m.MRR(k))):
+        assert metric.per_query(h)[0] == pytest.approx(over_all_orders(name, total, relevant, k)[0], abs=1e-12)
+    assert m.MRR().per_query(h)[0] == pytest.approx(over_all_orders("MRR", total, relevant, None)[0], abs=1e-12)
+    n_relevant = int(relevant.sum())
+    if n_relevant:
+        expected = over_all_orders("P", total, relevant, n_relevant)[0]
+        assert m.RPrecision().per_query(h)[0] == pytest.approx(expected, abs=1e-12)
+    for radius in range(len(total)):
+        inside = total[: radius + 1], relevant[: radius + 1]
+        if inside[0].sum():
+            for denominator, share in (("hits", 1.0), ("R", inside[1].sum() / max(n_relevant, 1))):
+                expected = over_all_orders("hits", *inside, None)[0] * share
+                value = m.MAPWithin(radius, denominator).per_query(h)[0]
+                assert value == pytest.approx(expected, abs=1e-12)
     assert m.MAP(size).per_query(h)[0] == pytest.approx(m.MAP(size + 5).per_query(h)[0], abs=0)
+
+
+graded_groups = st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=4).filter(
+    lambda groups: 0 < sum(map(len, groups)) <= 9
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(graded_groups, st.integers(1, 10))
+def test_every_order_of_graded_ties(groups, k):
+    shared = np.array([[np.bincount(group, minlength=4) for group in groups]], np.int64)
+    total, relevant = shared.sum(axis=2), shared[:, :, 1:].sum(axis=2)
+    h = Histograms(total, relevant, relevant.sum(axis=1), shared, several_labels=True)
+    for name, metric in (
+        ("ACG", m.ACG(k)),
+        ("wmAP", m.WeightedMAP(k)),
+        ("exponential", m.NDCG(k)),
+        ("linear", m.NDCG(k, "linear")),
+    ):
+        assert metric.per_query(h)[0] == pytest.approx(over_all_graded_orders(name, groups, k), abs=1e-12)
+    whole = over_all_graded_orders("wmAP", groups, None)
+    assert m.WeightedMAP().per_query(h)[0] == pytest.approx(whole, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(groups, st.integers(1, 14))
+def test_graded_metrics_where_relevance_is_yes_or_no(pairs, k):
+    h = make(pairs)
+    assert m.ACG(k).per_query(h)[0] == m.PrecisionAt(k).per_query(h)[0]
+    assert m.WeightedMAP(k).per_query(h)[0] == pytest.approx(m.MAP(k).per_query(h)[0], abs=1e-14)
+    assert m.NDCG(k, "linear").per_query(h)[0] == m.NDCG(k).per_query(h)[0]
+
+
+@pytest.mark.parametrize("name", ["nDCG@5", "nDCG@5(linear)", "ACG@5", "wmAP@5"])
+def test_several_labels_that_were_not_counted_are_refused(name):
+    h = Histograms(np.array([[3]]), np.array([[1]]), np.array([1]), several_labels=True)
+    with pytest.raises(ValueError, match="no counts of shared labels"):
+        m.parse(name).per_query(h)
+
+
+@pytest.mark.parametrize(("before", "n", "r"), [(0, 10**6, 3), (10**5, 10**6, 5 * 10**5), (7, 10**5, 10**5)])
+def test_first_hits_in_a_huge_group(before, n, r):
+    h = Histograms(np.array([[before, n]]), np.array([[0, r]]), np.array([r]))
+    k = before + 200
+    none_so_far, expected = Fraction(1), Fraction(0)
+    for t in range(1, 201):
+        hit = Fraction(r, n - t + 1)
+        expected += none_so_far * hit / (before + t)
+        none_so_far *= 1 - hit
+    assert m.SuccessAt(k).per_query(h)[0] == pytest.approx(float(1 - none_so_far), rel=1e-12)
+    assert m.MRR(k).per_query(h)[0] == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_pooled_curve_by_definition():
+    total = np.array([[0, 1, 2, 1], [0, 0, 3, 1]])
+    relevant = np.array([[0, 1, 0, 1], [0, 0, 2, 0]])
+    precision, recall, area = pooled_curve(Histograms(total, relevant, np.array([2, 2])))
+    assert precision.tolist() == [0, 1, 3 / 6, 4 / 8]
+    assert recall.tolist() == [0, 1 / 4, 3 / 4, 1]
+    assert area == pytest.approx(1 / 4 * 1 + 1 / 2 * 0.75 + 1 / 4 * 0.5)
 
 
 @settings(max_examples=25, deadline=None)
@@ -138,11 +218,51 @@ def test_lookup_metrics():
     "name",
     [
         *("mAP@1000", "mAP@all", "mAP@50(min(k,R))", "mAP@all(optimistic)", "mAP@7(pessimistic)", "P@1", "R@20"),
-        *("P@r2", "R@r0", "success@r2", "nDCG@100", "recall@10"),
+        *("P@r2", "R@r0", "success@r2", "nDCG@100", "recall@10", "recall10@100"),
+        *(
+            "mAP@50(R)",
+            "mAP@50(R)(optimistic)",
+            "mAP@r2",
+            "mAP@r2(R)",
+            "wmAP@100",
+            "wmAP@all",
+            "nDCG@10(linear)",
+            "ACG@9",
+        ),
+        *("success@10", "MRR@10", "MRR@all", "R-precision"),
     ],
 )
 def test_a_metric_is_named_by_its_repr(name):
-    assert repr(m.parse(name)) == name
+    assert repr(m.parse(name)) == str(m.parse(name)) == name
+
+
+def test_a_new_metric_is_one_class(monkeypatch):
+    monkeypatch.setattr(base, "KINDS", [*base.KINDS])
+
+    @dataclass(frozen=True, repr=False)
+    class Fallout(m.Metric):
+        pattern, forms = r"fallout@(?P<k>\d+)", "fallout@k"
+        k: int
+
+        def __str__(self):
+            return f"fallout@{self.k}"
+
+        def per_query(self, histograms):
+            return np.full(len(histograms.total), 0.25)
+
+    codes, labels = np.eye(4, dtype=bool), np.arange(4)
+    assert m.parse("fallout@3") == Fallout(3)
+    assert evaluate(codes, codes, labels, labels, ["fallout@3"])["fallout@3"] == 0.25
+    with pytest.raises(ValueError, match="fallout@0: the cut-off must be at least 1"):
+        m.parse("fallout@0")
+    with pytest.raises(ValueError, match="fallout@k"):
+        m.parse("unheard of")
+
+
+@pytest.mark.parametrize(("name", "message"), [("P@010", "write P@10"), ("mAP@all(min(k,R))", "write mAP@all")])
+def test_a_metric_has_one_name(name, message):
+    with pytest.raises(ValueError, match=message):
+        m.parse(name)
 
 
 @pytest.mark.parametrize("name", ["map@10", "mAP@0", "mAP", "P@-3", "recall@0", "nDCG@all", "mAP@10(best)", ""])

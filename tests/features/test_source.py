@@ -1,4 +1,4 @@
-"""Backbones, augmentation, and the cache that keeps what they produce."""
+"""Backbones, augmentation, and the features that they produce."""
 
 import io
 
@@ -15,9 +15,9 @@ from hashbench.data.images import EncodedImages
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
+from hashbench.features import augment
 from hashbench.features.backbone import open_backbone
-from hashbench.features.source import FeatureSource, augment
-from hashbench.files.cache import GrowingArray
+from hashbench.features.extracted import ExtractedFeatures
 
 
 @pytest.fixture(scope="module")
@@ -32,58 +32,12 @@ def to_float(images):
     return torch.from_numpy(images.copy()).permute(0, 3, 1, 2).float() / 255
 
 
-# --- the cache ---------------------------------------------------------------------------------------------
-
-
-def test_a_growing_array_grows_resumes_and_never_computes_twice(tmp_path):
-    calls = []
-
-    def step(first):
-        calls.append(first)
-        return np.full((2, 3), first, np.float32)
-
-    data, manifest = GrowingArray(tmp_path / "a").ensure(5, step, {"what": "test"})
-    assert calls == [0, 2, 4]
-    assert data[:, 0].tolist() == [0, 0, 2, 2, 4]
-    assert manifest["rows"] == 6
-    more, _ = GrowingArray(tmp_path / "a").ensure(8, step, {})
-    assert calls == [0, 2, 4, 6]
-    assert more[:, 1].tolist() == [0, 0, 2, 2, 4, 4, 6, 6]
-    with pytest.raises(ValueError, match="read-only"):
-        more[0] = 1
-
-
-def test_what_a_killed_writer_left_behind_is_written_again(tmp_path):
-    entry = GrowingArray(tmp_path)
-
-    def dies(first):
-        if first == 4:
-            raise KeyboardInterrupt
-        return np.full((2, 3), first, np.int16)
-
-    with pytest.raises(KeyboardInterrupt):
-        entry.ensure(6, dies, {})
-    with (tmp_path / "data.bin").open("ab") as stream:
-        stream.write(b"half a row")
-    data, _ = entry.ensure(6, lambda first: np.full((2, 3), first + 100, np.int16), {})
-    assert data[:, 2].tolist() == [0, 0, 2, 2, 104, 104]
-
-
-@pytest.mark.parametrize("damage", ["{", "{}", None])
-def test_a_damaged_entry_is_made_anew(tmp_path, damage):
-    entry = GrowingArray(tmp_path)
-    entry.ensure(2, lambda first: np.zeros((2, 1)), {})
-    if damage is None:
-        (tmp_path / "data.bin").write_bytes(b"")
-    else:
-        (tmp_path / "manifest.json").write_text(damage)
-    data, _ = entry.ensure(2, lambda first: np.ones((2, 1)), {})
-    assert data.tolist() == [[1.0], [1.0]]
+# --- views -----------------------------------------------------------------------------------------------
 
 
 def test_views_of_a_larger_pool_begin_with_the_smaller(tmp_path):
     digits = load_dataset("digits")
-    source = FeatureSource(digits, open_backbone("pixels", device="cpu"), tmp_path)
+    source = ExtractedFeatures(digits, open_backbone("pixels", device="cpu"), tmp_path)
     small = source.views(2, 0).data.copy()
     large = source.views(4, 0).data
     assert small.shape == (1497, 2, 64)
@@ -286,7 +240,7 @@ def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
         views=PHOTO_VIEWS,
     )
     backbone = open_backbone("tf_efficientnet_lite0", image_size=64, device="cpu", precision="fp32")
-    source = FeatureSource(dataset, backbone, tmp_path)
+    source = ExtractedFeatures(dataset, backbone, tmp_path)
     features = source.features().data
     assert features.shape == (39, 1280)
     (alone,) = backbone.extract(backbone.load(images[38:39])).numpy()
@@ -296,11 +250,11 @@ def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
     assert np.isfinite(pool).all()
     assert not np.allclose(pool[:, 0], pool[:, 1])
     with pytest.raises(InputError, match="differ in size"):
-        FeatureSource(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()
+        ExtractedFeatures(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()
 
 
 def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
-    monkeypatch.setattr("hashbench.features.source.FEATURE_STEP", 32)
+    monkeypatch.setattr("hashbench.features.extracted.FEATURE_STEP", 32)
     rng = np.random.default_rng(0)
     rows = np.arange(9, 109)
     dataset = Dataset(
@@ -313,11 +267,11 @@ def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
     )
     backbone = open_backbone("tf_efficientnet_lite0", image_size=32, device="cpu", precision="fp32")
     backbone = backbone.with_parameters(1.01 * backbone.parameters(backbone.network()))
-    one, two = (FeatureSource(dataset, backbone, tmp_path / str(devices), devices) for devices in (1, 2))
+    one, two = (ExtractedFeatures(dataset, backbone, tmp_path / str(devices), "cpu", devices) for devices in (1, 2))
     assert np.allclose(one.features().data, two.features().data, rtol=1e-4, atol=2e-5)
     assert np.allclose(one.views(3, 0).data, two.views(3, 0).data, rtol=1e-3, atol=2e-4)
     assert one.key == two.key
-    again = FeatureSource(dataset, backbone, tmp_path / "2", 1)
+    again = ExtractedFeatures(dataset, backbone, tmp_path / "2")
     assert (again.views(2, 0).data == two.views(3, 0).data[:, :2]).all()
 
 

@@ -32,7 +32,11 @@ def ranked_value(name, ranked, k, n_relevant):
         return float(top.mean())
     if name == "R":
         return float(top.sum()) / n_relevant if n_relevant else 0.0
-    divisor = {"hits": top.sum(), "min": min(k, n_relevant)}[name]
+    if name == "success":
+        return float(top.any())
+    if name == "MRR":
+        return 1 / (float(np.argmax(top)) + 1) if top.any() else 0.0
+    divisor = {"hits": top.sum(), "min": min(k, n_relevant), "all": n_relevant}[name]
     return gathered / divisor if divisor else 0.0
 
 
@@ -49,3 +53,27 @@ def over_all_orders(name, total, relevant, k):
         ranked_value(name, list(itertools.chain(*order)), k, int(sum(relevant))) for order in itertools.product(*groups)
     ]
     return float(np.mean(values)), min(values), max(values)
+
+
+def graded_value(name, ranked, k, ideal):
+    """Return the value of a graded metric on one ranked list of numbers of shared labels.
+
+    ``ideal`` holds the same numbers in descending order.
+    """
+    top = np.asarray(ranked, float)[:k]
+    if name == "ACG":
+        return float(top.mean())
+    if name == "wmAP":
+        mean_gains = np.cumsum(top) / np.arange(1, len(top) + 1)
+        return float(mean_gains[top > 0].mean()) if (top > 0).any() else 0.0
+    gain = {"linear": lambda shared: shared, "exponential": lambda shared: 2.0**shared - 1}[name]
+    discount = 1 / np.log2(np.arange(2, len(top) + 2))
+    best = (gain(np.asarray(ideal, float)[:k]) * discount).sum()
+    return float((gain(top) * discount).sum() / best) if best else 0.0
+
+
+def over_all_graded_orders(name, groups, k):
+    """Return the mean value over every order of the ties; groups are lists of numbers of shared labels."""
+    ideal = sorted(itertools.chain(*groups), reverse=True)
+    orders = itertools.product(*(itertools.permutations(group) for group in groups))
+    return float(np.mean([graded_value(name, list(itertools.chain(*order)), k, ideal) for order in orders]))

@@ -179,6 +179,12 @@ def test_without_faiss(data, name, monkeypatch):
         method.fit(data)
 
 
+def test_sign_compares_with_zero_where_it_does_not_centre(data):
+    method = make("sign", 10, center=False).fit(data)
+    assert (bits_of(method, data) == (data[:, :10] > 0)).all()
+    assert (bits_of(method, data) != bits_of(make("sign", 10).fit(data), data)).any()
+
+
 def test_sign_takes_the_first_features(data):
     assert np.array_equal(
         bits_of(make("sign", 10).fit(data), data), data[:, :10] > data[:, :10].mean(axis=0, dtype=float)

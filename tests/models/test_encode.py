@@ -32,7 +32,7 @@ def test_a_folder_gives_codes_and_names(model, folder, digits, tmp_path, cli):
     # Codes of an array replace them, and take the names away with them.
     done = cli("encode", model, tmp_path / "images.npy", "-o", out)
     assert (np.load(out) == whole).all()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.npy", "images.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["codes.model.json", "codes.npy", "images.npy"]
 
 
 @pytest.fixture
@@ -116,9 +116,18 @@ def test_files_of_any_size_are_resized_one_by_one(photos, tmp_path):
         ({"pipeline": 0}, ["pipeline is 1, the model's is 0"]),
         ({"interpolation": "bicubic"}, ["interpolation is bilinear, the model's is bicubic"]),
         ({"precision": "16-mixed"}, ["fp16 needs a CUDA device"]),
-        ({"precision": "4-mixed"}, ["no usable '4-mixed'"]),
+        ({"precision": "4-mixed"}, ["no usable precision (4-mixed)"]),
         ({"mean": [0.5, 0.5, 0.1]}, ["mean is", "the model's is [0.5, 0.5, 0.1]"]),
         ({"backbone": "tf_efficientnet_light"}, ["unknown backbone"]),
+        ({"backbone": "vgg16.nobodys"}, ["unknown backbone 'vgg16.nobodys'"]),
+        ({"backbone": "../../weights"}, ["no usable backbone (../../weights)"]),
+        ({"backbone": ["vgg16"]}, ["no usable backbone (something else)"]),
+        ({"backbone": True}, ["no usable backbone (True)"]),
+        ({"image_size": 10**9}, ["no usable image_size (1000000000)"]),
+        ({"image_size": "128"}, ["no usable image_size (128)"]),
+        ({"precision": {}}, ["no usable precision (something else)"]),
+        ({"compiled": "yes"}, ["no usable compiled (yes)"]),
+        ({"\x1b[31m": "\u202e"}, [r"\x1b[31m is None, the model's is \u202e"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -131,6 +140,15 @@ def test_features_that_cannot_be_made_here(photos, tmp_path, cli, change, words)
     done = cli("encode", tmp_path / "m.safetensors", folder / "files", "-o", tmp_path / "codes.npy", "--device", "cpu")
     one_clear_line(done, "m.safetensors", *words)
     assert not (tmp_path / "codes.npy").exists()
+
+
+def test_trained_backbone_weights_of_another_network(photos, tmp_path, cli):
+    folder, _, path = photos
+    model = load_model(path)
+    model.method.backbone_weights_ = np.zeros(5, np.float32)
+    model.method.save(tmp_path / "m.safetensors", **model.provenance)
+    done = cli("encode", tmp_path / "m.safetensors", folder / "files", "-o", tmp_path / "codes.npy", "--device", "cpu")
+    one_clear_line(done, "m.safetensors", "parameters, not 5")
 
 
 def test_bfloat16_that_a_cuda_device_does_not_have(photos, monkeypatch):

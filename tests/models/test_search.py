@@ -23,7 +23,10 @@ def test_search_finds_the_nearest_in_row_order(model, kept, digits, tmp_path, cl
     np.save(tmp_path / "database.npy", codes[300:])
     np.save(tmp_path / "query.npy", digits.images[:300])
     done = cli("search", model, tmp_path / "database.npy", tmp_path / "query.npy", "-k", 7, "--csv", tmp_path / "n.csv")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        f"warning: {tmp_path / 'database.npy'} does not say which model made it; it is taken for codes of {model}"
+    ]
     rows, distances = plainly_nearest(codes[:300], codes[300:], 7)
     with (tmp_path / "n.csv").open() as stream:
         lines = list(csv.DictReader(stream))
@@ -90,3 +93,48 @@ def test_bad_options(model, folder, tmp_path, cli):
     one_clear_line(cli(*search, "--weights", tmp_path / "w.pth"), "pixels themselves, which need none")
     one_clear_line(cli("encode", model, folder), "--out")
     assert np.load(tmp_path / "codes.npy").shape == (3, 2)
+
+
+def encoded(cli, path, model, source):
+    """Write codes with the command line."""
+    done = cli("encode", model, source, "-o", path)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_codes_are_searched_with_the_model_that_made_them(kept, model, digits, tmp_path, cli):
+    other = next(path for path in (kept[0] / "models").iterdir() if path != model)
+    np.save(tmp_path / "images.npy", digits.images[:9])
+    codes = encoded(cli, tmp_path / "codes.npy", model, tmp_path / "images.npy")
+    done = cli("search", model, codes, codes)
+    assert (done.returncode, done.stderr) == (0, "")
+    one_clear_line(cli("search", other, codes, codes), str(codes), "codes of another model (itq[n_iter=5])", str(other))
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(model.read_bytes())
+    assert cli("search", copy, codes, codes).returncode == 0
+
+
+def test_what_lies_beside_codes_is_checked(model, digits, tmp_path, cli):
+    np.save(tmp_path / "images.npy", digits.images[:9])
+    codes = encoded(cli, tmp_path / "codes.npy", model, tmp_path / "images.npy")
+    origin = tmp_path / "codes.model.json"
+    whole = origin.read_text()
+    for text in ("", "[]", "{}", '{"model": 3, "label": "", "codes": ""}', whole[:40], "[" * 100_000, "\ufeff"):
+        origin.write_text(text)
+        one_clear_line(cli("search", model, codes, codes), str(origin), "encode again or remove it")
+    origin.write_text(whole)
+    np.save(codes, np.zeros((9, 2), np.uint8))
+    one_clear_line(cli("search", model, codes, codes), str(origin), "is about other codes")
+    origin.unlink()
+    done = cli("search", model, codes, codes)
+    assert done.returncode == 0
+    assert f"warning: {codes} does not say which model made it" in done.stderr
+
+
+def test_names_give_the_terminal_no_orders(model, tmp_path, cli):
+    np.save(tmp_path / "codes.npy", np.zeros((2, 2), np.uint8))
+    (tmp_path / "codes.names.txt").write_text("a\u202egnp.exe\nb\u2066c\n", encoding="utf-8")
+    done = cli("search", model, tmp_path / "codes.npy", tmp_path / "codes.npy")
+    assert done.returncode == 0, done.stderr
+    assert r"a\u202egnp.exe" in done.stdout
+    assert not {"\u202e", "\u2066"} & set(done.stdout)

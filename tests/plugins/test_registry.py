@@ -1,12 +1,13 @@
 """Plugins are found by name in three places, and only what runs is imported."""
 
+import pickle
 import subprocess
 import sys
-from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
 from hashbench.errors import InputError
+from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.source import code_of, counted, hash_source
 from hashbench.plugins.registry import Registry
 
@@ -148,18 +149,75 @@ def test_where_a_file_lies_does_not_count(tmp_path):
     assert hash_source(tmp_path / "a" / "__init__.py") != hash_source(tmp_path / "b" / "__init__.py")
 
 
-def test_an_entry_point_is_found_without_being_loaded(monkeypatch):
-    entry = EntryPoint("theirs", "package_that_is_not_there:Method", "hashbench.methods")
-    monkeypatch.setattr(
-        "hashbench.plugins.registry.importlib.metadata.entry_points",
-        lambda group: EntryPoints([entry] if group == "hashbench.methods" else []),
-    )
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that installs a package with entry points, and perhaps a module."""
+    monkeypatch.syspath_prepend(tmp_path / "site")
+
+    def installed(package, entry_points, source=None):
+        folder = tmp_path / "site" / f"{package}-1.0.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(entry_points)
+        if source is not None:
+            (tmp_path / "site" / f"{package}.py").write_text(source)
+
+    return installed
+
+
+def test_an_entry_point_is_found_without_being_loaded(install):
+    install("theirs_package", "[hashbench.methods]\ntheirs = package_that_is_not_there:Method\n")
     plugin = Registry().find("methods", "theirs")
+    assert plugin.origin == "package theirs_package (package_that_is_not_there:Method)"
     with pytest.raises(InputError, match=r"'theirs'.*cannot be imported: ModuleNotFoundError"):
         plugin.load()
 
 
-def test_two_plugins_of_one_name_are_an_error_that_names_both_places(tmp_path):
+@pytest.mark.parametrize(
+    ("entry_points", "note"),
+    [
+        ("[hashbench.methods]\njust a line\n", "package odd_one: its entry_points.txt cannot be read"),
+        ("[hashbench.methods]\nodd = not a module\n", "method 'odd' names 'not a module', expected module:Class"),
+        ("[hashbench.datasets]\nodd =\n", "dataset 'odd' names '', expected module:Class"),
+        ("[hashbench.methods]\n../odd = odd:Odd\n", "method '../odd' has a name that no plugin can have"),
+        ("[hashbench.methods]\n" + "a" * 5000 + " = odd:Odd\n", "aaa…' has a name that no plugin can have"),
+        ("[hashbench.methods]\nitq = odd:Odd\n", "package odd_one (odd:Odd): method 'itq' has the name of "),
+    ],
+)
+def test_what_an_installed_package_offers_in_vain_is_passed_over_and_said(install, cli, entry_points, note):
+    install("odd_one", entry_points)
+    install("sound", "[hashbench.methods]\nsound_one = sound:Mine\n", PLUGIN)
+    listed = cli("list")
+    assert listed.returncode == 0, listed.stderr
+    (line,) = [line for line in listed.stdout.splitlines() if line.startswith("passed over: ")]
+    assert "odd_one" in line
+    assert note in line
+    assert len(line) < 300
+    assert "sound_one" in listed.stdout
+    assert cli("info", "itq").returncode == 0
+    assert Registry().find("methods", "sound_one").load().__name__ == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("thing = 5", "is of type int, expected a HashMethod subclass"),
+        ("def thing(): pass", "is of type function, expected a HashMethod subclass"),
+        ("class thing: pass", "is the class thing, expected a HashMethod subclass"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+    ],
+)
+def test_an_entry_point_that_is_no_method_is_broken(install, cli, source, what):
+    name = f"package_{abs(hash(source))}"
+    install(name, f"[hashbench.methods]\nthing = {name}:thing\n", source)
+    with pytest.raises(InputError, match=rf"method 'thing' \(package {name} .*{what}"):
+        Registry().find("methods", "thing").load()
+    done = cli("check", "thing")
+    assert done.returncode == 1
+    assert what in done.stdout
+
+
+def test_two_plugins_of_one_name_are_an_error_that_names_both_files(tmp_path):
     file = tmp_path / "itq.py"
     file.write_text(PLUGIN)
     with pytest.raises(InputError, match=r"named 'itq'.*methods/itq\.py and .*/itq\.py"):
@@ -173,11 +231,30 @@ def test_an_unknown_name_suggests_the_nearest():
         Registry().find("datasets", "zzz")
 
 
+@pytest.mark.parametrize("name", ["ITQ", "Itq", "IQT"])
+def test_the_nearest_name_is_suggested_in_any_case(cli, name):
+    with pytest.raises(InputError, match=rf"unknown method '{name}'; did you mean 'itq'\?"):
+        Registry().find("methods", name)
+    assert "did you mean 'itq'?" in cli("info", name).stderr
+
+
+def test_a_long_name_is_not_repeated_whole(cli):
+    for done in (cli("check", "x" * 5000), cli("info", "x" * 5000)):
+        assert done.returncode == 2
+        assert f"{'x' * 59}…" in done.stderr
+        assert "x" * 60 not in done.stderr
+
+
 BROKEN = {
     "missing": ("import nothing_of_that_name", "ModuleNotFoundError"),
     "raising": ("raise RuntimeError('broken on purpose')", "broken on purpose"),
     "empty": ('"""No class."""', "must define one HashMethod subclass, found none"),
     "leaving": ("import os; os._exit(3)", "exit code 3"),
+    "leaving_well": ("import os; os._exit(0)", "the process ended with exit code 0"),
+    "exiting": ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
+    "interrupting": ("raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt"),
+    "closing": ("raise GeneratorExit", "cannot be imported: GeneratorExit"),
+    "wordless": ("raise BaseException", "cannot be imported: BaseException"),
 }
 
 
@@ -202,6 +279,108 @@ def test_a_plugin_with_a_syntax_error_is_refused_in_one_line(tmp_path, cli):
     file.write_text("class (")
     one_clear_line(cli("list", "--plugin", file), str(file), "not readable Python")
     one_clear_line(cli("list", "--plugin", tmp_path / "gone.py"), "gone.py", "no such file")
+
+
+def test_a_plugin_file_can_be_pickled(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN)
+    method = Registry([file]).find("methods", "mine").load()(n_bits=8)
+    assert pickle.loads(pickle.dumps(method)).n_bits == 8
+
+
+FOLDER = {
+    "__init__.py": PLUGIN.replace("import numpy as np", "import numpy as np\nfrom .helper import FACTOR"),
+    "helper.py": "FACTOR = 3\n",
+}
+
+
+def test_a_folder_is_a_plugin(tmp_path, cli):
+    (tmp_path / "mine").mkdir()
+    for name, source in FOLDER.items():
+        (tmp_path / "mine" / name).write_text(source)
+    for path in (tmp_path / "mine", tmp_path / "mine" / "__init__.py"):
+        plugin = Registry([path]).find("methods", "mine")
+        assert plugin.load().name == "mine"
+        assert pickle.loads(pickle.dumps(plugin.load()(n_bits=8))).n_bits == 8
+    done = cli("list", "--plugin", tmp_path / "mine", "--plugin", tmp_path / "mine" / "__init__.py")
+    assert done.stdout.count("A method of my own.") == 1
+    before = Registry([tmp_path / "mine"]).find("methods", "mine")
+    (tmp_path / "mine" / "helper.py").write_text("FACTOR = 4\n")
+    after = Registry([tmp_path / "mine"]).find("methods", "mine")
+    assert sys.modules[after.load().__module__].FACTOR == 4
+    assert after.source_hash != before.load().__module__
+
+
+def test_a_file_that_is_named_twice_counts_once(tmp_path, cli, monkeypatch):
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    done = cli("list", "--plugin", "mine.py", "--plugin", tmp_path / "mine.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("A method of my own.") == 1
+
+
+def test_two_files_of_one_name_are_refused(tmp_path, cli):
+    from conftest import one_clear_line
+
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text(PLUGIN)
+    files = [tmp_path / folder / "mine.py" for folder in ("a", "b")]
+    done = cli("list", "--plugin", files[0], "--plugin", files[1])
+    one_clear_line(done, f"two methods are named 'mine': {files[0]} and {files[1]}; rename one")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "words"),
+    [
+        ("notes.txt", PLUGIN, "expected a .py file, or a folder with __init__.py"),
+        ("empty", None, "a folder without __init__.py is no plugin"),
+        ("my method.py", PLUGIN, "'my method' cannot be one; use up to 100 letters, digits and underscores"),
+        (f"{'a' * 101}.py", PLUGIN, f"{'a' * 59}…' cannot be one"),
+        ("nul.py", "\0", "is not readable Python"),
+    ],
+)
+def test_what_is_no_plugin_is_refused(tmp_path, cli, name, source, words):
+    from conftest import one_clear_line
+
+    path = tmp_path / name
+    path.mkdir() if source is None else path.write_text(source)
+    one_clear_line(cli("list", "--plugin", path), f"--plugin {path}", words)
+
+
+@pytest.mark.parametrize(
+    ("imports", "base", "kind"),
+    [
+        ("from hashbench import HashMethod as Base", "Base", "methods"),
+        ("from hashbench import HashDataset as Base", "Base", "datasets"),
+        ("import hashbench as hb", "hb.HashMethod", "methods"),
+        ("import hashbench as hb", "hb.HashDataset", "datasets"),
+        ("import hashbench", "hashbench.HashDataset", "datasets"),
+        ("import hashbench.data.plugin", "hashbench.data.plugin.HashDataset", "datasets"),
+        ("from hashbench.datasets.digits import Digits", "Digits", "datasets"),
+        ("from hashbench.datasets import digits as d", "d.Digits", "datasets"),
+        ("from hashbench.methods.itq import ITQ as Parent", "Parent", "methods"),
+    ],
+)
+def test_the_kind_is_told_from_what_the_class_derives_from(tmp_path, imports, base, kind):
+    (tmp_path / "mine.py").write_text(f"{imports}\nclass Mine({base}):\n    pass\n")
+    plugin = Registry([tmp_path / "mine.py"]).find(kind, "mine")
+    assert plugin.load().__name__ == "Mine"
+
+
+def test_a_second_name_for_the_class_is_no_second_class(tmp_path):
+    (tmp_path / "mine.py").write_text(f"{PLUGIN}\nAlias = Mine\n")
+    assert Registry([tmp_path / "mine.py"]).find("methods", "mine").load().__name__ == "Mine"
+
+
+def test_names_are_safe_as_files():
+    for name in ("itq", "my-method", "M_2", "a" * 100):
+        assert is_plugin_name(name)
+        assert is_protocol_name(f"{name}/1[queries=1,share=0.5]+lists:0a1b2c3d")
+    for name in ("", "-rf", "..", "a/b", "a b", "a.py", "é", "a\n", "a" * 101, "a[1]"):
+        assert not is_plugin_name(name)
+    for name in ("", "/etc", "../x/1", "a/../b", "a//b", "a/", "a b/1", "a/1\n", "a" * 201):
+        assert not is_protocol_name(name)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["run", "--help"]])

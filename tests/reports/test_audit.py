@@ -11,6 +11,7 @@ from conftest import one_clear_line
 from hashbench.errors import InputError
 from hashbench.evaluation import conventions
 from hashbench.evaluation.evaluate import evaluate
+from hashbench.evaluation.metrics import SuccessAt
 from hashbench.reports import audit
 from hashbench.runs.store import Store
 
@@ -70,13 +71,12 @@ def masks(labels):
 @pytest.mark.parametrize("kind", ["single", "masks", "wide masks"])
 @pytest.mark.parametrize("n_bits", [3, 8, 16, 70])
 @pytest.mark.parametrize("class_sorted", [False, True])
-def test_stable_orders_equal_the_usual_script(monkeypatch, kind, n_bits, class_sorted):
-    monkeypatch.setattr(conventions, "CUTOFFS", (1, 20, 150, 9999, None))
+def test_stable_orders_equal_the_usual_script(kind, n_bits, class_sorted):
     query_bits, database_bits, query, database, relevance, by_class = problem(
         kind, n_bits, 0, class_sorted=class_sorted
     )
     packed = np.packbits(query_bits, axis=1), np.packbits(database_bits, axis=1)
-    found = frame_of(conventions.conventions(*packed, query, database, n_bits))
+    found = frame_of(conventions.conventions(*packed, query, database, n_bits, (1, 20, 150, 9999, None)))
     assert set(found.index.get_level_values("cutoff")) == {"1", "20", "150", "all"}
     for (cutoff, divisor, ties, rule), value in found.items():
         if ties in ("stable", "class-sorted"):
@@ -92,11 +92,10 @@ def test_stable_orders_equal_the_usual_script(monkeypatch, kind, n_bits, class_s
 
 @pytest.mark.parametrize("kind", ["single", "masks"])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_order_lies_between_the_bounds(monkeypatch, kind, seed):
-    monkeypatch.setattr(conventions, "CUTOFFS", (1, 7, 50, None))
+def test_every_order_lies_between_the_bounds(kind, seed):
     query_bits, database_bits, query, database, _, _ = problem(kind, 5, seed, n_database=80)
     packed = np.packbits(query_bits, axis=1), np.packbits(database_bits, axis=1)
-    found = frame_of(conventions.conventions(*packed, query, database, 5))
+    found = frame_of(conventions.conventions(*packed, query, database, 5, (1, 7, 50, None)))
     rows = found.xs("0", level="without_hit").unstack("ties")  # noqa: PD010
     for ties in ("expected", "stable", "class-sorted"):
         assert (rows["optimistic"] >= rows[ties] - 1e-12).all()
@@ -131,7 +130,19 @@ def test_chance_of_a_hit_equals_enumeration():
     orders = [order for order in itertools.permutations(range(6)) if (np.diff(distances[list(order)]) >= 0).all()]
     for k in range(1, 7):
         chance = np.mean([(labels[list(order[:k])] == 1).any() for order in orders])
-        assert conventions.hit_chance(histograms, k) == pytest.approx([chance])
+        assert SuccessAt(k).per_query(histograms) == pytest.approx([chance])
+
+
+@pytest.mark.parametrize("kind", ["single", "masks"])
+def test_queries_with_nothing_relevant_are_dropped_at_every_cutoff(kind):
+    query_bits, database_bits, query, database, relevance, _ = problem(kind, 8, 0)
+    answered = relevance.any(axis=1)
+    assert not answered.all()
+    packed = np.packbits(query_bits, axis=1), np.packbits(database_bits, axis=1)
+    found = frame_of(conventions.conventions(*packed, query, database, 8))
+    for ties in conventions.TIES:
+        of_all = found["all", "R", ties, "0"]
+        assert found["all", "R", ties, "dropped"] == pytest.approx(of_all * len(query) / answered.sum(), rel=1e-12)
 
 
 def test_no_query_with_a_hit_leaves_nothing_to_average():
@@ -156,7 +167,7 @@ def test_command_shows_extremes_and_all_conventions(finished, cli, tmp_path):
     for words in ("itq", "lsh", "lowest", "highest", "spread", "optimistic", "min(k,R)", "0 or dropped"):
         assert words in done.stdout
     frame = pd.read_csv(tmp_path / "audit.csv")
-    n_conventions = (3 + 1) * 5 * 2
+    n_conventions = (3 + 3 + 1) * 5 * 2
     assert len(frame) == 8 * n_conventions
     assert not frame.duplicated(["id", *audit.CONVENTION]).any()
     extremes = audit.summary(audit.audit(Store(finished)))
@@ -169,10 +180,14 @@ def test_command_shows_extremes_and_all_conventions(finished, cli, tmp_path):
 
 def test_scores_of_the_run_are_found_again(finished):
     frame = audit.audit(Store(finished))
-    own = frame.query("cutoff == 'all' and ties == 'expected' and without_hit == '0'")
+    assert set(frame["cutoff"]) == {"100", "1000", "all"}, "the data set's own cut-off is 100"
+    own = frame.query("cutoff == '100' and divisor == 'hits' and ties == 'expected' and without_hit == '0'")
     assert len(own) == 8
     np.testing.assert_allclose(own["mAP"], own["hashbench"], rtol=0, atol=1e-12)
-    assert set(own["hashbench_metric"]) == {"mAP@all"}
+    assert set(own["hashbench_metric"]) == {"mAP@100"}
+    stored = {record.id: record.metrics["mAP@all"] for record in Store(finished)}
+    whole = frame.query("cutoff == 'all' and ties == 'expected' and without_hit == '0'").set_index("id")["mAP"]
+    assert whole.to_dict() == pytest.approx(stored, abs=1e-12)
 
 
 def test_missing_labels_are_added_by_the_same_run(finished, cli, tmp_path):
@@ -198,8 +213,8 @@ def test_labels_that_do_not_fit_are_refused(finished, tmp_path):
 
 
 def test_directories_without_records_are_refused(cli, tmp_path):
-    one_clear_line(cli("audit", tmp_path / "nowhere"), "nowhere", "holds no records", "hashbench run")
-    one_clear_line(cli("audit", tmp_path), "holds no records")
+    one_clear_line(cli("audit", tmp_path / "nowhere"), "nowhere", "holds no records that can be used", "hashbench run")
+    one_clear_line(cli("audit", tmp_path), "holds no records that can be used")
 
 
 def test_an_unwritable_csv_is_one_line(finished, cli, tmp_path):

@@ -6,32 +6,18 @@ import sys
 import numpy as np
 import pytest
 from conftest import one_clear_line
+from made_records import made_record
 
 from hashbench.errors import InputError
 from hashbench.evaluation.curves import rank_grid
 from hashbench.reports import figures as plots
 from hashbench.reports.figure_style import FORMATS, wrapped
-from hashbench.runs.record import Record
 from hashbench.runs.store import Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
-def add(store, label, n_bits, seed, params=None, level=0.5, training=(), dataset="toy", metrics=("mAP@all",)):
-    config = {
-        "dataset": dataset,
-        "data": dataset,
-        "protocol": f"{dataset}/1",
-        "protocol_hash": dataset,
-        "features": {"backbone": "pixels"},
-        "views": None,
-        "method": label.partition("[")[0],
-        "params": params or {},
-        "source": "5eed" * 16,
-        "n_bits": n_bits,
-        "seed": seed,
-        "engine": 1,
-    }
+def add(store, label, n_bits, seed, params=None, level=0.5, training=(), dataset="toy", metrics=("mAP@all",), **values):
     level += 0.01 * (seed or 0) + 0.001 * n_bits
     ranks = rank_grid(500)
     arrays = {
@@ -39,10 +25,10 @@ def add(store, label, n_bits, seed, params=None, level=0.5, training=(), dataset
         "rank_precision": level / (1 + ranks / 300),
         "rank_recall": np.linspace(0.01, 1, len(ranks)),
     }
-    number = len(list(store.folder.glob("*.json")))
-    record = Record(f"{number:064x}", config, "ok", label=label, metrics=dict.fromkeys(metrics, level))
-    record.training, record.provenance = list(training), "official"
+    scores = dict.fromkeys(metrics, level)
+    record = made_record(label, n_bits, seed, params, dataset, metrics=scores, training=list(training), **values)
     store.write(record, arrays)
+    return record
 
 
 @pytest.fixture
@@ -148,8 +134,8 @@ def test_names_are_text_and_nothing_else(store, tmp_path):
         for n_bits in (16, 32):
             params = {name: number}
             training = [{"epoch": 1, r"lo$$": 1.0}, {"epoch": 2, r"lo$$": 0.5}]
-            add(store, name, n_bits, 0, params, training=training, dataset=r"da$ta")
-    add(store, r"$\frac{1$", 16, 0, {r"$\frac{1$": r"$\bad{$"}, dataset=r"da$ta")
+            add(store, name, n_bits, 0, params, training=training, features={"backbone": r"da$ta"})
+    add(store, r"$\frac{1$", 16, 0, {r"$\frac{1$": r"$\bad{$"}, features={"backbone": r"da$ta"})
     out = tmp_path / "figures"
     written = plots.plot(store, out, ("png", "svg"))
     assert all(path.parent == out and path.is_file() for path in written)
@@ -225,8 +211,8 @@ def test_command(store, cli, tmp_path):
     ]
     assert done.stdout.count("\n") == 4
     one_clear_line(cli("plot", store.directory, "--format", "png,bmp"), "--format bmp", "png, svg, pdf")
-    one_clear_line(cli("plot", tmp_path / "nowhere"), "nowhere", "holds no records")
-    one_clear_line(cli("plot", tmp_path), "holds no records")
+    one_clear_line(cli("plot", tmp_path / "nowhere"), "nowhere", "holds no records that can be used")
+    one_clear_line(cli("plot", tmp_path), "holds no records that can be used")
     (tmp_path / "file").write_text("")
     one_clear_line(cli("plot", store.directory, "--to", tmp_path / "file"), "--to", "cannot be written")
 

@@ -12,7 +12,7 @@ from PIL import Image
 from hashbench import evaluate, load_dataset
 from hashbench.data.dataset import hold_out_validation
 from hashbench.evaluation.conventions import conventions
-from hashbench.evaluation.evaluate import masks_of
+from hashbench.evaluation.relevance import masks_of
 from hashbench.runs.store import Store
 
 METHODS = "itq,lsh,sh,sph,agh[n_anchors=20],dgh[n_anchors=20],pcah,rr,sign,faiss_itq,faiss_lsh"

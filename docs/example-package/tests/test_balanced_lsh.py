@@ -2,7 +2,7 @@
 
 from balanced_lsh import BalancedLSH
 
-from hashbench.checks.methods import parametrize_with_checks
+from hashbench.checks import parametrize_with_checks
 
 
 @parametrize_with_checks([BalancedLSH])

@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,34 @@ from filelock import FileLock, Timeout
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.errors import InputError
-from hashbench.files.arrays import open_array, verify_array
+from hashbench.files.arrays import ARRAY, ARRAY_ELSEWHERE, open_array, verify_array
 from hashbench.files.hashing import sha256
+from hashbench.files.schema import count, either, flag, listed, mapped, misfit, nothing, text
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
 FORMAT = 2
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
-NEEDED = {"dataset", "plugin", "n_items", "date", "from", "skip_broken", "provenance", "sha256", "arrays"}
-NEEDED |= {"label_names", "parts", "left_out", "reasons"}
-"""What a manifest must hold to be used."""
 ARRAYS = ("features", "labels", "neighbors")
-TEXTS = tuple(field.name for field in fields(Items) if isinstance(field.default, str))
+TEXTS = ("distance", "provenance", "sha256")
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
+NEEDED = {
+    "dataset": text,
+    "plugin": text,
+    "n_items": count,
+    "date": text,
+    "from": either(text, nothing),
+    "skip_broken": flag,
+    "arrays": mapped(lambda facts: misfit(facts, ARRAY, ARRAY_ELSEWHERE) is None),
+    "label_names": listed(text),
+    "parts": listed(text),
+    "left_out": listed(text),
+    "reasons": listed(text),
+    **dict.fromkeys(TEXTS, text),
+}
+"""What a manifest must hold to be used."""
+OPTIONAL = {"names_sha256": text}
 
 
 @dataclass(frozen=True)
@@ -151,8 +165,8 @@ def entries(cache_dir: Path, name: str | None = None) -> list[Entry]:
         Of a data set, or the folder name of one entry; all by default.
     """
     folder = cache_dir / "datasets"
-    found = [read_entry(path) for path in folder.iterdir()] if folder.is_dir() else []
-    chosen = [entry for entry in found if entry is not None and name in (None, entry.name, entry.folder.name)]
+    usable = [read_entry(path) for path in folder.iterdir()] if folder.is_dir() else []
+    chosen = [entry for entry in usable if entry is not None and name in (None, entry.name, entry.folder.name)]
     return sorted(chosen, key=lambda entry: (entry.manifest["date"], entry.folder.name), reverse=True)
 
 
@@ -164,11 +178,11 @@ def choose_entries(cache_dir: Path, name: str) -> list[Entry]:
     InputError
         There is none.
     """
-    found = entries(cache_dir, name)
-    if not found:
+    chosen = entries(cache_dir, name)
+    if not chosen:
         known = ", ".join(sorted({entry.name for entry in entries(cache_dir)})) or "nothing"
         raise InputError(f"{name} is not prepared in {cache_dir}; prepared: {known}")
-    return found
+    return chosen
 
 
 def remove(cache_dir: Path, name: str) -> list[Entry]:
@@ -180,10 +194,9 @@ def remove(cache_dir: Path, name: str) -> list[Entry]:
         There is none of that name, or it cannot be removed.
     """
     unusable = _unusable(cache_dir, name)
-    found = unusable or choose_entries(cache_dir, name)
-    found += [entry for entry in entries(cache_dir, name) if unusable]
-    with locked(cache_dir, found[0].name, "works on it"):
-        for entry in found:
+    chosen = unusable + entries(cache_dir, name) if unusable else choose_entries(cache_dir, name)
+    with locked(cache_dir, chosen[0].name, "works on it"):
+        for entry in chosen:
             try:
                 hidden = entry.folder.rename(entry.folder.with_name(f".{entry.folder.name}"))
                 shutil.rmtree(hidden)
@@ -191,17 +204,17 @@ def remove(cache_dir: Path, name: str) -> list[Entry]:
                 continue  # another process was faster
             except OSError as error:
                 raise InputError(f"{entry.folder} cannot be removed ({error.strerror})") from error
-    return found
+    return chosen
 
 
 def _unusable(cache_dir: Path, name: str) -> list[Entry]:
     """Return the folders of a name whose manifest cannot be used."""
-    found = []
+    unusable = []
     for folder in sorted((cache_dir / "datasets").glob("*-*")):
         dataset, _, stamp = folder.name.rpartition("-")
         if name in (dataset, folder.name) and re.fullmatch("[0-9a-f]{12}", stamp) and read_entry(folder) is None:
-            found.append(Entry(folder, {"dataset": dataset}))
-    return found
+            unusable.append(Entry(folder, {"dataset": dataset}))
+    return unusable
 
 
 def read_entry(folder: Path) -> Entry | None:
@@ -210,9 +223,12 @@ def read_entry(folder: Path) -> Entry | None:
         return None
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        return Entry(folder, manifest) if manifest["format"] == FORMAT and manifest.keys() >= NEEDED else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError):
         return None
+    if misfit(manifest, NEEDED, OPTIONAL) or manifest.get("format") != FORMAT:
+        return None
+    # The name leads to the files of a lock and of other entries: it is the folder's own, or the entry is damaged.
+    return Entry(folder, manifest) if folder.name.rpartition("-")[0] == manifest["dataset"] else None
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
+from hashbench.data.plugin_errors import named, returned
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.stamp import plugin_hash, stamp
 from hashbench.data.prepared.write_images import write_images
@@ -51,12 +52,12 @@ def prepare(plugin: HashDataset, options: LoadOptions) -> tuple[Entry, bool]:
     assert cache_dir is not None
     if plugin.embedded:
         raise InputError(f"{plugin.name} brings its data along: there is nothing to prepare")
-    found = _find(plugin, options, cache_dir)
-    if found is not None:
-        return found, False
+    entry = _find(plugin, options, cache_dir)
+    if entry is not None:
+        return entry, False
     with locked(cache_dir, plugin.name, "prepares it"):
-        found = _find(plugin, options, cache_dir)
-        return (found, False) if found is not None else (_make(plugin, options, cache_dir), True)
+        entry = _find(plugin, options, cache_dir)  # another process may have made it meanwhile
+        return (entry, False) if entry is not None else (_make(plugin, options, cache_dir), True)
 
 
 def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Path | None:
@@ -80,11 +81,10 @@ def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry |
     directory = _directory(plugin, options, cache_dir)
     if directory is not None and not directory.exists():
         return None
-    for skip_broken in (False, True)[: 1 + options.skip_broken]:
-        entry = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, skip_broken)))
-        if entry is not None:
-            return entry
-    return None
+    whole = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, skip_broken=False)))
+    if whole is not None or not options.skip_broken:
+        return whole
+    return read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, skip_broken=True)))
 
 
 def _folder(cache_dir: Path, plugin: HashDataset, short_stamp: str) -> Path:
@@ -102,14 +102,17 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
     before = _stamp(plugin, options, cache_dir, options.skip_broken)
-    items = plugin.read(options)
+    with named(plugin, "read"):
+        items = plugin.read(options)
+    items = returned(plugin, "read", items, Items)
     if options.download:  # the files may have come only now
         before = _stamp(plugin, options, cache_dir, options.skip_broken)
     folder = _folder(cache_dir, plugin, before)
     partial = folder.with_name(f".{folder.name}")
     try:
         partial.mkdir()
-        manifest = _write(items, partial, plugin, options.skip_broken)
+        with named(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
+            manifest = _write(items, partial, plugin, options.skip_broken)
         manifest["from"] = where
         write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
         _fsync(partial)
@@ -184,11 +187,11 @@ def _without(items: Items, broken: dict[int, str], name: str) -> Items:
     assert isinstance(items.images, ImageFiles)
     kept = np.ones(len(items.images), bool)
     kept[list(broken)] = False
-    place = np.cumsum(kept) - 1
+    new_row = np.cumsum(kept) - 1
     return replace(
         items,
         labels=None if items.labels is None else items.labels[kept],
-        parts={part: place[rows[kept[rows]]] for part, rows in items.parts.items()},
+        parts={part: new_row[rows[kept[rows]]] for part, rows in items.parts.items()},
         names=None if items.names is None else [items.names[row] for row in np.flatnonzero(kept).tolist()],
         left_out=[items.names[row] if items.names is not None else items.images.places[row] for row in broken],
     )

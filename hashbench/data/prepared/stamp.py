@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hashbench.files.hashing import canonical_hash
-from hashbench.files.paths import walk
+from hashbench.files.paths import is_folder, walk
 from hashbench.files.source import hash_source
 
 
@@ -34,8 +34,8 @@ def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str
     if directory is not None and directory.is_dir():
         files = sorted(_files(directory, patterns, cache_dir.resolve()))
     elif directory is not None and directory.exists():
-        found = directory.stat()
-        files = [(directory.name, found.st_size, found.st_mtime_ns)]
+        status = directory.stat()
+        files = [(directory.name, status.st_size, status.st_mtime_ns)]
     return canonical_hash([name, plugin, None if directory is None else str(directory.resolve()), files])
 
 
@@ -53,12 +53,12 @@ def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator
     def counts(name: str, entry: os.DirEntry[str]) -> bool:
         if "/" not in name and not _matches(name, patterns):
             return False
-        return not entry.is_dir() or Path(entry.path).resolve() != excluded
+        return not is_folder(entry) or Path(entry.path).resolve() != excluded
 
     for name, entry in walk(directory, lambda folder, error: None, counts):
         with contextlib.suppress(OSError):  # a link that leads nowhere
-            found = entry.stat()
-            yield name, found.st_size, found.st_mtime_ns
+            status = entry.stat()
+            yield name, status.st_size, status.st_mtime_ns
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

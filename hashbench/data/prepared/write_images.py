@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.data.decoding import content, decode, n_threads
+from hashbench.data.decoding import content, decode
 from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
 from hashbench.errors import InputError
+from hashbench.files.cores import n_cores
 from hashbench.files.paths import is_there
 from hashbench.progress import progress
 
@@ -128,7 +129,7 @@ def _blocks(files: ImageFiles) -> Iterator[_Block]:
         for start in range(0, len(files), step):
             rows = range(start, min(start + step, len(files)))
             ahead.append(decoding_threads().submit(_read, files, rows))
-            if len(ahead) > 2 * n_threads():
+            if len(ahead) > 2 * n_cores():
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

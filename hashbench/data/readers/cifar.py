@@ -240,7 +240,7 @@ def read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles
     files: list[Path | bytes] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(path for path in (folder / name).iterdir() if path.is_file() and path.name[0] != ".")
+        found = sorted(path for path in (folder / name).iterdir() if not path.is_dir() and path.name[0] != ".")
         files += found
         labels += [label] * len(found)
     return ImageFiles(files, [str(file) for file in files], SIZE), np.asarray(labels, np.int64)

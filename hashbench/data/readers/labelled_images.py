@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from hashbench.data.readers.image_folder import list_folder
+from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, list_folder, refuse_lost
 from hashbench.errors import InputError
 from hashbench.files.paths import relative
 
@@ -94,7 +94,12 @@ def _list_folder(folder: Path) -> Listing:
 
 
 def _subfolders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return sorted(
+        path.name
+        for path in visible
+        if path.is_dir() or (path.suffix.lower() not in IMAGE_SUFFIXES and refuse_lost(path))
+    )
 
 
 def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:

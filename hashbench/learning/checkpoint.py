@@ -1,4 +1,4 @@
-"""A checkpoint of CIBHash's training: whole or not there, and plain tensors and JSON only."""
+"""A checkpoint of a training: whole or not there, and plain tensors and JSON only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "checkpoint.pt"
 
 
 def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tensors: dict[str, Any]) -> None:
-    """Write a checkpoint beside its place and move it there, so that a kill leaves the one before.
+    """Write a checkpoint beside the last one and put it there, so that a kill leaves the one before.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tenso
     progress : dict
         JSON values.
     tensors : dict
-        State dicts.
+        State dicts, or lists of them.
     """
     temporary = folder / f".{NAME}"
     torch.save({"json": json.dumps({"identity": identity, "progress": progress}), **tensors}, temporary)

@@ -1,0 +1,101 @@
+"""A data set under test: loading it, once or anew, and what that leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hashbench.checks.outcome import FilesAreMissing
+from hashbench.data.dataset import Dataset
+from hashbench.data.loading import load
+from hashbench.data.options import LoadOptions
+from hashbench.data.plugin import HashDataset
+from hashbench.data.protocol import Protocol
+from hashbench.errors import InputError
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A data set under test, and what loading it gave.
+
+    Parameters
+    ----------
+    dataset_class : type
+        A `HashDataset` subclass.
+    data_dir : Path, optional
+        Where its files are.
+    cache_dir : Path, optional
+        Where prepared data is kept; a temporary directory by default.
+    """
+
+    dataset_class: type[HashDataset]
+    data_dir: Path | None = None
+    cache_dir: Path | None = None
+
+    def load(self, protocol: str | None = None) -> Dataset:
+        """Load the data anew.
+
+        Raises
+        ------
+        FilesAreMissing
+            The data set needs files, and no directory was named.
+        InputError
+            Whatever else loading says.
+        """
+        options = LoadOptions(self.data_dir, self.cache_dir or self._own_cache, protocol=protocol)
+        try:
+            return load(self.dataset_class(), options)
+        except InputError as error:
+            if self.dataset_class.needs and self.data_dir is None:
+                raise FilesAreMissing(str(error)) from error
+            raise
+
+    @property
+    def loaded(self) -> list[Dataset]:
+        """The data under each protocol, loaded once.
+
+        A protocol that states no sizes is for a user's own data, which need not be such that it applies.
+        """
+        return self._first[0]
+
+    @property
+    def changed(self) -> list[str]:
+        """Files in the user's directory that loading has added, changed or removed."""
+        return self._first[1]
+
+    @cached_property
+    def _own_cache(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="hashbench-check-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    @cached_property
+    def _first(self) -> tuple[list[Dataset], list[str]]:
+        before, loaded, refused = _state(self.data_dir), [], None
+        for protocol in self.dataset_class.protocols:
+            try:
+                loaded.append(self.load(protocol.name))
+            except InputError as error:
+                if not data_decides(protocol):
+                    raise
+                refused = error
+        if not loaded and refused is not None:
+            raise refused
+        return loaded, sorted({path for path, _ in before ^ _state(self.data_dir)})
+
+
+def data_decides(protocol: Protocol) -> bool:
+    """Return whether a protocol states no sizes, being for data that users bring."""
+    return protocol.n_query is None and protocol.n_database is None and protocol.n_train is None
+
+
+def _state(path: Path | None) -> set[tuple[str, tuple[int, int]]]:
+    """Return the files of a directory, or a file, with sizes and times."""
+    if path is None:
+        return set()
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return {(str(file), (file.stat().st_size, file.stat().st_mtime_ns)) for file in files}

@@ -1,0 +1,72 @@
+"""What the checks of methods share: data, a method made and fitted, an expected refusal."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashbench.contract import TrainsOnViews, extras_problem
+from hashbench.errors import ContractError
+from hashbench.method import HashMethod
+
+N_TRAIN, N_FEATURES, N_BITS = 400, 32, 16
+
+
+def gaussian(n: int = N_TRAIN, seed: int = 0) -> np.ndarray:
+    """Return Gaussian rows with falling variances and a mean, (n, 32) float32."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal((n, N_FEATURES)) * np.geomspace(3, 0.5, N_FEATURES) + 1).astype(np.float32)
+
+
+def make(method_class: type[HashMethod], **params: Any) -> HashMethod:
+    """Return an unfitted method with 16 bits; seed 0 if it is random, 2 epochs if it trains by epochs."""
+    known = inspect.signature(method_class).parameters
+    usual = {name: value for name, value in {"random_state": 0, "epochs": 2}.items() if name in known}
+    return method_class(**{"n_bits": N_BITS, **usual, **params})
+
+
+def fit(method: HashMethod, X: np.ndarray) -> HashMethod:
+    """Fit a method, handing it the extras that it asks for, views that are noisy copies among them."""
+    wanted, extras = method.wants(), dict[str, Any]()
+    if "views" in wanted:
+        assert isinstance(method, TrainsOnViews), extras_problem(method)
+        noise = np.random.default_rng(1).standard_normal((len(X), method.n_pool_views(len(X)), X.shape[1]))
+        extras["views"] = (np.asarray(X)[:, None] + 0.3 * noise).astype(np.float16)
+    if "device" in wanted:
+        extras["device"] = "cpu"
+    if "devices" in wanted:
+        extras["devices"] = 1
+    if "log" in wanted:
+        extras["log"] = lambda **values: None
+    if "validation" in wanted:
+        extras["validation"] = lambda method: float(method.encode(X).mean())
+    with tempfile.TemporaryDirectory() as folder:
+        if "workdir" in wanted:
+            extras["workdir"] = Path(folder)
+        return method.fit(X, **extras)
+
+
+def is_random(method_class: type[HashMethod]) -> bool:
+    """Return whether a method has a seed."""
+    return "random_state" in inspect.signature(method_class).parameters
+
+
+@contextmanager
+def refused(otherwise: str, *words: str) -> Iterator[None]:
+    """Expect a ValueError with a message that holds the words."""
+    try:
+        yield
+    except ContractError:
+        raise
+    except ValueError as error:
+        missing = [word for word in words if word not in str(error)]
+        assert str(error), f"{otherwise.replace('accepts', 'refuses')} without a message"
+        assert not missing, f"{otherwise.replace('accepts', 'refuses')} without naming {missing[0]}: {error}"
+    else:
+        raise AssertionError(otherwise)

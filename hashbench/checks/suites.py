@@ -1,0 +1,65 @@
+"""The suite of a plugin, be it a method or a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hashbench.checks import datasets, methods
+from hashbench.checks.outcome import Outcome
+from hashbench.data.plugin import HashDataset
+from hashbench.errors import InputError
+
+
+def suite(load: Callable[[], Any], data_dir: Path | None = None, cache_dir: Path | None = None) -> Iterator[Outcome]:
+    """Import a plugin, run its checks, and yield how each ended.
+
+    Parameters
+    ----------
+    load : callable
+        Returns the plugin's class, as `hashbench.plugins.plugin.Plugin.load` does.
+    data_dir : Path, optional
+        Where a data set's files are; without them, checks of the data are skipped.
+    cache_dir : Path, optional
+        Where prepared data is kept; a temporary directory by default.
+
+    Yields
+    ------
+    Outcome
+        Only that of ``import``, where that fails.
+    """
+    try:
+        plugin_class = load()
+    except InputError as error:
+        yield Outcome("import", str(error))
+        return
+    if issubclass(plugin_class, HashDataset):
+        yield from datasets.outcomes(plugin_class, data_dir, cache_dir)
+    else:
+        yield from methods.outcomes(plugin_class)
+
+
+def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path | None = None) -> Any:
+    """Return a pytest decorator that runs a test once per plugin and check.
+
+    Parameters
+    ----------
+    plugin_classes : iterable of type
+        Methods: the test gets ``method_class`` and ``check``, and calls ``check(method_class)``. Or data sets: it gets
+        ``trial`` and ``check``, and calls ``check(trial)``.
+    data_dir : path-like, optional
+        Where the data sets' files are.
+
+    Raises
+    ------
+    TypeError
+        There are methods and data sets among them; give each kind a test of its own.
+    """
+    classes = list(plugin_classes)
+    kinds = {issubclass(plugin_class, HashDataset) for plugin_class in classes}
+    if kinds == {True, False}:
+        raise TypeError("methods and data sets get different arguments: give each kind a test of its own")
+    if kinds == {True}:
+        return datasets.parametrize_with_checks(classes, data_dir)
+    return methods.parametrize_with_checks(classes)

@@ -1,0 +1,66 @@
+"""Errors of data set plugins: one line that names the plugin, its file and what it was asked for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from hashbench.data.plugin import HashDataset
+from hashbench.errors import InputError
+
+LONGEST = 300
+"""Characters of an error that a message repeats."""
+Returned = TypeVar("Returned")
+
+
+@contextmanager
+def named(plugin: HashDataset, what: str, passed_on: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Run a plugin's code; whatever it raises, an attempt to end the program included, becomes one line.
+
+    Parameters
+    ----------
+    plugin : HashDataset
+    what : str
+        What it was asked for, such as ``read``.
+    passed_on : tuple of exception types
+        What somebody else answers for.
+
+    Raises
+    ------
+    InputError
+        The plugin's own passes unchanged; all else is named with its type.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, (InputError, KeyboardInterrupt, *passed_on)):
+            raise
+        reason = " ".join(str(error).split())
+        reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+        shown = "".join(letter if letter.isprintable() else "?" for letter in reason[:LONGEST])
+        raise InputError(f"data set {plugin.name} ({_file(plugin)}): {what} failed: {shown}") from error
+
+
+def returned(plugin: HashDataset, what: str, value: object, kind: type[Returned]) -> Returned:
+    """Return what a plugin's method returned, if it is what it has to be.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    """
+    if not isinstance(value, kind):
+        raise InputError(
+            f"data set {plugin.name} ({_file(plugin)}): {what} returned {type(value).__name__}, expected "
+            f"{kind.__name__}"
+        )
+    return value
+
+
+def _file(plugin: HashDataset) -> str:
+    try:
+        return inspect.getfile(type(plugin))
+    except (OSError, TypeError):
+        return type(plugin).__module__

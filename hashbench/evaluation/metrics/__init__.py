@@ -1,0 +1,57 @@
+"""The field's metrics: values whose text is their column name.
+
+Every metric is a function of distance histograms and gives one value per query; a query without anything
+relevant counts 0. Ties are taken in expectation over all their orders, unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from hashbench.evaluation.metrics.average_precision import MAP, MAPWithin, WeightedMAP
+from hashbench.evaluation.metrics.base import KINDS, Metric, parse
+from hashbench.evaluation.metrics.first_hit import MRR, SuccessAt
+from hashbench.evaluation.metrics.gain import ACG, NDCG
+from hashbench.evaluation.metrics.neighbors import NeighborRecall
+from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt, RPrecision
+
+__all__ = [
+    "ACG",
+    "KINDS",
+    "MAP",
+    "MRR",
+    "NDCG",
+    "VERSION",
+    "Lookup",
+    "MAPWithin",
+    "Metric",
+    "NeighborRecall",
+    "PrecisionAt",
+    "RPrecision",
+    "RecallAt",
+    "SuccessAt",
+    "WeightedMAP",
+    "headline",
+    "parse",
+]
+
+VERSION = 1
+"""Raised whenever a metric's value changes for the same codes."""
+
+
+def headline(names: Iterable[str]) -> list[str]:
+    """Return the metrics that get a table and a figure of their own, smallest cut-off first.
+
+    Where true neighbours are relevant these are the recalls, else the mean average precisions.
+    """
+    recalls: dict[str, tuple[float, int]] = {}
+    precisions: dict[str, tuple[float, int]] = {}
+    for name in names:
+        metric = parse(name)
+        if isinstance(metric, NeighborRecall):
+            recalls[name] = metric.k, metric.among or 0
+        elif isinstance(metric, MAP):
+            precisions[name] = metric.k or math.inf, 0
+    shown = recalls or precisions
+    return sorted(shown, key=shown.__getitem__)

@@ -1,0 +1,88 @@
+"""The way back from a feature key to the backbone that makes such features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hashbench.errors import InputError
+from hashbench.features.backbone import IMAGENET, PIXELS, Backbone, open_backbone
+from hashbench.features.devices import PRECISIONS
+from hashbench.features.source import feature_key
+from hashbench.files.paths import is_name, printable
+
+MAX_SIZE = 4096
+"""Side of a backbone's input in pixels, at most: beyond it no memory holds a batch."""
+
+
+def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, device: str = "auto") -> Backbone:
+    """Return the backbone whose features have a given key.
+
+    Parameters
+    ----------
+    key : dict
+        What `hashbench.features.source.feature_key` returned, as it comes out of a file.
+    weights : Path, optional
+        State dict of the backbone, where it is not bundled or cached.
+    device : {"auto", "cpu", "cuda"}
+
+    Raises
+    ------
+    InputError
+        The key is none of a backbone's, or the very same features cannot be made here.
+    """
+    problem = _problem(key)
+    if problem:
+        raise InputError(f"its feature key has no usable {problem}; train it again")
+    name, size = key["backbone"], key.get("image_size")
+    if name == PIXELS and weights is not None:
+        raise InputError("--weights: it was trained on the pixels themselves, which need none")
+    fabric = {fabric: precision for precision, fabric in PRECISIONS.items()}
+    try:
+        backbone = open_backbone(
+            name,
+            weights=weights,
+            image_size=size,
+            device=device,
+            precision=fabric[key["precision"]],
+            normalization=_normalization(key),
+            compiled=bool(key.get("compiled")),
+        )
+    except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know
+        raise InputError(f"unknown backbone {name!r} ({printable(str(error), 100)})") from error
+    differences = _differences(key, feature_key(backbone))
+    if differences:
+        raise InputError(f"the same features cannot be made here: {'; '.join(differences)}")
+    return backbone
+
+
+def _normalization(key: dict[str, Any]) -> str:
+    return "imagenet" if [key.get("mean"), key.get("std")] == [list(values) for values in IMAGENET] else "model"
+
+
+def _problem(key: dict[str, Any]) -> str:
+    """Return which entry cannot be a backbone's, or nothing."""
+    size = key.get("image_size")
+    usable = {
+        "backbone": is_name(key.get("backbone")),
+        "image_size": size is None or (type(size) is int and 0 < size <= MAX_SIZE),
+        "precision": isinstance(key.get("precision"), str) and key["precision"] in PRECISIONS.values(),
+        "compiled": isinstance(key.get("compiled", False), bool),
+    }
+    return next((f"{name} ({_short(key.get(name))})" for name, fits in usable.items() if not fits), "")
+
+
+def _differences(key: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    return [
+        f"{_short(name)} is {_short(here.get(name))}, the model's is {_short(key.get(name))}"
+        for name in {**key, **here}
+        if here.get(name) != key.get(name)
+    ]
+
+
+def _short(value: Any) -> str:
+    """Return a value of a key for a message, a checksum by its first digits."""
+    if isinstance(value, dict) or (isinstance(value, list) and not all(isinstance(one, float | int) for one in value)):
+        return "something else"
+    text = str(value)
+    return f"{printable(text[:12], 60)}…" if len(text) == 64 else printable(text, 60)

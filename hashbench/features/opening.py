@@ -1,0 +1,71 @@
+"""Opens the source of a data set's features as the options say; options that could have no effect are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hashbench.data.dataset import Dataset
+from hashbench.errors import InputError
+from hashbench.features.devices import choose_device, refuse_missing_devices
+from hashbench.features.extracted import ExtractedFeatures
+from hashbench.features.options import BackboneOptions
+from hashbench.features.pixels import PIXELS, Pixels, open_pixels
+from hashbench.features.source import FeatureSource, GivenFeatures
+
+if TYPE_CHECKING:
+    from hashbench.features.backbone import Backbone
+
+
+def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> FeatureSource:
+    """Return where a data set's features come from.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    options : BackboneOptions
+        The device counts for every source: methods may train on it.
+    cache_dir : Path
+
+    Raises
+    ------
+    InputError
+        The backbone is unknown or its weights cannot be had, a device is not there, or an option has no effect on
+        this data set.
+    """
+    if options.device != "auto":
+        choose_device(options.device)
+    refuse_missing_devices(options.device, options.devices)
+    if dataset.features is not None:
+        _refuse_backbone(dataset, options)
+        return GivenFeatures(dataset, options.device, options.devices)
+    name = options.backbone or dataset.backbone
+    size = options.image_size
+    if size is None and name == dataset.backbone:
+        size = dataset.image_size
+    return ExtractedFeatures(dataset, _open_backbone(name, size, options), cache_dir, options.device, options.devices)
+
+
+def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) -> Backbone | Pixels:
+    chosen: dict[str, Any] = {
+        "weights": options.weights,
+        "image_size": image_size,
+        "precision": options.precision,
+        "normalization": options.normalization,
+        "compiled": options.compile,
+    }
+    if name == PIXELS:
+        return open_pixels(**chosen)
+    from hashbench.features.backbone import open_backbone
+
+    return open_backbone(name, **chosen, device=options.device)
+
+
+def _refuse_backbone(dataset: Dataset, options: BackboneOptions) -> None:
+    """Raise if an option is given that only a backbone could obey."""
+    plain = BackboneOptions()
+    for name in ("backbone", "weights", "image_size", "precision", "normalization", "compile"):
+        if getattr(options, name) != getattr(plain, name):
+            raise InputError(
+                f"--{name.replace('_', '-')}: {dataset.name} comes with features, no backbone is used; leave it out"
+            )

@@ -1,0 +1,175 @@
+"""What a training step is given, and training rows as batches of features."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hashbench.files.arrays import portable, received
+
+SAMPLE = 256
+"""Rows by which a checkpoint knows the training set."""
+
+Scaling = tuple[np.ndarray, np.ndarray | float]
+
+
+class TrainingData:
+    """What batches are drawn from; the base of the kinds of it.
+
+    Attributes
+    ----------
+    n_items, width : int
+        Number of training rows and of features.
+    n_views : int
+        How often a row stands in a batch.
+    scaling : (shift, scale) or None
+        Batches hold (features − shift) / scale.
+    fabric : Fabric
+        Device and precision; known once a training is open.
+    """
+
+    n_items: int
+    width: int
+    n_views: int = 1
+    trains_backbone: bool = False
+    scaling: Scaling | None = None
+    labels: np.ndarray | None = None
+    fabric: Fabric
+
+    @property
+    def identity(self) -> list[Any]:
+        """What a checkpoint must have been trained on; JSON values."""
+        raise NotImplementedError
+
+    def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
+        """Return an epoch's order, (k, n_items): the rows, then what else decides an item's input."""
+        raise NotImplementedError
+
+    def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
+        """Return what the network is given for some columns of `draw`."""
+        raise NotImplementedError
+
+    def open(self, fabric: Fabric, network: nn.Module) -> nn.Module:
+        """Go to a device; return what is trained there: the network, or more around it."""
+        self.fabric = fabric
+        return network
+
+    def add_parameters(self, optimizer: Any) -> None:
+        """Let an optimiser train what is trained beside the network."""
+
+    def learned(self) -> dict[str, Any]:
+        """Return what was learned beside the network, by attribute."""
+        return {}
+
+    def scaled(self, features: Tensor) -> Tensor:
+        """Return features as training sees them."""
+        if self._scaling is None:
+            return features
+        shift, scale = self._scaling
+        return (features - shift) / scale
+
+    @cached_property
+    def _scaling(self) -> tuple[Tensor, Tensor] | None:
+        if self.scaling is None:
+            return None
+        shift, scale = (torch.as_tensor(part, dtype=torch.float32, device=self.fabric.device) for part in self.scaling)
+        return shift, scale
+
+
+class FeatureRows(TrainingData):
+    """Rows of features, in a new order in every epoch.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features), float32
+    labels : ndarray or None
+    scaling : (shift, scale), optional
+    """
+
+    def __init__(self, X: np.ndarray, labels: np.ndarray | None = None, scaling: Scaling | None = None) -> None:
+        self.X, self.labels, self.scaling = X, labels, scaling
+        self.n_items, self.width = X.shape
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Send another process the file's name instead of its content, where the rows lie in a file."""
+        return _rows_in, (portable(self.X), self.labels, self.scaling)
+
+    @property
+    def identity(self) -> list[Any]:
+        """Shape and checksum of a sample of the rows."""
+        rows = np.linspace(0, self.n_items - 1, min(SAMPLE, self.n_items)).astype(np.int64)
+        return [*self.X.shape, hashlib.sha256(np.ascontiguousarray(self.X[rows])).hexdigest()]
+
+    def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
+        """Return a permutation of the rows, (1, n)."""
+        return rng.permutation(self.n_items)[None]
+
+    def inputs(self, index: np.ndarray) -> tuple[Tensor]:
+        """Return the features of rows, (n, n_features)."""
+        return (self.scaled(torch.from_numpy(self.X[index[0]]).to(self.fabric.device)),)
+
+
+def _rows_in(X: Any, labels: np.ndarray | None, scaling: Scaling | None) -> FeatureRows:
+    return FeatureRows(received(X), labels, scaling)
+
+
+class Batch:
+    """The rows of one step, the same in every process.
+
+    Attributes
+    ----------
+    index : ndarray of shape (k, n), int64
+        Columns of `TrainingData.draw`.
+    epoch : int
+        From 1.
+    noise : torch.Generator
+        On the training's device; where a step needs randomness, it is this generator's.
+    constants : mapping
+        What the method's ``begin`` put there.
+    """
+
+    def __init__(
+        self, data: TrainingData, index: np.ndarray, epoch: int, noise: torch.Generator, constants: Mapping[str, Any]
+    ) -> None:
+        self.data, self.index, self.epoch, self.noise, self.constants = data, index, epoch, noise, constants
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.index.shape[1]
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Which training rows, (n,) int64, on the training's device."""
+        return torch.from_numpy(self.index[0]).to(self.data.fabric.device)
+
+    @cached_property
+    def inputs(self) -> tuple[Any, ...]:
+        """What the network is given for the whole batch."""
+        return self.data.inputs(self.index)
+
+    @property
+    def features(self) -> Tensor:
+        """Features as the network sees them, (n, d), or (2n, d): the rows' first views, then their second.
+
+        Raises
+        ------
+        ValueError
+            The backbone is trained too: its features are not known beforehand.
+        """
+        if self.data.trains_backbone:
+            raise ValueError("batch.features: the backbone is trained too, so the network must return its features")
+        return self.inputs[0]
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """Labels of the rows, for a supervised method."""
+        if self.data.labels is None:
+            return None
+        return torch.from_numpy(self.data.labels[self.index[0]]).to(self.data.fabric.device)

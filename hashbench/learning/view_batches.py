@@ -1,0 +1,146 @@
+"""Training images as two views of each: from a pool of their features, or fresh, through a backbone that is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hashbench.features.augment import seed_of
+from hashbench.features.backbone import Backbone
+from hashbench.features.tunable import Tunable
+from hashbench.files.arrays import SharedArray
+from hashbench.learning.batches import Scaling, TrainingData
+
+
+def _fresh(n_items: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the epoch's own two views."""
+    return np.full(n_items, 2 * epoch - 2), np.full(n_items, 2 * epoch - 1)
+
+
+class ViewPool(TrainingData):
+    """Features of views, computed before.
+
+    Parameters
+    ----------
+    views : ndarray of shape (n, pool size, d), float16
+    fresh : bool
+        Whether every epoch has two views of its own; else two different ones of each image are drawn.
+    scaling : (shift, scale), optional
+    """
+
+    n_views = 2
+
+    def __init__(self, views: np.ndarray, fresh: bool = False, scaling: Scaling | None = None) -> None:
+        self.views, self.fresh, self.scaling = views, fresh, scaling
+        self.n_items, self.pool_size, self.width = views.shape
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Send another process the file's name instead of its content, where the pool lies in a file."""
+        return _open_pool, (SharedArray(self.views), self.fresh, self.scaling)
+
+    @property
+    def identity(self) -> list[Any]:
+        """Shape of the pool; which one it is stands in the cell's identity."""
+        return list(self.views.shape)
+
+    def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
+        """Return images, their one view, their other view."""
+        order = rng.permutation(self.n_items)
+        if self.fresh:
+            return np.stack([order, *_fresh(self.n_items, epoch)])
+        one = rng.integers(self.pool_size, size=self.n_items)
+        other = (one + rng.integers(1, self.pool_size, size=self.n_items)) % self.pool_size
+        return np.stack([order, one, other])
+
+    def inputs(self, index: np.ndarray) -> tuple[Tensor]:
+        """Return the features of n images' one view, then of their other, (2n, d)."""
+        image, one, other = index
+        features = self.views[np.concatenate([image, image]), np.concatenate([one, other])]
+        return (self.scaled(torch.from_numpy(features).to(self.fabric.device).float()),)
+
+
+def _open_pool(views: SharedArray, fresh: bool, scaling: Scaling | None) -> ViewPool:
+    return ViewPool(views.array, fresh, scaling)
+
+
+class TunedBackbone(TrainingData):
+    """Images, two fresh views of each in every epoch, and the backbone that sees them.
+
+    Batch normalisation keeps its published statistics: a batch of views says little about the data's.
+
+    Parameters
+    ----------
+    tunable : Tunable
+    width : int
+        Number of features.
+    views_seed : int
+    lr : float
+        The backbone's learning rate.
+    """
+
+    n_views = 2
+    trains_backbone = True
+
+    def __init__(self, tunable: Tunable, width: int, views_seed: int, lr: float) -> None:
+        self.tunable, self.width, self.views_seed, self.lr = tunable, width, views_seed, lr
+        self.n_items = len(tunable.rows)
+        self._drawn: dict[int, Any] = {}
+
+    @property
+    def identity(self) -> list[Any]:
+        """Size, backbone, recipe and rows."""
+        return [self.n_items, self.width, self.tunable.identity]
+
+    def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
+        """Return images, their one view, their other view."""
+        return np.stack([rng.permutation(self.n_items), *_fresh(self.n_items, epoch)])
+
+    def open(self, fabric: Fabric, network: nn.Module) -> nn.Module:
+        """Return backbone and network."""
+        self.fabric = fabric
+        self.model = _BackboneAndHead(self.tunable.open(fabric), network.to(fabric.device))
+        return self.model
+
+    def add_parameters(self, optimizer: Any) -> None:
+        """Train the backbone too, with its own learning rate."""
+        optimizer.add_param_group({"params": list(self.model.network.parameters()), "lr": self.lr})
+
+    def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
+        """Return n images' one view, then their other, and the seed of a backbone's dropout."""
+        image, one, other = index
+        drawn = self._parameters(int(one[0])), self._parameters(int(other[0]))
+        views = self.tunable.views(self.model.backbone, drawn, image)
+        return _Images(torch.cat(views)), seed_of(self.views_seed, int(one[0]), int(image[0]))
+
+    def learned(self) -> dict[str, Any]:
+        """Return the backbone's parameters."""
+        return {"backbone_weights_": self.model.backbone.parameters(self.model.network)}
+
+    def _parameters(self, view: int) -> Any:
+        if view not in self._drawn:
+            if len(self._drawn) == 2:
+                self._drawn.clear()
+            self._drawn[view] = self.tunable.draw(self.views_seed, view)
+        return self._drawn[view]
+
+
+class _Images:
+    """Images on their way into the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
+
+    def __init__(self, values: Tensor) -> None:
+        self.values = values
+
+
+class _BackboneAndHead(nn.Module):
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.network = backbone.network().requires_grad_(True)
+        self.head = head
+
+    def forward(self, images: _Images, dropout_seed: int) -> Any:
+        return self.head(self.backbone.forward(self.network, images.values, dropout_seed))

@@ -1,0 +1,161 @@
+"""The contract of a method that trains on two views of each image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from hashbench.errors import Unsupported
+from hashbench.learning.deep import DeepMethod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hashbench.data.dataset import Dataset
+    from hashbench.features.tunable import Tunable
+
+
+class ViewPairMethod(DeepMethod):
+    """Base class of a method that trains a network on two augmented views of each image.
+
+    The views' features come from a pool that was extracted once; each step draws two different views of each image.
+    Or the backbone is trained with the network, on two new views of each image in every epoch.
+
+    Parameters
+    ----------
+    select : {"last", "validation"}
+        Which epoch's network is kept: the last, or the one that does best on labelled validation queries, looked at
+        every 20 epochs. That uses labels: a run takes half of the queries for it, scores the other half under a
+        protocol name of its own, and marks the row.
+    n_views : int or "fresh"
+        Size of the view pool; ``fresh`` is two new views of each image in every epoch.
+    views_seed : int
+        Seed of the views.
+    finetune : float
+        Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the network, there is no
+        pool, and codes are made of the trained backbone's features.
+
+    Attributes
+    ----------
+    backbone_weights_ : ndarray, float32
+        The trained backbone's parameters; only with ``finetune``.
+    """
+
+    trains_on: ClassVar[str] = "images"
+
+    select: Literal["last", "validation"] = "last"
+    n_views: int | Literal["fresh"] = 24
+    views_seed: int = 0
+    finetune: float = 0.0
+
+    def skip(self, dataset: "Dataset") -> str | None:
+        """Need images: views are made of them."""
+        return None if dataset.images is not None and dataset.views is not None else "it trains on augmented images"
+
+    def wants(self) -> set[str]:
+        """Ask for validation queries only where they choose the epoch, and for the backbone only to train it."""
+        unused = {"views" if self.finetune else "tunable"} | ({"validation"} if self.select == "last" else set())
+        return super().wants() - unused
+
+    def n_pool_views(self, n_images: int) -> int:
+        """Return ``n_views``, or two for each epoch where every epoch has its own."""
+        if self.n_views != "fresh":
+            return self.n_views
+        return 2 * (self.epochs or self.default_epochs(n_images))
+
+    def limits(self, n_items: int, device: str, devices: int) -> list[tuple[str, bool, str]]:
+        """Return the parameters' ranges."""
+        return [
+            *super().limits(n_items, device, devices),
+            ("n_views", self.n_views == "fresh" or self.n_views >= 2, "at least 2, or 'fresh'"),
+            ("finetune", self.finetune >= 0, "at least 0"),
+            ("finetune", not self.finetune or self.select == "last", "0 where validation queries choose the epoch"),
+            ("select", self.select in ("last", "validation"), "'last' or 'validation'"),
+            ("select", self.select == "last" or devices == 1, "'last' on several devices"),
+        ]
+
+    def fit(
+        self,
+        X: np.ndarray,
+        y: np.ndarray | None = None,
+        *,
+        views: np.ndarray | None = None,
+        tunable: "Tunable | None" = None,
+        validation: "Callable[[ViewPairMethod], float] | None" = None,
+        device: str = "cpu",
+        devices: int = 1,
+        workdir: Path | None = None,
+        log: "Callable[..., None] | None" = None,
+    ) -> "ViewPairMethod":
+        """Train the network, and the backbone where ``finetune`` says so.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d), float32
+            Features of the training images; batches are made of the views', not of these.
+        y : ndarray, optional
+            Ignored.
+        views : ndarray of shape (n, n_pool_views(n), d), float16
+            Features of the training images' augmented views; not needed with ``finetune``.
+        tunable : hashbench.features.tunable.Tunable
+            The training images and the backbone; needed with ``finetune``.
+        validation : callable, optional
+            ``validation(method)`` scores the method as it is; called for ``select="validation"``.
+        device : str
+            Torch device that trains.
+        devices : int
+            Number of devices, with a process each.
+        workdir : Path, optional
+            Where a checkpoint is kept after each epoch; an interrupted training goes on from it, bit for bit.
+        log : callable, optional
+            Called once an epoch as ``log(epoch=, epochs=, loss=, …)``.
+
+        Raises
+        ------
+        Unsupported
+            A parameter is out of its range.
+        ValueError
+            What the parameters make necessary was not given, or ``views`` has another shape.
+        FloatingPointError
+            The loss is not finite any more.
+        InputError
+            ``workdir`` holds the checkpoint of another training.
+        """
+        self.check(X, device, devices)
+        needed: dict[str, Any] = {"tunable": tunable} if self.finetune else {"views": views}
+        if self.select == "validation":
+            needed["validation"] = validation
+        for name, value in needed.items():
+            if value is None:
+                raise ValueError(f"fit needs {name}=: a run gives it, see help({type(self).__name__}.fit)")
+
+        def validate(learned: dict[str, Any]) -> float:
+            assert validation is not None
+            self._keep(learned.items())
+            return validation(self)
+
+        return self._train(
+            self._tuned(X, tunable, devices) if self.finetune else self._pool(X, views),
+            device=device,
+            devices=devices,
+            workdir=workdir,
+            log=log,
+            validate=validate if self.select == "validation" else None,
+        )
+
+    def _tuned(self, X: np.ndarray, tunable: Any, devices: int) -> Any:
+        from hashbench.learning.view_batches import TunedBackbone
+
+        if devices > 1 and tunable.has_dropout:
+            raise Unsupported("finetune: a backbone with dropout trains on one device; its masks are a batch's")
+        if self.scaling(X) is not None:
+            raise Unsupported(f"finetune={self.finetune}: {self.name} scales features, a trained backbone's change")
+        return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune)
+
+    def _pool(self, X: np.ndarray, views: Any) -> Any:
+        from hashbench.learning.view_batches import ViewPool
+
+        expected = len(X), self.n_pool_views(len(X))
+        if views.shape[:2] != expected:
+            raise ValueError(f"views has shape {views.shape}, expected ({expected[0]}, {expected[1]}, d)")
+        return ViewPool(views, self.n_views == "fresh", self.scaling(X))

@@ -1,0 +1,78 @@
+"""Plugin files that the user names by ``--plugin``: a ``.py`` file, or a folder with an ``__init__.py``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hashbench.errors import InputError, shorten
+from hashbench.files.paths import is_plugin_name
+from hashbench.plugins.plugin import Plugin
+
+
+def named_plugins(paths: Iterable[Path]) -> list[Plugin]:
+    """Return the plugins that the user names; whether one is a method or a data set is read from its source.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files or folders; one that is named twice counts once.
+
+    Raises
+    ------
+    InputError
+        A path is not there, or is no plugin.
+    """
+    plugins = [_plugin(path) for path in paths]
+    return list({plugin.file: plugin for plugin in plugins}.values())
+
+
+def _plugin(path: Path) -> Plugin:
+    file = _source_of(path)
+    name = file.parent.name if file.name == "__init__.py" else file.stem
+    if not is_plugin_name(name):
+        raise InputError(
+            f"--plugin {path}: its name becomes the plugin's, and {shorten(name)!r} cannot be one; use up to 100 "
+            "letters, digits and underscores"
+        )
+    return Plugin(name, _kind_of(file, path), str(path), file, is_extra=True)
+
+
+def _source_of(path: Path) -> Path:
+    """Return the file that is imported: of a folder, its ``__init__.py``."""
+    if path.is_dir():
+        if not (path / "__init__.py").is_file():
+            raise InputError(f"--plugin {path}: a folder without __init__.py is no plugin; name a .py file in it")
+        return path.resolve() / "__init__.py"
+    if not path.is_file():
+        raise InputError(f"--plugin {path}: no such file")
+    if path.suffix != ".py":
+        raise InputError(f"--plugin {path}: expected a .py file, or a folder with __init__.py")
+    return path.parent.resolve() / path.name
+
+
+def _kind_of(file: Path, path: Path) -> str:
+    """Tell from its source whether a plugin is a data set or, as all others are taken to be, a method."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"--plugin {path} is not readable Python: {error}") from error
+    imported = dict(_imported_names(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for base in node.bases:
+                name, _, rest = ast.unparse(base).partition(".")
+                origin = f"{imported.get(name, name)}.{rest}"
+                if "HashDataset" in origin.split(".") or origin.startswith("hashbench.datasets."):
+                    return "datasets"
+    return "methods"
+
+
+def _imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield what names are imported, and what each of them stands for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((alias.asname or alias.name, f"{node.module or ''}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.asname, alias.name) for alias in node.names if alias.asname)

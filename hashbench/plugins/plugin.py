@@ -1,0 +1,149 @@
+"""One plugin: where it comes from, its identity, and its class once it is imported."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from hashbench.errors import InputError, describe_error, plugin_code
+from hashbench.files.source import hash_once, hash_source
+
+NAMESPACE = "hashbench_plugins"
+"""The package that files named by the user are imported into; it exists in memory only."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin whose name is known and that need not be imported.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"methods", "datasets"}
+    origin : str
+        What it comes from, for messages: a file, or a package with its entry point.
+    file : Path or None
+        The source file, if it is known without importing.
+    entry_point : importlib.metadata.EntryPoint or None
+    is_extra : bool
+        Whether it is a file that the user names.
+    """
+
+    name: str
+    kind: str
+    origin: str
+    file: Path | None = None
+    entry_point: importlib.metadata.EntryPoint | None = None
+    is_extra: bool = False
+
+    @functools.cached_property
+    def summary(self) -> str:
+        """First line of the plugin's docstring, read from its source without importing it."""
+        if self.file is None:
+            return f"from {self.origin}"
+        try:
+            tree = ast.parse(self.file.read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, ValueError) as error:
+            return f"cannot be read: {error}"
+        return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the plugin's source: an edited plugin never gets yesterday's number.
+
+        What the plugin imports of hashbench's shared code belongs to it (`hashbench.files.source`); the contracts do
+        not. Of a plugin that is imported by its package's name it is the source as it was first seen, like the module.
+        """
+        if self.is_extra:
+            assert self.file is not None
+            return hash_source(self.file)
+        return hash_once(self.file or Path(sys.modules[self.load().__module__].__file__ or ""))
+
+    def load(self) -> type:
+        """Import the plugin and return its class.
+
+        Raises
+        ------
+        InputError
+            It cannot be imported, whatever it raises then, or holds no class or several of its kind.
+        KeyboardInterrupt
+            The user pressed Ctrl-C meanwhile; see `hashbench.errors.plugin_code`.
+        """
+        try:
+            with plugin_code():
+                value = self._import() if self.entry_point is None else self.entry_point.load()
+        except Exception as error:
+            raise InputError(
+                f"{self.kind[:-1]} {self.name!r} ({self.origin}) cannot be imported: {describe_error(error)}"
+            ) from error
+        return self._class_in(value) if isinstance(value, ModuleType) else self._checked(value)
+
+    def _import(self) -> ModuleType:
+        """Import the file; one that the user names, under a name of its own for each content."""
+        assert self.file is not None
+        if not self.is_extra:
+            return importlib.import_module(f"hashbench.{self.kind}.{self.name}")
+        identity = hashlib.sha256(f"{self.file} {hash_source(self.file)}".encode()).hexdigest()[:16]
+        package = _in_memory(f"{NAMESPACE}.{identity}", _in_memory(NAMESPACE))
+        qualified = f"{package.__name__}.{self.name}"
+        if qualified not in sys.modules:
+            module = _executed(qualified, self.file)
+            setattr(package, self.name, module)
+        return sys.modules[qualified]
+
+    @property
+    def _base(self) -> type:
+        from hashbench.data.plugin import HashDataset
+        from hashbench.method import HashMethod
+
+        return HashMethod if self.kind == "methods" else HashDataset
+
+    def _class_in(self, module: ModuleType) -> type:
+        known = dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))
+        classes = [value for value in known if issubclass(value, self._base) and value.__module__ == module.__name__]
+        if len(classes) != 1:
+            names = ", ".join(value.__name__ for value in classes) or "none"
+            raise InputError(f"{self.origin} must define one {self._base.__name__} subclass, found {names}")
+        return classes[0]
+
+    def _checked(self, value: object) -> type:
+        if isinstance(value, type) and issubclass(value, self._base):
+            return value
+        what = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+        raise InputError(
+            f"{self.kind[:-1]} {self.name!r} ({self.origin}) is {what}, expected a {self._base.__name__} subclass"
+        )
+
+
+def _in_memory(qualified: str, parent: ModuleType | None = None) -> ModuleType:
+    """Return a package without files; pickle looks for a class's module by way of its parents."""
+    if qualified not in sys.modules:
+        package = ModuleType(qualified, "Plugin files that the user names.")
+        package.__path__ = []
+        sys.modules[qualified] = package
+        if parent is not None:
+            setattr(parent, qualified.rpartition(".")[2], package)
+    return sys.modules[qualified]
+
+
+def _executed(qualified: str, file: Path) -> ModuleType:
+    """Import a file, or a folder by its ``__init__.py``, under a name."""
+    spec = importlib.util.spec_from_file_location(qualified, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[qualified] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[qualified]
+        raise
+    return module

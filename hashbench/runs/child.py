@@ -1,0 +1,63 @@
+"""A worker process: computes what its parent sends, and ends with its parent, whatever happens to that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from hashbench.errors import InputError
+from hashbench.progress import send_to
+
+
+def main() -> None:
+    """Serve a parent whose two pipes' numbers are on the command line: requests, and one that ends when it does."""
+    requests, lifeline = Connection(int(sys.argv[1])), int(sys.argv[2])
+    _end_with_parent(lifeline)
+    lock = threading.Lock()
+
+    def send(kind: str, value: Any) -> None:
+        with lock:
+            requests.send((kind, value))
+
+    send_to(send)
+    send("ready", os.getpid())
+    while True:
+        try:
+            function, arguments = requests.recv()
+        except EOFError:
+            return
+        _forget_output()
+        try:
+            send("done", function(*arguments))
+        except InputError as error:
+            send("refused", str(error))
+        except BaseException:
+            send("broken", traceback.format_exc())
+
+
+def _end_with_parent(lifeline: int) -> None:
+    """Make sure that neither this process nor what it has started outlives the parent, however that ends.
+
+    A shell waits until the parent's end of the pipe is closed and then kills its group: nothing that happens in this
+    process, and be it stuck in compiled code, can hold it up.
+    """
+    subprocess.Popen(["sh", "-c", "read line; kill -KILL 0"], stdin=lifeline)
+    os.close(lifeline)
+
+
+def _forget_output() -> None:
+    """Begin a job with an empty file of output."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        os.ftruncate(1, 0)
+
+
+if __name__ == "__main__":
+    main()

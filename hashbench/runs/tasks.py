@@ -1,0 +1,80 @@
+"""What a worker process does for a run: plan it, make features, compute a cell."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from hashbench.errors import InputError
+from hashbench.models.saved import save_model
+from hashbench.progress import to_stderr
+from hashbench.runs.cell import Outcome, run_job
+from hashbench.runs.job import Job, Setting
+from hashbench.runs.options import RunOptions
+from hashbench.runs.plan import plan
+from hashbench.runs.record import Record
+from hashbench.runs.store import Store
+from hashbench.runs.workbench import open_workbench
+
+
+def plan_run(options: RunOptions) -> list[Job]:
+    """Return the jobs of a run, and keep the labels that they are scored by, older records' too.
+
+    Raises
+    ------
+    InputError
+        Something the user gave cannot be used; nothing was written then.
+    """
+    jobs, store = plan(options), Store(options.out)
+    for setting in dict.fromkeys(job.setting for job in jobs):
+        bench = open_workbench(setting, options)
+        for data in {job.config["data"] for job in jobs if job.setting == setting}:
+            dataset = bench.dataset if data == bench.dataset.fingerprint else bench.held_out[0]
+            store.write_relevance(data, dataset.relevance())
+    return jobs
+
+
+def make_features(setting: Setting, pools: Sequence[tuple[int, int]], options: RunOptions) -> None:
+    """Compute what is not cached yet of a setting's features and of its pools, each (n_views, views_seed).
+
+    Raises
+    ------
+    InputError
+        They cannot be made.
+    """
+    source = open_workbench(setting, options).source
+    source.features()
+    for n_views, views_seed in pools:
+        source.views(n_views, views_seed)
+
+
+def compute(job: Job, options: RunOptions) -> Record:
+    """Run a cell and write what it gives.
+
+    Raises
+    ------
+    InputError
+        The features cannot be made, or the output directory cannot be written.
+    """
+    bench, store = open_workbench(job.setting, options), Store(options.out)
+    workdir = store.workdir(job.id)
+    outcome = run_job(job, options, bench, workdir, to_stderr)
+    store.write(outcome.record, outcome.arrays)
+    if outcome.record.finished:  # what a failed cell has got done is kept for its next try
+        shutil.rmtree(workdir, ignore_errors=True)
+    if options.save_models and outcome.method is not None:
+        _keep_model(outcome, bench.dataset.image_shape, store)
+    return outcome.record
+
+
+def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:
+    """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
+    record, method = outcome.record, outcome.method
+    assert method is not None
+    path = store.model_path(record.id)
+    try:
+        save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror})") from error
+    except Exception as error:  # a plugin may keep anything in its attributes
+        to_stderr(f"  its model cannot be saved: {type(error).__name__}: {error}")

@@ -1,0 +1,227 @@
+"""Runs functions in a worker process that nothing they do can take the run down with.
+
+The process leads a group of its own, which is killed as a whole: after a time limit, over a memory limit, and when the
+run ends. A crash ends the process alone, and the next call starts another. (Process pools of the standard library and
+of its kin import the caller's main module, kill one process and not what it has started, and know no memory limit.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+import psutil
+
+from hashbench.errors import InputError
+from hashbench.progress import Shown, to_stderr
+
+POLL_S = 0.05
+LOOK_EVERY_S = 0.2
+"""Between two looks at the memory and the output of a worker."""
+MOST_OUTPUT = 64 * 2**20
+"""Bytes that a job may print."""
+KEPT_OUTPUT = 4000
+"""Bytes of its last output that are kept."""
+Result = TypeVar("Result")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class WorkerDied(Exception):
+    """A job has taken its worker process with it, or had to be stopped.
+
+    Attributes
+    ----------
+    output : str
+        The last lines that it printed.
+    """
+
+    def __init__(self, reason: str, output: str) -> None:
+        super().__init__(reason)
+        self.output = output
+
+
+class Worker:
+    """One worker process, started when it is needed and again after it has died.
+
+    Parameters
+    ----------
+    threads : int, optional
+        How many threads libraries may use in it; theirs to decide by default.
+    log : callable
+        Receives the lines that functions print for people.
+    """
+
+    def __init__(self, threads: int | None = None, log: Callable[[str], object] = to_stderr) -> None:
+        self._threads, self._log = threads, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: Connection
+        self._is_ready = False
+        self._lifeline = -1
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        flags = fcntl.fcntl(self._output, fcntl.F_GETFL)
+        fcntl.fcntl(self._output, fcntl.F_SETFL, flags | os.O_APPEND)  # so that it can be emptied between jobs
+        self._shown = Shown()
+
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready."""
+        if self._process is not None:
+            return
+        self._requests, theirs = Pipe()
+        read, self._lifeline = os.pipe()
+        command = [sys.executable, "-m", "hashbench.runs.child", str(theirs.fileno()), str(read)]
+        limits = {} if self._threads is None else dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            pass_fds=(theirs.fileno(), read),
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path), **limits},
+        )
+        theirs.close()
+        os.close(read)
+
+    def call(
+        self,
+        function: Callable[..., Result],
+        *arguments: Any,
+        timeout: float | None = None,
+        max_memory: float | None = None,
+    ) -> Result:
+        """Return ``function(*arguments)``, computed in the worker process.
+
+        Parameters
+        ----------
+        function : callable
+            Of a module; it, its arguments and its result are pickled.
+        *arguments
+        timeout : float, optional
+            Seconds that it may take, a worker's start not counted.
+        max_memory : float, optional
+            Bytes of memory that the worker and what it has started may hold.
+
+        Raises
+        ------
+        InputError
+            As the function raised it.
+        WorkerDied
+            The process died, or was killed at a limit.
+        RuntimeError
+            The function raised another exception; its traceback is the message.
+        """
+        self.start()
+        self._wait(None, max_memory, "ready")
+        try:
+            self._requests.send((function, arguments))
+        except OSError as error:
+            raise self._died() from error
+        kind, value = self._wait(timeout, max_memory, "done", "refused", "broken")
+        if kind == "refused":
+            raise InputError(value)
+        if kind == "broken":
+            raise RuntimeError(value)
+        return value
+
+    def _wait(self, timeout: float | None, max_memory: float | None, *kinds: str) -> tuple[str, Any]:
+        """Return the first message of some kinds, showing lines and progress until then, and minding the limits."""
+        if kinds == ("ready",) and self._is_ready:
+            return "ready", None
+        assert self._process is not None
+        end = None if timeout is None else time.monotonic() + timeout
+        looked = time.monotonic()
+        while True:
+            try:
+                message = self._requests.recv() if self._requests.poll(POLL_S) else None
+            except (EOFError, OSError):
+                raise self._died() from None
+            if message is not None and message[0] in kinds:
+                self._is_ready = True
+                self._shown.end()
+                return message
+            if message is not None:
+                self._show(*message)
+            now = time.monotonic()
+            if end is not None and now > end:
+                raise self._killed(f"it was stopped after {timeout:g} s (--timeout)")
+            if now - looked >= LOOK_EVERY_S:
+                looked = now
+                self._mind(max_memory)
+
+    def _show(self, kind: str, value: Any) -> None:
+        if kind == "line":
+            self._shown.end()
+            self._log(value)
+        else:
+            self._shown.show(*value)
+
+    def _mind(self, max_memory: float | None) -> None:
+        if max_memory is not None and self._memory() > max_memory:
+            raise self._killed(f"it was stopped over {max_memory / 1e6:,.0f} MB of memory (--max-memory)")
+        if os.fstat(self._output.fileno()).st_size > MOST_OUTPUT:
+            raise self._killed(f"it was stopped after printing {MOST_OUTPUT / 2**20:.0f} MiB")
+
+    def _memory(self) -> int:
+        """Return the resident memory of the process and of what it has started, in bytes."""
+        assert self._process is not None
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self._process.pid)
+            for one in (process, *process.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total += one.memory_info().rss
+        return total
+
+    def _died(self) -> WorkerDied:
+        """Return how the process ended by itself."""
+        assert self._process is not None
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            code = 0
+        if code < 0:
+            name = signal.Signals(-code).name
+            reason = f"its process was ended by {name}"
+            reason += ": out of memory?" if name == "SIGKILL" else ""
+        else:
+            reason = f"its process ended with exit code {code}"
+        return self._killed(reason)
+
+    def _killed(self, reason: str) -> WorkerDied:
+        """Kill the process with all that it has started, and return the reason with its last output."""
+        died = WorkerDied(reason, self.last_output())
+        self.close()
+        return died
+
+    def last_output(self) -> str:
+        """Return the last lines that the latest job printed."""
+        size = os.fstat(self._output.fileno()).st_size
+        tail = os.pread(self._output.fileno(), KEPT_OUTPUT, max(0, size - KEPT_OUTPUT))
+        return tail.decode("utf-8", "backslashreplace").strip()
+
+    def close(self) -> None:
+        """End the process with all that it has started."""
+        if self._process is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            for one in psutil.Process(self._process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    one.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._requests.close()
+        os.close(self._lifeline)
+        os.ftruncate(self._output.fileno(), 0)
+        self._shown.end()
+        self._process, self._is_ready = None, False

@@ -1,0 +1,145 @@
+"""CIBHash: contrastive learning of binary codes with an information bottleneck."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from hashbench.learning.view_pairs import ViewPairMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLINGS = ("sign", "bernoulli", "zero_one", "continuous")
+MIN_STEPS = 2400
+"""Steps that the default schedule takes at least; the authors' makes 4,740 on their 5,000 images."""
+
+
+class CIBHash(ViewPairMethod):
+    """Unsupervised hashing with contrastive information bottleneck.
+
+    Source: Qiu, Su, Ou, Yu and Chen, Unsupervised Hashing with Contrastive Information Bottleneck, IJCAI 2021
+    (arXiv 2105.06138). A head Linear – ReLU – Linear on frozen features gives each bit's probability
+    p = σ(h). Two views' codes, binarised with a straight-through gradient, are contrasted by NT-Xent
+    (section 3.2); the bottleneck adds β times the symmetric KL divergence of the two views' Bernoulli codes
+    (section 3.3). The sign is the authors' code's, contrastive + β · KL: a smaller divergence means fewer bits
+    about the view and more about what the views share. A Lagrangian written L − β · I, as one reads it elsewhere,
+    means the same where I is what the views share, not this divergence.
+
+    The head trains on a pool of augmented views whose features are extracted once; each step draws two
+    different views of each image. With VGG16, whose dropout CIBHash's code leaves active in training, each view of
+    the pool carries the dropout mask that was drawn when it was extracted.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits.
+    beta : float
+        Weight of the KL term.
+    temperature : float
+        NT-Xent's τ.
+    sampling : {"sign", "bernoulli", "zero_one", "continuous"}
+        How training codes are made: ``sign(p − 1/2)`` as in the authors' code; ``sign(p − u)`` with u uniform as in
+        the paper's text; the same draw as codes of 0 and 1; or not at all: ``continuous`` contrasts the head's
+        outputs and takes signs afterwards (with ``beta=0`` the paper's naive contrastive baseline).
+    similarity : {"cosine", "dot"}
+        What NT-Xent compares codes by: the authors' cosine, or the dot product over ``n_bits``, which has the same
+        value on ±1 codes and another gradient.
+    hidden : int
+        Width of the head's hidden layer.
+    batch_size : int
+        Images per step; each contributes two views.
+    epochs : int or None
+        Passes over the training set; None is the authors' schedule, 60, and 80 at 16 bits, or as many as it takes
+        for 2,400 steps on a small training set.
+    lr, weight_decay : float
+        Adam's learning rate and weight decay.
+    select : {"last", "validation"}
+        Which epoch's head is kept: the last, or, as the authors do, the one that does best on labelled validation
+        queries, looked at every 20 epochs. That uses labels: a run takes half of the queries for it, scores the
+        other half under a protocol name of its own, and marks the row.
+    n_views : int or "fresh"
+        Size of the view pool; ``fresh`` is two new views of each image in every epoch, as the authors do.
+    views_seed : int
+        Seed of the views.
+    finetune : float
+        Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the head on two new views of
+        each image in every epoch, there is no pool, and codes are made of the trained backbone's features.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        Lightning Fabric's precision of what is trained.
+    random_state : int or None
+        Seed of initial weights, batches, view choice and sampling.
+
+    Attributes
+    ----------
+    resumed_s_ : float
+        Seconds of training before an interruption; 0 where there was none.
+    backbone_weights_ : ndarray, float32
+        The trained backbone's parameters; only with ``finetune``.
+    weights1_, bias1_, weights2_, bias2_ : ndarray, float32
+        The head: ``relu(X @ weights1_ + bias1_) @ weights2_ + bias2_``.
+    """
+
+    paper = "Qiu et al., IJCAI 2021 (arXiv 2105.06138)"
+
+    beta: float = 0.001
+    temperature: float = 0.3
+    sampling: Literal["sign", "bernoulli", "zero_one", "continuous"] = "sign"
+    similarity: Literal["cosine", "dot"] = "cosine"
+    hidden: int = 1024
+
+    def network(self, n_features):
+        """Return the head, which gives the log-odds of each bit."""
+        from torch import nn
+
+        return nn.Sequential(nn.Linear(n_features, self.hidden), nn.ReLU(), nn.Linear(self.hidden, self.n_bits))
+
+    def loss(self, outputs, batch):
+        """Return the contrastive term plus β times the divergence."""
+        from hashbench.learning.contrastive import nt_xent
+
+        p = outputs.sigmoid()
+        codes = outputs if self.sampling == "continuous" else self._codes(p, batch.noise)
+        contrastive = nt_xent(codes, self.temperature, self.similarity)
+        kl = symmetric_kl(p)
+        return {"loss": contrastive + self.beta * kl, "contrastive": contrastive, "kl": kl}
+
+    def _codes(self, p, noise):
+        import torch
+
+        from hashbench.learning.layers import binarize
+
+        threshold = 0.5 if self.sampling == "sign" else torch.rand(p.shape, generator=noise, device=p.device)
+        return binarize(p, threshold, 0.0 if self.sampling == "zero_one" else -1.0)
+
+    def default_epochs(self, n_items):
+        """Return the authors' 60 epochs, 80 at 16 bits, or as many as it takes for 2,400 steps on few images."""
+        steps = -(-n_items // self.batch_size)
+        return max(80 if self.n_bits == 16 else 60, -(-MIN_STEPS // steps))
+
+    def limits(self, n_items, device, devices):
+        """Return the parameters' ranges."""
+        return [
+            *super().limits(n_items, device, devices),
+            ("temperature", self.temperature > 0, "above 0"),
+            ("hidden", self.hidden >= 1, "at least 1"),
+            ("beta", self.beta >= 0, "at least 0"),
+            ("sampling", self.sampling in SAMPLINGS, f"one of {', '.join(SAMPLINGS)}"),
+            ("similarity", self.similarity in ("cosine", "dot"), "'cosine' or 'dot'"),
+        ]
+
+
+def symmetric_kl(p: Tensor) -> Tensor:
+    """Return the symmetrised KL divergence of two views' Bernoulli codes, in nats.
+
+    Each direction holds its second argument constant; bits are summed, images averaged, directions averaged.
+
+    Parameters
+    ----------
+    p : Tensor of shape (2n, n_bits)
+        Probabilities of n images' first views, then of their second views in the same order.
+    """
+    tiny = 1e-8
+    q = 1 - p
+    log_p, log_q = (p + tiny).log(), (q + tiny).log()
+    others_p, others_q = (log.detach().roll(len(p) // 2, 0) for log in (log_p, log_q))
+    return (p * (log_p - others_p) + q * (log_q - others_q)).sum() / len(p)

@@ -1,0 +1,70 @@
+"""Nothing that a plugin raises ends the program; a user's Ctrl-C does."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from hashbench.errors import PluginExit, describe_error, did_you_mean, plugin_code, shorten
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (SystemExit(), "SystemExit"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        (GeneratorExit("now"), "GeneratorExit: now"),
+    ],
+)
+def test_what_would_end_the_program_becomes_an_exception(raised, told):
+    with pytest.raises(PluginExit, match=f"^{told}$") as caught, plugin_code():
+        raise raised
+    assert caught.value.__cause__ is raised
+    assert describe_error(caught.value) == told
+
+
+def test_other_exceptions_pass_unchanged():
+    error = RuntimeError("first line\nsecond line")
+    with pytest.raises(RuntimeError) as caught, plugin_code():
+        raise error
+    assert caught.value is error
+    assert describe_error(error) == "RuntimeError: first line"
+    assert len(describe_error(RuntimeError("x" * 10**6))) < 600
+
+
+def test_a_users_interrupt_stays_one():
+    handler = signal.getsignal(signal.SIGINT)
+
+    def wait():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt), plugin_code(), plugin_code():
+        wait()
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_off_the_main_thread_an_interrupt_is_the_plugins():
+    ended = []
+
+    def work():
+        try:
+            with plugin_code():
+                raise KeyboardInterrupt
+        except PluginExit as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ended == ["KeyboardInterrupt"]
+
+
+def test_names_in_messages():
+    assert shorten("x" * 60) == "x" * 60
+    assert shorten("x" * 61) == "x" * 59 + "…"
+    assert did_you_mean("ITQ", ["itq", "lsh"]) == "did you mean 'itq'?"
+    assert did_you_mean("zzz", ["itq", "lsh"]) == ""
