@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -188,6 +189,12 @@ def test_scores_of_the_run_are_found_again(finished):
     stored = {record.id: record.metrics["mAP@all"] for record in Store(finished)}
     whole = frame.query("cutoff == 'all' and ties == 'expected' and without_hit == '0'").set_index("id")["mAP"]
     assert whole.to_dict() == pytest.approx(stored, abs=1e-12)
+
+
+def test_cutoffs_are_the_records_own_and_the_usual_ones():
+    metrics = {"mAP@50": 0.1, "mAP@all": 0.2, "mAP@1000(min(k,R))": 0.3, "P@7": 0.4, "of a later version@3": 0.5}
+    assert audit.cutoffs_of(SimpleNamespace(metrics=metrics)) == [50, 1000, 5000, None]
+    assert audit.cutoffs_of(SimpleNamespace(metrics={})) == [1000, 5000, None]
 
 
 def test_missing_labels_are_added_by_the_same_run(finished, cli, tmp_path):
