@@ -51,14 +51,15 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
         "weights": options.weights,
         "image_size": image_size,
         "precision": options.precision,
-        "normalization": options.normalization,
         "compiled": options.compile,
     }
     if name == PIXELS:
+        if options.normalization != BackboneOptions.normalization:
+            raise InputError("--normalization: the pixels backbone takes values as they are; name a --backbone")
         return open_pixels(**chosen)
     from hashbench.features.backbones.backbone import open_backbone
 
-    return open_backbone(name, **chosen, device=options.device)
+    return open_backbone(name, **chosen, device=options.device, normalization=options.normalization)
 
 
 def _refuse_backbone(dataset: Dataset, options: BackboneOptions) -> None:

@@ -244,7 +244,6 @@ def open_backbone(
             weights=weights,
             image_size=image_size,
             precision=precision,
-            normalization=normalization,
             compiled=compiled,
         )
         return Backbone(dict(PIXELS_KEY), Fabric(accelerator=chosen, devices=1))

@@ -48,7 +48,7 @@ class Pixels:
         return scaled.reshape(len(scaled), -1)
 
 
-def open_pixels(*, weights: object, image_size: object, precision: str, normalization: str, compiled: bool) -> Pixels:
+def open_pixels(*, weights: object, image_size: object, precision: str, compiled: bool) -> Pixels:
     """Return the pixels backbone, unless an option is given that it has no use for.
 
     Raises
@@ -61,7 +61,6 @@ def open_pixels(*, weights: object, image_size: object, precision: str, normaliz
         "--image-size": (image_size is not None, "takes images as they are"),
         "--compile": (compiled, "has nothing to compile"),
         f"--precision {precision}": (precision not in ("auto", "fp32"), "computes in fp32"),
-        f"--normalization {normalization}": (normalization != "imagenet", "has no normalization"),
     }
     for option, (is_given, why) in refused.items():
         if is_given:
