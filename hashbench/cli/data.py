@@ -46,12 +46,26 @@ def prepare(
 
 
 @app.command()
-def verify(name: EntryArgument, cache_dir: CacheOption = None) -> None:
-    """Hash prepared data again and compare it with its manifest."""
+def verify(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As in hashbench data list; or features: all that is computed.")
+    ],
+    cache_dir: CacheOption = None,
+) -> None:
+    """Hash prepared data again and compare it with its manifest; or the features, views and neighbours in the cache."""
     from hashbench.data.prepared.entries import choose_entries
-    from hashbench.files.cache import cache_directory
+    from hashbench.files.cache import cache_directory, verify_cached
 
-    for entry in choose_entries(cache_directory(cache_dir), name):
+    directory = cache_directory(cache_dir)
+    if name == "features":
+        problems = verify_cached(directory)
+        for problem in problems:
+            print(problem)
+        if problems:
+            raise InputError(f"{len(problems)} entries of {directory} are damaged")
+        print(f"{directory}: features, views and neighbours ok")
+        return
+    for entry in choose_entries(directory, name):
         entry.verify()
         print(f"{entry.folder}: ok, {_summary(entry)}")
 

@@ -7,7 +7,6 @@ groups ``hashbench.methods`` and ``hashbench.datasets``, or in a file that the u
 from __future__ import annotations
 
 import functools
-import os
 import secrets
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hashbench.errors import InputError, did_you_mean, shorten
+from hashbench.files.cores import n_cores
 from hashbench.plugins.folders import plugin_path
 from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
@@ -104,7 +104,7 @@ class Registry:
     def check(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
         """Import each plugin in a process of its own; return by name why that failed, or None."""
         plugins = list(plugins)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(n_cores()) as pool:
             reasons = list(pool.map(self._why_broken, plugins))
         return {plugin.name: reason for plugin, reason in zip(plugins, reasons, strict=True)}
 

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hashbench.files.cores import n_cores
+
 PACKAGES = ("hashbench", "numpy", "scipy", "scikit-learn", "numba", "torch", "timm")
 
 
@@ -31,8 +33,8 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": n_cores(),
+        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_cores(),
         "versions": versions,
         "commit": _commit(),
     }
