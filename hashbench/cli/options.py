@@ -47,7 +47,8 @@ def _parameters(options: type) -> list[inspect.Parameter]:
     hints = get_type_hints(options)
     parameters = []
     own = vars(options).get("__annotations__", {})
-    for one in sorted(fields(options), key=lambda one: one.name not in own):  # the command's own before the inherited
+    shown_fields = [one for one in fields(options) if "help" in one.metadata]
+    for one in sorted(shown_fields, key=lambda one: one.name not in own):  # the command's own before the inherited
         default, shown = default_of(one), one.metadata["help"].replace("[", "\\[")
         kind = _on_the_command_line(hints[one.name], default)
         flags = [flag_of(one)] if kind is bool or one.metadata["flag"] else []

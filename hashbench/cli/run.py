@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hashbench.cli.options import takes
 from hashbench.errors import InputError
+from hashbench.options import check_options
 from hashbench.runs.options import RunOptions
 
+Config = Annotated[
+    Path | None,
+    typer.Argument(help="A TOML file with these options; those of the command line win.", show_default=False),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and compute nothing.")]
 
 
 @takes(RunOptions)
-def run(options: RunOptions, dry_run: DryRun = False) -> None:
+def run(options: RunOptions, context: typer.Context, config: Config = None, dry_run: DryRun = False) -> None:
     """Run methods on data sets and print the tables; finished cells are not run again."""
+    if config is None:
+        _run(options, dry_run)
+        return
+    from hashbench.runs.config import configured, located
+
+    given = {name for name in context.params if _is_given(context, name)} & {one.name for one in fields(RunOptions)}
+    options = configured(config, options, given)
+    try:
+        check_options(options)
+        _run(options, dry_run)
+    except InputError as error:
+        raise located(error, config, given) from error
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _run(options: RunOptions, dry_run: bool) -> None:
     if dry_run:
         from hashbench.reports.planned import print_plan
 

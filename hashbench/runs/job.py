@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hashbench.files.hashing import canonical_hash
@@ -17,11 +18,15 @@ class Setting:
     dataset : str
     protocol : str or None
     backbone : str or None
+    data_dir, splits : Path or None
+        Where its files and its lists are.
     """
 
     dataset: str
     protocol: str | None = None
     backbone: str | None = None
+    data_dir: Path | None = None
+    splits: Path | None = None
 
 
 @dataclass(frozen=True)

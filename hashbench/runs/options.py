@@ -9,6 +9,7 @@ from pathlib import Path
 from hashbench.data.options import LoadOptions
 from hashbench.features.options import BackboneOptions
 from hashbench.options import option
+from hashbench.runs.job import Setting
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class RunOptions(LoadOptions, BackboneOptions):
         "cibhash,itq,lsh", 'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq"; | makes a grid.'
     )
     dataset: str = option("digits", "One or more, comma-separated; see hashbench list.")
+    datasets: Sequence[Setting] = ()
+    """Data sets with options of their own, in place of ``dataset``; the command line reads them from a file."""
     bits: str | Sequence[int] = option("16,32,64", "Code lengths, comma-separated.")
     seeds: str | Sequence[int] = option("0", "Seeds, comma-separated; deterministic methods run once.")
     out: Path = option(Path("runs/latest"), "Directory of the records and results.csv.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,17 +66,27 @@ def settings(options: RunOptions, registry: Registry) -> list[Setting]:
     InputError
         A data set is unknown, or one option is given that several data sets cannot share.
     """
-    names = split_names(options.dataset, "--dataset")
-    for name in names:
-        registry.find("datasets", name)
+    entries = options.datasets or [Setting(name) for name in split_names(options.dataset, "--dataset")]
+    for entry in entries:
+        registry.find("datasets", entry.dataset)
     for option, value in (("--data-dir", options.data_dir), ("--splits", options.splits)):
-        if len(names) > 1 and value is not None:
+        if len(entries) > 1 and value is not None:
             raise InputError(f"{option} is one data set's; prepare each first: hashbench data prepare NAME --from DIR")
-    if len(names) > 1 and options.protocol is not None:
+    if len({entry.dataset for entry in entries}) > 1 and options.protocol is not None:
         raise InputError("--protocol is one data set's; name one --dataset with it")
-    protocols = [None] if options.protocol is None else split_names(options.protocol, "--protocol")
-    backbones = [None] if options.backbone is None else split_names(options.backbone, "--backbone")
-    return [Setting(name, protocol, backbone) for name in names for protocol in protocols for backbone in backbones]
+    return list(dict.fromkeys(one for entry in entries for one in _combinations(entry, options)))
+
+
+def _combinations(entry: Setting, options: RunOptions) -> Iterator[Setting]:
+    """Yield an entry with each of its protocols and backbones; what it leaves open is the run's."""
+    data_dir, splits = entry.data_dir or options.data_dir, entry.splits or options.splits
+    for protocol in _names(entry.protocol or options.protocol, "--protocol"):
+        for backbone in _names(entry.backbone or options.backbone, "--backbone"):
+            yield Setting(entry.dataset, protocol, backbone, data_dir, splits)
+
+
+def _names(text: str | None, option: str) -> Sequence[str | None]:
+    return [None] if text is None else split_names(text, option)
 
 
 def _request(spec: Any, registry: Registry) -> Request:

@@ -22,6 +22,7 @@ from hashbench.runs.job import Job, Setting
 from hashbench.runs.options import RunOptions
 from hashbench.runs.queue import Queue
 from hashbench.runs.record import Record
+from hashbench.runs.resolved import write_config
 from hashbench.runs.results import write_results
 from hashbench.runs.status import write_planned
 from hashbench.runs.store import Store
@@ -116,6 +117,7 @@ class _Run:
         except WorkerDied as error:
             raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
         write_planned(self.store, self.jobs)
+        write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
             if len(self.callers) == 1:

@@ -74,10 +74,11 @@ def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
     InputError
         The data set or the backbone cannot be had.
     """
-    key = (setting, replace(options, methods="", bits=(), seeds=(), plugins=tuple(options.plugins)))
+    key = (setting, replace(options, methods="", datasets=(), bits=(), seeds=(), plugins=tuple(options.plugins)))
     if key not in _OPEN:
         _OPEN.clear()
-        chosen = replace(options, protocol=setting.protocol, backbone=setting.backbone)
+        own = {name: getattr(setting, name) for name in ("protocol", "backbone", "data_dir", "splits")}
+        chosen = replace(options, **own)
         plugin = Registry(options.plugins).find("datasets", setting.dataset).load()()
         dataset = load(plugin, chosen)
         source = open_source(dataset, chosen, cache_directory(options.cache_dir))

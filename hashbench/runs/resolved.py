@@ -1,0 +1,68 @@
+"""The options of a run as a file beside its records, which repeats the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from hashbench.errors import InputError
+from hashbench.files.writing import write_atomically
+from hashbench.runs.config import FIELDS, PER_DATASET
+from hashbench.runs.job import Job
+from hashbench.runs.options import RunOptions
+
+NAME = "run.toml"
+ONCE = ("fresh", "retry_failed", "in_process")
+"""Options that say how a run is computed this time, and are not repeated."""
+
+
+def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
+    """Write ``run.toml`` into the output directory: all options as they were resolved, paths absolute.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    path = options.out / NAME
+    content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))
+    try:
+        write_atomically(path, content.encode())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror or error}); make room or name another --out"
+        ) from error
+
+
+def _resolved(options: RunOptions, jobs: Sequence[Job]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        name: getattr(options, name) for name in FIELDS if name not in (*ONCE, *PER_DATASET, "dataset")
+    }
+    values |= {
+        "methods": list(dict.fromkeys(job.label for job in jobs)),
+        "bits": list(dict.fromkeys(job.n_bits for job in jobs)),
+        "seeds": [int(seed) for seed in _listed(options.seeds)],
+    }
+    written = {name: _plain(value) for name, value in values.items() if value is not None}
+    return written | {"datasets": list(map(_plain, _datasets(jobs)))}
+
+
+def _listed(values: str | Sequence[int]) -> Sequence[Any]:
+    return values.split(",") if isinstance(values, str) else values
+
+
+def _datasets(jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    settings = dict.fromkeys(job.setting for job in jobs)
+    return [{"name": one.dataset, **{name: getattr(one, name) for name in PER_DATASET}} for one in settings]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as TOML has it."""
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items() if one is not None}
+    return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
