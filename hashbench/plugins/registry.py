@@ -111,6 +111,7 @@ class Plugin:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             sys.modules[qualified] = module
+            sys.modules.setdefault("hashbench_plugins", ModuleType("hashbench_plugins"))  # pickle asks for it
             try:
                 spec.loader.exec_module(module)
             except BaseException:
