@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,8 @@ class _Sent:
 
 def _received(module: str, file: str, content: bytes) -> _Sent:
     package = module.partition(".")[0]
-    if module not in sys.modules and importlib.util.find_spec(package) is None:
+    if package not in sys.modules and importlib.util.find_spec(package) is None:
+        sys.modules[package] = ModuleType(package)
         spec = importlib.util.spec_from_file_location(module, file)
         assert spec is not None
         assert spec.loader is not None
@@ -141,7 +143,9 @@ def _train_to_file(
         file.with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]))
         raise
     if fabric.global_rank == 0:
-        arrays = {name: value for name, value in trained.learned.items() if isinstance(value, np.ndarray)}
+        arrays: dict[str, Any] = {
+            name: value for name, value in trained.learned.items() if isinstance(value, np.ndarray)
+        }
         values = {name: value for name, value in trained.learned.items() if name not in arrays}
         np.savez(file, json=json.dumps([values, vars(trained.progress)]), **arrays)
 

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import one_clear_line
-from hashbench.methods.cibhash.inputs import Pool, TunedBackbone
-from hashbench.methods.cibhash.losses import binarize, nt_xent, symmetric_kl
-from hashbench.methods.cibhash.schedule import default_epochs
-from hashbench.methods.cibhash.training import train
+from hashbench.methods.cibhash import symmetric_kl
 from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.tunable import Tunable
+from hashbench.learning.contrastive import nt_xent
+from hashbench.learning.launch import train
+from hashbench.learning.layers import binarize
+from hashbench.learning.view_batches import TunedBackbone, ViewPool
 from hashbench.runs.store import Store
 
 
@@ -110,7 +111,7 @@ def test_the_numpy_head_equals_torchs(pool):
     [(16, 5000, 80), (32, 5000, 60), (64, 50_000, 60), (32, 1497, 100), (16, 64, 2400)],
 )
 def test_the_authors_schedule(n_bits, n_images, expected):
-    assert default_epochs(n_bits, n_images, 64) == expected
+    assert load_method("cibhash")(n_bits).default_epochs(n_images) == expected
 
 
 def test_the_schedule_is_the_default():
@@ -220,9 +221,10 @@ def test_two_processes_equal_one(pool, sampling):
     # The last batch, of 25 images, does not split evenly.
     views = pool[1][:89]
     method = load_method("cibhash")(8, n_views=6, epochs=2, batch_size=32, sampling=sampling, random_state=0)
-    one, two = (train(method, Pool(views), devices=devices) for devices in (1, 2))
-    for a, b in zip(one.layers, two.layers, strict=True):
-        assert np.abs(a - b).max() < 1e-5
+    one, two = (train(method, ViewPool(views), devices=devices) for devices in (1, 2))
+    assert one.learned.keys() == two.learned.keys()
+    for name in ("weights1_", "bias1_", "weights2_", "bias2_"):
+        assert np.abs(one.learned[name] - two.learned[name]).max() < 1e-5
     assert len(two.progress.curve) == 2
 
 
@@ -230,7 +232,7 @@ def test_a_pool_in_a_file_is_sent_as_its_name(pool, tmp_path):
     np.ascontiguousarray(pool[1].swapaxes(0, 1)).tofile(tmp_path / "data.bin")
     views = np.memmap(tmp_path / "data.bin", np.float16, "r", shape=(6, 90, 20)).swapaxes(0, 1)
     for sent, in_file in [(views, True), (views[3:], True), (views[:, 1:5:2], True), (np.array(views), False)]:
-        content = pickle.dumps(Pool(sent))
+        content = pickle.dumps(ViewPool(sent))
         assert (pickle.loads(content).views == sent).all()
         assert (len(content) < 1000) == in_file
 
@@ -289,7 +291,7 @@ def test_two_processes_tune_like_one(tunable):
     method = load_method("cibhash")(8, random_state=0, **{**TUNING, "epochs": 1})
     one, two = (train(method, TunedBackbone(tunable, 1280, 0, 1e-4), devices=devices) for devices in (1, 2))
     assert two.progress.curve[0]["loss"] == pytest.approx(one.progress.curve[0]["loss"], abs=1e-6)
-    assert np.abs(one.backbone - two.backbone).max() < 1e-5
+    assert np.abs(one.learned["backbone_weights_"] - two.learned["backbone_weights_"]).max() < 1e-5
 
 
 def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
@@ -315,7 +317,7 @@ def test_a_process_s_refusal_keeps_its_kind(pool):
     views = np.full((90, 6, 20), np.inf, np.float16)
     method = load_method("cibhash")(8, n_views=6, epochs=1, random_state=0)
     with pytest.raises(FloatingPointError, match="the loss is not finite in epoch 1"):
-        train(method, Pool(views), devices=2)
+        train(method, ViewPool(views), devices=2)
 
 
 def test_a_frozen_training_after_a_tuned_one_forgets_the_backbone(pool, tunable):

@@ -1,0 +1,242 @@
+"""What the training loop promises to every deep method."""
+
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from hashbench import InputError, Unsupported
+from hashbench.learning.deep import DeepMethod
+from hashbench.learning.view_pairs import ViewPairMethod
+
+
+class Autoencoder(DeepMethod):
+    """A linear autoencoder with dropout in front.
+
+    Parameters
+    ----------
+    kind, dropout
+    """
+
+    kind: Literal["plain", "noisy"] = "plain"
+    dropout: float = 0.0
+    lr: float = 1e-2
+
+    def network(self, n_features):
+        return nn.Sequential(nn.Dropout(self.dropout), nn.Linear(n_features, self.n_bits))
+
+    def loss(self, outputs, batch):
+        noise = torch.rand(outputs.shape, generator=batch.noise) if self.kind == "noisy" else 0
+        target = batch.features[:, : self.n_bits]
+        return {"loss": (outputs + noise - target).square().mean(), "size": outputs.abs().mean()}
+
+
+def fit(X, method, **extras):
+    curve = []
+    method.fit(X, log=lambda **values: curve.append(values), **extras)
+    return method, curve
+
+
+def make(**params):
+    return Autoencoder(**{"n_bits": 8, "epochs": 4, "random_state": 0, **params})
+
+
+def test_parameters_are_the_annotated_attributes():
+    method = make(kind="noisy")
+    assert method.get_params()["kind"] == "noisy"
+    assert method.get_params()["lr"] == 1e-2
+    assert clone(method).get_params() == method.get_params()
+    assert Autoencoder(24).n_bits == 24
+    with pytest.raises(TypeError):
+        Autoencoder(8, "noisy")
+
+
+def test_importing_a_deep_method_imports_no_torch():
+    code = (
+        "import sys; from hashbench.plugins.registry import Registry\n"
+        "[Registry().find('methods', name).load()(8) for name in ('cibhash', 'greedyhash')]\n"
+        "assert 'torch' not in sys.modules and 'lightning_fabric' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("params", [{}, {"kind": "noisy"}, {"dropout": 0.5}], ids=str)
+def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path, params):
+    whole, curve = fit(data, make(**params))
+
+    def kill(**values):
+        if values["epoch"] == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        make(**params).fit(data, workdir=tmp_path, log=kill)
+    resumed, again = fit(data, make(**params), workdir=tmp_path)
+    assert again == curve
+    assert (resumed.weights1_ == whole.weights1_).all()
+    assert resumed.resumed_s_ > 0
+
+
+def test_torchs_generator_is_given_back(data):
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    make(dropout=0.5).fit(data)
+    assert (torch.rand(4) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"), [({"lr": 0.5}, "method"), ({"epochs": 5}, "epochs, method"), ("rows", "data")], ids=str
+)
+def test_a_checkpoint_of_another_training_is_refused_and_kept(data, tmp_path, change, differs):
+    make().fit(data, workdir=tmp_path)
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    method, X = (make(), data[::-1]) if change == "rows" else (make(**change), data)
+    with pytest.raises(InputError, match=rf"checkpoint\.pt is a checkpoint of another training \(other {differs}\)"):
+        method.fit(X, workdir=tmp_path)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"batch_size": 1}, "batch_size=1: expected 2 to the 1200 training rows"),
+        ({"batch_size": 1201}, "batch_size=1201: expected 2 to the 1200 training rows"),
+        ({"epochs": 0}, "epochs=0: expected at least 1"),
+        ({"lr": 0.0}, "lr=0.0: expected above 0"),
+        ({"lr": -1.0}, "lr=-1.0: expected above 0"),
+        ({"lr": float("nan")}, "lr=nan: expected above 0"),
+        ({"weight_decay": -1.0}, "weight_decay=-1.0: expected at least 0"),
+        ({"precision": "8"}, "precision='8': expected one of 32-true"),
+        ({"precision": "16-mixed"}, "precision='16-mixed': expected another on a CPU"),
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range(data, params, message):
+    with pytest.raises(Unsupported, match=message):
+        make(**params).fit(data)
+
+
+def test_a_loss_that_explodes_stops_with_epoch_and_values(data):
+    with pytest.raises(FloatingPointError, match=r"not finite in epoch \d: \{'loss': (inf|nan)"):
+        make(lr=1e30).fit(data)
+
+
+def test_the_default_keeps_steps_rather_than_epochs():
+    assert Autoencoder(batch_size=64).default_epochs(5000) == 64  # 79 steps an epoch, 5,000 in all
+    assert Autoencoder(batch_size=64).default_epochs(64) == 5000
+    assert Autoencoder(batch_size=50).default_epochs(10**7) == 1
+
+
+def test_labels_reach_supervised_methods_only(data):
+    seen = []
+
+    class Unsupervised(Autoencoder):
+        """Looks for labels."""
+
+        def loss(self, outputs, batch):
+            seen.append((batch.rows, batch.labels))
+            return super().loss(outputs, batch)
+
+    class Supervised(Unsupervised):
+        """Reads labels."""
+
+        supervision = "supervised"
+
+    labels = np.arange(len(data)) % 7
+    Unsupervised(8, epochs=1).fit(data, labels)
+    assert all(labels is None for _, labels in seen)
+    seen.clear()
+    Supervised(8, epochs=1).fit(data, labels)
+    assert all((labels[rows] == given.numpy()).all() for rows, given in seen)
+    assert sorted(torch.cat([rows for rows, _ in seen]).tolist()) == list(range(len(data)))
+
+
+def test_hooks(data):
+    """Constants, two optimisers in turn, schedules and left-out batches."""
+    rates, sizes = [], []
+
+    class Adversarial(Autoencoder):
+        """Two optimisers."""
+
+        def begin(self, trainer):
+            trainer.constants["squares"] = torch.from_numpy((data**2).sum(axis=1))
+            nn.init.zeros_(trainer.network[1].weight)
+
+        def optimizers(self, network):
+            layer = network[1]
+            return [torch.optim.SGD([layer.weight], lr=0.1), torch.optim.SGD([layer.bias], lr=0.01)]
+
+        def start_epoch(self, trainer, epoch):
+            trainer.scale_rates(0.5**epoch)
+            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+        def step(self, trainer, batch):
+            sizes.append(len(batch))
+            assert torch.allclose(batch.constants["squares"][batch.rows], batch.features.square().sum(dim=1))
+            bias = trainer.network[1].bias.clone()
+            trainer.minimise(self.loss(trainer.forward(batch), batch)["loss"], which=0)
+            assert (trainer.network[1].bias == bias).all()
+            return super().step(trainer, batch)
+
+        def rows_used(self, n_rows):
+            return n_rows if n_rows == self.batch_size else 0
+
+    method = Adversarial(8, epochs=2, batch_size=500, random_state=0).fit(data)
+    assert rates == [[0.05, 0.005], [0.025, 0.0025]]
+    assert sizes == [500, 500, 500, 500]
+    assert (method.bias1_ != 0).all()
+
+
+def test_views_of_scaled_features(data):
+    seen = []
+
+    class Paired(ViewPairMethod):
+        """Keeps two views together."""
+
+        def network(self, n_features):
+            return nn.Linear(n_features, self.n_bits)
+
+        def scaling(self, X):
+            return X.mean(axis=0), 2.0
+
+        def loss(self, outputs, batch):
+            seen.append(batch.features)
+            assert outputs.shape == (2 * len(batch), self.n_bits)
+            one, other = outputs.chunk(2)
+            return {"loss": (one - other).square().mean()}
+
+    views = np.stack([data, data + 1], axis=1).astype(np.float16)
+    Paired(8, epochs=1, n_views=2, batch_size=1200, random_state=0).fit(data, views=views)
+    one, other = seen[0].chunk(2)
+    assert torch.allclose((one - other).abs(), torch.tensor(0.5), atol=0.01)
+    assert one.add(other).mean() / 2 == pytest.approx(0.25, abs=0.01)
+
+
+class Normalised(Autoencoder):
+    """Has a layer that sees whole batches."""
+
+    def network(self, n_features):
+        return nn.Sequential(nn.Linear(n_features, self.n_bits), nn.BatchNorm1d(self.n_bits))
+
+
+def test_batch_normalisation_trains_on_one_device(data):
+    method = Normalised(8, epochs=1, random_state=0).fit(data)
+    assert method.activations_ == ["identity"]
+    with pytest.raises(Unsupported, match="normalises whole batches: it trains on one device"):
+        method.fit(data, devices=2)
+
+
+def test_a_second_fit_forgets_the_first(data):
+    method = make().fit(data)
+    method.weights9_ = np.ones(3)
+    method.fit(data)
+    assert not hasattr(method, "weights9_")
