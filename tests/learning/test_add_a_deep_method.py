@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hashbench.runs.records import Store
+from hashbench.runs.store import Store
 
 from hashbench.plugins.registry import Registry
 
