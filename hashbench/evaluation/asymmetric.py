@@ -1,4 +1,4 @@
-"""Ranking real-valued queries against binary codes: no bit of the query is rounded away.
+"""Ranking real-valued queries against binary codes, exact and with its ties in expectation.
 
 The score of an item is factor · ⟨q, b⟩ + offset, with b its code in −1 and 1; higher is nearer. Equal scores are ties,
 so they must not depend on the order of a sum. Each query is therefore taken in fixed point: rounded to multiples of

@@ -171,11 +171,12 @@ def keep_best(scores, first_row, n_known, best_scores, best_rows):
     Parameters
     ----------
     scores : ndarray of shape (n_queries, n_items), float64
-        Of rows ``first_row`` and on, all after those seen before.
-    first_row, n_known : int
-        How many of the best are known before; with ``n_items`` they are n_known + n_items, at most k.
+        Of rows ``first_row`` and on; the merged parts come in the order of their rows.
+    first_row : int
+    n_known : int
+        How many best items there are so far: k, or all rows seen where those are fewer.
     best_scores, best_rows : ndarray of shape (n_queries, k), float64 and int64
-        Overwritten.
+        The first ``n_known`` columns are read; overwritten.
     """
     k = best_scores.shape[1]
     for i in prange(len(scores)):
