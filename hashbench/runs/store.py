@@ -16,6 +16,7 @@ from filelock import FileLock
 from hashbench.errors import InputError
 from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.progress import to_stderr
+from hashbench.runs.arrays import CODES, PER_QUERY, problem_in
 from hashbench.runs.record import Record, UnusableRecord, read_record
 
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
@@ -80,7 +81,9 @@ class Store:
             return None
         if record.status == "ok":
             try:
-                self.arrays(id)
+                arrays = self.arrays(id)
+                for name in (*CODES, *(f"{PER_QUERY}{metric}" for metric in record.metrics)):
+                    arrays[name]  # which raises where it is missing
             except InputError as error:
                 self._log(f"{error}; the cell is computed again")
                 return None
@@ -152,7 +155,12 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        return _read_npz(self.arrays_path(id), "give the run's command again, which computes it anew")
+        mend = "give the run's command again, which computes it anew"
+        arrays = _read_npz(self.arrays_path(id), mend)
+        problem = problem_in(arrays)
+        if problem:
+            raise InputError(f"{self.arrays_path(id)} is damaged ({problem}); {mend}")
+        return arrays
 
     def labels_path(self, fingerprint: str) -> Path:
         """Return where the labels of a data set's queries and database lie, without pickle."""

@@ -49,9 +49,9 @@ def edit_record(store, record, change):
 def edit_arrays(store, record, change, true_checksums=True):
     """Change a record's arrays by ``change(arrays)``, and what the record says of its codes with them."""
     path = store.arrays_path(record.id)
-    arrays = store.arrays(record.id)
+    arrays = dict(store.arrays(record.id))
     change(arrays)
-    np.savez(path, **arrays)
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     if true_checksums:
         sums = {name: hashlib.sha256(arrays[name].tobytes()).hexdigest() for name in ("query_codes", "database_codes")}
         edit_record(store, record, lambda values: values["codes_sha256"].update(sums))

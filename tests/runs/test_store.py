@@ -12,7 +12,8 @@ from made_records import made_record
 from hashbench.runs.record import FORMAT, UnusableRecord, read_record
 from hashbench.runs.store import Store
 
-ARRAYS = {"per_query:mAP@all": np.ones(3)}
+CODES = np.zeros((3, 1), np.uint8)
+ARRAYS = {"query_codes": CODES, "database_codes": CODES, "per_query:mAP@all": np.ones(3)}
 ODD = """
 from hashbench import HashMethod
 
