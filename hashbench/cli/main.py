@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from hashbench.cli import data, models, plugins, results
+from hashbench.cli.environment import env
 from hashbench.cli.run import run
 from hashbench.errors import InputError
 
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": plugins.info,
     "check": plugins.check,
     "status": results.status,
+    "env": env,
     "plot": results.plot,
     "audit": results.audit,
     "publish": results.publish,

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,13 @@ from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
-from hashbench.runs.environment import environment, peak_memory_mb, reset_peak_memory
+from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.options import RunOptions
 from hashbench.runs.plan import all_params
 from hashbench.runs.record import Record
+from hashbench.runs.recording import new_record, now
 from hashbench.runs.training import Fitted, fit, given_to, rows_of
 from hashbench.runs.workbench import Workbench
 
@@ -79,12 +79,12 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     InputError
         The features cannot be made; whatever the method does, only its cell ends.
     """
-    started = time.perf_counter()
+    clock, started = time.perf_counter(), now()
     reset_peak_memory()
     if job.skip:
-        return Outcome(_record(job, options, status="skipped", error=job.skip))
+        return Outcome(new_record(job, options, started, status="skipped", error=job.skip))
     if job.broken:
-        return Outcome(_record(job, options, status="failed", error=job.broken))
+        return Outcome(new_record(job, options, started, status="failed", error=job.broken))
     given = given_to(job, bench, workdir)
     try:
         with running_plugin():
@@ -96,14 +96,17 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         with running_plugin():
             codes = encode(fitted)
     except Unsupported as error:
-        return Outcome(_record(job, options, status="skipped", error=failure_of(error).partition(": ")[2]))
+        return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Outcome(_record(job, options, status="failed", error=failure_of(error)))
-    outcome = _finished(job, options, bench, fitted, codes, score(codes, fitted))
-    outcome.record.timings["cell_s"] = time.perf_counter() - started
-    return outcome
+        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+    scores = score(codes, fitted)
+    values = _measured(job, bench, fitted, codes, scores)
+    values["timings"]["cell_s"] = time.perf_counter() - clock
+    per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()}
+    arrays = {**_packed(codes), **per_query, **curves(scores.histograms)}
+    return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
 
 
 def encode(fitted: Fitted) -> Codes:
@@ -131,9 +134,8 @@ def score(codes: Codes, fitted: Fitted) -> Evaluation:
     )
 
 
-def _finished(
-    job: Job, options: RunOptions, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation
-) -> Outcome:
+def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation) -> dict[str, Any]:
+    """Return what a record says of a cell that ended well."""
     timings = {
         "features_s": fitted.features.seconds,
         "fit_s": fitted.fit_s,
@@ -145,28 +147,15 @@ def _finished(
     if fitted.features.images_per_s is not None:
         # One image after the other through backbone and hash function, each at its measured rate.
         timings["encode_images_per_s"] = 1 / (1 / fitted.features.images_per_s + 1 / codes.items_per_s)
-    packed = {"query_codes": codes.query, "database_codes": codes.database}
-    record = _record(
-        job,
-        options,
-        metrics=dict(scores),
-        timings=timings,
-        peak_memory_mb=round(peak_memory_mb(), 1),
-        training=fitted.training,
-        codes_sha256={name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in packed.items()},
-        uses_labels=fitted.uses_labels,
-    )
-    per_query = {f"per_query:{name}": values for name, values in scores.per_query.items()}
-    return Outcome(record, {**packed, **per_query, **curves(scores.histograms)}, fitted.method)
+    return {
+        "metrics": dict(scores),
+        "timings": timings,
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "training": fitted.training,
+        "codes_sha256": {name: hashlib.sha256(one.tobytes()).hexdigest() for name, one in _packed(codes).items()},
+        "uses_labels": fitted.uses_labels,
+    }
 
 
-def _record(job: Job, options: RunOptions, **values: Any) -> Record:
-    return Record(
-        id=job.id,
-        config=job.config,
-        label=job.label,
-        provenance=job.provenance,
-        environment=environment() | {"jobs": options.jobs},
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        **{"status": "ok", **values},
-    )
+def _packed(codes: Codes) -> dict[str, np.ndarray]:
+    return {"query_codes": codes.query, "database_codes": codes.database}

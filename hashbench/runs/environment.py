@@ -13,12 +13,34 @@ from typing import Any
 
 from hashbench.files.cores import n_cores
 
-PACKAGES = ("hashbench", "numpy", "scipy", "scikit-learn", "numba", "torch", "timm")
+DIRTY = "-dirty"
+
+PACKAGES = (
+    "hashbench",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning-fabric",
+    "safetensors",
+    "threadpoolctl",
+    "faiss-cpu",
+    "distributed",
+)
 
 
 def environment() -> dict[str, Any]:
-    """Return what a reader needs to judge a record's timings and to reproduce it."""
-    return {**_machine(), "gpu": _gpu_name()}
+    """Return what a reader needs to judge a record's timings and to reproduce it.
+
+    What only a loaded library can tell, such as a GPU's name, is asked only where that library is loaded already:
+    where nothing has imported torch, nothing has run on a GPU.
+    """
+    return {**_machine(), **_threads(), **_gpu()}
 
 
 @functools.cache
@@ -29,15 +51,42 @@ def _machine() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    commit = _commit()
     return {
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
+        "system": _system(),
         "cpu": _cpu_name(),
-        "cores": n_cores(),
-        "threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else n_cores(),
+        "cores": os.cpu_count(),
+        "cores_usable": n_cores(),
+        "memory_mb": round(_memory() / 2**20),
         "versions": versions,
-        "commit": _commit(),
+        "commit": commit and commit.removesuffix(DIRTY),
+        "dirty": bool(commit and commit.endswith(DIRTY)),
     }
+
+
+def _threads() -> dict[str, Any]:
+    """Return the BLAS library and how many threads each library takes; ``threads`` is the most of them."""
+    from threadpoolctl import threadpool_info
+
+    pools, blas = dict[str, int](), None
+    for pool in threadpool_info():
+        pools[pool["user_api"]] = max(pools.get(pool["user_api"], 0), pool["num_threads"])
+        if pool["user_api"] == "blas" and blas is None:
+            blas = " ".join(filter(None, (pool["internal_api"], pool["version"], pool.get("architecture"))))
+    for name in ("torch", "numba"):
+        library = sys.modules.get(name)
+        if library is not None and hasattr(library, "get_num_threads"):
+            pools[name] = library.get_num_threads()
+    return {"blas": blas, "thread_pools": pools, "threads": max(pools.values(), default=n_cores())}
+
+
+def _system() -> str:
+    try:
+        release = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        release = ""
+    return " ".join(filter(None, (platform.system(), platform.release(), platform.machine(), release)))
 
 
 def _cpu_name() -> str:
@@ -48,11 +97,40 @@ def _cpu_name() -> str:
         return platform.processor()
 
 
-def _gpu_name() -> str | None:
-    torch = sys.modules.get("torch")  # where nothing has imported it, nothing has run on a GPU
-    if torch is None:
+def _memory() -> int:
+    """Return the bytes of memory that the machine, and a container's limit, leave to processes."""
+    import psutil
+
+    total = psutil.virtual_memory().total
+    try:
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return total
+
+
+def _gpu() -> dict[str, Any]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {"gpu": None}
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "gpus": torch.cuda.device_count(),
+        "gpu_memory_mb": round(properties.total_memory / 2**20),
+        "cuda": torch.version.cuda,
+        "driver": _driver(),
+    }
+
+
+@functools.cache
+def _driver() -> str | None:
+    """Return the version of NVIDIA's driver; None where the tool that knows it is missing."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    except (OSError, subprocess.SubprocessError):
         return None
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return shown.partition("\n")[0].strip() or None
 
 
 def _commit() -> str | None:
@@ -61,7 +139,7 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        command = ["git", "-C", str(root), "describe", "--always", f"--dirty={DIRTY}", "--abbrev=40", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

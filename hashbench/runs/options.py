@@ -32,4 +32,9 @@ class RunOptions(LoadOptions, BackboneOptions):
     jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
     timeout: float | None = option(None, "Seconds that a cell may take, from its start to its scores.", minimum=0.001)
     max_memory: float | None = option(None, "MB of memory that a worker process may hold.", minimum=1)
+    exclusive_timing: bool = option(
+        False, "With --jobs: in the end time again, one by one, the cells that were computed beside others."
+    )
     in_process: bool = option(False, "Compute in this process, for debuggers: a crash then ends the run.")
+    command: str = ""
+    """The command that records name; the program's own by default."""

@@ -60,8 +60,8 @@ class Record:
     provenance : str
         Whether the data is the publisher's or a copy.
     environment : dict
-    date : str
-        ISO 8601, UTC.
+    started, date : str
+        When the cell began and when it ended, ISO 8601, UTC.
     output : str
         The last lines that a cell which did not end well has printed.
     format : int
@@ -80,6 +80,7 @@ class Record:
     label: str = ""
     provenance: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
     date: str = ""
     output: str = ""
     format: int = FORMAT
@@ -93,6 +94,11 @@ class Record:
     def finished(self) -> bool:
         """Whether running the cell again could not change the record."""
         return self.status in ("ok", "skipped")
+
+    @property
+    def timings_are_shared(self) -> bool:
+        """Whether other cells were computed beside this one, so that its timings say little about its method."""
+        return self.environment.get("jobs", 1) > 1
 
     @property
     def title(self) -> str:
@@ -163,6 +169,10 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
+def _text_or_none(value: Any) -> bool:
+    return value is None or _text(value)
+
+
 def _prose(value: Any) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
@@ -189,6 +199,10 @@ def _scores(value: Any) -> bool:
     return _numbers(value) and all(0 <= score <= 1 for score in value.values())
 
 
+def _date(value: Any) -> bool:
+    return _text(value) and re.match(r"\d{4}-\d\d-\d\d", value) is not None
+
+
 def _feature_key(value: Any) -> bool:
     return isinstance(value, dict) and "backbone" in value and (value["backbone"] is None or _text(value["backbone"]))
 
@@ -207,7 +221,8 @@ SCHEMA: dict[str, Check] = {
     "label": _text,
     "provenance": _text,
     "environment": lambda value: isinstance(value, dict),
-    "date": lambda value: _text(value) and re.match(r"\d{4}-\d\d-\d\d", value) is not None,
+    "started": lambda value: value == "" or _date(value),
+    "date": _date,
     "output": _prose,
     "format": _whole,
 }
@@ -228,7 +243,18 @@ CONFIG: dict[str, Check] = {
 }
 ENVIRONMENT: dict[str, Check] = {
     "cpu": _text,
-    "gpu": lambda value: value is None or _text(value),
+    "system": _text,
+    "gpu": _text_or_none,
+    "driver": _text_or_none,
+    "blas": _text_or_none,
+    "commit": _text_or_none,
+    "dirty": lambda value: isinstance(value, bool),
+    "cores": lambda value: value is None or _whole(value),
+    "cores_usable": _whole,
+    "memory_mb": _whole,
+    "jobs": _whole,
+    "thread_pools": _numbers,
+    "command": _prose,
     "threads": lambda value: value is None or _whole(value),
     "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
 }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, Protocol
 
@@ -17,11 +18,11 @@ from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
-from hashbench.runs.environment import environment
 from hashbench.runs.job import Job, Setting
 from hashbench.runs.options import RunOptions
 from hashbench.runs.queue import Queue
 from hashbench.runs.record import Record
+from hashbench.runs.recording import new_record, now
 from hashbench.runs.resolved import write_config
 from hashbench.runs.results import write_results
 from hashbench.runs.status import write_planned
@@ -75,7 +76,13 @@ def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
     KeyboardInterrupt
         Ctrl-C was pressed: once, and the cells in flight were finished before; or twice.
     """
-    options = replace(options, out=options.out.absolute(), plugins=tuple(path.absolute() for path in options.plugins))
+    options = replace(
+        options,
+        out=options.out.absolute(),
+        plugins=tuple(path.absolute() for path in options.plugins),
+        datasets=tuple(options.datasets),
+        command=options.command or shlex.join(sys.argv),
+    )
     limited = options.timeout is not None or options.max_memory is not None
     if options.in_process and (limited or options.jobs > 1):
         raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
@@ -126,6 +133,8 @@ class _Run:
                 with ThreadPoolExecutor(len(self.callers)) as threads:
                     for future in [threads.submit(self._work, caller) for caller in self.callers]:
                         future.result()
+        if self.options.exclusive_timing and not self.queue.stopping:
+            self._time_alone()
         if self.queue.stopping:
             write_results(self.store, final=False)
             raise KeyboardInterrupt
@@ -155,17 +164,43 @@ class _Run:
         """Return a cell's record, whatever becomes of the process that computes it."""
         from hashbench.runs.tasks import compute
 
+        started = now()
+
+        def failed(error: str, output: str) -> Record:
+            return new_record(job, self.options, started, status="failed", error=error, output=output)
+
         reason = "" if job.skip or job.broken else self._features(caller, job.setting)
         try:
             if reason:
                 raise WorkerDied(f"its features cannot be made: {reason}", "")
             return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
         except WorkerDied as error:
-            record = _failed(job, str(error), error.output)
+            record = failed(str(error), error.output)
         except RuntimeError as error:
-            record = _failed(job, f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:])
+            record = failed(f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:])
         self.store.write(record)
         return record
+
+    def _time_alone(self) -> None:
+        """Time the cells again that were computed beside others, one by one and with all cores."""
+        from hashbench.runs.tasks import time_again
+
+        for caller in self.callers:
+            caller.close()
+        options = replace(self.options, jobs=1)
+        with closing(_caller(options, self.log)) as caller:
+            for job in {job.id: job for job in self.jobs}.values():
+                record = self.queue.records[job.id]
+                if record.status != "ok" or not record.timings_are_shared:
+                    continue
+                self.log(f"{self.queue.title(job)}: timed again, alone")
+                try:
+                    with self.store.lock(job.id):
+                        timed = self._call(caller, time_again, job, options, timeout=options.timeout)
+                    self.queue.records[job.id] = timed
+                except (WorkerDied, RuntimeError) as error:
+                    reason = str(error).strip().splitlines()[-1]
+                    self.log(f"{self.queue.title(job)}: its timings stay those beside other cells: {reason}")
 
     def _features(self, caller: Caller, setting: Setting) -> str:
         """Make the features of a setting, once and without a time limit; return why they cannot be made, or nothing."""
@@ -181,20 +216,6 @@ class _Run:
                 except WorkerDied as error:
                     self.features[setting] = str(error)
             return self.features[setting]
-
-
-def _failed(job: Job, reason: str, output: str) -> Record:
-    return Record(
-        id=job.id,
-        config=job.config,
-        status="failed",
-        error=reason,
-        label=job.label,
-        provenance=job.provenance,
-        environment=environment(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        output=output,
-    )
 
 
 @contextmanager

@@ -67,6 +67,32 @@ def compute(job: Job, options: RunOptions) -> Record:
     return outcome.record
 
 
+def time_again(job: Job, options: RunOptions) -> Record:
+    """Run a finished cell once more, give its record the timings of now, and return that.
+
+    The record keeps its timings where the codes come out different: they would be another model's.
+
+    Raises
+    ------
+    InputError
+        The features cannot be made, or the output directory cannot be written.
+    """
+    bench, store = open_workbench(job.setting, options), Store(options.out)
+    record = store.read(job.id)
+    assert record is not None
+    workdir = store.workdir(job.id)
+    shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
+    again = run_job(job, options, bench, workdir, to_stderr).record
+    shutil.rmtree(workdir, ignore_errors=True)
+    if again.codes_sha256 != record.codes_sha256:
+        why = again.error or "its codes came out different"
+        to_stderr(f"  its timings stay those beside other cells: {why}")
+        return record
+    record.timings, record.environment = again.timings, again.environment
+    store.write(record)
+    return record
+
+
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:
     """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
     record, method = outcome.record, outcome.method

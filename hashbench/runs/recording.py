@@ -1,0 +1,40 @@
+"""Makes the record of a cell: what was computed, how it ended, and where and when that was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hashbench.runs.environment import environment
+from hashbench.runs.job import Job
+from hashbench.runs.options import RunOptions
+from hashbench.runs.record import Record
+
+
+def now() -> str:
+    """Return the time as records have it: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Record:
+    """Return the record of a cell that ends now.
+
+    Parameters
+    ----------
+    job : Job
+    options : RunOptions
+    started : str
+        From `now`, when the cell began.
+    **values
+        Fields of the record; its status is ``ok`` unless they say otherwise.
+    """
+    return Record(
+        id=job.id,
+        config=job.config,
+        label=job.label,
+        provenance=job.provenance,
+        environment=environment() | {"jobs": options.jobs, "command": options.command},
+        started=started,
+        date=now(),
+        **{"status": "ok", **values},
+    )
