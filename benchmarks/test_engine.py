@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numba import njit, prange
 
-from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.counting.codes import item_words, word_major
+from hashbench.evaluation.counting.histograms import class_histograms, mask_histograms, split_into_shards
+from hashbench.evaluation.counting.kernels import popcount
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import score
-from hashbench.evaluation.histograms import class_histograms, mask_histograms, split_into_shards
-from hashbench.evaluation.kernels import popcount
 from hashbench.evaluation.relevance import masks_of
 
 N_QUERIES, N_ITEMS, N_LABELS = 10_000, 50_000, 21

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hashbench.evaluation.codes import as_packed, refuse_bits_beyond
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.codes import as_packed, refuse_bits_beyond
+from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.metrics import Metric
 from hashbench.evaluation.relevance import Relevance
 from hashbench.evaluation.score_order import count_groups, keep_best

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.evaluation import stable_order
-from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.counting import stable_order
+from hashbench.evaluation.counting.codes import item_words, word_major
+from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.evaluate import evaluate
-from hashbench.evaluation.histograms import Histograms
 from hashbench.evaluation.metrics import MAP, SuccessAt
 from hashbench.evaluation.relevance import masks_of
 

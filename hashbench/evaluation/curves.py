@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.integrate import trapezoid
 
-from hashbench.evaluation import ranking
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.formulas import ranking
 
 RANKS_PER_DECADE = 20
 

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from hashbench.evaluation.asymmetric import AsymmetricPair, per_query_values
-from hashbench.evaluation.codes import CodePair
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.codes import CodePair
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.counting.spherical import spherical_histograms
 from hashbench.evaluation.metrics import Metric, parse
 from hashbench.evaluation.relevance import Relevance, relevance_of
-from hashbench.evaluation.spherical import spherical_histograms
 from hashbench.progress import progress
 
 SHOW_PROGRESS_FROM = 2 * 10**10

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hashbench.evaluation import histograms as h
-from hashbench.evaluation.codes import CodePair
+from hashbench.evaluation.counting import histograms as h
+from hashbench.evaluation.counting.codes import CodePair
 from hashbench.evaluation.metrics import Metric
 from hashbench.evaluation.score_order import shared_labels
 

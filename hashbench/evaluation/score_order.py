@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from hashbench.evaluation.kernels import popcount
+from hashbench.evaluation.counting.kernels import popcount
 
 DIGIT = 11
 """Bits of a key that one pass of the radix sort looks at: 2,048 counters fit into the first-level cache."""

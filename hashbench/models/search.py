@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.evaluation import kernels
-from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.counting import kernels
+from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.files.arrays import open_npy
 from hashbench.files.writing import atomic_stream, csv_safe
 from hashbench.models.code_files import read_codes

@@ -11,8 +11,8 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
-from hashbench.evaluation import kernels
-from hashbench.evaluation.codes import item_words, word_major
+from hashbench.evaluation.counting import kernels
+from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.features.opening import open_source
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory

@@ -13,7 +13,7 @@ from hashbench.data import neighbors
 from hashbench.data.dataset import hold_out_validation
 from hashbench.data.splits import Split
 from hashbench.evaluation import metrics as m
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
 
 SEARCHES = ["faiss", "scikit-learn"]
 

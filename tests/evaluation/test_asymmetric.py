@@ -12,7 +12,7 @@ from hashbench import evaluate
 from hashbench.evaluation import asymmetric, score_order
 from hashbench.evaluation import metrics as m
 from hashbench.evaluation.asymmetric import nearest_asymmetric
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
 
 CUTOFFS = ("mAP@7", "mAP@7(min(k,R))", "mAP@7(R)", "P@5", "R@5", "success@3", "MRR@4", "mAP@7(optimistic)")
 PLAIN = (*CUTOFFS, "mAP@all", "mAP@all(pessimistic)", "R-precision", "MRR@all")

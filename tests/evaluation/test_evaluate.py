@@ -102,7 +102,7 @@ def test_a_bit_beyond_the_length_is_refused(name, distance, n_bits, n_bytes):
 @pytest.mark.parametrize("kind", ["classes", "masks", "graded", "neighbors"])
 @pytest.mark.parametrize("n_bits", [12, 1017])
 def test_a_bit_beyond_the_length_in_a_late_shard_is_refused(monkeypatch, kind, n_bits):
-    monkeypatch.setattr("hashbench.evaluation.histograms.SHARD_BYTES", 1024)
+    monkeypatch.setattr("hashbench.evaluation.counting.histograms.SHARD_BYTES", 1024)
     codes = np.zeros((500, -(-n_bits // 8)), np.uint8)
     codes[477] = 0xFF
     relevance = {

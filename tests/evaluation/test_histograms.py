@@ -13,9 +13,9 @@ from reference import hamming
 from reference import histograms as naive
 
 from hashbench import evaluate
-from hashbench.evaluation import kernels
-from hashbench.evaluation.codes import item_words, word_major
-from hashbench.evaluation.histograms import class_histograms, mask_histograms, neighbor_histograms
+from hashbench.evaluation.counting import kernels
+from hashbench.evaluation.counting.codes import item_words, word_major
+from hashbench.evaluation.counting.histograms import class_histograms, mask_histograms, neighbor_histograms
 from hashbench.evaluation.relevance import masks_of
 
 WIDTHS = [1, 7, 8, 16, 63, 64, 65, 100, 127, 128, 129, 192, 255, 256, 257, 300, 1024]

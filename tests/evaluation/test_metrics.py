@@ -12,9 +12,9 @@ from reference import over_all_graded_orders, over_all_orders, ranked_value
 
 from hashbench import evaluate
 from hashbench.evaluation import metrics as m
+from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.curves import curves, pooled_curve
-from hashbench.evaluation.harmonic import reciprocal_sums
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.formulas.harmonic import reciprocal_sums
 from hashbench.evaluation.metrics import base
 
 groups = st.lists(

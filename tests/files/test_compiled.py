@@ -12,7 +12,7 @@ from hashbench.files import compiled
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = """
-from hashbench.evaluation import kernels
+from hashbench.evaluation.counting import kernels
 print(kernels.__file__)
 from numba import config
 print(config.CACHE_DIR)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hashbench.runs.store import Store
 
 from hashbench.plugins.registry import Registry
+from hashbench.runs.store import Store
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-deep-method.md"
 

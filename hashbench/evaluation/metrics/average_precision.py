@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from hashbench.evaluation import average_precision
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.formulas import average_precision
 from hashbench.evaluation.metrics.base import Metric
 
 ORDER = {"expected": 0, "optimistic": 1, "pessimistic": -1}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
 
 KINDS: list[type[Metric]] = []
 """Every class of metrics, in the order in which they were defined."""

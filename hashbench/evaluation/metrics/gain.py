@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from hashbench.evaluation import gains, ranking
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.formulas import gains, ranking
 from hashbench.evaluation.metrics.base import Metric
 
 

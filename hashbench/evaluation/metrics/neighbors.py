@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hashbench.evaluation import ranking
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.formulas import ranking
 from hashbench.evaluation.metrics.base import Metric
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from hashbench.evaluation import ranking
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.histograms import Histograms
+from hashbench.evaluation.formulas import ranking
 from hashbench.evaluation.metrics.base import Metric
 
 

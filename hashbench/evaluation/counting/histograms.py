@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hashbench.evaluation import bitplanes, kernels
-from hashbench.evaluation.codes import item_words, refuse_bits_beyond, word_major
-from hashbench.evaluation.plane_counting import MAX_BITS
+from hashbench.evaluation.counting import bitplanes, kernels
+from hashbench.evaluation.counting.codes import item_words, refuse_bits_beyond, word_major
+from hashbench.evaluation.counting.plane_counting import MAX_BITS
 
 SHARD_BYTES = 2 * 2**20
 """Size of a shard's codes: large enough to set up once for all queries, small beside memory."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from hashbench.evaluation.plane_counting import (
+from hashbench.evaluation.counting.plane_counting import (
     BLOCK,
     COUNTERS,
     GROUP,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from hashbench.evaluation.kernels import QUERY_BLOCK, TILE, _distances, _shares
+from hashbench.evaluation.counting.kernels import QUERY_BLOCK, TILE, _distances, _shares
 
 
 @njit

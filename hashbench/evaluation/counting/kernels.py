@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from hashbench.evaluation.codes import item_words
+from hashbench.evaluation.counting.codes import item_words
 
 QUERY_BLOCK = 32
 """Queries that share one thread's scratch memory."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from numba import njit, prange
 
-from hashbench.evaluation.harmonic import reciprocal_sums
+from hashbench.evaluation.formulas.harmonic import reciprocal_sums
 
 
 @njit(cache=True)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hashbench.evaluation.codes import CodePair, refuse_bits_beyond
-from hashbench.evaluation.histograms import Histograms
+from hashbench.evaluation.counting.codes import CodePair, refuse_bits_beyond
+from hashbench.evaluation.counting.histograms import Histograms
 
 MAX_BITS = 128
 """Beyond, the thousands of different distances times the queries outgrow memory."""

@@ -1,0 +1,1 @@
+"""Formulas over histograms and rankings, exact over ties."""
