@@ -144,7 +144,7 @@ def test_nearest_refuses_what_it_would_index_by(n_bits, k, message):
 def test_processors_without_avx512(settings, tmp_path):
     """The same counts where numba compiles for an older processor, whatever this one has."""
     script = (
-        "import numpy as np; from hashbench import evaluate; from hashbench.evaluation import plane_counting\n"
+        "import numpy as np; from hashbench import evaluate; from hashbench.evaluation.counting import plane_counting\n"
         "assert not plane_counting.TERNARY\n"
         "rng = np.random.default_rng(0)\n"
         "query, database = rng.random((20, 64)) < 0.5, rng.random((3000, 64)) < 0.5\n"
