@@ -1,6 +1,6 @@
 """hashbench: the benchmark suite for learning to hash.
 
-To use it: `run`, `load_method`, `load_dataset`, `load_model`, `evaluate`. To write a method: `HashMethod`,
+To use it: `run`, `load_method`, `load_dataset`, `load_model`, `evaluate`, `compare`. To write a method: `HashMethod`,
 `Unsupported`, `Tunable`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split`
 with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's
 result, and so belongs to its identity, is imported from where it lies: ``hashbench.learning`` and
@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashbench.api import load_dataset, load_method, run
+    from hashbench.api import compare, load_dataset, load_method, run
     from hashbench.data.dataset import Dataset
     from hashbench.data.images import EncodedImages, ImageFiles
     from hashbench.data.items import Items
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hashbench.models.saved import load_model
 
 _HOMES = {
+    "compare": "hashbench.api",
     "load_dataset": "hashbench.api",
     "load_method": "hashbench.api",
     "run": "hashbench.api",
@@ -75,6 +76,7 @@ __all__ = [
     "Tunable",
     "Unsupported",
     "ViewRecipe",
+    "compare",
     "draw_any",
     "draw_per_class",
     "draw_per_label",

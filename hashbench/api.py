@@ -127,4 +127,37 @@ def run(**options: Any) -> pd.DataFrame:
     return results_frame(records, verdicts(records, Store(asked.out)))
 
 
+def compare(
+    first: str | Path, second: str | Path | None = None, *, methods: str = "", metrics: str = ""
+) -> pd.DataFrame:
+    """Tell which differences between two runs, or two methods of one, are more than chance.
+
+    Values are paired by query; seeds and queries are both sources of variance, and p values are corrected for all rows.
+
+    Parameters
+    ----------
+    first, second : path-like
+        Output directories of runs, A and B; without the second, the first is both.
+    methods : str
+        Comma-separated labels: one that both runs have, or A's and B's; all that both have by default.
+    metrics : str
+        Comma-separated; the headline ones by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See `hashbench.runs.differences.compare_runs`.
+
+    Raises
+    ------
+    InputError
+        A directory holds no records, or the two cannot be compared.
+    """
+    from hashbench.runs.differences import compare_runs
+    from hashbench.runs.store import open_results
+
+    a, b = open_results(Path(first)), open_results(Path(first if second is None else second))
+    return compare_runs(a, b, methods, metrics)
+
+
 run.__signature__ = signature_of(RunOptions)  # type: ignore[attr-defined]

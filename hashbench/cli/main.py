@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": plugins.info,
     "check": plugins.check,
     "status": results.status,
+    "compare": results.compare,
     "env": env,
     "plot": results.plot,
     "audit": results.audit,

@@ -33,6 +33,31 @@ def plot(
         print(path)
 
 
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Output directory of a run.")],
+    second: Annotated[Path | None, typer.Argument(metavar="RUN_B", help="Of another; RUN_A by default.")] = None,
+    methods: Annotated[
+        str, typer.Option(help="Labels: one that both have, or A's and B's; all that both have by default.")
+    ] = "",
+    metrics: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
+    csv: Annotated[Path | None, typer.Option(help="Also write the rows.")] = None,
+) -> None:
+    """Tell which differences between two runs, or two methods of one, are more than chance."""
+    from hashbench.api import compare as compare_runs
+    from hashbench.files.writing import said_clearly, writable_file, write_atomically
+    from hashbench.reports.console import open_console
+    from hashbench.reports.differences import print_differences
+
+    if csv:
+        writable_file(csv, "--csv", ".csv", [])
+    frame = compare_runs(first, second, methods=methods, metrics=metrics)
+    print_differences(frame, open_console())
+    if csv:
+        with said_clearly(csv):
+            write_atomically(csv, frame.to_csv(index=False).encode())
+        print(csv)
+
+
 def audit(
     directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
     csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention.")] = None,

@@ -46,7 +46,7 @@ def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
     compared: Verdicts = {}
     for column in grouped(records).values():
         for metric in _common_metrics(column):
-            values = {group: _per_query(seeds, metric, store) for group, seeds in column.items()}
+            values = {group: per_query(seeds, metric, store) for group, seeds in column.items()}
             compared |= {(group, metric): one for group, one in compare(values).items()}
     return compared
 
@@ -56,7 +56,7 @@ def _common_metrics(column: dict[str, list[Record]]) -> Iterator[str]:
     yield from (name for name in records[0].metrics if all(name in record.metrics for record in records))
 
 
-def _per_query(seeds: list[Record], metric: str, store: Store) -> np.ndarray:
+def per_query(seeds: list[Record], metric: str, store: Store) -> np.ndarray:
     """Return values of shape (n_queries,) for a deterministic method, else (n_seeds, n_queries)."""
     values = [store.arrays(record.id)[f"per_query:{metric}"] for record in seeds]
     return values[0] if seeds[0].config["seed"] is None else np.stack(values)
