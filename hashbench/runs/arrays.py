@@ -24,13 +24,10 @@ def problem_in(arrays: Mapping[str, np.ndarray]) -> str:
             return f"{name} are no packed codes"
         if name.startswith((PER_QUERY, RANK, RADIUS)) and not _is_curve(array):
             return f"{name} is no line of finite numbers"
-    queries = [array for name, array in arrays.items() if name.startswith(PER_QUERY) or name == CODES[0]]
-    for alike in (
-        queries,
-        *([array for name, array in arrays.items() if name.startswith(of)] for of in (RANK, RADIUS)),
-    ):
-        if len({len(array) for array in alike}) > 1:
-            return "arrays that belong together are not of one length"
+    for of in ((PER_QUERY, CODES[0]), RANK, RADIUS):
+        lengths = {name: len(array) for name, array in arrays.items() if name.startswith(of)}
+        if len(set(lengths.values())) > 1:
+            return f"{', '.join(lengths)} are not of one length"
     return ""
 
 

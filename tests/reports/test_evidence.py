@@ -113,7 +113,7 @@ def test_bits_beyond_the_code_length(tmp_path, cli):
         arrays["query_codes"][0, 1] |= 1
 
     edit_arrays(run, record, widen)
-    refused(cli, run, tmp_path / "boards", record.id, "more than 12 bits")
+    refused(cli, run, tmp_path / "boards", record.id, "has bit 15 set")
 
 
 def test_damaged_arrays(damaged, cli):

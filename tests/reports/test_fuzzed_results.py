@@ -137,11 +137,11 @@ def _check(done, home, *codes):
 
 
 COMMANDS = {
-    "publish": (["publish", "run", "--to", "boards"], 25),
+    "publish": (["publish", "run", "--to", "boards"], 20),
     "publish anew": (["publish", "run", "--to", "to"], 10),
-    "audit": (["audit", "run"], 15),
+    "audit": (["audit", "run"], 8),
     "plot": (["plot", "run", "--to", "to"], 4),
-    "run": (["run", "--in-process", "--methods", "lsh,pcah", "--bits", "8", "--seeds", "0,1", "--out", "run"], 15),
+    "run": (["run", "--in-process", "--methods", "lsh,pcah", "--bits", "8", "--seeds", "0,1", "--out", "run"], 10),
 }
 
 
@@ -164,7 +164,7 @@ def test_no_damage_to_a_run_gives_anything_but_a_result_or_one_line(little, cli,
     check()
 
 
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=40, **SETTINGS)
 @given(st.data())
 def test_no_damage_to_a_leaderboard_gives_anything_but_a_verdict_or_one_line(little, cli, data):
     path = data.draw(st.sampled_from(sorted((little / "boards").glob("[!.]*"))))

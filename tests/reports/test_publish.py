@@ -167,7 +167,7 @@ def test_names_cannot_lead_elsewhere(board_run, tmp_path, cli):
             run = part_of(board_run, tmp_path / f"run{key}{number}", method_is("pcah"))
             for record in list(run):
                 edit_record(run, record, lambda values, key=key, name=name: values["config"].update({key: name}))
-            one_clear_line(cli("publish", run.directory, "--to", to), "holds no usable records")
+            one_clear_line(cli("publish", run.directory, "--to", to), "holds no records that can be used")
     assert not to.parent.exists()
     assert not list(tmp_path.glob("*.csv"))
 
@@ -228,8 +228,8 @@ def test_a_break_leaves_leaderboards_that_are_valid(board_run, tmp_path, monkeyp
 
 
 def test_the_command_speaks_plainly(board_run, tmp_path, cli):
-    one_clear_line(cli("publish", tmp_path), "holds no usable records")
-    one_clear_line(cli("publish", tmp_path / "gone"), "holds no usable records")
+    one_clear_line(cli("publish", tmp_path), "holds no records that can be used")
+    one_clear_line(cli("publish", tmp_path / "gone"), "holds no records that can be used")
     one_clear_line(cli("publish", board_run, "--to", "/proc/nowhere"), "--to /proc/nowhere")
     (tmp_path / "features.json").mkdir()
     one_clear_line(cli("publish", board_run, "--to", tmp_path), "features.json", "directory")
