@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist
 
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import NULL, blocks, refuse_constant
@@ -63,7 +64,7 @@ def find_anchors(
     kmeans = KMeans(n_anchors, init="random", n_init=1, max_iter=KMEANS_ITERATIONS, random_state=random_state)
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than anchors
-        anchors = np.unique(kmeans.fit(X).cluster_centers_.astype(np.float64), axis=0)
+        anchors = _different(np.unique(kmeans.fit(X).cluster_centers_.astype(np.float64), axis=0))
     if n_neighbors > len(anchors):
         raise Unsupported(f"n_neighbors={n_neighbors}: {method} finds only {len(anchors)} different anchors")
     nearest, squared = _nearest_anchors(X, anchors, n_neighbors)
@@ -71,6 +72,12 @@ def find_anchors(
     width = float(np.sqrt(squared.max(axis=1)).mean())
     Z = _weights(nearest.reshape(squared.shape), squared, width, len(used))
     return anchors[used], width, Z
+
+
+def _different(anchors: np.ndarray) -> np.ndarray:
+    """Return the anchors without those that coincide with an earlier one up to the rounding of a mean in float32."""
+    rounding = 16 * np.finfo(np.float32).eps * np.linalg.norm(anchors, axis=1).max()
+    return anchors[~np.triu(cdist(anchors, anchors) <= rounding, 1).any(axis=0)]
 
 
 def anchor_weights(X: np.ndarray, anchors: np.ndarray, n_neighbors: int, width: float) -> csr_array:
