@@ -1,0 +1,1 @@
+"""What methods share that train on features alone: centring, pairs, graphs of all rows."""

@@ -1,0 +1,46 @@
+"""Training on features with their mean taken away, and on full batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hashbench.learning.deep import DeepMethod
+from hashbench.learning.linear import mean, refuse_constant
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class CentredMethod(DeepMethod):
+    """Base class of a method that may subtract the training set's mean row from features.
+
+    Features of most networks are never negative, so that their cosines are all high and a layer's outputs share
+    a sign. Authors do not centre them; ``center=False`` is what they do.
+
+    Parameters
+    ----------
+    center : bool
+        Whether the training set's mean row is subtracted from features, before the network and before cosines.
+    """
+
+    center: bool = True
+
+    def scaling(self, X: np.ndarray) -> tuple[np.ndarray, float] | None:
+        """Subtract the mean row where ``center`` says so."""
+        return (mean(X), 1.0) if self.center else None
+
+    def check(self, X: np.ndarray, device: str, devices: int) -> None:
+        """Refuse rows that are all the same, too: centred, they have neither cosine nor variance.
+
+        Raises
+        ------
+        Unsupported
+            A parameter is out of its range, or all rows of ``X`` are the same.
+        """
+        super().check(X, device, devices)
+        refuse_constant(X, self.name)
+
+
+def full_batch_epochs(n_items: int, batch_size: int, steps: int) -> int:
+    """Return how many epochs take so many steps where an epoch's smaller last batch is left out."""
+    return -(-steps // (n_items // batch_size))

@@ -1,0 +1,22 @@
+"""Training on pairs of a batch's rows: each of the first half with one of the second."""
+
+from __future__ import annotations
+
+from hashbench.learning.plain.centred import CentredMethod
+
+
+class PairMethod(CentredMethod):
+    """Base class of a method whose loss compares a batch's first half with its second.
+
+    Two rows alone make a single pair, which normalisation or ranks within the batch would turn into a constant.
+    """
+
+    def rows_used(self, n_rows: int) -> int:
+        """Leave the last row of an odd batch, which an epoch can end in, out: it has no partner."""
+        return n_rows - n_rows % 2
+
+    def limits(self, n_items: int, device: str, devices: int) -> list[tuple[str, bool, str]]:
+        """Return the parameters' ranges; every row of a batch needs a partner."""
+        even = self.batch_size >= 4 and self.batch_size % 2 == 0
+        expected = "an even number of at least 4, as rows are taken in pairs"
+        return [*super().limits(n_items, device, devices), ("batch_size", even, expected)]
