@@ -43,14 +43,16 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Also write the rows.")] = None,
 ) -> None:
     """Tell which differences between two runs, or two methods of one, are more than chance."""
-    from hashbench.api import compare as compare_runs
     from hashbench.files.writing import said_clearly, writable_file, write_atomically
     from hashbench.reports.console import open_console
     from hashbench.reports.differences import print_differences
+    from hashbench.runs.differences import compare_runs
+    from hashbench.runs.store import open_results
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
-    frame = compare_runs(first, second, methods=methods, metrics=metrics)
+    a, b = open_results(first), open_results(second or first)
+    frame = compare_runs(a, b, methods, metrics)
     print_differences(frame, open_console())
     if csv:
         with said_clearly(csv):

@@ -87,9 +87,7 @@ def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
     if options.in_process and (limited or options.jobs > 1):
         raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
     store = Store(options.out, log)
-    store.open_for_writing()
-    if options.save_models:
-        writable_directory(store.models, "--out")
+    store.refuse_unwritable()
     callers: list[Caller] = [_caller(options, log) for _ in range(options.jobs)]
     try:
         return _Run(options, store, log, callers).all()
@@ -123,6 +121,9 @@ class _Run:
             self.jobs: list[Job] = self._call(self.callers[0], plan_run, self.options)
         except WorkerDied as error:
             raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+        self.store.open_for_writing()
+        if self.options.save_models:
+            writable_directory(self.store.models, "--out")
         write_planned(self.store, self.jobs)
         write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)

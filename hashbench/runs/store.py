@@ -44,17 +44,28 @@ class Store:
         self._log = log
         self._index: dict[Path, tuple[tuple[int, int], Record | None]] = {}
 
-    def open_for_writing(self) -> None:
-        """Make sure that records and results can be written.
+    def refuse_unwritable(self) -> None:
+        """Make sure that records and results could be written, without leaving a trace.
 
         Raises
         ------
         InputError
-            They cannot.
+            They could not.
         """
-        writable_directory(self.folder, "--out")
+        there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        writable_directory(there, "--out")
         if (self.directory / "results.csv").is_dir():
             raise InputError(f"--out {self.directory}: results.csv is a directory; remove it or name another --out")
+
+    def open_for_writing(self) -> None:
+        """Create the directory of records.
+
+        Raises
+        ------
+        InputError
+            It cannot be created.
+        """
+        writable_directory(self.folder, "--out")
 
     def read(self, id: str) -> Record | None:
         """Return a record with all that belongs to it; None where there is none.

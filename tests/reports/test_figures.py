@@ -169,11 +169,9 @@ def test_data_sets_and_edited_plugins_are_kept_apart(store, tmp_path):
     names = stems(plots.plot(store, tmp_path / "figures"))
     assert len(names) == 4
     assert all(name.startswith(("toy_", "other_")) for name in names)
-    record = next(iter(store))
-    record.id, record.config = "f" * 64, {**record.config, "source": "new" * 8}
-    store.write(record, store.arrays("0" * 64))
-    same = [one for one in store if one.config["dataset"] == record.config["dataset"]]
-    assert sorted(one.name for one in plots._series(same)) == ["m (5eed5ee)", "m (newnewn)"]
+    add(store, "m", 16, 0, source="beef" * 16)
+    same = [one for one in store if one.config["dataset"] == "toy"]
+    assert sorted(one.name for one in plots._series(same)) == ["m (5eed5ee)", "m (beefbee)"]
 
 
 def test_the_same_records_give_the_same_files(store, tmp_path):
@@ -219,9 +217,9 @@ def test_command(store, cli, tmp_path):
 
 def test_nothing_to_plot_is_refused(store, tmp_path):
     add(store, "m", 16, 0)
-    record = next(iter(store))
-    record.status = "failed"
-    store.write(record)
+    for path in store.folder.iterdir():
+        path.unlink()
+    store.write(made_record("m", status="failed", error="out of luck"))
     with pytest.raises(InputError, match="nothing to plot"):
         plots.plot(open_results(store.directory), tmp_path)
     with pytest.raises(InputError, match="--format"):
