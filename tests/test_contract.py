@@ -8,7 +8,7 @@ from conftest import one_clear_line
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from hashbench import ContractError, HashMethod, load_model
+from hashbench import ContractError, HashMethod, InputError, load_model
 from hashbench.contract import FIT_EXTRAS, asked_extras, extras_problem, make_method
 from hashbench.runs.store import Store
 
