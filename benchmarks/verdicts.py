@@ -18,7 +18,7 @@ from scipy.stats import ttest_ind, ttest_rel
 
 import hashbench
 from hashbench.evaluation.statistics import compare
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 N_QUERIES = 200
 QUERY_ON_METHOD, SEED_ON_QUERY = 0.3, 0.3

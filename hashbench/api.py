@@ -13,7 +13,7 @@ from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
 from hashbench.options import signature_of
 from hashbench.plugins.registry import Registry
-from hashbench.runs.options import RunOptions
+from hashbench.runs.asked.options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def run(**options: Any) -> pd.DataFrame:
     Parameters
     ----------
     **options
-        The fields of `hashbench.runs.options.RunOptions`, which are the options of ``hashbench run``:
+        The fields of `hashbench.runs.asked.options.RunOptions`, which are the options of ``hashbench run``:
         ``methods="cibhash,itq"``, ``dataset="digits"``, ``bits=[16, 32]``, ``seeds="0,1"``, ``out="runs/mine"`` and
         so on.
 
@@ -113,10 +113,10 @@ def run(**options: Any) -> pd.DataFrame:
     InputError
         An option cannot be used.
     """
-    from hashbench.runs.results import results_frame
+    from hashbench.runs.records.results import results_frame
+    from hashbench.runs.records.store import Store
+    from hashbench.runs.records.verdicts import verdicts
     from hashbench.runs.run import run as run_grid
-    from hashbench.runs.store import Store
-    from hashbench.runs.verdicts import verdicts
 
     for name in ("weights", "data_dir", "cache_dir", "splits", "out"):
         if options.get(name) is not None:
@@ -146,15 +146,15 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        See `hashbench.runs.differences.compare_runs`.
+        See `hashbench.runs.records.differences.compare_runs`.
 
     Raises
     ------
     InputError
         A directory holds no records, or the two cannot be compared.
     """
-    from hashbench.runs.differences import compare_runs
-    from hashbench.runs.store import open_results
+    from hashbench.runs.records.differences import compare_runs
+    from hashbench.runs.records.store import open_results
 
     a, b = open_results(Path(first)), open_results(Path(first if second is None else second))
     return compare_runs(a, b, methods, metrics)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.cli.main import main
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 # Tests that need real data look for it in HASHBENCH_TEST_DATA, by default in shared/data beside the checkout, and are
 # skipped where it is not there. The folder may hold cifar10-jpeg (the parquet files of CIFAR-10's copy on the Hugging

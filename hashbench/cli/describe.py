@@ -9,7 +9,7 @@ from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.plugins.registry import Registry
-from hashbench.runs.grid import RESERVED
+from hashbench.runs.asked.grid import RESERVED
 
 WIDTH = 100
 

@@ -15,7 +15,7 @@ def status(directory: Annotated[Path, typer.Argument(help="Output directory of a
     """Show how many cells are done, failed, running and missing, also while a run goes on."""
     from hashbench.reports.console import open_console
     from hashbench.reports.progress import print_status
-    from hashbench.runs.status import read_status
+    from hashbench.runs.records.status import read_status
 
     print_status(read_status(directory), open_console())
 
@@ -27,7 +27,7 @@ def plot(
 ) -> None:
     """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
     from hashbench.reports.figures import plot as draw
-    from hashbench.runs.store import open_results
+    from hashbench.runs.records.store import open_results
 
     for path in draw(open_results(directory), to or directory / "plots", formats.split(",")):
         print(path)
@@ -46,8 +46,8 @@ def compare(
     from hashbench.files.writing import said_clearly, writable_file, write_atomically
     from hashbench.reports.console import open_console
     from hashbench.reports.differences import print_differences
-    from hashbench.runs.differences import compare_runs
-    from hashbench.runs.store import open_results
+    from hashbench.runs.records.differences import compare_runs
+    from hashbench.runs.records.store import open_results
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
@@ -69,7 +69,7 @@ def audit(
     from hashbench.reports.audit import audit as audit_records
     from hashbench.reports.audit import print_audit, write_csv
     from hashbench.reports.console import open_console
-    from hashbench.runs.store import open_results
+    from hashbench.runs.records.store import open_results
 
     store = open_results(directory)
     with progress("audit", sum(record.status == "ok" for record in store)) as bar:
@@ -87,7 +87,7 @@ def publish(
 ) -> None:
     """Score the codes of runs again and merge their records into leaderboards/<dataset>.csv."""
     from hashbench.reports.leaderboards.publish import publish as publish_records
-    from hashbench.runs.store import open_results
+    from hashbench.runs.records.store import open_results
 
     for board in publish_records([open_results(directory) for directory in directories], to, plugin):
         print(f"{board.path}: {board.n_rows} rows")

@@ -11,7 +11,7 @@ import typer
 from hashbench.cli.options import takes
 from hashbench.errors import InputError
 from hashbench.options import check_options
-from hashbench.runs.options import RunOptions
+from hashbench.runs.asked.options import RunOptions
 
 Config = Annotated[
     Path | None,
@@ -26,7 +26,7 @@ def run(options: RunOptions, context: typer.Context, config: Config = None, dry_
     if config is None:
         _run(options, dry_run)
         return
-    from hashbench.runs.config import configured, located
+    from hashbench.runs.asked.config import configured, located
 
     given = {name for name in context.params if _is_given(context, name)} & {one.name for one in fields(RunOptions)}
     options = configured(config, options, given)
@@ -50,8 +50,8 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         return
     from hashbench.reports.console import open_console
     from hashbench.reports.tables import print_models, print_tables
+    from hashbench.runs.records.store import Store
     from hashbench.runs.run import run as run_grid
-    from hashbench.runs.store import Store
 
     options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
     records = run_grid(options)

@@ -19,8 +19,8 @@ from hashbench.evaluation.metrics import MAP, parse
 from hashbench.files.writing import csv_safe
 from hashbench.progress import to_stderr
 from hashbench.reports.console import new_table, print_title
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 
 IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart."""

@@ -17,7 +17,7 @@ def print_differences(frame: pd.DataFrame, console: Console) -> None:
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `hashbench.runs.differences.compare_runs`.
+        From `hashbench.runs.records.differences.compare_runs`.
     console : rich.console.Console
     """
     for (_, protocol, backbone), rows in frame.groupby(["dataset", "protocol", "backbone"]):

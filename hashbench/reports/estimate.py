@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hashbench.runs.job import Job
-from hashbench.runs.record import Record
+from hashbench.runs.records.record import Record
 
 
 def estimate_s(jobs: Sequence[Job], records: Iterable[Record]) -> list[float | None]:

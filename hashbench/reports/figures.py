@@ -22,8 +22,8 @@ from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
 from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, slug, with_legend
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 
 LOG_FROM = 20
 """Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""

@@ -9,11 +9,11 @@ from rich.markup import escape
 
 from hashbench.reports.console import new_table, open_console, print_note
 from hashbench.reports.estimate import estimate_s, in_words
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
-from hashbench.runs.options import RunOptions
 from hashbench.runs.plan import plan, training_views
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 from hashbench.runs.workbench import open_workbench
 
 

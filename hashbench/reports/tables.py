@@ -12,10 +12,10 @@ from rich.markup import escape
 from hashbench.data.dataset import HELD_OUT
 from hashbench.evaluation.metrics import headline
 from hashbench.reports.console import new_table, print_note, print_title
-from hashbench.runs.record import Record
-from hashbench.runs.results import TIMINGS
-from hashbench.runs.store import Store
-from hashbench.runs.verdicts import Verdicts, group_of, verdicts
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.results import TIMINGS
+from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
 NOT_SEPARABLE, UNMARKED = "*", " "
 SAW_QUERIES = "†"

@@ -17,13 +17,13 @@ from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
-from hashbench.runs.options import RunOptions
 from hashbench.runs.plan import all_params
-from hashbench.runs.record import Record
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.record import Record
 from hashbench.runs.training import Fitted, fit, given_to, rows_of
 from hashbench.runs.workbench import Workbench
 

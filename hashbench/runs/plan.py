@@ -13,10 +13,10 @@ from hashbench.evaluation import metrics
 from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
-from hashbench.runs.grid import MAX_BITS, RESERVED, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.asked.grid import MAX_BITS, RESERVED, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job, Needs, Setting
-from hashbench.runs.options import RunOptions
 from hashbench.runs.workbench import Workbench, open_workbench
 
 

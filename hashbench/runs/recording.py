@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import environment
 from hashbench.runs.job import Job
-from hashbench.runs.options import RunOptions
-from hashbench.runs.record import Record
+from hashbench.runs.records.record import Record
 
 
 def now() -> str:

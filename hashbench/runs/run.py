@@ -18,16 +18,16 @@ from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
+from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting
-from hashbench.runs.options import RunOptions
 from hashbench.runs.queue import Queue
-from hashbench.runs.record import Record
 from hashbench.runs.recording import new_record, now
-from hashbench.runs.resolved import write_config
-from hashbench.runs.results import write_results
-from hashbench.runs.status import write_planned
-from hashbench.runs.store import Store
-from hashbench.runs.worker import Worker, WorkerDied
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.results import write_results
+from hashbench.runs.records.status import write_planned
+from hashbench.runs.records.store import Store
+from hashbench.runs.workers.worker import Worker, WorkerDied
 
 RESULTS_EVERY_S = 2.0
 """Between two writings of results.csv while a run goes on."""

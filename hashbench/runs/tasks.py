@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from hashbench.errors import InputError
 from hashbench.models.saved import save_model
 from hashbench.progress import to_stderr
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import Outcome, run_job
 from hashbench.runs.job import Job, Setting
-from hashbench.runs.options import RunOptions
 from hashbench.runs.plan import plan
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 from hashbench.runs.workbench import open_workbench
 
 

@@ -18,8 +18,8 @@ from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
-from hashbench.runs.options import RunOptions
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256

@@ -16,7 +16,7 @@ from conftest import one_clear_line
 from hashbench import InputError, load_dataset, run
 from hashbench.data.readers import stored_array as stored_arrays
 from hashbench.runs import cell
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 CONTAINERS = ["npy", "npz", "compressed npz", "parquet", "parquet folder", "hdf5"]
 

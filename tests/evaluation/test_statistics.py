@@ -16,7 +16,7 @@ from scipy.stats import ttest_1samp, ttest_ind, ttest_rel
 
 from hashbench.evaluation.statistics import compare, compare_columns, holm
 from hashbench.reports.tables import print_tables
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from conftest import one_clear_line
 
 from hashbench import load_method, load_model, run
 from hashbench.models.encode import encode_input
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 
 def recorded(out, dataset):

@@ -14,7 +14,7 @@ from hashbench.evaluation import conventions
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.evaluation.metrics import SuccessAt
 from hashbench.reports import audit
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 
 def script(query_bits, database_bits, relevance, k, divisor, dropped):

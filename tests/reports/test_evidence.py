@@ -6,7 +6,7 @@ from boards import edit_arrays, edit_record, first_of, part_of, snapshot
 from conftest import one_clear_line
 
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 
 @pytest.fixture

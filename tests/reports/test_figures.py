@@ -12,7 +12,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation.curves import rank_grid
 from hashbench.reports import figures as plots
 from hashbench.reports.figure_style import FORMATS, wrapped
-from hashbench.runs.store import Store, open_results
+from hashbench.runs.records.store import Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 

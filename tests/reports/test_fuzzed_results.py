@@ -17,7 +17,7 @@ from mutations import contents, json_texts
 
 from hashbench.files.hashing import canonical_hash
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 CHANGES = [

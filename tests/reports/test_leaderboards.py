@@ -17,7 +17,7 @@ from hashbench.reports.leaderboards.checks import problems_in, problems_of, stal
 from hashbench.reports.leaderboards.columns import HEAD, TAIL, Cell, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.store import Store
+from hashbench.runs.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDER_HEAD = "dataset,protocol,backbone,method,params,n_bits,n_seeds,mAP@all,mAP@all std,features_s,views_s,fit_s,"

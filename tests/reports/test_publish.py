@@ -15,8 +15,8 @@ from hashbench.reports.leaderboards import publish as publishing
 from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import key_of
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.store import Store
-from hashbench.runs.verdicts import group_of, verdicts
+from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import group_of, verdicts
 
 METHODS = ["itq", "itq[n_iter=3]", "lsh", "pcah"]
 

@@ -11,8 +11,8 @@ from conftest import one_clear_line
 from made_records import made_record
 
 from hashbench.runs.environment import environment
-from hashbench.runs.record import UnusableRecord, read_record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import UnusableRecord, read_record
+from hashbench.runs.records.store import Store
 
 PLUGIN = """
 import time

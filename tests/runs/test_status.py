@@ -10,8 +10,8 @@ import time
 import pytest
 from conftest import one_clear_line
 
-from hashbench.runs.status import read_status
-from hashbench.runs.store import Store
+from hashbench.runs.records.status import read_status
+from hashbench.runs.records.store import Store
 
 SLOW = """
 import time

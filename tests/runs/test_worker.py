@@ -12,8 +12,8 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench.errors import InputError
-from hashbench.runs.store import Store
-from hashbench.runs.worker import Worker, WorkerDied
+from hashbench.runs.records.store import Store
+from hashbench.runs.workers.worker import Worker, WorkerDied
 
 BAD = """
 import ctypes, os, signal, subprocess, sys, threading, time

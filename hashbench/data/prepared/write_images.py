@@ -13,7 +13,7 @@ import numpy as np
 
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
-from hashbench.data.libjpeg_warnings import caught_warnings
+from hashbench.data.prepared.libjpeg_warnings import caught_warnings
 from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.paths import is_there

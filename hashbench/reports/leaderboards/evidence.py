@@ -16,10 +16,10 @@ from hashbench.evaluation.evaluate import evaluate
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin
 from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
-from hashbench.runs.arrays import CODES
 from hashbench.runs.guard import running_plugin
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.arrays import CODES
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 
 ROUNDING = 1e-12
 

@@ -20,8 +20,8 @@ from hashbench.reports.leaderboards.checks import problems_in, problems_of, read
 from hashbench.reports.leaderboards.columns import Cell, Row, columns
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label, of_present_code
 from hashbench.reports.leaderboards.merge import merged
-from hashbench.runs.store import Store
-from hashbench.runs.verdicts import grouped
+from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import grouped
 
 LOCK = ".leaderboards.lock"
 Groups = Mapping[str, Sequence[Evidence]]

@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.options import flag_of
-from hashbench.runs.grid import WORD
+from hashbench.runs.asked.grid import WORD
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
-from hashbench.runs.options import RunOptions
 
 PER_DATASET = ("protocol", "backbone", "data_dir", "splits")
 """Options that each data set of a file may have of its own."""

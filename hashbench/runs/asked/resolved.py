@@ -10,9 +10,9 @@ import tomli_w
 
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
-from hashbench.runs.config import FIELDS, PER_DATASET
+from hashbench.runs.asked.config import FIELDS, PER_DATASET
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
-from hashbench.runs.options import RunOptions
 
 NAME = "run.toml"
 ONCE = ("fresh", "retry_failed", "in_process")

@@ -13,8 +13,8 @@ from filelock import FileLock
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
 from hashbench.runs.job import Job
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 
 State = Literal["done", "failed", "running", "missing"]
 STATES: tuple[State, ...] = ("done", "failed", "running", "missing")

@@ -16,8 +16,8 @@ from filelock import FileLock
 from hashbench.errors import InputError
 from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.progress import to_stderr
-from hashbench.runs.arrays import CODES, PER_QUERY, problem_in
-from hashbench.runs.record import Record, UnusableRecord, read_record
+from hashbench.runs.records.arrays import CODES, PER_QUERY, problem_in
+from hashbench.runs.records.record import Record, UnusableRecord, read_record
 
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""

@@ -13,10 +13,10 @@ from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
 from hashbench.evaluation.statistics import ALPHA, holm
 from hashbench.evaluation.variance import Sample, Variance
-from hashbench.runs.grid import split_names
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
-from hashbench.runs.verdicts import group_of, per_query
+from hashbench.runs.asked.grid import split_names
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import group_of, per_query
 
 SAME = {
     "data": "they were scored on different data or splits, so that their queries are not the same",

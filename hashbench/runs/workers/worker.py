@@ -78,7 +78,7 @@ class Worker:
             return
         self._requests, theirs = Pipe()
         read, self._lifeline = os.pipe()
-        command = [sys.executable, "-m", "hashbench.runs.child", str(theirs.fileno()), str(read)]
+        command = [sys.executable, "-m", "hashbench.runs.workers.child", str(theirs.fileno()), str(read)]
         limits = {} if self._threads is None else dict.fromkeys(THREAD_VARIABLES, str(self._threads))
         self._process = subprocess.Popen(
             command,

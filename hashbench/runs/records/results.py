@@ -9,9 +9,9 @@ import pandas as pd
 
 from hashbench.errors import InputError
 from hashbench.files.writing import csv_safe, write_atomically
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
-from hashbench.runs.verdicts import Verdicts, group_of, verdicts
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
 TIMINGS = (
     "features_s",
@@ -31,7 +31,7 @@ def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -
     ----------
     records : iterable of Record
     compared : dict, optional
-        From `hashbench.runs.verdicts.verdicts`: each metric then has columns for the 95% interval of the method's
+        From `verdicts`: each metric then has columns for the 95% interval of the method's
         mean over seeds and queries, ``low`` and ``high``, and for its ``verdict``, all seeds of a method alike.
     """
     frame = pd.DataFrame([_row(record, compared or {}) for record in records])

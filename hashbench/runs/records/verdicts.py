@@ -8,8 +8,8 @@ import numpy as np
 
 from hashbench.evaluation.statistics import Comparison, compare
 from hashbench.files.hashing import canonical_hash
-from hashbench.runs.record import Record
-from hashbench.runs.store import Store
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
 
 Verdicts = dict[tuple[str, str], Comparison]
 """By `group_of` a record, and by metric."""

@@ -1,0 +1,1 @@
+"""What a user asks of a run: options, configuration files, grids of methods."""

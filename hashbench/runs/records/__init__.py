@@ -1,0 +1,1 @@
+"""What is kept of cells: read, written, compared."""

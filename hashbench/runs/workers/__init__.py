@@ -1,0 +1,1 @@
+"""Worker processes that nothing a cell does can take the run down with."""
