@@ -35,16 +35,23 @@ def test_other_exceptions_pass_unchanged():
     assert len(describe_error(RuntimeError("x" * 10**6))) < 600
 
 
-def test_a_users_interrupt_stays_one():
-    handler = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def interruptible():
+    """Handle SIGINT as Python does by itself, even where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_users_interrupt_stays_one():
     def wait():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
     with pytest.raises(KeyboardInterrupt), plugin_code(), plugin_code():
         wait()
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_off_the_main_thread_an_interrupt_is_the_plugins():

@@ -13,6 +13,29 @@ from typing import IO
 from hashbench.errors import InputError
 
 
+def refuse_unwritable(directory: Path, option: str) -> None:
+    """Make sure that a directory can be written to, or made, without leaving a trace.
+
+    Parameters
+    ----------
+    directory : Path
+        It may not exist yet; then the nearest directory above it that does is tried.
+    option : str
+        What names it on the command line.
+
+    Raises
+    ------
+    InputError
+        It cannot be written to.
+    """
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{option} {directory} cannot be written to ({error.strerror}); name another") from error
+
+
 def writable_directory(directory: Path, option: str) -> Path:
     """Create a directory and make sure that it can be written to.
 
@@ -23,10 +46,9 @@ def writable_directory(directory: Path, option: str) -> Path:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
     except OSError as error:
         raise InputError(f"{option} {directory} cannot be written to ({error.strerror}); name another") from error
+    refuse_unwritable(directory, option)
     return directory
 
 

@@ -148,6 +148,9 @@ def _train_to_file(
         }
         values = {name: value for name, value in trained.learned.items() if name not in arrays}
         np.savez(file, json=json.dumps([values, vars(trained.progress)]), **arrays)
+    # A process that ends with gloo's threads still running is aborted now and then.
+    fabric.barrier()
+    torch.distributed.destroy_process_group()
 
 
 def _read(file: Path) -> Trained:

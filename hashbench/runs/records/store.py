@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 
 from hashbench.errors import InputError
-from hashbench.files.writing import writable_directory, write_atomically
+from hashbench.files.writing import refuse_unwritable, writable_directory, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.runs.records.arrays import CODES, PER_QUERY, problem_in
 from hashbench.runs.records.record import Record, UnusableRecord, read_record
@@ -52,8 +52,7 @@ class Store:
         InputError
             They could not.
         """
-        there = next(path for path in (self.directory, *self.directory.parents) if path.exists())
-        writable_directory(there, "--out")
+        refuse_unwritable(self.directory, "--out")
         if (self.directory / "results.csv").is_dir():
             raise InputError(f"--out {self.directory}: results.csv is a directory; remove it or name another --out")
 
