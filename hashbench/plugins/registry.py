@@ -35,6 +35,9 @@ except InputError as error:
 print(done)
 """
 
+IMPORT_LIMIT_S = 120.0
+"""Seconds after which an import is called hanging; torch takes some on a busy machine."""
+
 
 class Registry:
     """All plugins that can be found, by kind and name.
@@ -112,7 +115,12 @@ class Registry:
         """Import a plugin; only a process that says a secret word at its end has got that far."""
         done = secrets.token_hex()
         command = [sys.executable, "-c", IMPORT_ONE, plugin.kind, plugin.name, done, *map(str, self.extra_files)]
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        try:
+            ended = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=IMPORT_LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            return f"its import was stopped after {IMPORT_LIMIT_S:g} s"
         if done in ended.stdout:
             return None
         lines = ended.stderr.strip().splitlines()
