@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plot": results.plot,
     "audit": results.audit,
     "publish": results.publish,
+    "bundle": results.bundle,
     "validate": results.validate,
 }
 for name, command in COMMANDS.items():

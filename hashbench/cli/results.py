@@ -1,4 +1,4 @@
-"""The commands on results: ``hashbench status``, ``plot``, ``audit``, ``publish`` and ``validate``."""
+"""The commands on results: ``hashbench status``, ``plot``, ``audit``, ``publish``, ``bundle`` and ``validate``."""
 
 from __future__ import annotations
 
@@ -95,25 +95,68 @@ def publish(
             print(f"  {note}")
 
 
+def bundle(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file, .zip.")] = Path("results.zip"),
+    with_labels: Annotated[
+        bool, typer.Option("--with-labels", help="Put the labels in; only where you may share them.")
+    ] = False,
+    to: Annotated[str, typer.Option(help="Also upload it: hf:OWNER/NAME.")] = "",
+) -> None:
+    """Put a run's records and codes in one file, which others score again: hashbench validate --recompute."""
+    from hashbench.reports.bundles.pack import bundle as pack
+    from hashbench.reports.bundles.upload import repository_of, upload
+    from hashbench.runs.records.store import open_results
+
+    if to:
+        repository_of(to)
+    print(f"{output}: {pack(open_results(directory), output, with_labels)} records")
+    if to:
+        print(upload(output, to))
+
+
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")],
     plugin: PluginOption,
+    files: Annotated[list[Path] | None, typer.Argument(help="Leaderboard CSV files.")] = None,
     code: Annotated[bool, typer.Option("--code", help="Also compare each row's source with the code here.")] = False,
+    recompute: Annotated[
+        Path | None, typer.Option(help="A bundle: score its codes again, compare with its records and the one FILE.")
+    ] = None,
 ) -> None:
     """Check leaderboard files: columns, values, order, no row twice, and what they name in the JSON files beside."""
     from hashbench.plugins.registry import Registry
     from hashbench.reports.leaderboards.checks import problems_of, stale_rows
 
+    if not files and recompute is None:
+        raise InputError("name leaderboard files, or a bundle with --recompute")
     bad = 0
-    for file in files:
+    for file in files or ():
         problems, notes = problems_of(file), list[str]()
         if code and not problems:
             problems, notes = stale_rows(file, Registry(plugin))
         bad += bool(problems)
-        print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
-        for line in (*problems, *notes):
-            print(f"  {line}")
+        _print_checked(file, problems, notes)
     if bad:
         raise InputError(
-            f"{bad} of {len(files)} leaderboards are not valid{' or not of the code here' if code else ''}"
+            f"{bad} of {len(files or ())} leaderboards are not valid{' or not of the code here' if code else ''}"
         )
+    if recompute is not None:
+        _recompute(recompute, files or [], plugin)
+
+
+def _recompute(bundle: Path, files: list[Path], plugin: list[Path]) -> None:
+    from hashbench.reports.bundles.recompute import recompute
+
+    if len(files) > 1:
+        raise InputError(f"--recompute {bundle} is compared with one leaderboard, {len(files)} are named")
+    done = recompute(bundle, next(iter(files), None), plugin)
+    _print_checked(bundle, [], [f"{done.n_records} records: their codes give their metrics", *done.notes])
+    if done.problems:
+        _print_checked(files[0], done.problems, [])
+        raise InputError(f"{files[0]} is not what the codes of {bundle} give")
+
+
+def _print_checked(file: Path, problems: list[str], notes: list[str]) -> None:
+    print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
+    for line in (*problems, *notes):
+        print(f"  {line}")
