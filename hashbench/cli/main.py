@@ -31,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": plugins.info,
     "check": plugins.check,
     "status": results.status,
+    "show": results.show,
     "compare": results.compare,
     "env": env,
     "plot": results.plot,

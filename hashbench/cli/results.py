@@ -1,4 +1,4 @@
-"""The commands on results: ``hashbench status``, ``plot``, ``audit``, ``publish``, ``bundle`` and ``validate``."""
+"""The commands on results, from ``hashbench status`` and ``show`` to ``publish``, ``bundle`` and ``validate``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hashbench.cli.common import PluginOption
+from hashbench.cli.common import PluginOption, one_of
 from hashbench.errors import InputError
 
 
@@ -18,6 +18,32 @@ def status(directory: Annotated[Path, typer.Argument(help="Output directory of a
     from hashbench.runs.records.status import read_status
 
     print_status(read_status(directory), open_console())
+
+
+def show(
+    source: Annotated[Path, typer.Argument(metavar="FILE_OR_RUN", help="A leaderboard, or a run's directory.")],
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex or csv.")] = "rich",
+    methods: Annotated[str, typer.Option(help="Labels, comma-separated, in the order of the rows.")] = "",
+    bits: Annotated[str, typer.Option(help="Code lengths, comma-separated.")] = "",
+    metric: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
+) -> None:
+    """Show results as a table to paste: best in bold, * where not separable from it, mean ± std over seeds."""
+    from hashbench.reports.console import open_console
+    from hashbench.reports.papers.formats import print_grids, to_csv, to_latex, to_markdown
+    from hashbench.reports.papers.grid import chosen
+    from hashbench.reports.papers.sources import grids_of
+    from hashbench.runs.asked.grid import parse_integers, split_names
+
+    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    one_of("--format", form, ("rich", *writers))
+    names = split_names(metric, "--metric") if metric else []
+    labels = split_names(methods, "--methods") if methods else []
+    lengths = parse_integers(bits, "--bits", 1, 2**16) if bits else []
+    grids = chosen(grids_of(source, names), labels, lengths)
+    if form == "rich":
+        print_grids(grids, open_console())
+    else:
+        print(writers[form](grids), end="")
 
 
 def plot(
