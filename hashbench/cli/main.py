@@ -31,11 +31,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": plugins.info,
     "check": plugins.check,
     "status": results.status,
+    "show": results.show,
     "compare": results.compare,
     "env": env,
     "plot": results.plot,
     "audit": results.audit,
     "publish": results.publish,
+    "bundle": results.bundle,
     "validate": results.validate,
 }
 for name, command in COMMANDS.items():
