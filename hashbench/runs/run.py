@@ -20,11 +20,10 @@ from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.asked.resolved import write_config
-from hashbench.runs.job import Job, Setting
+from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
 from hashbench.runs.recording import new_record, now
 from hashbench.runs.records.record import Record
-from hashbench.runs.records.results import write_results
 from hashbench.runs.records.status import write_planned
 from hashbench.runs.records.store import Store
 from hashbench.runs.workers.worker import Worker, WorkerDied
@@ -115,6 +114,7 @@ class _Run:
 
     def all(self) -> list[Record]:
         """Compute what is missing and return all records."""
+        from hashbench.runs.records.results import write_results
         from hashbench.runs.tasks import plan_run
 
         try:
@@ -148,6 +148,8 @@ class _Run:
 
     def _work(self, caller: Caller) -> None:
         """Compute cells until there is none any more."""
+        from hashbench.runs.records.results import write_results
+
         while True:
             with self.queue.take() as job:
                 if job is None:
@@ -205,7 +207,6 @@ class _Run:
 
     def _features(self, caller: Caller, setting: Setting) -> str:
         """Make the features of a setting, once and without a time limit; return why they cannot be made, or nothing."""
-        from hashbench.runs.plan import training_views
         from hashbench.runs.tasks import make_features
 
         with self.lock:
