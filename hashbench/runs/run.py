@@ -23,9 +23,10 @@ from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.leftovers import remove_leftovers
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.status import write_planned
-from hashbench.runs.records.store import Store
+from hashbench.runs.records.store import SHARED, Store
 from hashbench.runs.workers.worker import Worker, WorkerDied
 
 RESULTS_EVERY_S = 2.0
@@ -122,10 +123,12 @@ class _Run:
         except WorkerDied as error:
             raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
         self.store.open_for_writing()
+        remove_leftovers(self.store)
         if self.options.save_models:
             writable_directory(self.store.models, "--out")
         write_planned(self.store, self.jobs)
-        write_config(self.options, self.jobs)
+        with self.store.lock(SHARED):
+            write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
             if len(self.callers) == 1:
