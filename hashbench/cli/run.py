@@ -48,13 +48,15 @@ def _run(options: RunOptions, dry_run: bool) -> None:
 
         print_plan(options)
         return
-    from hashbench.reports.console import open_console
-    from hashbench.reports.tables import print_models, print_tables
-    from hashbench.runs.records.store import Store
     from hashbench.runs.run import run as run_grid
 
     options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
     records = run_grid(options)
+
+    from hashbench.reports.console import open_console
+    from hashbench.reports.tables import print_models, print_tables
+    from hashbench.runs.records.store import Store
+
     scored = [record for record in records if record.status == "ok"]
     console, store = open_console(), Store(options.out)
     print_tables(records, console, store)

@@ -10,8 +10,8 @@ from rich.markup import escape
 from hashbench.reports.console import new_table, open_console, print_note
 from hashbench.reports.estimate import estimate_s, in_words
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.job import Job
-from hashbench.runs.plan import plan, training_views
+from hashbench.runs.job import Job, training_views
+from hashbench.runs.plan import plan
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 from hashbench.runs.workbench import open_workbench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,14 @@ class Job:
     def title(self) -> str:
         """The cell in words."""
         return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}")
+
+
+def training_views(jobs: Sequence[Job]) -> Iterator[tuple[Setting, int, int]]:
+    """Yield the largest view pool of each setting and seed of views that jobs need."""
+    most: dict[tuple[Setting, int], int] = {}
+    for job in jobs:
+        if job.needs.n_views is not None and job.needs.views_seed is not None:
+            key = (job.setting, job.needs.views_seed)
+            most[key] = max(most.get(key, 0), job.needs.n_views)
+    for (setting, views_seed), n_views in most.items():
+        yield setting, n_views, views_seed

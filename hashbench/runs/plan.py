@@ -150,14 +150,3 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
     if "tunable" in wanted:
         asked["views"] = bench.source.recipe_key(params.get("views_seed"))
     return asked
-
-
-def training_views(jobs: list[Job]) -> Iterator[tuple[Setting, int, int]]:
-    """Yield the largest view pool of each setting and seed of views that jobs need."""
-    most: dict[tuple[Setting, int], int] = {}
-    for job in jobs:
-        if job.needs.n_views is not None and job.needs.views_seed is not None:
-            key = (job.setting, job.needs.views_seed)
-            most[key] = max(most.get(key, 0), job.needs.n_views)
-    for (setting, views_seed), n_views in most.items():
-        yield setting, n_views, views_seed

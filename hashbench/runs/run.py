@@ -20,13 +20,13 @@ from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.asked.resolved import write_config
-from hashbench.runs.job import Job, Setting
+from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.leftovers import remove_leftovers
 from hashbench.runs.records.record import Record
-from hashbench.runs.records.results import write_results
 from hashbench.runs.records.status import write_planned
-from hashbench.runs.records.store import Store
+from hashbench.runs.records.store import SHARED, Store
 from hashbench.runs.workers.worker import Worker, WorkerDied
 
 RESULTS_EVERY_S = 2.0
@@ -115,6 +115,7 @@ class _Run:
 
     def all(self) -> list[Record]:
         """Compute what is missing and return all records."""
+        from hashbench.runs.records.results import write_results
         from hashbench.runs.tasks import plan_run
 
         try:
@@ -122,10 +123,12 @@ class _Run:
         except WorkerDied as error:
             raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
         self.store.open_for_writing()
+        remove_leftovers(self.store)
         if self.options.save_models:
             writable_directory(self.store.models, "--out")
         write_planned(self.store, self.jobs)
-        write_config(self.options, self.jobs)
+        with self.store.lock(SHARED):
+            write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
             if len(self.callers) == 1:
@@ -148,6 +151,8 @@ class _Run:
 
     def _work(self, caller: Caller) -> None:
         """Compute cells until there is none any more."""
+        from hashbench.runs.records.results import write_results
+
         while True:
             with self.queue.take() as job:
                 if job is None:
@@ -205,7 +210,6 @@ class _Run:
 
     def _features(self, caller: Caller, setting: Setting) -> str:
         """Make the features of a setting, once and without a time limit; return why they cannot be made, or nothing."""
-        from hashbench.runs.plan import training_views
         from hashbench.runs.tasks import make_features
 
         with self.lock:

@@ -1,20 +1,31 @@
-"""What a worker process does for a run: plan it, make features, compute a cell."""
+"""What a worker process does for a run: plan it, make features, compute a cell.
+
+A run names these functions and calls them in its workers. What they need is imported when they run, so that the run
+itself stays light and starts while its worker imports.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.models.saved import save_model
 from hashbench.progress import to_stderr
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.cell import Outcome, run_job
 from hashbench.runs.job import Job, Setting
-from hashbench.runs.plan import plan
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
-from hashbench.runs.workbench import open_workbench
+
+if TYPE_CHECKING:
+    from hashbench.runs.cell import Outcome
+
+
+def warm_up() -> None:
+    """Import what the other functions need, before a clock runs."""
+    import hashbench.models.saved
+    import hashbench.runs.cell
+    import hashbench.runs.plan  # noqa: F401
 
 
 def plan_run(options: RunOptions) -> list[Job]:
@@ -25,6 +36,9 @@ def plan_run(options: RunOptions) -> list[Job]:
     InputError
         Something the user gave cannot be used; nothing was written then.
     """
+    from hashbench.runs.plan import plan
+    from hashbench.runs.workbench import open_workbench
+
     jobs, store = plan(options), Store(options.out)
     for setting in dict.fromkeys(job.setting for job in jobs):
         bench = open_workbench(setting, options)
@@ -42,6 +56,8 @@ def make_features(setting: Setting, pools: Sequence[tuple[int, int]], options: R
     InputError
         They cannot be made.
     """
+    from hashbench.runs.workbench import open_workbench
+
     source = open_workbench(setting, options).source
     source.features()
     for n_views, views_seed in pools:
@@ -56,6 +72,9 @@ def compute(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
+    from hashbench.runs.cell import run_job
+    from hashbench.runs.workbench import open_workbench
+
     bench, store = open_workbench(job.setting, options), Store(options.out)
     workdir = store.workdir(job.id)
     outcome = run_job(job, options, bench, workdir, to_stderr)
@@ -77,6 +96,9 @@ def time_again(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
+    from hashbench.runs.cell import run_job
+    from hashbench.runs.workbench import open_workbench
+
     bench, store = open_workbench(job.setting, options), Store(options.out)
     record = store.read(job.id)
     assert record is not None
@@ -95,6 +117,8 @@ def time_again(job: Job, options: RunOptions) -> Record:
 
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:
     """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
+    from hashbench.models.saved import save_model
+
     record, method = outcome.record, outcome.method
     assert method is not None
     path = store.model_path(record.id)

@@ -206,3 +206,19 @@ def test_a_plugin_that_changes_directory_and_prints(tmp_path, cli, monkeypatch):
     assert done.returncode == 0, done.stderr
     assert "among the tables" not in done.stdout
     assert len(list((tmp_path / "out" / "records").glob("*.json"))) == 2
+
+
+def test_half_written_files_of_a_killed_run_go_with_the_next(tmp_path, cli):
+    arguments = ("run", "--methods", "lsh", "--bits", 8, "--out", tmp_path)
+    assert cli(*arguments).returncode == 0
+    (record,) = Store(tmp_path)
+    (labels,) = (tmp_path / "labels").glob("*.npz")
+    names = [f"records/.{record.id}.npz.77", f"records/.{record.id}.failed.json.77", ".results.csv.77"]
+    left = [tmp_path / name for name in (*names, f"labels/.{labels.name}.77")]
+    kept = [tmp_path / ".results.csv", tmp_path / "records" / ".DS_Store", tmp_path / "records" / f".{'0' * 64}.npz.77"]
+    for path in (*left, *kept):
+        path.write_text("half")
+    with Store(tmp_path).lock("0" * 64):  # somebody is at that cell
+        assert cli(*arguments).returncode == 0
+    assert not [path for path in left if path.exists()]
+    assert all(path.read_text() == "half" for path in kept)

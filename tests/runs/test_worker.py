@@ -93,7 +93,7 @@ def test_every_way_to_end_fails_its_cell_alone(bad, tmp_path, cli):
     before = descendants()
     methods = "bad[how=well]," + ",".join(f"bad[how={how}]" for how in [*ENDS, "prints"]) + ",lsh"
     arguments = ("run", "--plugin", bad, "--methods", methods, "--bits", 8, "--out", tmp_path / "out")
-    done = cli(*arguments, "--timeout", 5, "--max-memory", 1200)
+    done = cli(*arguments, "--timeout", 5, "--max-memory", 700)
     assert done.returncode == 1, done.stderr
     records = {record.label: record for record in Store(tmp_path / "out")}
     assert len(records) == len(ENDS) + 3
@@ -106,7 +106,7 @@ def test_every_way_to_end_fails_its_cell_alone(bad, tmp_path, cli):
         assert records[label].status == "ok", records[label].error
     assert records["bad[how=floods]"].output.endswith("x" * 100)
     assert descendants() == before
-    again = cli(*arguments, "--timeout", 5, "--max-memory", 1200)
+    again = cli(*arguments, "--timeout", 5, "--max-memory", 700)
     assert again.stderr.count("failed before") == len(ENDS)
     assert again.stderr.count("already in") == 3
     assert again.returncode == 1

@@ -10,7 +10,7 @@ import pandas as pd
 from hashbench.errors import InputError
 from hashbench.files.writing import csv_safe, write_atomically
 from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
+from hashbench.runs.records.store import SHARED, Store
 from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
 TIMINGS = (
@@ -90,7 +90,8 @@ def write_results(store: Store, final: bool = True) -> None:
     frame = results_frame(records, verdicts(records, store) if final else None)
     path = store.directory / "results.csv"
     try:
-        write_atomically(path, frame.to_csv(index=False).encode())
+        with store.lock(SHARED):
+            write_atomically(path, frame.to_csv(index=False).encode())
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}); make room or name another --out"

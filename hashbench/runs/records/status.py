@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
 from hashbench.runs.job import Job
 from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
+from hashbench.runs.records.store import SHARED, Store
 
 State = Literal["done", "failed", "running", "missing"]
 STATES: tuple[State, ...] = ("done", "failed", "running", "missing")
@@ -67,10 +65,8 @@ def write_planned(store: Store, jobs: Iterable[Job]) -> None:
         The file cannot be written.
     """
     path = _path(store)
-    locks = store.directory / "locks"
     try:
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / "jobs.lock"):
+        with store.lock(SHARED):
             cells = _read(path) | {job.id: _planned(job.id, job.title, job.config) for job in jobs}
             content = json.dumps({"jobs": [asdict(cell) for cell in cells.values()]}, indent=1)
             write_atomically(path, content.encode())

@@ -23,6 +23,8 @@ RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors"
 """Names of `evaluate`'s arguments in a file of labels."""
 FAILED = ".failed.json"
 """Ends the name of the record of a failure beside an earlier record that ended well."""
+SHARED = "jobs"
+"""Names the lock that is held while a file is written that several cells share."""
 
 
 class Store:
@@ -41,6 +43,7 @@ class Store:
         self.directory = directory.absolute()
         self.folder = self.directory / "records"
         self.models = self.directory / "models"
+        self.labels = self.directory / "labels"
         self._log = log
         self._index: dict[Path, tuple[tuple[int, int], Record | None]] = {}
 
@@ -126,10 +129,20 @@ class Store:
             return False
 
     def lock(self, id: str) -> FileLock:
-        """Return the lock that whoever computes a cell holds."""
-        folder = self.directory / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{id}.lock")
+        """Return the lock that whoever computes a cell holds, or whoever writes what cells share (`SHARED`).
+
+        Raises
+        ------
+        InputError
+            Its file cannot be written.
+        """
+        path = self.directory / "locks" / f"{id}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return FileLock(path)
 
     def is_locked(self, id: str) -> bool:
         """Return whether somebody holds the lock of a cell; nothing is written."""
@@ -174,7 +187,7 @@ class Store:
 
     def labels_path(self, fingerprint: str) -> Path:
         """Return where the labels of a data set's queries and database lie, without pickle."""
-        return self.directory / "labels" / f"{fingerprint[:32]}.npz"
+        return self.labels / f"{fingerprint[:32]}.npz"
 
     def write_relevance(self, fingerprint: str, relevance: Mapping[str, np.ndarray]) -> None:
         """Keep what is relevant to what with the codes, so that they can be scored again without the data's files.
@@ -194,7 +207,8 @@ class Store:
         np.savez(buffer, **{RELEVANCE[name]: array for name, array in relevance.items()})  # type: ignore[arg-type]
         writable_directory(path.parent, "--out")
         try:
-            write_atomically(path, buffer.getvalue())
+            with self.lock(SHARED):
+                write_atomically(path, buffer.getvalue())
         except OSError as error:
             raise _unwritable(path, error) from error
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from hashbench.errors import InputError
 from hashbench.progress import send_to
+from hashbench.runs.tasks import warm_up
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
             requests.send((kind, value))
 
     send_to(send)
+    warm_up()
     send("ready", os.getpid())
     while True:
         try:
