@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from hashbench.errors import InputError
+from hashbench.evaluation.metrics import parse
 from hashbench.files.hashing import canonical_hash
 
+ASYMMETRIC = "+asymmetric"
+"""Ends the name of a protocol that ranks by real-valued queries."""
 EXTRA_METRICS = ("mAP@all",)
 """What every protocol reports beside its own."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
@@ -91,6 +94,25 @@ class Protocol:
             draw={**self.draw, **changed},
             checksum="",
             split_checksum="",
+        )
+
+    def ranked_by(self, distance: str) -> Protocol:
+        """Return the protocol itself for Hamming's distance, and one of its own name for real-valued queries.
+
+        The latter has no metrics within a Hamming radius.
+
+        Parameters
+        ----------
+        distance : {"hamming", "asymmetric"}
+        """
+        if distance == "hamming":
+            return self
+        return replace(
+            self,
+            name=f"{self.name}{ASYMMETRIC}",
+            metrics=tuple(name for name in self.metrics if not parse(name).by_radius),
+            ties="expectation over all orders of equal scores of real-valued queries",
+            checksum="",
         )
 
 

@@ -93,7 +93,7 @@ def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]
     bits = sorted({record.config["n_bits"] for record in records})
     metrics = headline({name for record in records for name in record.metrics})
     about = _about(records[0])
-    for n_bits in bits:
+    for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
         yield f"pr_curve_{n_bits}bits", _pr_figure(curves, f"{about}, {n_bits} bits")

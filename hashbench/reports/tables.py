@@ -57,7 +57,7 @@ def by_setting(records: Sequence[Record]) -> list[list[Record]]:
     """Return the records in groups of one data set, protocol and backbone; who saw queries stands with the others."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        protocol = record.config["protocol"].removesuffix(HELD_OUT)
+        protocol = record.config["protocol"].replace(HELD_OUT, "")
         groups.setdefault((record.config["dataset"], protocol, record.backbone), []).append(record)
     return list(groups.values())
 
@@ -106,7 +106,7 @@ def print_models(records: Sequence[Record], store: Store, console: Console) -> N
 
 
 def _saw_queries(record: Record) -> bool:
-    return record.config["protocol"].endswith(HELD_OUT)
+    return HELD_OUT in record.config["protocol"]
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:

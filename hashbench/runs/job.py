@@ -66,6 +66,8 @@ class Job:
         Why it cannot be run on this data; empty where it can.
     broken : str
         Why its method cannot even be made; empty where it can.
+    distance : {"hamming", "asymmetric"}
+        By what its codes are ranked.
     """
 
     label: str
@@ -76,6 +78,7 @@ class Job:
     needs: Needs = field(default_factory=Needs)
     skip: str = ""
     broken: str = ""
+    distance: str = "hamming"
 
     @property
     def id(self) -> str:
@@ -100,4 +103,10 @@ class Job:
     @property
     def title(self) -> str:
         """The cell in words."""
-        return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}")
+        ranked = "" if self.distance == "hamming" else f" {self.distance}"
+        return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}") + ranked
+
+    @property
+    def fit_id(self) -> str:
+        """SHA-256 of what decides the trained method: jobs that differ in their distance share it."""
+        return canonical_hash({key: value for key, value in self.config.items() if not key.startswith("protocol")})

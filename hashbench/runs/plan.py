@@ -19,6 +19,8 @@ from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
 
+DISTANCES = ("hamming", "asymmetric")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -46,6 +48,10 @@ def plan(options: RunOptions) -> list[Job]:
     check_options(options)
     bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
     seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
+    distances = split_names(options.distance, "--distance")
+    unknown = [name for name in distances if name not in DISTANCES]
+    if unknown:
+        raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
     registry = Registry(options.plugins)
     requests = [_request(spec, registry) for spec in parse_methods(options.methods)]
     jobs = []
@@ -54,7 +60,7 @@ def plan(options: RunOptions) -> list[Job]:
         for request in requests:
             for n_bits in bits:
                 for seed in seeds if request.seeded else [None]:
-                    jobs.append(_job(request, setting, bench, n_bits, seed))
+                    jobs += [_job(request, setting, bench, n_bits, seed, distance) for distance in distances]
     return jobs
 
 
@@ -96,7 +102,7 @@ def _request(spec: Any, registry: Registry) -> Request:
     return Request(spec.label, plugin, method_class, typed_params(spec, method_class), seeded)
 
 
-def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed: int | None) -> Job:
+def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed: int | None, distance: str) -> Job:
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
     try:
@@ -108,11 +114,12 @@ def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed
     except BaseException as error:
         made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
+    protocol = dataset.protocol.ranked_by(distance)
     config = {
         "dataset": dataset.name,
         "data": dataset.fingerprint,
-        "protocol": dataset.protocol.name,
-        "protocol_hash": dataset.protocol.hash,
+        "protocol": protocol.name,
+        "protocol_hash": protocol.hash,
         "features": bench.source.key,
         "views": made.pop("views", None),
         "method": request.plugin.name,
@@ -122,7 +129,7 @@ def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed
         "seed": seed,
         "engine": metrics.VERSION,
     }
-    return Job(request.label, request.params, setting, config, bench.dataset.provenance, **made)
+    return Job(request.label, request.params, setting, config, bench.dataset.provenance, **made, distance=distance)
 
 
 def all_params(params: dict[str, Any], n_bits: int, seed: int | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hashbench.errors import InputError
 from hashbench.models.saved import save_model
 from hashbench.progress import to_stderr
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.cell import Outcome, run_job
+from hashbench.runs.cell import Outcome, forget_fitted, run_job
 from hashbench.runs.job import Job, Setting
 from hashbench.runs.plan import plan
 from hashbench.runs.records.record import Record
@@ -82,6 +82,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     assert record is not None
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
+    forget_fitted()
     again = run_job(job, options, bench, workdir, to_stderr).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
+from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.features.opening import open_source
@@ -41,7 +42,7 @@ class Workbench:
     dataset: Dataset
     source: FeatureSource
     warm: bool = False
-    _search: dict[int, float] = field(default_factory=dict)
+    _search: dict[tuple[int, str], float] = field(default_factory=dict)
 
     @cached_property
     def held_out(self) -> tuple[Dataset, Dataset]:
@@ -52,14 +53,31 @@ class Workbench:
         """Return the data that a method is scored on: without the queries that it may look at."""
         return self.held_out[0] if "validation" in method.wants() else self.dataset
 
-    def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray) -> float:
-        """Return queries per second of a top-1000 search; it depends on n_bits, not on the method."""
-        if n_bits not in self._search:
-            queries, words = item_words(query[:SEARCH_QUERIES]), word_major(database)
-            depth = min(SEARCH_DEPTH, len(database))
-            kernels.nearest(queries[:1], words, n_bits, depth)
-            self._search[n_bits] = len(queries) / _seconds(lambda: kernels.nearest(queries, words, n_bits, depth))
-        return self._search[n_bits]
+    def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray, distance: str = "hamming") -> float:
+        """Return queries per second of a top-1000 search; it depends on n_bits and distance, not on the method.
+
+        Parameters
+        ----------
+        n_bits : int
+        query : ndarray
+            Packed codes, or real values where the distance is ``asymmetric``.
+        database : ndarray of shape (n_database, ceil(n_bits / 8)), uint8
+        distance : {"hamming", "asymmetric"}
+        """
+        if (n_bits, distance) not in self._search:
+            queries, depth = query[:SEARCH_QUERIES], min(SEARCH_DEPTH, len(database))
+            search = searcher(n_bits, database, depth, distance)
+            search(queries[:1])
+            self._search[n_bits, distance] = len(queries) / median_s(lambda: search(queries))
+        return self._search[n_bits, distance]
+
+
+def searcher(n_bits: int, database: np.ndarray, depth: int, distance: str) -> Callable[[np.ndarray], object]:
+    """Return a function that searches for the nearest codes of queries, exhaustively."""
+    if distance == "asymmetric":
+        return lambda values: nearest_asymmetric(values, database, depth)
+    words = word_major(database)
+    return lambda codes: kernels.nearest(item_words(codes), words, n_bits, depth)
 
 
 _OPEN: dict[tuple[Setting, RunOptions], Workbench] = {}
@@ -86,7 +104,7 @@ def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
     return _OPEN[key]
 
 
-def _seconds(job: Callable[[], object]) -> float:
+def median_s(job: Callable[[], object]) -> float:
     """Return the median time of a job, repeated for at least a tenth of a second."""
     times: list[float] = []
     while len(times) < 3 or (sum(times) < MEASURE_AT_LEAST_S and len(times) < 100):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from hashbench.data.protocol import ASYMMETRIC
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 
@@ -104,7 +105,13 @@ class Record:
     def title(self) -> str:
         """The cell in words."""
         seed = self.config["seed"]
-        return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}")
+        ranked = " asymmetric" if self.is_asymmetric else ""
+        return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}") + ranked
+
+    @property
+    def is_asymmetric(self) -> bool:
+        """Whether the ranking was by real-valued queries."""
+        return self.config["protocol"].endswith(ASYMMETRIC)
 
     def to_json(self) -> bytes:
         """Return the record's file."""
