@@ -15,7 +15,7 @@ def list_plugins(
     plugin: PluginOption,
     check: Annotated[bool, typer.Option("--check", help="Import each in a process of its own.")] = False,
 ) -> None:
-    """List methods and data sets, without importing them."""
+    """List methods, quantizers and data sets, without importing them."""
     from hashbench.plugins.registry import KINDS, Registry
 
     registry = Registry(plugin)
@@ -36,8 +36,10 @@ def list_plugins(
         raise typer.Exit(1)
 
 
-def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method or a data set.")]) -> None:
-    """Explain a method (parameters, paper) or a data set (protocol, sizes, source, licence)."""
+def info(
+    plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method, a quantizer or a data set.")]
+) -> None:
+    """Explain a method or quantizer (parameters, paper) or a data set (protocol, sizes, source, licence)."""
     from hashbench.cli.describe import describe
     from hashbench.plugins.registry import Registry
 
@@ -46,21 +48,21 @@ def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A metho
 
 def check(
     plugin: PluginOption,
-    names: Annotated[list[str], typer.Argument(help="Methods and data sets; or all.")],
+    names: Annotated[list[str], typer.Argument(help="Methods, quantizers and data sets; or all.")],
     data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
 ) -> None:
-    """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
+    """Run the conformance suites on methods, quantizers and data sets; checks of data that is not there are skipped."""
     from hashbench.checks.suites import suite
     from hashbench.files.cache import cache_directory
-    from hashbench.plugins.registry import Registry
+    from hashbench.plugins.registry import KINDS, Registry
 
     registry = Registry(plugin)
-    methods, datasets = registry.names("methods"), registry.names("datasets")
-    if data_dir is not None and (len(names) != 1 or names[0] not in datasets):
+    kinds = {name: kind for kind in KINDS for name in registry.names(kind)}
+    if data_dir is not None and (len(names) != 1 or kinds.get(names[0]) != "datasets"):
         raise InputError("--data-dir: a data set's files; name that one data set")
-    asked = [*methods, *datasets] if names == ["all"] else names
+    asked = list(kinds) if names == ["all"] else names
     failed = 0
-    for one in [registry.find("datasets" if name in datasets else "methods", name) for name in asked]:
+    for one in [registry.find(kinds.get(name, "methods"), name) for name in asked]:
         print(one.name)
         for outcome in suite(one.load, data_dir, cache_directory(None)):
             how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from hashbench.data.dataset import HELD_OUT
 from hashbench.evaluation.metrics import headline
+from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
@@ -41,6 +42,9 @@ def print_tables(
     """
     compared = verdicts(records, store) if store else {}
     for group in by_setting(records):
+        if group[0].is_by_bytes:
+            print_by_bytes(group, console)
+            continue
         scored = [record for record in group if record.status == "ok"]
         for metric in metrics or (headline(scored[0].metrics) if scored else ()):
             print_title(f"{metric}: {_title(group, bool(store))}", console)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from hashbench.runs.recording import new_record, now
 from hashbench.runs.records.arrays import VALUES
 from hashbench.runs.records.record import Record
 from hashbench.runs.training import Fitted, Given, fit, given_to, rows_of
-from hashbench.runs.workbench import Workbench
+from hashbench.runs.workbench import TOP, Workbench, searcher
 
 ENCODE_ROWS = 128 * BLOCK_ROWS
 """Whole blocks of `HashMethod.encode`, so that codes are those of one call."""
@@ -112,7 +112,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         raise
     except BaseException as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
-    scores = score(codes, fitted)
+    scores = score(codes, fitted, job.metrics)
     values = _measured(job, bench, fitted, codes, scores)
     values["timings"]["cell_s"] = time.perf_counter() - clock
     per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()}
@@ -164,13 +164,13 @@ def encode(fitted: Fitted, distance: str = "hamming") -> Codes:
     return Codes(method.encode(queries), np.concatenate(blocks), len(split.database) / seconds, values)
 
 
-def score(codes: Codes, fitted: Fitted) -> Evaluation:
-    """Return the metrics of the data set's protocol."""
+def score(codes: Codes, fitted: Fitted, metrics: Sequence[str]) -> Evaluation:
+    """Return the metrics of the job's protocol."""
     dataset, (queries, distance) = fitted.dataset, codes.ranked
     return evaluate(
         queries,
         codes.database,
-        metrics=dataset.protocol.ranked_by(distance).metrics,
+        metrics=metrics,
         distance=distance,
         n_bits=fitted.method.n_bits,
         **dataset.relevance(),
@@ -185,6 +185,10 @@ def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
         "encode_items_per_s": codes.items_per_s,
         "search_queries_per_s": bench.search_rate(job.n_bits, codes.ranked[0], codes.database, job.distance),
     }
+    if job.is_by_bytes:
+        queries, distance = codes.ranked
+        search = searcher(job.n_bits, codes.database, min(TOP, len(codes.database)), distance)
+        timings |= bench.one_core_rates(search, queries)
     if fitted.views_s is not None:
         timings["views_s"] = fitted.views_s
     if fitted.features.images_per_s is not None:

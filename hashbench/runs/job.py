@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 
 
@@ -66,8 +67,10 @@ class Job:
         Why it cannot be run on this data; empty where it can.
     broken : str
         Why its method cannot even be made; empty where it can.
-    distance : {"hamming", "asymmetric"}
-        By what its codes are ranked.
+    distance : {"hamming", "asymmetric", "own"}
+        By what its codes are ranked; ``own`` is a quantizer's.
+    metrics : tuple of str
+        What it is scored by.
     """
 
     label: str
@@ -79,6 +82,7 @@ class Job:
     skip: str = ""
     broken: str = ""
     distance: str = "hamming"
+    metrics: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -103,10 +107,17 @@ class Job:
     @property
     def title(self) -> str:
         """The cell in words."""
-        ranked = "" if self.distance == "hamming" else f" {self.distance}"
+        ranked = " asymmetric" if self.distance == "asymmetric" else ""
         return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}") + ranked
+
+    @property
+    def is_by_bytes(self) -> bool:
+        """Whether recall for bytes is measured, and so the time of a search on one core."""
+        return self.config["protocol"].endswith(BY_BYTES)
 
     @property
     def fit_id(self) -> str:
         """SHA-256 of what decides the trained method: jobs that differ in their distance share it."""
-        return canonical_hash({key: value for key, value in self.config.items() if not key.startswith("protocol")})
+        return canonical_hash(
+            {key: value for key, value in self.config.items() if not key.startswith("protocol") and key != "distance"}
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from hashbench.errors import InputError
 from hashbench.models.saved import save_model
@@ -12,9 +13,10 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import Outcome, forget_fitted, run_job
 from hashbench.runs.job import Job, Setting
 from hashbench.runs.plan import plan
+from hashbench.runs.quantized import run_quantizer
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
-from hashbench.runs.workbench import open_workbench
+from hashbench.runs.workbench import Workbench, open_workbench
 
 
 def plan_run(options: RunOptions) -> list[Job]:
@@ -58,13 +60,20 @@ def compute(job: Job, options: RunOptions) -> Record:
     """
     bench, store = open_workbench(job.setting, options), Store(options.out)
     workdir = store.workdir(job.id)
-    outcome = run_job(job, options, bench, workdir, to_stderr)
+    outcome = _outcome(job, options, bench, workdir)
     store.write(outcome.record, outcome.arrays)
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
     if options.save_models and outcome.method is not None:
         _keep_model(outcome, bench.dataset.image_shape, store)
     return outcome.record
+
+
+def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> Outcome:
+    """Run a cell, of a method or of a quantizer."""
+    if job.distance == "own":
+        return run_quantizer(job, options, bench)
+    return run_job(job, options, bench, workdir, to_stderr)
 
 
 def time_again(job: Job, options: RunOptions) -> Record:
@@ -83,7 +92,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
     forget_fitted()
-    again = run_job(job, options, bench, workdir, to_stderr).record
+    again = _outcome(job, options, bench, workdir).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"

@@ -17,6 +17,7 @@ from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.features.opening import open_source
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
+from hashbench.files.cores import one_core
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
 from hashbench.runs.asked.options import RunOptions
@@ -24,6 +25,9 @@ from hashbench.runs.job import Setting
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
+TOP = 100
+ONE_CORE_QUERIES = 32
+"""How many neighbours a search on one core is timed for, and how many queries it gets at once."""
 MEASURE_AT_LEAST_S = 0.1
 
 
@@ -70,6 +74,35 @@ class Workbench:
             search(queries[:1])
             self._search[n_bits, distance] = len(queries) / median_s(lambda: search(queries))
         return self._search[n_bits, distance]
+
+    def one_core_rates(self, search: Callable[[np.ndarray], object], queries: np.ndarray) -> dict[str, float]:
+        """Return how fast one core searches for the top 100 of queries, and ranks candidates again by their vectors.
+
+        Parameters
+        ----------
+        search : callable
+            Gets some queries at once.
+        queries : ndarray of shape (n_queries, ...)
+        """
+        some = queries[:ONE_CORE_QUERIES]
+        with one_core():
+            search(some[:1])
+            rate = len(some) / median_s(lambda: search(some))
+            return {"top100_queries_per_s": rate, "rescored_candidates_per_s": self._rescoring_rate}
+
+    @cached_property
+    def _rescoring_rate(self) -> float:
+        """How many candidates are ranked by their float32 vectors in a second: gathered, and their distances."""
+        data, split = self.source.features().data, self.dataset.split
+        candidates = np.random.default_rng(0).choice(split.database, (len(split.query[:16]), SEARCH_DEPTH))
+
+        def rescore() -> None:
+            for query, rows in zip(split.query, candidates, strict=False):
+                vectors = np.asarray(data[rows], np.float32)
+                vectors -= data[query]
+                np.argsort(np.einsum("ij,ij->i", vectors, vectors))
+
+        return candidates.size / median_s(rescore)
 
 
 def searcher(n_bits: int, database: np.ndarray, depth: int, distance: str) -> Callable[[np.ndarray], object]:

@@ -156,6 +156,8 @@ def _newest_last(stores: Sequence[Store]) -> Iterator[tuple[Record, Store]]:
 
 def _unpublishable(record: Record, plugins: Mapping[str, Plugin]) -> str:
     name = record.config["method"]
+    if record.is_by_bytes:
+        return "it is of recall for bytes, which has no leaderboard"
     if name not in plugins:
         return f"{name} is not here; name its file with --plugin"
     if record.config["source"] != plugins[name].source_hash:
