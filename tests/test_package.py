@@ -27,6 +27,7 @@ def test_the_wheel_holds_package_and_plugins_and_nothing_else(wheel):
     assert "hashbench/methods/itq.py" in names
     assert "hashbench/methods/cibhash.py" in names
     assert "hashbench/datasets/digits.py" in names
+    assert "hashbench/quantizers/rabitq.py" in names
     assert "hashbench/methods/__init__.py" in names
     assert {name.partition("/")[0] for name in names} == {
         "hashbench",

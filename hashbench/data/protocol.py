@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from hashbench.errors import InputError
+from hashbench.evaluation.metrics import parse
 from hashbench.files.hashing import canonical_hash
 
+ASYMMETRIC = "+asymmetric"
+"""Ends the name of a protocol that ranks by real-valued queries."""
+BY_BYTES = "+bytes"
+"""Ends the name of a protocol that measures recall for bytes, of codes of any kind."""
+BYTES_METRICS = tuple(
+    f"recall@{k}" if times == 1 else f"recall{k}@{k * times}" for k in (10, 100) for times in (1, 2, 4, 10)
+)
+"""recall10@20 is also recall@10 after 20 candidates were ranked by their vectors: that puts the true ones first."""
 EXTRA_METRICS = ("mAP@all",)
 """What every protocol reports beside its own."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
@@ -91,6 +100,35 @@ class Protocol:
             draw={**self.draw, **changed},
             checksum="",
             split_checksum="",
+        )
+
+    def ranked_by(self, distance: str) -> Protocol:
+        """Return the protocol itself for Hamming's distance, and one of its own name for real-valued queries.
+
+        The latter has no metrics within a Hamming radius.
+
+        Parameters
+        ----------
+        distance : {"hamming", "asymmetric"}
+        """
+        if distance == "hamming":
+            return self
+        return replace(
+            self,
+            name=f"{self.name}{ASYMMETRIC}",
+            metrics=tuple(name for name in self.metrics if not parse(name).by_radius),
+            ties="expectation over all orders of equal scores of real-valued queries",
+            checksum="",
+        )
+
+    def by_bytes(self) -> Protocol:
+        """Return the protocol of recall for bytes, under a name of its own: `BYTES_METRICS` by true neighbours."""
+        return replace(
+            self,
+            name=f"{self.name}{BY_BYTES}",
+            metrics=BYTES_METRICS,
+            ties="expectation over all orders, or by row for codes with a distance of their own",
+            checksum="",
         )
 
 

@@ -1,7 +1,7 @@
 """Finds plugins by name and imports only the one that is asked for.
 
 A plugin is found in the project's folders by file name, among installed packages through the entry-point
-groups ``hashbench.methods`` and ``hashbench.datasets``, or in a file that the user names.
+groups ``hashbench.methods``, ``hashbench.quantizers`` and ``hashbench.datasets``, or in a file that the user names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
 from hashbench.plugins.plugin import Plugin
 
-KINDS = ("methods", "datasets")
+KINDS = ("methods", "quantizers", "datasets")
 IMPORT_ONE = """
 import sys
 from hashbench.errors import InputError
@@ -45,8 +45,8 @@ class Registry:
     Parameters
     ----------
     extra_files : iterable of path-like
-        Plugin files, or folders with an ``__init__.py``, that the user names; whether one is a method or a data set
-        is read from its source.
+        Plugin files, or folders with an ``__init__.py``, that the user names; which kind one is, is read from its
+        source.
     """
 
     def __init__(self, extra_files: Iterable[str | Path] = ()) -> None:

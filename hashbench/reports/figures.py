@@ -21,12 +21,21 @@ from hashbench.errors import InputError
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
-from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, slug, with_legend
+from hashbench.reports.by_bytes import bytes_figure
+from hashbench.reports.figure_style import (
+    FORMATS,
+    STYLE,
+    looks_of,
+    new_figure,
+    save,
+    scale_for,
+    set_ticks,
+    slug,
+    unused,
+    with_legend,
+)
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
-
-LOG_FROM = 20
-"""Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +92,20 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
         for setting, members in settings.items():
             prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
             for name, figure in _figures(store, members):
-                stem = _unused(slug(prefix + name), written)
+                stem = unused(slug(prefix + name), written)
                 written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
     return [path for paths in written.values() for path in paths]
 
 
 def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]]:
+    if records[0].is_by_bytes:
+        yield "recall_by_bytes", bytes_figure(records, _about(records[0]))
+        return
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
     metrics = headline({name for record in records for name in record.metrics})
     about = _about(records[0])
-    for n_bits in bits:
+    for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
         yield f"pr_curve_{n_bits}bits", _pr_figure(curves, f"{about}, {n_bits} bits")
@@ -190,26 +202,12 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
     for number, (n_bits, group) in enumerate(_grouped(records, lambda record: record.config["n_bits"]).items()):
         lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
     if numeric:
-        _scale(axes, ordered)
+        scale_for(axes, ordered)
     set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
     axes.margins(x=0.05)
     axes.set_xlabel(parameter)
     axes.set_ylabel(metric)
     return with_legend(figure, lines)
-
-
-def _scale(axes: Axes, values: list[float]) -> None:
-    """Choose the scale that spreads a grid's values best; zero keeps a place on every one of them."""
-    positive = [value for value in values if value > 0]
-    if len(positive) < 2 or min(values) < 0:
-        return
-    wide = positive[-1] >= LOG_FROM * positive[0]
-    if 0 in values and wide:
-        axes.set_xscale("symlog", linthresh=positive[0], linscale=0.7)
-    elif 0 not in values and all(float(np.log2(value)).is_integer() for value in values):
-        axes.set_xscale("log", base=2)
-    elif 0 not in values and wide:
-        axes.set_xscale("log")
 
 
 def _grids(records: list[Record]) -> Iterator[tuple[str, str, str, list[Record]]]:
@@ -290,11 +288,3 @@ def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[An
     for record in records:
         groups.setdefault(key(record), []).append(record)
     return dict(sorted(groups.items()))
-
-
-def _unused(stem: str, used: Mapping[str, Any]) -> str:
-    number = 2
-    unique = stem
-    while unique in used:
-        unique, number = f"{stem}-{number}", number + 1
-    return unique
