@@ -13,6 +13,7 @@ import typer
 
 from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
+from hashbench.cli.report import report
 from hashbench.cli.run import run
 from hashbench.errors import InputError
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "env": env,
     "plot": results.plot,
     "audit": results.audit,
+    "report": report,
     "publish": results.publish,
     "bundle": results.bundle,
     "validate": results.validate,

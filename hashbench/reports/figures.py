@@ -34,6 +34,7 @@ from hashbench.reports.figure_style import (
     unused,
     with_legend,
 )
+from hashbench.reports.grids import grouped, one_parameter_grids
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 
@@ -48,7 +49,7 @@ class _Series:
 
     def by_bits(self) -> dict[int, list[Record]]:
         """Return the records of each length, lengths ascending."""
-        return _grouped(self.records, lambda record: record.config["n_bits"])
+        return grouped(self.records, lambda record: record.config["n_bits"])
 
 
 def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
@@ -84,7 +85,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there is nothing to plot")
     writable_directory(out_dir, "--to")
-    settings = _grouped(records, _setting)
+    settings = grouped(records, _setting)
     written: dict[str, list[Path]] = {}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -118,7 +119,7 @@ def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]
             yield f"training_{one.name}", _training_figure(one, f"{one.name}: {about}")
     for metric in metrics:
         scored = [record for record in records if metric in record.metrics]
-        for method, parameter, fixed, group in _grids(scored):
+        for method, parameter, fixed, group in one_parameter_grids(scored, lambda record: record.config):
             name = f"{method}[{fixed}]" if fixed else method
             yield f"{metric}_by_{parameter}_{name}", _parameter_figure(group, parameter, metric, f"{name}: {about}")
 
@@ -199,7 +200,7 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
         return place_of[canonical_hash(record.config["params"][parameter])]
 
     lines = {}
-    for number, (n_bits, group) in enumerate(_grouped(records, lambda record: record.config["n_bits"]).items()):
+    for number, (n_bits, group) in enumerate(grouped(records, lambda record: record.config["n_bits"]).items()):
         lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
     if numeric:
         scale_for(axes, ordered)
@@ -210,33 +211,13 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
     return with_legend(figure, lines)
 
 
-def _grids(records: list[Record]) -> Iterator[tuple[str, str, str, list[Record]]]:
-    """Yield (method, parameter, what else tells the grid from its siblings, records) of one-parameter grids."""
-    for (method, _), members in _grouped(records, lambda r: (r.config["method"], r.config["source"])).items():
-        for parameter in members[0].config["params"]:
-
-            def rest(record: Record, parameter: str = parameter) -> str:
-                return canonical_hash({k: v for k, v in record.config["params"].items() if k != parameter})
-
-            found = [
-                group
-                for group in _grouped(members, rest).values()
-                if len({canonical_hash(record.config["params"][parameter]) for record in group}) > 1
-            ]
-            shared = [group[0].config["params"] for group in found]
-            for group in found:
-                params = group[0].config["params"]
-                differing = [k for k in params if k != parameter and any(other[k] != params[k] for other in shared)]
-                yield method, parameter, ",".join(f"{k}={params[k]}" for k in differing), group
-
-
 def _series(records: list[Record]) -> list[_Series]:
     """Group records into methods with their parameters, ordered by name; equal names are told apart."""
 
     def identity(record: Record) -> str:
         return canonical_hash([record.config[key] for key in ("method", "params", "source", "views", "engine")])
 
-    groups = sorted(_grouped(records, identity).values(), key=lambda group: group[0].label)
+    groups = sorted(grouped(records, identity).values(), key=lambda group: group[0].label)
     labels = [group[0].label for group in groups]
     names = [
         label if labels.count(label) == 1 else f"{label} ({group[0].config['source'][:7]})"
@@ -259,7 +240,7 @@ def _draw_points(
     axes: Axes, records: list[Record], metric: str, place: Callable[[Record], float], looks: Mapping[str, Any]
 ) -> Line2D:
     """Draw a metric of records at their places, as `_draw` does; each place has its own number of seeds."""
-    points = {x: [record.metrics[metric] for record in group] for x, group in _grouped(records, place).items()}
+    points = {x: [record.metrics[metric] for record in group] for x, group in grouped(records, place).items()}
     (line,) = axes.plot(list(points), [np.mean(values) for values in points.values()], **looks)
     if any(len(values) > 1 for values in points.values()):
         low, high = ([bound(values) for values in points.values()] for bound in (min, max))
@@ -281,10 +262,3 @@ def _setting(record: Record) -> tuple[str, str, str]:
 def _about(record: Record) -> str:
     origin = "" if record.provenance == "official" else f", {record.provenance}"
     return f"{record.config['dataset']}{origin}"
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
-    groups: dict[Any, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
-    return dict(sorted(groups.items()))
