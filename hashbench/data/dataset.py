@@ -31,7 +31,7 @@ class Dataset:
         int64 of shape (n,): two items of one class are relevant to each other; or bool of shape (n, n_labels): two
         items that share a label are.
     images : ndarray of shape (n, h, w, c), uint8, or EncodedImages, optional
-    features : ndarray of shape (n, d), float32, optional
+    features : ndarray of shape (n, d), float32 or a type whose values float32 holds, optional
         Vectors that come with the data; no backbone is used then.
     neighbors : ndarray of shape (n_query, k), int64, optional
         In place of labels: each query's true nearest neighbours, nearest first, as rows of the database part.

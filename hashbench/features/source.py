@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.items import holds_exactly
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device
 from hashbench.features.backbones.pixels import Pixels
@@ -35,7 +36,8 @@ class Features:
     Attributes
     ----------
     data : ndarray
-        float32 of shape (n, d), or a view pool, float16 of shape (n, n_views, d); memory-mapped.
+        Of shape (n, d), float32, or a narrower type where they come with the data so; or a view pool, float16 of
+        shape (n, n_views, d). Memory-mapped.
     key : dict
         The feature key.
     seconds : float
@@ -173,7 +175,8 @@ class GivenFeatures(FeatureSource):
 
     @cached_property
     def _features(self) -> Features:
-        data, name = np.asarray(self.dataset.features, np.float32), self.dataset.name
+        data, name = np.asarray(self.dataset.features), self.dataset.name
+        data = data if holds_exactly(data.dtype) else data.astype(np.float32)
         row = first_not_finite(data)
         if row is not None:
             raise InputError(f"{name}: the features of item {row} hold NaN or infinite values; mend or remove it")
@@ -182,6 +185,8 @@ class GivenFeatures(FeatureSource):
 
 def first_not_finite(features: np.ndarray) -> int | None:
     """Return the first row that holds NaN or infinite values; None where all are finite."""
+    if features.dtype.kind != "f":
+        return None
     for start in range(0, len(features), 4096):
         bad = ~np.isfinite(features[start : start + 4096]).all(axis=1)
         if bad.any():
