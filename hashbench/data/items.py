@@ -23,7 +23,7 @@ def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
     Features of a narrower type are hashed as the float32 values that they are.
     """
     if isinstance(items, EncodedImages):
-        digest = hashlib.sha256(f"encoded {len(items)}".encode())
+        digest = hashlib.sha256(f"encoded {len(items)}{' exif' if items.exif else ''}".encode())
         digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
         content: np.ndarray = items.data
         dtype = content.dtype
@@ -63,6 +63,8 @@ class Items:
         What published lists call the images that are missing or broken and were left out: plugins leave it empty.
     sha256 : str
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
+    exif : bool
+        Whether images are turned as their EXIF orientation says.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -76,6 +78,7 @@ class Items:
     provenance: str = "official"
     left_out: Sequence[str] = ()
     sha256: str = ""
+    exif: bool = False
 
     def __len__(self) -> int:
         """Return the number of items."""

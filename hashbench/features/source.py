@@ -24,9 +24,18 @@ PIPELINE_VERSION = 1
 """Raised whenever the same key would give other features, so that no cache outlives its code."""
 
 
-def feature_key(backbone: Backbone | Pixels | None) -> dict[str, Any]:
-    """Return everything that decides what features are; None stands for features that come with the data."""
-    return {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
+def feature_key(backbone: Backbone | Pixels | None, exif: bool = False) -> dict[str, Any]:
+    """Return everything that decides what features are.
+
+    Parameters
+    ----------
+    backbone : Backbone or Pixels or None
+        None stands for features that come with the data.
+    exif : bool
+        Whether images were turned as their EXIF orientation says.
+    """
+    key = {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
+    return {**key, "exif": True} if exif else key
 
 
 @dataclass(frozen=True)
