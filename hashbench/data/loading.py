@@ -74,6 +74,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
+        exif=items.exif,
     )
     _refuse_irrelevant(dataset)
     return dataset
@@ -140,7 +141,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     cache_dir = cache_directory(options.cache_dir)
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
-        newest = _newest(cache_dir, plugin.name, options.skip_broken)
+        newest = _newest(cache_dir, plugin.name, options)
         if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
             facts = newest.manifest
             where = facts["from"] or "where it was found"
@@ -159,14 +160,16 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
 
 
 def _read(plugin: HashDataset, options: LoadOptions) -> Items:
+    options.refuse_unread(plugin.name, plugin.reads)
     with named(plugin, "read"):
         items = plugin.read(options)
     return returned(plugin, "read", items, Items)
 
 
-def _newest(cache_dir: Path, name: str, skip_broken: bool) -> Entry | None:
+def _newest(cache_dir: Path, name: str, options: LoadOptions) -> Entry | None:
     """Return the entry that serves where no directory is named."""
-    usable = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
+    alike = [entry for entry in entries(cache_dir, name) if entry.manifest.get("reading", "") == options.reading]
+    usable = [entry for entry in alike if options.skip_broken or not entry.manifest["left_out"]]
     origins = sorted({str(entry.manifest["from"]) for entry in usable})
     if len(origins) > 1:
         raise InputError(

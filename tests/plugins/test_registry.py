@@ -73,13 +73,17 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
     assert [method_class.name for method_class in loaded] == ["mine", "mine"]
 
 
+ARRAYS = ["array_folder.py", "array_formats.py", "parquet.py", "row_files.py", "stored_array.py"]
+VECTORS = ["neighbors.py", *ARRAYS, "vector_labels.py", "vectors.py"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "files"),
     [
         ("methods", "lsh", ["linear.py"]),
         ("methods", "agh", ["anchor_graph.py", "linear.py"]),
         ("datasets", "digits", []),
-        ("datasets", "vectors", ["neighbors.py", "array_formats.py", "parquet.py", "stored_array.py", "vectors.py"]),
+        ("datasets", "vectors", VECTORS),
     ],
 )
 def test_what_a_plugin_imports_of_learning_and_readers_counts(kind, name, files):
