@@ -72,7 +72,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         *_images(dataset_class),
     ]
     for protocol in dataset_class.protocols:
-        draw = ", ".join(f"{key}={value}" for key, value in protocol.draw.items())
+        draw = ", ".join([*(f"{key}={value}" for key, value in protocol.draw.items()), "validation=SHARE"])
         lines += [
             "",
             _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
@@ -80,7 +80,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
             _line("sizes", _sizes(protocol)),
             _line("metrics", ", ".join(protocol.metrics)),
             _line("ties", protocol.ties),
-            *([_line("to choose", f'--protocol "{protocol.name}[...]" with {draw}')] if draw else []),
+            _line("to choose", f'--protocol "{protocol.name}[...]" with {draw}'),
         ]
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.protocol import is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
@@ -158,6 +159,8 @@ def _unpublishable(record: Record, plugins: Mapping[str, Plugin]) -> str:
     name = record.config["method"]
     if record.is_by_bytes:
         return "it is of recall for bytes, which has no leaderboard"
+    if is_validation(record.config["protocol"]):
+        return "scored on validation queries, which are for choosing parameters"
     if name not in plugins:
         return f"{name} is not here; name its file with --plugin"
     if record.config["source"] != plugins[name].source_hash:
