@@ -57,7 +57,7 @@ def check(
 
     A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
     """
-    from hashbench.cli.checking import check_all
+    from hashbench.runs.workers.checking import check_all
     from hashbench.plugins.registry import KINDS, Registry
 
     if timeout <= 0:
