@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.progress import to_stderr
+from hashbench.progress import doing, to_stderr
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Setting
 from hashbench.runs.records.record import Record
@@ -77,7 +77,7 @@ def compute(job: Job, options: RunOptions) -> Record:
 
     bench, store = open_workbench(job.setting, options), Store(options.out)
     workdir = store.workdir(job.id)
-    outcome = run_job(job, options, bench, workdir, to_stderr)
+    outcome = run_job(job, options, bench, workdir, _log_epoch)
     store.write(outcome.record, outcome.arrays)
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
@@ -104,7 +104,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     assert record is not None
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
-    again = run_job(job, options, bench, workdir, to_stderr).record
+    again = run_job(job, options, bench, workdir, _log_epoch).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"
@@ -113,6 +113,10 @@ def time_again(job: Job, options: RunOptions) -> Record:
     record.timings, record.environment = again.timings, again.environment
     store.write(record)
     return record
+
+
+def _log_epoch(text: str) -> None:
+    doing(text, logged=True)
 
 
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:

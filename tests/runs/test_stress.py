@@ -106,5 +106,5 @@ def test_two_hundred_cells_survive_ten_kills(grid, tmp_path, cli):
     assert (states.count("done"), states.count("failed"), len(states)) == (N_GOOD + 1, len(WICKED), 200)
     names = {path.name for path in (out / "records").iterdir()}
     assert names == {f"{id}.json" for id in records} | {f"{id}.npz" for id in (*good, prints)}
-    assert not [path for path in out.rglob(".*")]
+    assert not list(out.rglob(".*"))
     assert not list((out / "work").rglob("*"))
