@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from hashbench.runs.records.store import Store
+from hashbench.runs.workers.worker import THREAD_VARIABLES
 
 LSH = ("--methods", "lsh", "--bits", "16")
 TWELVE = ("--methods", "agh,itq,sph", "--bits", "32", "--seeds", "0,1,2,3")
@@ -22,10 +23,12 @@ N_CELLS = 100
 REPEATS = 3
 
 
-def seconds_and_mb(*options, out):
+def seconds_and_mb(*options, out, threads=None):
     """Return the wall time of a run and the largest resident memory of its processes, in MB."""
     command = [sys.executable, "-m", "hashbench", "run", *options, "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+    limits = {} if threads is None else dict.fromkeys(THREAD_VARIABLES, str(threads))
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, env={**os.environ, **limits}, **quiet) as run:
         started = time.perf_counter()
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
@@ -45,14 +48,14 @@ def overhead(folder):
 
 
 def speed_up(folder, data_dir):
-    """Return the seconds that twelve cells take one worker, and two, the start of the run counted."""
+    """Return the seconds that twelve cells take one worker of one thread, one of all, and two; the start is counted."""
     data = ("--dataset", "cifar10", "--data-dir", data_dir, "--image-size", "128")
     seconds_and_mb("--methods", "lsh", *data, out=folder / "features")
-    seconds = []
-    for jobs in ("1", "2"):
-        out = folder / f"jobs{jobs}"
-        seconds.append(seconds_and_mb(*TWELVE, *data, "--jobs", jobs, out=out)[0])
-    return seconds
+    ways = (("1", 1), ("1", None), ("2", None))
+    return [
+        seconds_and_mb(*TWELVE, *data, "--jobs", jobs, out=folder / f"way{number}", threads=threads)[0]
+        for number, (jobs, threads) in enumerate(ways)
+    ]
 
 
 def main():
@@ -69,8 +72,10 @@ def main():
         beyond, own = (median(each) for each in zip(*costs, strict=True))
         print(f"a cell of lsh: {own:.1f} ms of its own, {beyond:.1f} ms of the run", flush=True)
         if asked.cifar10:
-            one, two = speed_up(folder, asked.cifar10)
-            print(f"twelve cells: {one:.1f} s by one worker, {two:.1f} s by two: {one / two:.2f} times as fast")
+            single, one, two = speed_up(folder, asked.cifar10)
+            print(f"twelve cells by two workers: {two:.1f} s")
+            print(f"  by one with one thread: {single:.1f} s, {single / two:.2f} times as long")
+            print(f"  by one with all threads: {one:.1f} s, {one / two:.2f} times as long")
 
 
 if __name__ == "__main__":
