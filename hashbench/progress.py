@@ -6,6 +6,7 @@ A process that works for another sends its lines and counts there instead, see `
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,9 +28,9 @@ _send: Send | None = None
 
 
 def send_to(send: Send) -> None:
-    """Let all that would be shown be sent instead: ``send("line", text)``, ``send("progress", (what, done, total))``.
+    """Let all that would be shown be sent instead, for a `Watch` of the process that receives it.
 
-    `show` in the process that receives it shows it.
+    That is ``send("line", text)``, ``send("doing", (text, logged))`` or ``send("progress", (what, done, total))``.
     """
     global _send
     _send = send
@@ -41,6 +42,14 @@ def to_stderr(line: str) -> None:
         _send("line", line)
         return
     print(line, file=sys.stderr, flush=True)
+
+
+def doing(text: str, logged: bool = False) -> None:
+    """Say what is being done now: for a live display; other logs get a line of it only where it is ``logged``."""
+    if _send is not None:
+        _send("doing", (text, logged))
+    elif logged:
+        to_stderr(text)
 
 
 class Lines:
@@ -102,6 +111,57 @@ class Shown:
         if self._context is not None:
             self._context.__exit__(None, None, None)
         self._context, self._now = None, ("", 0, 0)
+
+
+class Watch:
+    """Shows people how a grid of cells gets on: here by lines that stay, as logs need them.
+
+    Several threads may have a cell each.
+
+    Parameters
+    ----------
+    log : callable
+        Receives the lines.
+    """
+
+    def __init__(self, log: Callable[[str], object] = to_stderr) -> None:
+        self._log, self._of_thread = log, threading.local()
+
+    def __call__(self, line: str) -> None:
+        """Show a line that stays."""
+        self.clear()
+        self._log(line)
+
+    def doing(self, text: str, logged: bool) -> None:
+        """Show what this thread's cell is at, see `doing`."""
+        if logged:
+            self(text)
+
+    def count(self, description: str, done: int, total: int) -> None:
+        """Show how far a job of this thread's cell is."""
+        if not hasattr(self._of_thread, "shown"):
+            self._of_thread.shown = Shown()
+        self._of_thread.shown.show(description, done, total)
+
+    def clear(self) -> None:
+        """Take away what shows only for a while."""
+        if hasattr(self._of_thread, "shown"):
+            self._of_thread.shown.end()
+
+    def planned(self, n_cells: int) -> None:
+        """Note how many cells there are."""
+
+    def settled(self, line: str, failed: bool) -> None:
+        """Show a cell that is not computed: it has ended before."""
+        self(line)
+
+    def started(self, title: str) -> None:
+        """Show that this thread begins a cell."""
+        self(title)
+
+    def ended(self, title: str, how: str, failed: bool) -> None:
+        """Show how this thread's cell has ended."""
+        self(f"{title}: {how}")
 
 
 def _rate(per_second: float) -> str:

@@ -57,8 +57,8 @@ def check(
 
     A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
     """
-    from hashbench.runs.workers.checking import check_all
     from hashbench.plugins.registry import KINDS, Registry
+    from hashbench.runs.workers.checking import check_all
 
     if timeout <= 0:
         raise InputError(f"--timeout {timeout:g}: expected seconds, more than 0")

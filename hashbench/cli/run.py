@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +14,7 @@ import typer
 from hashbench.cli.options import takes
 from hashbench.errors import InputError
 from hashbench.options import check_options
+from hashbench.progress import Watch
 from hashbench.runs.asked.options import RunOptions
 
 Config = Annotated[
@@ -51,7 +55,8 @@ def _run(options: RunOptions, dry_run: bool) -> None:
     from hashbench.runs.run import run as run_grid
 
     options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
-    records = run_grid(options)
+    with _watch(options.in_process) as log:
+        records = run_grid(options, log)
 
     from hashbench.reports.console import open_console
     from hashbench.reports.tables import print_models, print_tables
@@ -69,3 +74,14 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         raise typer.Exit(1)
     if options.save_models and not all(store.model_path(record.id).is_file() for record in scored):
         raise typer.Exit(1)
+
+
+def _watch(in_process: bool) -> AbstractContextManager[Watch]:
+    """Return what shows the run: a live display on a terminal, unless a debugger may want that, and lines elsewhere."""
+    if in_process or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        return nullcontext(Watch())
+    from rich.console import Console
+
+    from hashbench.reports.live import LiveWatch
+
+    return LiveWatch(Console(stderr=True))

@@ -16,7 +16,7 @@ from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.method import HashMethod
-from hashbench.plugins.registry import Registry
+from hashbench.progress import doing
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.guard import failure_of, running_plugin
@@ -88,7 +88,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     workdir : Path
         Where the method may keep checkpoints.
     log : callable
-        Receives progress lines.
+        Receives a line on an epoch now and then.
 
     Raises
     ------
@@ -102,8 +102,10 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     if job.broken:
         return Outcome(new_record(job, options, started, status="failed", error=job.broken))
     given = given_to(job, bench, workdir)
+    doing("fit")
     try:
         fitted = _fitted(job, options, given, bench, workdir, log)
+        doing("encode")
         with running_plugin():
             codes = encode(fitted, job.distance)
     except Unsupported as error:
@@ -112,6 +114,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         raise
     except BaseException as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+    doing("score")
     scores = score(codes, fitted, job.metrics)
     values = _measured(job, bench, fitted, codes, scores)
     values["timings"]["cell_s"] = time.perf_counter() - clock
@@ -136,7 +139,7 @@ def _fitted(job: Job, options: RunOptions, given: Given, bench: Workbench, workd
         return _LAST[job.fit_id]
     _LAST.clear()
     with running_plugin():
-        method_class = Registry(options.plugins).find("methods", job.method).load()
+        method_class = bench.registry.find("methods", job.method).load()
         method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
         fitted = fit(method, given, bench, log)
     if fitted.method.backbone_weights_ is not None:

@@ -8,12 +8,14 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hashbench.files.cores import n_cores
 
 DIRTY = "-dirty"
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 PACKAGES = (
     "hashbench",
@@ -101,11 +103,11 @@ def _memory() -> int:
     """Return the bytes of memory that the machine, and a container's limit, leave to processes."""
     import psutil
 
-    total = psutil.virtual_memory().total
-    try:
-        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
-        return total
+    limits = [psutil.virtual_memory().total]
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups of version 2, and of version 1
+        with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+            limits.append(int((CONTROL_GROUP / name).read_text()))
+    return min(limits)
 
 
 def _gpu() -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
+from hashbench.progress import Watch
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 from hashbench.runs.records.record import Record
@@ -17,7 +18,6 @@ from hashbench.runs.records.store import Store
 
 LOOK_EVERY_S = 0.5
 """Between two looks whether another run has finished a cell."""
-Log = Callable[[str], object]
 
 
 class Queue:
@@ -28,21 +28,23 @@ class Queue:
     jobs : sequence of Job
     options : RunOptions
     store : Store
-    log : callable
-        Receives a line on each job.
+    watch : Watch
+        Shows how each job gets on.
     """
 
-    def __init__(self, jobs: Sequence[Job], options: RunOptions, store: Store, log: Log) -> None:
+    def __init__(self, jobs: Sequence[Job], options: RunOptions, store: Store, watch: Watch) -> None:
         self.records: dict[str, Record] = {}
         self.stopping = False
-        self._jobs, self._options, self._store, self._log = jobs, options, store, log
+        self._options, self._store, self._watch = options, store, watch
         self._waiting = deque({job.id: job for job in jobs}.values())
         self._numbers = {job.id: number for number, job in enumerate(self._waiting, 1)}
+        self._several = len({job.setting for job in jobs}) > 1
         self._lock = threading.Lock()
+        watch.planned(len(self._waiting))
 
     def title(self, job: Job) -> str:
         """Return a job in words, with its number."""
-        several = f" on {job.config['dataset']}" if len({one.setting for one in self._jobs}) > 1 else ""
+        several = f" on {job.config['dataset']}" if self._several else ""
         return f"[{self._numbers[job.id]}/{len(self._numbers)}] {job.title}{several}"
 
     @contextmanager
@@ -53,10 +55,17 @@ class Queue:
         """
         job, lock = self._next()
         try:
+            if job is not None:
+                self._watch.started(self.title(job))
             yield job
         finally:
             if lock is not None:
                 lock.release()
+
+    def keep(self, job: Job, record: Record, how: str) -> None:
+        """Keep the record of a job that has ended, and show ``how`` that was."""
+        self.records[job.id] = record
+        self._watch.ended(self.title(job), how, record.status == "failed")
 
     def _next(self) -> tuple[Job | None, FileLock | None]:
         while not self.stopping:
@@ -89,11 +98,13 @@ class Queue:
         if record is None or (record.status == "failed" and self._options.retry_failed):
             return False
         if record.status == "failed":
-            self._log(f"{self.title(job)}: failed before ({record.error}); --retry-failed runs it again")
+            self._watch.settled(
+                f"{self.title(job)}: failed before ({record.error}); --retry-failed runs it again", True
+            )
         elif self._options.save_models and record.status == "ok" and not self._store.model_path(job.id).is_file():
-            self._log(f"{self.title(job)}: in {self._options.out} without its model, run again")
+            self._watch(f"{self.title(job)}: in {self._options.out} without its model, run again")
             return False
         else:
-            self._log(f"{self.title(job)}: already in {self._options.out}")
+            self._watch.settled(f"{self.title(job)}: already in {self._options.out}", False)
         self.records[job.id] = record
         return True

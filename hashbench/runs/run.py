@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
-from hashbench.progress import to_stderr
+from hashbench.progress import Watch
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting, training_views
@@ -32,6 +32,7 @@ from hashbench.runs.workers.worker import Worker, WorkerDied
 RESULTS_EVERY_S = 2.0
 """Between two writings of results.csv while a run goes on."""
 Log = Callable[[str], object]
+PLAIN = Watch()
 
 
 class Caller(Protocol):
@@ -39,6 +40,9 @@ class Caller(Protocol):
 
     def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None) -> Any:
         """Return ``function(*arguments)``."""
+
+    def abort(self) -> None:
+        """End a call that another thread waits for, at once."""
 
     def close(self) -> None:
         """End."""
@@ -51,18 +55,21 @@ class InProcess:
         """Return ``function(*arguments)``; there is no limit."""
         return function(*arguments)
 
+    def abort(self) -> None:
+        """End nothing: there is no other thread."""
+
     def close(self) -> None:
         """End nothing."""
 
 
-def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
+def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
     """Run a grid of cells.
 
     Parameters
     ----------
     options : RunOptions
-    log : callable
-        Receives progress lines.
+    log : Watch
+        Shows how the run gets on.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def run(options: RunOptions, log: Log = to_stderr) -> list[Record]:
             caller.close()
 
 
-def _caller(options: RunOptions, log: Log) -> Caller:
+def _caller(options: RunOptions, log: Watch) -> Caller:
     if options.in_process:
         return InProcess()
     worker = Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log)
@@ -107,7 +114,7 @@ def _caller(options: RunOptions, log: Log) -> Caller:
 class _Run:
     """The state of a run that goes on."""
 
-    def __init__(self, options: RunOptions, store: Store, log: Log, callers: list[Caller]) -> None:
+    def __init__(self, options: RunOptions, store: Store, log: Watch, callers: list[Caller]) -> None:
         self.options, self.store, self.log, self.callers = options, store, log, callers
         self.written = time.monotonic()
         self.lock = threading.Lock()
@@ -134,9 +141,7 @@ class _Run:
             if len(self.callers) == 1:
                 self._work(self.callers[0])
             else:
-                with ThreadPoolExecutor(len(self.callers)) as threads:
-                    for future in [threads.submit(self._work, caller) for caller in self.callers]:
-                        future.result()
+                self._work_together()
         if self.options.exclusive_timing and not self.queue.stopping:
             self._time_alone()
         if self.queue.stopping:
@@ -149,6 +154,20 @@ class _Run:
         limit = None if self.options.max_memory is None else self.options.max_memory * 1e6
         return caller.call(function, *arguments, timeout=timeout, max_memory=limit)
 
+    def _work_together(self) -> None:
+        """Let all workers compute cells; where one cannot go on, the others finish the cells that they are at."""
+        with ThreadPoolExecutor(len(self.callers)) as threads:
+            try:
+                for future in as_completed([threads.submit(self._work, caller) for caller in self.callers]):
+                    future.result()
+            except KeyboardInterrupt:  # the second Ctrl-C
+                for caller in self.callers:
+                    caller.abort()
+                raise
+            except BaseException:
+                self.queue.stopping = True
+                raise
+
     def _work(self, caller: Caller) -> None:
         """Compute cells until there is none any more."""
         from hashbench.runs.records.results import write_results
@@ -157,10 +176,8 @@ class _Run:
             with self.queue.take() as job:
                 if job is None:
                     return
-                self.log(self.queue.title(job))
                 record = self._computed(caller, job)
-                self.queue.records[job.id] = record
-                self.log(f"{self.queue.title(job)}: {summary(record)}")
+                self.queue.keep(job, record, summary(record))
             with self.lock:
                 if time.monotonic() - self.written > RESULTS_EVERY_S:
                     write_results(self.store, final=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.progress import to_stderr
+from hashbench.progress import doing, to_stderr
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Setting
 from hashbench.runs.records.record import Record
@@ -95,7 +95,7 @@ def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> 
 
     if job.distance == "own":
         return run_quantizer(job, options, bench)
-    return run_job(job, options, bench, workdir, to_stderr)
+    return run_job(job, options, bench, workdir, _log_epoch)
 
 
 def time_again(job: Job, options: RunOptions) -> Record:
@@ -126,6 +126,10 @@ def time_again(job: Job, options: RunOptions) -> Record:
     record.timings, record.environment = again.timings, again.environment
     store.write(record)
     return record
+
+
+def _log_epoch(text: str) -> None:
+    doing(text, logged=True)
 
 
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:

@@ -39,12 +39,15 @@ class Workbench:
     ----------
     dataset : Dataset
     source : FeatureSource
+    registry : Registry
+        What plugins there are; looking through the installed packages takes longer than a small cell.
     warm : bool
         Whether torch has taken a step already.
     """
 
     dataset: Dataset
     source: FeatureSource
+    registry: Registry
     warm: bool = False
     _search: dict[tuple[int, str], float] = field(default_factory=dict)
 
@@ -130,10 +133,11 @@ def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
         _OPEN.clear()
         own = {name: getattr(setting, name) for name in ("protocol", "backbone", "data_dir", "splits")}
         chosen = replace(options, **own)
-        plugin = Registry(options.plugins).find("datasets", setting.dataset).load()()
+        registry = Registry(options.plugins)
+        plugin = registry.find("datasets", setting.dataset).load()()
         dataset = load(plugin, chosen)
         source = open_source(dataset, chosen, cache_directory(options.cache_dir))
-        _OPEN[key] = Workbench(dataset, source)
+        _OPEN[key] = Workbench(dataset, source, registry)
     return _OPEN[key]
 
 

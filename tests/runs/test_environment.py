@@ -6,11 +6,12 @@ import subprocess
 import sys
 from datetime import datetime
 
+import psutil
 import pytest
 from conftest import one_clear_line
 from made_records import made_record
 
-from hashbench.runs.environment import environment
+from hashbench.runs.environment import _memory, environment
 from hashbench.runs.records.record import UnusableRecord, read_record
 from hashbench.runs.records.store import Store
 
@@ -47,6 +48,16 @@ def test_the_environment_says_what_timings_depend_on():
     assert re.match(r"(openblas|mkl|blis|accelerate|flexiblas)", told["blas"])
     assert told["threads"] == max(told["thread_pools"].values()) >= 1
     assert told["commit"] is None or re.fullmatch(r"[0-9a-f]{40}", told["commit"])
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+@pytest.mark.parametrize(("limit", "memory_mb"), [(str(2**30), 1024), ("max", None), (str(2**63 - 4096), None)])
+def test_a_container_has_the_memory_of_its_limit(tmp_path, monkeypatch, name, limit, memory_mb):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(f"{limit}\n")
+    monkeypatch.setattr("hashbench.runs.environment.CONTROL_GROUP", tmp_path)
+    total = round(psutil.virtual_memory().total / 2**20)
+    assert round(_memory() / 2**20) == (memory_mb or total)
 
 
 def test_a_record_says_when_where_and_how_it_came_about(kept):

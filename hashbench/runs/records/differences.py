@@ -131,7 +131,7 @@ def _refuse_unpaired(setting: Setting, records: tuple[list[Record], list[Record]
 def _difference(
     metric: str, records: tuple[list[Record], list[Record]], stores: tuple[Store, Store]
 ) -> dict[str, object]:
-    values = [per_query(of, metric, store) for of, store in zip(records, stores, strict=True)]
+    values = [per_query(of, [metric], store)[metric] for of, store in zip(records, stores, strict=True)]
     a, b = (Sample.of(np.asarray(one, np.float64)) for one in values)
     difference = Variance.of_difference(b, a)
     low, high = difference.interval(ALPHA)

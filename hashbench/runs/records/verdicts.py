@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -45,18 +45,29 @@ def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
     """
     compared: Verdicts = {}
     for column in grouped(records).values():
-        for metric in _common_metrics(column):
-            values = {group: per_query(seeds, metric, store) for group, seeds in column.items()}
-            compared |= {(group, metric): one for group, one in compare(values).items()}
+        metrics = _common_metrics(column)
+        values = {group: per_query(seeds, metrics, store) for group, seeds in column.items()}
+        for metric in metrics:
+            by_group = {group: of[metric] for group, of in values.items()}
+            compared |= {(group, metric): one for group, one in compare(by_group).items()}
     return compared
 
 
-def _common_metrics(column: dict[str, list[Record]]) -> Iterator[str]:
+def _common_metrics(column: dict[str, list[Record]]) -> list[str]:
     records = [record for seeds in column.values() for record in seeds]
-    yield from (name for name in records[0].metrics if all(name in record.metrics for record in records))
+    return [name for name in records[0].metrics if all(name in record.metrics for record in records)]
 
 
-def per_query(seeds: list[Record], metric: str, store: Store) -> np.ndarray:
-    """Return values of shape (n_queries,) for a deterministic method, else (n_seeds, n_queries)."""
-    values = [store.arrays(record.id)[f"per_query:{metric}"] for record in seeds]
-    return values[0] if seeds[0].config["seed"] is None else np.stack(values)
+def per_query(seeds: Sequence[Record], metrics: Sequence[str], store: Store) -> dict[str, np.ndarray]:
+    """Return each metric's values: of shape (n_queries,) for a deterministic method, else (n_seeds, n_queries).
+
+    Each record's file is read once.
+    """
+    rows = []
+    for record in seeds:
+        arrays = store.arrays(record.id)
+        rows.append([arrays[f"per_query:{metric}"] for metric in metrics])
+    by_metric = dict(zip(metrics, map(list, zip(*rows, strict=True)), strict=True))
+    if seeds[0].config["seed"] is None:
+        return {metric: values[0] for metric, values in by_metric.items()}
+    return {metric: np.stack(values) for metric, values in by_metric.items()}

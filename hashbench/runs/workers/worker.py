@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import psutil
 
 from hashbench.errors import InputError
-from hashbench.progress import Shown, to_stderr
+from hashbench.progress import Watch, to_stderr
 
 POLL_S = 0.05
 LOOK_EVERY_S = 0.2
@@ -58,11 +58,12 @@ class Worker:
     threads : int, optional
         How many threads libraries may use in it; theirs to decide by default.
     log : callable
-        Receives the lines that functions print for people.
+        Receives the lines that functions print for people; a `Watch` also what they are at.
     """
 
     def __init__(self, threads: int | None = None, log: Callable[[str], object] = to_stderr) -> None:
-        self._threads, self._log = threads, log
+        self._threads, self._watch = threads, log if isinstance(log, Watch) else Watch(log)
+        self._aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection
         self._is_ready = False
@@ -70,7 +71,6 @@ class Worker:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         flags = fcntl.fcntl(self._output, fcntl.F_GETFL)
         fcntl.fcntl(self._output, fcntl.F_SETFL, flags | os.O_APPEND)  # so that it can be emptied between jobs
-        self._shown = Shown()
 
     def start(self) -> None:
         """Start the process, without waiting until it is ready."""
@@ -147,7 +147,7 @@ class Worker:
                 raise self._died() from None
             if message is not None and message[0] in kinds:
                 self._is_ready = True
-                self._shown.end()
+                self._watch.clear()
                 return message
             if message is not None:
                 self._show(*message)
@@ -160,10 +160,11 @@ class Worker:
 
     def _show(self, kind: str, value: Any) -> None:
         if kind == "line":
-            self._shown.end()
-            self._log(value)
+            self._watch(value)
+        elif kind == "doing":
+            self._watch.doing(*value)
         else:
-            self._shown.show(*value)
+            self._watch.count(*value)
 
     def _mind(self, max_memory: float | None) -> None:
         if max_memory is not None and self._memory() > max_memory:
@@ -189,6 +190,9 @@ class Worker:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             code = 0
+        if self._aborted:
+            self.close()
+            raise KeyboardInterrupt
         if code < 0:
             name = signal.Signals(-code).name
             reason = f"its process was ended by {name}"
@@ -209,6 +213,14 @@ class Worker:
         tail = os.pread(self._output.fileno(), KEPT_OUTPUT, max(0, size - KEPT_OUTPUT))
         return tail.decode("utf-8", "backslashreplace").strip()
 
+    def abort(self) -> None:
+        """End a call that another thread waits for, which then raises KeyboardInterrupt there."""
+        self._aborted = True
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the process with all that it has started."""
         if self._process is None:
@@ -223,5 +235,5 @@ class Worker:
         self._requests.close()
         os.close(self._lifeline)
         os.ftruncate(self._output.fileno(), 0)
-        self._shown.end()
+        self._watch.clear()
         self._process, self._is_ready = None, False
