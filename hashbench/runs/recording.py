@@ -9,6 +9,7 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import environment
 from hashbench.runs.job import Job
 from hashbench.runs.records.record import Record
+from hashbench.runs.workers.worker import WorkerDied
 
 
 def now() -> str:
@@ -38,3 +39,22 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
         date=now(),
         **{"status": "ok", **values},
     )
+
+
+def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied | RuntimeError) -> Record:
+    """Return the record of a cell whose worker process has died, or has raised what no cell should.
+
+    Parameters
+    ----------
+    job : Job
+    options : RunOptions
+    started : str
+        From `now`, when the cell began.
+    error : WorkerDied or RuntimeError
+        From `Worker.call`.
+    """
+    if isinstance(error, WorkerDied):
+        reason, output = str(error), error.output
+    else:
+        reason, output = f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:]
+    return new_record(job, options, started, status="failed", error=reason, output=output)

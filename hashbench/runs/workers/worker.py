@@ -58,11 +58,11 @@ class Worker:
     threads : int, optional
         How many threads libraries may use in it; theirs to decide by default.
     log : callable
-        Receives the lines that functions print for people.
+        Receives the lines that functions print for people; it may be changed between calls.
     """
 
     def __init__(self, threads: int | None = None, log: Callable[[str], object] = to_stderr) -> None:
-        self._threads, self._log = threads, log
+        self._threads, self.log = threads, log
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection
         self._is_ready = False
@@ -161,7 +161,7 @@ class Worker:
     def _show(self, kind: str, value: Any) -> None:
         if kind == "line":
             self._shown.end()
-            self._log(value)
+            self.log(value)
         else:
             self._shown.show(*value)
 
@@ -208,6 +208,13 @@ class Worker:
         size = os.fstat(self._output.fileno()).st_size
         tail = os.pread(self._output.fileno(), KEPT_OUTPUT, max(0, size - KEPT_OUTPUT))
         return tail.decode("utf-8", "backslashreplace").strip()
+
+    def kill(self) -> None:
+        """Kill the process from another thread than the one that waits for it, whose call raises WorkerDied."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process with all that it has started."""
