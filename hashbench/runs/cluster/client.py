@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import platform
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -150,9 +151,10 @@ class Cluster:
                 f"the dask workers that computed it died, {error.allowed_failures + 1} of them", ""
             ) from error
         except Exception as error:
+            lost = isinstance(error, CancelledError | OSError) or self._client.status != "running"
+            what = "is gone" if lost else f"has failed ({describe_error(error)})"
             raise InputError(
-                f"--scheduler {self.options.scheduler} has failed ({describe_error(error)}); what is finished is kept: "
-                "give the command again to go on"
+                f"--scheduler {self.options.scheduler} {what}; what is finished is kept: give the command again to go on"
             ) from error
 
     def _waited(self, future: Future) -> Answer:
@@ -171,8 +173,11 @@ class Cluster:
         with suppress(Exception):
             if self._client.status == "running":
                 self._client.run(tidy, self.options, self._folder, on_error="ignore")
+        dask_log = logging.getLogger("distributed.client")
+        dask_log.disabled = self._client.status != "running"  # a client that looks for its scheduler ends with an error
         with suppress(Exception):
             self._client.close()
+        dask_log.disabled = False
 
 
 def _connected(scheduler: str) -> Client:

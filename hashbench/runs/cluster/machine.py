@@ -31,6 +31,8 @@ from hashbench.runs.workers.worker import Worker, WorkerDied
 
 LOOK_EVERY_S = 0.5
 """Between two looks whether a cell is still wanted."""
+ENDING = ("closing", "closed", "stopping", "stopped", "failed")
+"""Names of the states of a dask worker that has lost its scheduler, or has been told to end."""
 
 
 @dataclass(frozen=True)
@@ -178,13 +180,13 @@ def _child(options: RunOptions, log: Callable[[str], object]) -> Iterator[Worker
 
 @contextmanager
 def _killed_when_dropped(child: Worker, worker: Any, key: str) -> Iterator[None]:
-    """Kill a child whose cell nobody waits for any more: its client is gone, or the cell is computed elsewhere."""
+    """Kill a child whose cell nobody waits for any more: the client or the scheduler is gone, or another computes it."""
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(LOOK_EVERY_S):
             task = worker.state.tasks.get(key)
-            if task is None or task.state == "cancelled":
+            if task is None or task.state == "cancelled" or worker.status.name in ENDING:
                 child.kill()
                 return
 
