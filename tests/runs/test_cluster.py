@@ -238,6 +238,11 @@ def test_a_scheduler_that_does_not_answer(silent, tmp_path, cli, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_the_extra_is_named_where_it_is_missing(tmp_path, cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    one_clear_line(cli("run", "--scheduler", "127.0.0.1:1", "--out", tmp_path / "out"), "pip install", "[cluster]")
+
+
 @pytest.mark.parametrize("option", [("--jobs", 2), ("--in-process",), ("--exclusive-timing",)])
 def test_options_of_one_machine_are_refused(option, tmp_path, cli):
     done = cli("run", "--scheduler", "127.0.0.1:1", *option, "--out", tmp_path / "out")

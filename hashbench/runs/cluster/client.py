@@ -78,7 +78,7 @@ class Cluster:
         log(f"cluster: workers: {len(workers)}, machines: {len(self._at_once)}, cells at once: {self.n_slots}")
 
     def _checked_workers(self) -> dict[str, dict[str, Any]]:
-        """Return what the workers say of themselves, by address."""
+        """Return what the workers say of themselves, by address; the scheduler reads what it passes on to them."""
         name = self.options.scheduler
         try:
             self._client.wait_for_workers(1, timeout=ANSWER_WITHIN_S)
@@ -86,6 +86,13 @@ class Cluster:
             raise InputError(
                 f"--scheduler {name} has no workers; start some: dask worker {name} --nthreads 1"
             ) from None
+        try:
+            self._client.run_on_scheduler(own_versions)
+        except Exception as error:
+            raise InputError(
+                f"--scheduler {name}: hashbench cannot be used there ({describe_error(error)}); start the scheduler in "
+                "the environment of the workers"
+            ) from error
         workers = self._client.run(facts, on_error="return")
         for address, worker in workers.items():
             if isinstance(worker, BaseException):
@@ -154,7 +161,7 @@ class Cluster:
             lost = isinstance(error, CancelledError | OSError) or self._client.status != "running"
             what = "is gone" if lost else f"has failed ({describe_error(error)})"
             raise InputError(
-                f"--scheduler {self.options.scheduler} {what}; what is finished is kept: give the command again to go on"
+                f"--scheduler {self.options.scheduler} {what}; what is finished is kept: give the command again"
             ) from error
 
     def _waited(self, future: Future) -> Answer:

@@ -180,15 +180,15 @@ def _child(options: RunOptions, log: Callable[[str], object]) -> Iterator[Worker
 
 @contextmanager
 def _killed_when_dropped(child: Worker, worker: Any, key: str) -> Iterator[None]:
-    """Kill a child whose cell nobody waits for any more: the client or the scheduler is gone, or another computes it."""
-    ended = threading.Event()
+    """Kill a child whose cell nobody waits for any more: client or scheduler is gone, or another computes it."""
+    ended, dropped = threading.Event(), threading.Event()
 
     def watch() -> None:
         while not ended.wait(LOOK_EVERY_S):
             task = worker.state.tasks.get(key)
             if task is None or task.state == "cancelled" or worker.status.name in ENDING:
+                dropped.set()
                 child.kill()
-                return
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -197,6 +197,8 @@ def _killed_when_dropped(child: Worker, worker: Any, key: str) -> Iterator[None]
     finally:
         ended.set()
         thread.join()
+        if dropped.is_set():  # it may have been killed between two calls, unnoticed
+            child.close()
 
 
 def tidy(options: RunOptions, name: str) -> None:
