@@ -70,7 +70,7 @@ class Finished:
     stderr: str
 
 
-ISOLATED = {"--timeout", "--max-memory", "--jobs", "--in-process", "--dry-run", "--help"}
+ISOLATED = {"--timeout", "--max-memory", "--jobs", "--in-process", "--scheduler", "--dry-run", "--help"}
 """Options of a run that computes in worker processes, or not at all."""
 
 

@@ -110,12 +110,16 @@ def publish(
     directories: Annotated[list[Path], typer.Argument(help="Output directories of runs; their methods are compared.")],
     plugin: PluginOption,
     to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
+    shared_timings: Annotated[
+        bool, typer.Option("--shared-timings", help="Also publish timings that were measured beside other cells.")
+    ] = False,
 ) -> None:
     """Score the codes of runs again and merge their records into leaderboards/<dataset>.csv."""
     from hashbench.reports.leaderboards.publish import publish as publish_records
     from hashbench.runs.records.store import open_results
 
-    for board in publish_records([open_results(directory) for directory in directories], to, plugin):
+    stores = [open_results(directory) for directory in directories]
+    for board in publish_records(stores, to, plugin, shared_timings=shared_timings):
         print(f"{board.path}: {board.n_rows} rows")
         for note in board.notes:
             print(f"  {note}")

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
@@ -22,17 +23,23 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
-from hashbench.runs.recording import new_record, now
+from hashbench.runs.recording import now
 from hashbench.runs.records.leftovers import remove_leftovers
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.status import write_planned
 from hashbench.runs.records.store import SHARED, Store
+from hashbench.runs.workers.died import failed_record
 from hashbench.runs.workers.worker import Worker, WorkerDied
+
+if TYPE_CHECKING:
+    from hashbench.runs.cluster.client import Cluster
 
 RESULTS_EVERY_S = 2.0
 """Between two writings of results.csv while a run goes on."""
 Log = Callable[[str], object]
 PLAIN = Watch()
+Compute = Callable[[Job], Record]
+"""Computes one cell at a time, and keeps what it gives."""
 
 
 class Caller(Protocol):
@@ -90,17 +97,29 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
         datasets=tuple(options.datasets),
         command=options.command or shlex.join(sys.argv),
     )
-    limited = options.timeout is not None or options.max_memory is not None
-    if options.in_process and (limited or options.jobs > 1):
-        raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
+    _refuse_contradictions(options)
     store = Store(options.out, log)
     store.refuse_unwritable()
-    callers: list[Caller] = [_caller(options, log) for _ in range(options.jobs)]
-    try:
-        return _Run(options, store, log, callers).all()
-    finally:
-        for caller in callers:
-            caller.close()
+    with ExitStack() as ending:
+        cluster = None
+        if options.scheduler is not None:
+            from hashbench.runs.cluster.client import Cluster, on_the_machines
+
+            options = on_the_machines(options)
+            cluster = ending.enter_context(closing(Cluster(options, store, log)))
+        callers = [ending.enter_context(closing(_caller(options, log))) for _ in range(options.jobs)]
+        return _Run(options, store, log, callers, cluster).all()
+
+
+def _refuse_contradictions(options: RunOptions) -> None:
+    limited = options.timeout is not None or options.max_memory is not None
+    if options.scheduler is not None and (options.jobs > 1 or options.in_process or options.exclusive_timing):
+        raise InputError(
+            "--scheduler: --jobs, --in-process and --exclusive-timing are for one machine; leave them out, and give "
+            "each machine of the cluster one worker with one thread where timings matter"
+        )
+    if options.in_process and (limited or options.jobs > 1):
+        raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
 
 
 def _caller(options: RunOptions, log: Watch) -> Caller:
@@ -114,8 +133,10 @@ def _caller(options: RunOptions, log: Watch) -> Caller:
 class _Run:
     """The state of a run that goes on."""
 
-    def __init__(self, options: RunOptions, store: Store, log: Watch, callers: list[Caller]) -> None:
-        self.options, self.store, self.log, self.callers = options, store, log, callers
+    def __init__(
+        self, options: RunOptions, store: Store, log: Watch, callers: list[Caller], cluster: Cluster | None
+    ) -> None:
+        self.options, self.store, self.log, self.callers, self.cluster = options, store, log, callers, cluster
         self.written = time.monotonic()
         self.lock = threading.Lock()
         self.features: dict[Setting, str] = {}
@@ -123,12 +144,8 @@ class _Run:
     def all(self) -> list[Record]:
         """Compute what is missing and return all records."""
         from hashbench.runs.records.results import write_results
-        from hashbench.runs.tasks import plan_run
 
-        try:
-            self.jobs: list[Job] = self._call(self.callers[0], plan_run, self.options)
-        except WorkerDied as error:
-            raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+        self.jobs = self._planned()
         self.store.open_for_writing()
         remove_leftovers(self.store)
         if self.options.save_models:
@@ -138,10 +155,7 @@ class _Run:
             write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
-            if len(self.callers) == 1:
-                self._work(self.callers[0])
-            else:
-                self._work_together()
+            self._work_all()
         if self.options.exclusive_timing and not self.queue.stopping:
             self._time_alone()
         if self.queue.stopping:
@@ -150,25 +164,46 @@ class _Run:
         write_results(self.store)
         return [self.queue.records[job.id] for job in self.jobs]
 
-    def _call(self, caller: Caller, function: Any, *arguments: Any, timeout: float | None = None) -> Any:
-        limit = None if self.options.max_memory is None else self.options.max_memory * 1e6
-        return caller.call(function, *arguments, timeout=timeout, max_memory=limit)
+    def _planned(self) -> list[Job]:
+        from hashbench.runs.tasks import plan_run
 
-    def _work_together(self) -> None:
-        """Let all workers compute cells; where one cannot go on, the others finish the cells that they are at."""
-        with ThreadPoolExecutor(len(self.callers)) as threads:
+        options = self.options
+        if self.cluster is not None and options.device == "cuda":  # the workers need one, this machine does not
+            options = replace(options, device="auto", devices=1)
+        try:
+            return self._call(self.callers[0], plan_run, options)
+        except WorkerDied as error:
+            raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+
+    def _work_all(self) -> None:
+        """Let all compute cells; where one cannot go on, the others finish the cells that they are at."""
+        if self.cluster is None:
+            all_compute: list[Compute] = [partial(self._compute, caller) for caller in self.callers]
+        else:
+            self.callers[0].close()  # the plan is made
+            all_compute = [self.cluster.compute] * self.cluster.n_slots
+        if len(all_compute) == 1:
+            self._work(all_compute[0])
+            return
+        with ThreadPoolExecutor(len(all_compute)) as threads:
             try:
-                for future in as_completed([threads.submit(self._work, caller) for caller in self.callers]):
+                for future in as_completed([threads.submit(self._work, compute) for compute in all_compute]):
                     future.result()
             except KeyboardInterrupt:  # the second Ctrl-C
                 for caller in self.callers:
                     caller.abort()
+                if self.cluster is not None:
+                    self.cluster.close()
                 raise
             except BaseException:
                 self.queue.stopping = True
                 raise
 
-    def _work(self, caller: Caller) -> None:
+    def _call(self, caller: Caller, function: Any, *arguments: Any, timeout: float | None = None) -> Any:
+        limit = None if self.options.max_memory is None else self.options.max_memory * 1e6
+        return caller.call(function, *arguments, timeout=timeout, max_memory=limit)
+
+    def _work(self, compute: Compute) -> None:
         """Compute cells until there is none any more."""
         from hashbench.runs.records.results import write_results
 
@@ -176,33 +211,30 @@ class _Run:
             with self.queue.take() as job:
                 if job is None:
                     return
-                record = self._computed(caller, job)
+                record = self._computed(compute, job)
                 self.queue.keep(job, record, summary(record))
             with self.lock:
                 if time.monotonic() - self.written > RESULTS_EVERY_S:
                     write_results(self.store, final=False)
                     self.written = time.monotonic()
 
-    def _computed(self, caller: Caller, job: Job) -> Record:
+    def _computed(self, compute: Compute, job: Job) -> Record:
         """Return a cell's record, whatever becomes of the process that computes it."""
-        from hashbench.runs.tasks import compute
-
         started = now()
-
-        def failed(error: str, output: str) -> Record:
-            return new_record(job, self.options, started, status="failed", error=error, output=output)
-
-        reason = "" if job.skip or job.broken else self._features(caller, job.setting)
         try:
-            if reason:
-                raise WorkerDied(f"its features cannot be made: {reason}", "")
-            return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
-        except WorkerDied as error:
-            record = failed(str(error), error.output)
-        except RuntimeError as error:
-            record = failed(f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:])
+            return compute(job)
+        except (WorkerDied, RuntimeError) as error:
+            record = failed_record(job, self.options, started, error)
         self.store.write(record)
         return record
+
+    def _compute(self, caller: Caller, job: Job) -> Record:
+        from hashbench.runs.tasks import compute
+
+        reason = "" if job.skip or job.broken else self._features(caller, job.setting)
+        if reason:
+            raise WorkerDied(f"its features cannot be made: {reason}", "")
+        return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
 
     def _time_alone(self) -> None:
         """Time the cells again that were computed beside others, one by one and with all cores."""

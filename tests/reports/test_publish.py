@@ -63,6 +63,24 @@ def test_long_values_lie_in_json_files_under_their_hash(board_run, tmp_path):
     assert {"method": "itq", "params": {"n_iter": 3}} in methods.values()
 
 
+TIMINGS = ("features_s", "fit_s", "encode_items_per_s", "encode_images_per_s", "search_queries_per_s")
+
+
+def test_timings_measured_beside_other_cells_are_published_only_on_request(board_run, tmp_path, cli):
+    store = part_of(board_run, tmp_path / "run", method_is("lsh", "pcah"))
+    for record in store:
+        if record.config["method"] == "lsh":
+            edit_record(store, record, lambda values: values["environment"].update(jobs=2))
+    done = cli("publish", tmp_path / "run", "--to", tmp_path / "boards")
+    assert "timings left out, records: 6" in done.stderr
+    for row in rows_of(tmp_path / "boards" / "digits.csv"):
+        assert all((row[name] == "") == (row["method"] == "lsh") for name in TIMINGS)
+        assert row["mAP@all"]
+    done = cli("publish", tmp_path / "run", "--to", tmp_path / "boards", "--shared-timings")
+    assert "timings left out" not in done.stderr
+    assert all(row[name] for row in rows_of(tmp_path / "boards" / "digits.csv") for name in TIMINGS)
+
+
 def test_publishing_twice_changes_nothing(board_run, tmp_path, cli):
     to = tmp_path / "boards"
     publish([Store(board_run)], to)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -46,6 +46,7 @@ def publish(
     directory: Path,
     plugins: Iterable[str | Path] = (),
     log: Callable[[str], object] = to_stderr,
+    shared_timings: bool = False,
 ) -> list[Published]:
     """Merge records into ``<directory>/<dataset>.csv``, and what rows name by keys into the JSON files beside it.
 
@@ -62,7 +63,9 @@ def publish(
     plugins : iterable of path-like
         Files of methods that are not installed.
     log : callable
-        Told of records that are passed over.
+        Told of records that are passed over, and of timings that are left out.
+    shared_timings : bool
+        Whether timings are published that were measured beside other cells on the same machine.
 
     Raises
     ------
@@ -72,6 +75,8 @@ def publish(
     """
     known = Registry(plugins).plugins("methods")
     records = _publishable(stores, known, log)
+    if not shared_timings:
+        records = _without_shared_timings(records, log)
     writable_directory(directory, "--to")
     datasets = sorted({one.record.config["dataset"] for one in records})
     lock = FileLock(directory / LOCK)
@@ -91,6 +96,19 @@ def _publishable(stores: Sequence[Store], known: Mapping[str, Plugin], log: Call
         reasons = "; ".join(sorted(passed_over)) or "no record ended ok"
         raise InputError(f"nothing to publish in {', '.join(str(store.directory) for store in stores)}: {reasons}")
     return records
+
+
+def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], object]) -> list[Evidence]:
+    n_shared = sum(one.record.timings_are_shared for one in records)
+    if n_shared:
+        log(
+            f"timings left out, records: {n_shared}: measured beside other cells; hashbench run --exclusive-timing "
+            "measures them again, publish --shared-timings takes them"
+        )
+    return [
+        replace(one, record=replace(one.record, timings={})) if one.record.timings_are_shared else one
+        for one in records
+    ]
 
 
 def _read(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Entries]:

@@ -31,6 +31,9 @@ class RunOptions(LoadOptions, BackboneOptions):
     save_models: bool = option(False, "Keep the trained methods, for hashbench encode and search.")
     retry_failed: bool = option(False, "Run cells again that failed before.")
     jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
+    scheduler: str | None = option(
+        None, "Compute on the workers of this dask scheduler: HOST:PORT or its scheduler file; see docs/cluster.md."
+    )
     timeout: float | None = option(None, "Seconds that a cell may take, from its start to its scores.", minimum=0.001)
     max_memory: float | None = option(None, "MB of memory that a worker process may hold.", minimum=1)
     exclusive_timing: bool = option(

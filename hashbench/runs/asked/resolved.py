@@ -15,7 +15,7 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 
 NAME = "run.toml"
-ONCE = ("fresh", "retry_failed", "in_process")
+ONCE = ("fresh", "retry_failed", "in_process", "scheduler")
 """Options that say how a run is computed this time, and are not repeated."""
 
 

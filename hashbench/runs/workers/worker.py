@@ -62,7 +62,7 @@ class Worker:
     """
 
     def __init__(self, threads: int | None = None, log: Callable[[str], object] = to_stderr) -> None:
-        self._threads, self._watch = threads, log if isinstance(log, Watch) else Watch(log)
+        self._threads, self.watch = threads, log if isinstance(log, Watch) else Watch(log)
         self._aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection
@@ -147,7 +147,7 @@ class Worker:
                 raise self._died() from None
             if message is not None and message[0] in kinds:
                 self._is_ready = True
-                self._watch.clear()
+                self.watch.clear()
                 return message
             if message is not None:
                 self._show(*message)
@@ -160,11 +160,11 @@ class Worker:
 
     def _show(self, kind: str, value: Any) -> None:
         if kind == "line":
-            self._watch(value)
+            self.watch(value)
         elif kind == "doing":
-            self._watch.doing(*value)
+            self.watch.doing(*value)
         else:
-            self._watch.count(*value)
+            self.watch.count(*value)
 
     def _mind(self, max_memory: float | None) -> None:
         if max_memory is not None and self._memory() > max_memory:
@@ -216,8 +216,12 @@ class Worker:
     def abort(self) -> None:
         """End a call that another thread waits for, which then raises KeyboardInterrupt there."""
         self._aborted = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process from another thread than the one that waits for it, whose call raises WorkerDied."""
         process = self._process
-        if process is not None:
+        if process is not None and process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -235,5 +239,5 @@ class Worker:
         self._requests.close()
         os.close(self._lifeline)
         os.ftruncate(self._output.fileno(), 0)
-        self._watch.clear()
+        self.watch.clear()
         self._process, self._is_ready = None, False

@@ -1,0 +1,1 @@
+"""The cells of a run on the machines of a dask.distributed cluster."""

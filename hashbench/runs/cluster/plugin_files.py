@@ -1,0 +1,96 @@
+"""Plugin files that travel to another machine, with the SHA-256 of each."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash
+from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.plugins.named_files import named_plugins
+
+MOST_BYTES = 64 * 2**20
+"""Of a plugin's files: each cell sends them."""
+
+
+@dataclass(frozen=True)
+class PluginFiles:
+    """The files of a plugin.
+
+    Attributes
+    ----------
+    path : str
+        Of what the user names, below the folder that it is unpacked into: a ``.py`` file or a folder.
+    contents : dict from str to bytes
+        By their paths below that folder.
+    sha256 : dict from str to str
+        The checksums that they were sent with.
+    """
+
+    path: str
+    contents: dict[str, bytes]
+    sha256: dict[str, str]
+
+
+def pack(path: Path) -> PluginFiles:
+    """Read a plugin: a file, or all files of a folder.
+
+    Raises
+    ------
+    InputError
+        It is no plugin, cannot be read, or is too large to travel with every cell.
+    """
+    (plugin,) = named_plugins([path])
+    assert plugin.file is not None
+    top = plugin.file.parent if plugin.file.name == "__init__.py" else plugin.file
+    files = [one for one in sorted(top.rglob("*")) if _travels(one)] if top.is_dir() else [top]
+    n_bytes = sum(one.stat().st_size for one in files)
+    if n_bytes > MOST_BYTES:
+        raise InputError(
+            f"--plugin {path}: its folder holds {n_bytes / 1e6:,.0f} MB, up to {MOST_BYTES / 1e6:,.0f} MB travel to a "
+            "cluster; keep data elsewhere"
+        )
+    try:
+        contents = {one.relative_to(top.parent).as_posix(): one.read_bytes() for one in files}
+    except OSError as error:
+        raise InputError(f"--plugin {path} cannot be read: {error}") from error
+    return PluginFiles(top.name, contents, {name: _sha256(content) for name, content in contents.items()})
+
+
+def unpack(plugin: PluginFiles, folder: Path) -> Path:
+    """Write a plugin's files into a folder of their own and return the plugin's path there.
+
+    What lies there already is used if it has the right SHA-256, and written again if not.
+
+    Parameters
+    ----------
+    plugin : PluginFiles
+    folder : Path
+        Gets a folder for each plugin, named by the files' checksums.
+
+    Raises
+    ------
+    InputError
+        A file has another SHA-256 than it was sent with, or cannot be written.
+    """
+    for name, content in plugin.contents.items():
+        if _sha256(content) != plugin.sha256.get(name):
+            raise InputError(f"plugin {plugin.path}: {name} has another SHA-256 than it was sent with; run again")
+    own = folder / canonical_hash(plugin.sha256)[:32]
+    for name, content in plugin.contents.items():
+        path = own / name
+        with said_clearly(path):
+            if not path.is_file() or _sha256(path.read_bytes()) != plugin.sha256[name]:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, content)
+    return own / plugin.path
+
+
+def _travels(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

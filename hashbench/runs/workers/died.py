@@ -1,0 +1,28 @@
+"""The record of a cell that its worker process did not live to write."""
+
+from __future__ import annotations
+
+from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.job import Job
+from hashbench.runs.recording import new_record
+from hashbench.runs.records.record import Record
+from hashbench.runs.workers.worker import WorkerDied
+
+
+def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied | RuntimeError) -> Record:
+    """Return the record of a cell whose worker process has died, or has raised what no cell should.
+
+    Parameters
+    ----------
+    job : Job
+    options : RunOptions
+    started : str
+        From `now`, when the cell began.
+    error : WorkerDied or RuntimeError
+        From `Worker.call`.
+    """
+    if isinstance(error, WorkerDied):
+        reason, output = str(error), error.output
+    else:
+        reason, output = f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:]
+    return new_record(job, options, started, status="failed", error=reason, output=output)
