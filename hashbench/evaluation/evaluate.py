@@ -103,7 +103,7 @@ def evaluate(
     n_labels : int, optional
         How many labels uint64 masks hold; a bit beyond them is refused.
     distance : {"hamming", "spherical", "asymmetric"}
-        By what items are ranked. ``spherical`` is spherical hashing's |a ⊕ b| / |a ∧ b| (Heo et al., CVPR 2012,
+        By what items are ranked. ``spherical`` is spherical hashing's ``|a ⊕ b|`` / ``|a ∧ b|`` (Heo et al., CVPR 2012,
         section 3.3), for codes of up to 128 bits. ``asymmetric`` is the score factor · ⟨q, b⟩ + offset of real-valued
         queries q and codes b in −1 and 1, the highest first; equal scores are ties. It is exact, see
         `hashbench.evaluation.asymmetric`. Metrics within a Hamming radius go with neither.

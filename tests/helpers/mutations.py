@@ -53,7 +53,7 @@ def json_values(draw, value, odd=ODD):
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(slots(value)))
         if not path:
-            value = draw(st.one_of(st.just(value), st.sampled_from(odd)))
+            value = copy.deepcopy(draw(st.one_of(st.just(value), st.sampled_from(odd))))
             continue
         parent, key = at(value, path[:-1]), path[-1]
         match draw(st.sampled_from(["replace", "replace", "retype", "remove", "add", "copy"])):

@@ -23,6 +23,7 @@ from hashbench.runs.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "tests" / "bundles" / "digits-classics.zip"
+"""Of ``hashbench run --methods itq,lsh,pcah,sh --bits 16 --seeds 0,1,2,3,4``."""
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from hashbench.errors import InputError, shorten
 from hashbench.files.writing import atomic_stream, said_clearly
-from hashbench.reports.bundles.inner_arrays import problem_in_npz
+from hashbench.reports.bundles.inner_arrays import UNREADABLE, problem_in_npz
 from hashbench.runs.records.record import LARGEST
 
 FORMAT = 1
@@ -82,7 +81,7 @@ def unpack(bundle: Path, folder: Path) -> dict[str, Any]:
         manifest = _manifest(contents.pop(MANIFEST, b""))
         _refuse_changed(manifest["files"], contents)
         _refuse_swollen(contents)
-    except (Refused, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+    except (Refused, *UNREADABLE) as error:
         reason = (error.strerror or error) if isinstance(error, OSError) else error
         raise InputError(f"{bundle} is no bundle that can be used: {reason}; make it with hashbench bundle") from error
     for name, content in contents.items():

@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RecursionError)
+"""What damaged archives and arrays raise."""
 
 
 def problem_in_npz(content: bytes) -> str:

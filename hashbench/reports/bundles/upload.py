@@ -1,4 +1,4 @@
-"""Puts a bundle on the Hugging Face hub, where others find it."""
+"""Puts a bundle on the Hugging Face hub, where others find it; tried against a stand-in of its API only."""
 
 from __future__ import annotations
 

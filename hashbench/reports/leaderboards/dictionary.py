@@ -1,8 +1,14 @@
-"""README.md of the leaderboards, made of the columns: ``python -m hashbench.reports.leaderboards.dictionary``."""
+"""README.md of the leaderboards, made of columns and rows: ``python -m hashbench.reports.leaderboards.dictionary``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from hashbench.reports.leaderboards.board import read_entries
+from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import HEAD, IDENTITY, SETTING, TAIL, Column, of_metric
+from hashbench.reports.leaderboards.commands import commands
 
 TEXT = """# Leaderboards
 
@@ -19,20 +25,44 @@ publish, the setting's verdicts are empty until all are published together; the 
 `features.json` and `methods.json` hold what is too long for a cell, each entry under the begin of the SHA-256 of its
 canonical JSON (sorted keys, no spaces).
 
+## Compute them again
+
+These commands give each board's rows, every metric column to the last digit where the processor is of the same kind
+(others round matrix products otherwise, and a bit can flip), with the threads that they set (eigenvectors differ with
+them). `hashbench data prepare NAME --from DIR` comes first where the data is not embedded. A row's key `features` tells
+whether your features are made as its were; a backbone's weights are named there by their SHA-256. Verdicts are the same
+once all of a setting's rows are there.
+
+{commands}
+
 ## Columns
 
 {columns}
 """
 
 
-def dictionary() -> str:
-    """Return the text of README.md."""
+def dictionary(directory: Path) -> str:
+    """Return the text of README.md.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the leaderboards are.
+    """
     rows = [*map(_line, HEAD), *map(_line, of_metric("<metric>")), *map(_line, TAIL)]
     return TEXT.format(
         setting=", ".join(f"`{name}`" for name in SETTING),
         method=" and ".join(f"`{name}`" for name in IDENTITY if name not in SETTING),
+        commands="\n\n".join(_commands(directory)),
         columns="\n".join(["| column | meaning | holds |", "|---|---|---|", *rows]),
     )
+
+
+def _commands(directory: Path) -> Iterator[str]:
+    features = read_entries(directory).features
+    for path in sorted(directory.glob("*.csv")):
+        lines = "\n".join(commands(path.stem, read_rows(path), features))
+        yield f"`{path.name}`:\n\n```sh\n{lines}\n```"
 
 
 def _line(column: Column) -> str:
@@ -40,4 +70,4 @@ def _line(column: Column) -> str:
 
 
 if __name__ == "__main__":
-    print(dictionary(), end="")
+    print(dictionary(Path("leaderboards")), end="")

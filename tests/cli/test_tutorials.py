@@ -1,0 +1,58 @@
+"""The tutorials are done as they stand: their Python is run or saved, and then every command of hashbench in them."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks(page, language):
+    """Return a page's blocks of code in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
+
+
+def commands(page):
+    """Yield the words of each command of hashbench on a page."""
+    for block in blocks(page, "sh"):
+        for line in block.splitlines():
+            if line.startswith("hashbench "):
+                yield shlex.split(line)[1:]
+
+
+def expanded(word):
+    """Return what a shell makes of a word with a star."""
+    return list(map(str, Path().glob(word))) if "*" in word else [word]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def do(page, cli):
+    outputs = {}
+    for words in commands(page):
+        done = cli(*(part for word in words for part in expanded(word)))
+        assert done.returncode == 0, (words, done.stderr)
+        outputs[words[0]] = done.stdout
+    return outputs
+
+
+def test_from_install_to_a_published_row(cli):
+    (method,) = blocks("tutorial.md", "python")
+    Path("spun.py").write_text(method)
+    outputs = do("tutorial.md", cli)
+    assert "spun" in Path("boards/digits.csv").read_text()
+    assert r"\toprule" in outputs["show"]
+    assert "6 rows compared\n" in outputs["validate"]
+
+
+def test_own_embeddings(cli):
+    make, use = blocks("own-embeddings.md", "python")
+    exec(make, {})
+    outputs = do("own-embeddings.md", cli)
+    assert "recall10@100" in outputs["show"]
+    exec(use, {})
