@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -64,11 +65,11 @@ def render(
     InputError
         A package of the extra ``report`` is missing.
     """
-    jinja2, vl_convert = need("jinja2"), need("vl_convert")
+    jinja2 = need("jinja2")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     markup = environment.from_string(_template("report.html"))
-    scripts = {"library": vl_convert.javascript_bundle(), "script": _template("report.js")}
+    scripts = {"library": _library(), "script": _template("report.js")}
     safe = {name: jinja2.filters.Markup(text) for name, text in (*scripts.items(), ("css", _template("report.css")))}
     datasets = ", ".join(dict.fromkeys(setting.dataset for setting in settings))
     page = markup.render(
@@ -86,6 +87,12 @@ def render(
         **safe,
     )
     return page.encode()
+
+
+@cache
+def _library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script; putting it together takes seconds."""
+    return need("vl_convert").javascript_bundle()
 
 
 def _template(name: str) -> str:

@@ -199,6 +199,7 @@ async function embed(chart, spec, points) {
   const full = { ...spec, ...layers, datasets: { points }, autosize: { type: "fit-x", contains: "padding" }, config: { ...CONFIG, legend } };
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, hover: true };
   const { view } = await window.vegaEmbed(chart, full, options);
+  chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure's title and description stand for it
   state.views.push(view);
 }
 
@@ -232,10 +233,10 @@ function ranking(one, images) {
   const last = one.items.at(-1)[1];
   const ties = one.ties ? `; ${one.ties.toLocaleString("en")} more at distance ${last}` : "";
   const title = make("h3", {}, make("bdi", {}, one.method), `, ${one.bits} bits: ${right} of ${one.items.length} right${ties}`);
-  return [title, make("ol", { class: "ranking" }, ...one.items.map((item) => found(item, images)))];
+  return [title, make("ol", { class: "ranking" }, ...one.items.map((item) => retrieved(item, images)))];
 }
 
-function found([row, distance, relevant], images) {
+function retrieved([row, distance, relevant], images) {
   const alt = `item ${row}, ${relevant ? "relevant" : "not relevant"}`;
   const image = make("img", { class: "thumb", src: images[row], alt });
   const caption = make("span", { "aria-hidden": "true" }, relevant ? "✓ " : "✗ ");
