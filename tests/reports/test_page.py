@@ -31,6 +31,8 @@ from hashbench.reports.page.summary import summaries
 from hashbench.runs.records.store import Store
 from hashbench.runs.records.verdicts import group_of, verdicts
 
+TRAINING = [{"epoch": 1, "<b>loss": 2.0}, {"epoch": 2, "<b>loss": 1.0}, {"note": 1.0}]
+
 
 class Tags(HTMLParser):
     """The tags of a page, and the text of its data."""
@@ -54,7 +56,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return made_run(tmp_path_factory.mktemp("hostile") / "run", HOSTILE, method="m")
+    return made_run(tmp_path_factory.mktemp("hostile") / "run", HOSTILE, method="m", training=TRAINING)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +89,21 @@ def test_hostile_names_are_text(page):
 
 def test_every_figure_has_a_description_and_its_numbers(page):
     (setting,) = Tags(page).payload["settings"]
-    assert {"by_bits", "cost", "pr", "precision", "classes", "map", "sensitivity"} == {
+    assert {"by_bits", "cost", "pr", "precision", "classes", "map", "sensitivity", "training"} == {
         figure["panel"] for figure in setting["figures"]
     }
     for figure in setting["figures"]:
         assert len(figure["alt"]) > 30
         assert len({len(column) for column in figure["columns"].values()}) == 1
+
+
+def test_training_curves_are_means_over_seeds(page):
+    (setting,) = Tags(page).payload["settings"]
+    (figure,) = (
+        one for one in setting["figures"] if one["panel"] == "training" and one["choice"] == "=cmd|' /C calc'!A0"
+    )
+    assert figure["columns"]["name"] == ["8 bits"] * 2 + ["16 bits"] * 2
+    assert figure["columns"]["y"] == [2.0, 1.0] * 2
 
 
 def test_rows_are_those_of_the_records(run):

@@ -21,25 +21,26 @@ from hashbench.reports.page.setting import Row, Setting, shown
 from hashbench.reports.page.summary import summaries
 
 PANELS = (
-    {"id": "by_bits", "title": "Score by code length", "choice": "",
+    {"id": "by_bits", "title": "Score by code length", "choice": "", "wide": False,
      "intro": "Means over queries and seeds; bars are 95% intervals."},
-    {"id": "cost", "title": "Score against cost", "choice": "",
+    {"id": "pr", "title": "Precision and recall", "choice": "", "wide": False,
+     "intro": "Over ranks, expected values within ties, means over queries and seeds."},
+    {"id": "precision", "title": "Precision@N", "choice": "", "wide": False,
+     "intro": "The share of relevant items among the N nearest, means over queries and seeds."},
+    {"id": "classes", "title": "Score by class", "choice": "", "wide": False,
+     "intro": "Means over the queries of each class and over seeds; methods in the order of their score."},
+    {"id": "cost", "title": "Score against cost", "choice": "", "wide": True,
      "intro": "Each point is a method at one code length. Ringed points are the Pareto front: nothing else is both "
               "as cheap and as good. Times are medians over seeds, without the features, which all methods share."},
-    {"id": "pr", "title": "Precision and recall", "choice": "",
-     "intro": "Over ranks, expected values within ties, means over queries and seeds."},
-    {"id": "precision", "title": "Precision@N", "choice": "",
-     "intro": "The share of relevant items among the N nearest, means over queries and seeds."},
-    {"id": "classes", "title": "Score by class", "choice": "",
-     "intro": "Means over the queries of each class and over seeds; methods in the order of their score."},
-    {"id": "map", "title": "A map of the codes", "choice": "Method",
+    {"id": "map", "title": "A map of the codes", "choice": "Method", "wide": False,
      "intro": "Codes of a sample of the database, first seed, in the plane of their two largest principal "
               "components: classical multidimensional scaling of their Hamming distances."},
-    {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter",
+    {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter", "wide": False,
      "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},
-    {"id": "training", "title": "Training", "choice": "Method",
+    {"id": "training", "title": "Training", "choice": "Method", "wide": True,
      "intro": "What the method logs each epoch, means over seeds."},
 )  # fmt: skip
+"""The sections of figures, in order; two that are not wide stand side by side where there is room."""
 
 
 def render(

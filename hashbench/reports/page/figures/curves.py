@@ -76,7 +76,8 @@ def _line(name: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
 
 def _training(setting: Setting) -> Iterator[Figure]:
     for label, rows in grouped(setting.rows, lambda row: row.label).items():
-        names = {name for row in rows for record in row.records for entry in record.training for name in entry}
+        entries = [entry for row in rows for record in row.records for entry in record.training]
+        names = {name for entry in entries if "epoch" in entry for name in entry}
         for quantity in sorted(names - {"epoch"}, key=lambda name: (name != "loss", name)):
             yield _logged(label, rows, quantity)
 
@@ -102,7 +103,10 @@ def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
 
 def _epochs(row: Row, quantity: str) -> pd.DataFrame:
     seeds = [
-        pd.Series({entry["epoch"]: entry[quantity] for entry in record.training if {"epoch", quantity} <= set(entry)})
+        pd.Series(
+            {entry["epoch"]: entry[quantity] for entry in record.training if {"epoch", quantity} <= set(entry)},
+            dtype=float,
+        )
         for record in row.records
     ]
     mean = pd.concat(seeds, axis=1).dropna().mean(axis=1).sort_index()

@@ -271,11 +271,16 @@ function draw() {
   drawFigures();
 }
 
+function fullestLength(one) {
+  const count = (bits) => one.rows.filter((row) => row.bits === bits).length;
+  return one.bits.reduce((best, bits) => (count(bits) >= count(best) ? bits : best));
+}
+
 function chooseSetting() {
   const one = setting();
   const kept = { bits: $("bits").value, metric: $("metric").value };
   fill($("bits"), [...one.bits.map((bits) => [bits, `${bits} bits`]), ["all", "all lengths"]]);
-  $("bits").value = one.bits.map(String).concat("all").includes(kept.bits) ? kept.bits : String(one.bits.at(-1));
+  $("bits").value = one.bits.map(String).concat("all").includes(kept.bits) ? kept.bits : String(fullestLength(one));
   fill($("metric"), one.metrics.map((metric) => [metric, metric]));
   if (one.metrics.includes(kept.metric)) $("metric").value = kept.metric;
   drawAbout();
