@@ -125,7 +125,8 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) ->
     ]
     data = pd.DataFrame(points)
     title = shown(parameter)
-    told = charts.tooltip(name="code length", x=title, y=metric, low="95% from", high="to")
+    text = ("name",) if numeric else ("name", "x")
+    told = charts.tooltip(text, name="code length", x=title, y=metric, low="95% from", high="to")
     best = data.loc[data["y"].idxmax()]
     x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
     return Figure(
