@@ -19,6 +19,7 @@ from made_runs import HOSTILE, METRICS, made_run
 from PIL import Image
 
 from hashbench import load_dataset
+from hashbench.files.hashing import canonical_hash
 from hashbench.reports.page.figures.codes import class_matrix, per_class, principal_plane
 from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
@@ -153,6 +154,22 @@ def test_protocols_are_not_mixed(run, tmp_path):
     first = next(iter(store))
     edit_record(store, first, lambda values: values["config"].update(protocol="toy/2"))
     assert [setting.protocol for setting in settings_of_run(store.directory)] == ["toy/1", "toy/2"]
+
+
+def test_quantizers_and_rankings_by_real_values_have_no_curves(tmp_path):
+    store = Store(tmp_path / "run")
+    store.open_for_writing()
+    for label, distance in (("int8", "own"), ("itq", "asymmetric")):
+        record = made_record(label, 32, metrics={"recall@10": 0.5}, provenance="made")
+        record.config["distance"] = distance
+        record.id = canonical_hash(record.config)
+        codes = {f"{part}_codes": np.zeros((4, 4), np.uint8) for part in ("query", "database")}
+        store.write(record, {"per_query:recall@10": np.full(4, 0.5), **(codes if distance == "asymmetric" else {})})
+    store.write_relevance(record.config["data"], {"neighbors": np.zeros((4, 2), np.int64)})
+    report([store.directory], tmp_path / "r.html")
+    (setting,) = Tags((tmp_path / "r.html").read_bytes()).payload["settings"]
+    assert setting["labels"] == ["int8", "itq asymmetric"]
+    assert not setting["figures"]
 
 
 def test_what_failed_is_told(tmp_path):

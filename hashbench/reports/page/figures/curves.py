@@ -22,6 +22,8 @@ def figures_of_curves(setting: Setting) -> Iterator[Figure]:
         return
     for n_bits in setting.bits:
         curves = _curves(setting, n_bits)
+        if not curves:
+            continue
         n_database = max(seeds[0]["ranks"][-1] for seeds in curves.values())
         ranks = charts.log_axis("x", "N (items retrieved)", 1, float(n_database), "~s")
         for panel, title, x, drawn in (
@@ -52,9 +54,11 @@ def _highest(data: pd.DataFrame) -> str:
 
 
 def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Return by label the arrays of each seed; rankings by real-valued scores have no curves."""
     assert setting.store is not None
     rows = [row for row in setting.rows if row.n_bits == n_bits]
-    return {row.label: [setting.store.arrays(record.id) for record in row.records] for row in rows}
+    arrays = {row.label: [setting.store.arrays(record.id) for record in row.records] for row in rows}
+    return {label: seeds for label, seeds in arrays.items() if all("ranks" in seed for seed in seeds)}
 
 
 def _by_recall(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
