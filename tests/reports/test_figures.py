@@ -12,6 +12,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation.curves import rank_grid
 from hashbench.reports import figures as plots
 from hashbench.reports.figure_style import FORMATS, wrapped
+from hashbench.reports.grids import one_parameter_grids
 from hashbench.runs.records.store import Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
@@ -29,6 +30,10 @@ def add(store, label, n_bits, seed, params=None, level=0.5, training=(), dataset
     record = made_record(label, n_bits, seed, params, dataset, metrics=scores, training=list(training), **values)
     store.write(record, arrays)
     return record
+
+
+def grids_of(store):
+    return list(one_parameter_grids(list(store), lambda record: record.config))
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def test_means_bands_and_axes(store):
 def test_scale_of_a_parameter(store, values, scale):
     for value in values:
         add(store, "m", 16, None, {"p": value})
-    (grid,) = plots._grids(list(store))
+    (grid,) = grids_of(store)
     assert grid[:3] == ("m", "p", "")
     (axes,) = plots._parameter_figure(grid[3], "p", "mAP@all", "m").axes
     assert axes.get_xscale() == scale
@@ -119,7 +124,7 @@ def test_a_grid_over_two_parameters_gives_figures_with_the_other_fixed(store):
     for beta in (0.0, 0.1):
         for size in (32, 64):
             add(store, f"m[{beta},{size}]", 16, 0, {"beta": beta, "size": size})
-    found = {(parameter, fixed): len(group) for _, parameter, fixed, group in plots._grids(list(store))}
+    found = {(parameter, fixed): len(group) for _, parameter, fixed, group in grids_of(store)}
     assert found == {
         ("beta", "size=32"): 2,
         ("beta", "size=64"): 2,

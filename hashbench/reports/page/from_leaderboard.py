@@ -80,7 +80,7 @@ def _row(line: Line, entries: board.Entries) -> Row:
         n_seeds=int(line["n_seeds"]),
         seeds=line["seeds"],
         scores={name: _score(line, name) for name in metrics_in(line) if line[name]},
-        timings={name: float(line[name]) for name in TIMINGS if line[name]},
+        timings={name: float(line[name]) for name in TIMINGS if line.get(name)},
         uses_labels=line["uses_labels"] == "True",
         date=line["date"],
     )

@@ -90,18 +90,14 @@ def _command(records: Sequence[Record]) -> str:
 
 def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
     groups = [sorted(group, key=lambda record: record.date) for group in grouped(records, group_of).values()]
-    sources: dict[tuple[str, int], int] = {}
-    for group in groups:
-        key = group[-1].label, group[-1].config["n_bits"]
-        sources[key] = sources.get(key, 0) + 1
-    for group in sorted(groups, key=lambda group: (group[-1].config["n_bits"], group[-1].label)):
+    names = [(group[-1].config["n_bits"], _label(group[-1])) for group in groups]
+    for (n_bits, label), group in sorted(zip(names, groups, strict=True), key=lambda pair: pair[0]):
         newest = group[-1]
-        alike = sources[newest.label, newest.config["n_bits"]] > 1
-        tail = f" ({group_of(newest)[:7]})" if alike else ""
+        tail = f" ({group_of(newest)[:7]})" if names.count((n_bits, label)) > 1 else ""
         yield Row(
-            label=shown(newest.label) + tail,
+            label=label + tail,
             config={key: newest.config[key] for key in ("method", "source", "params")},
-            n_bits=newest.config["n_bits"],
+            n_bits=n_bits,
             n_seeds=len(group),
             seeds=_seeds(group),
             scores=_scores(group, compared),
@@ -110,6 +106,10 @@ def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
             date=newest.date[:10],
             records=tuple(group),
         )
+
+
+def _label(record: Record) -> str:
+    return shown(f"{record.label} asymmetric" if record.is_asymmetric else record.label)
 
 
 def _seeds(group: Sequence[Record]) -> str:

@@ -59,6 +59,8 @@ def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
     rankings: list[dict[str, Any]] = []
     rows: set[int] = {query["row"] for query in queries}
     for row in setting.rows:
+        if "distance" in row.records[0].config:  # its ranking is not by the Hamming distances of its codes
+            continue
         arrays = setting.store.arrays(row.records[0].id)
         for number, n in enumerate(chosen):
             ranking = _ranking(arrays["query_codes"][n], arrays["database_codes"])

@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -20,25 +21,26 @@ from hashbench.reports.page.setting import Row, Setting, shown
 from hashbench.reports.page.summary import summaries
 
 PANELS = (
-    {"id": "by_bits", "title": "Score by code length", "choice": "",
+    {"id": "by_bits", "title": "Score by code length", "choice": "", "wide": False,
      "intro": "Means over queries and seeds; bars are 95% intervals."},
-    {"id": "cost", "title": "Score against cost", "choice": "",
+    {"id": "pr", "title": "Precision and recall", "choice": "", "wide": False,
+     "intro": "Over ranks, expected values within ties, means over queries and seeds."},
+    {"id": "precision", "title": "Precision@N", "choice": "", "wide": False,
+     "intro": "The share of relevant items among the N nearest, means over queries and seeds."},
+    {"id": "classes", "title": "Score by class", "choice": "", "wide": False,
+     "intro": "Means over the queries of each class and over seeds; methods in the order of their score."},
+    {"id": "cost", "title": "Score against cost", "choice": "", "wide": True,
      "intro": "Each point is a method at one code length. Ringed points are the Pareto front: nothing else is both "
               "as cheap and as good. Times are medians over seeds, without the features, which all methods share."},
-    {"id": "pr", "title": "Precision and recall", "choice": "",
-     "intro": "Over ranks, expected values within ties, means over queries and seeds."},
-    {"id": "precision", "title": "Precision@N", "choice": "",
-     "intro": "The share of relevant items among the N nearest, means over queries and seeds."},
-    {"id": "classes", "title": "Score by class", "choice": "",
-     "intro": "Means over the queries of each class and over seeds; methods in the order of their score."},
-    {"id": "map", "title": "A map of the codes", "choice": "Method",
+    {"id": "map", "title": "A map of the codes", "choice": "Method", "wide": False,
      "intro": "Codes of a sample of the database, first seed, in the plane of their two largest principal "
               "components: classical multidimensional scaling of their Hamming distances."},
-    {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter",
+    {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter", "wide": False,
      "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},
-    {"id": "training", "title": "Training", "choice": "Method",
+    {"id": "training", "title": "Training", "choice": "Method", "wide": True,
      "intro": "What the method logs each epoch, means over seeds."},
 )  # fmt: skip
+"""The sections of figures, in order; two that are not wide stand side by side where there is room."""
 
 
 def render(
@@ -64,11 +66,11 @@ def render(
     InputError
         A package of the extra ``report`` is missing.
     """
-    jinja2, vl_convert = need("jinja2"), need("vl_convert")
+    jinja2 = need("jinja2")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     markup = environment.from_string(_template("report.html"))
-    scripts = {"library": vl_convert.javascript_bundle(), "script": _template("report.js")}
+    scripts = {"library": _library(), "script": _template("report.js")}
     safe = {name: jinja2.filters.Markup(text) for name, text in (*scripts.items(), ("css", _template("report.css")))}
     datasets = ", ".join(dict.fromkeys(setting.dataset for setting in settings))
     page = markup.render(
@@ -86,6 +88,12 @@ def render(
         **safe,
     )
     return page.encode()
+
+
+@cache
+def _library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script; putting it together takes seconds."""
+    return need("vl_convert").javascript_bundle()
 
 
 def _template(name: str) -> str:

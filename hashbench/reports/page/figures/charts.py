@@ -67,17 +67,13 @@ def log_axis(field: str, title: str, low: float, high: float, written: str) -> S
     )
 
 
-def tooltip(**titles: str) -> list[Spec]:
-    """Return what a mark tells of itself: numbers with four digits, by field."""
+def tooltip(text: Sequence[str] = ("name", "bits", "class"), **titles: str) -> list[Spec]:
+    """Return what a mark tells of itself, by field; fields that are not ``text`` are numbers with four digits."""
+    number = {"type": "quantitative", "format": ",.4~r"}
     return [
-        {"field": field, "title": title}
-        | ({"type": "nominal"} if field in ("name", "bits", "class", "cut", "value") else _number())
+        {"field": field, "title": title, **({"type": "nominal"} if field in text else number)}
         for field, title in titles.items()
     ]
-
-
-def _number() -> Spec:
-    return {"type": "quantitative", "format": ".4~g"}
 
 
 def _color_and_shape(names: Sequence[str], title: str | None = None) -> Spec:
@@ -88,7 +84,7 @@ def _picked(opacity: float = 1.0) -> Spec:
     return {"opacity": {"condition": {"param": "pick", "value": opacity}, "value": DIMMED}}
 
 
-def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool, title: str | None = None) -> Spec:
+def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool) -> Spec:
     """Return lines with marks, one a name, over the fields ``x`` and ``y``.
 
     Parameters
@@ -101,10 +97,8 @@ def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool
         From `tooltip`.
     banded : bool
         Whether intervals, ``low`` to ``high``, are drawn.
-    title : str, optional
-        Of the legend.
     """
-    color = looks(names, "color", title)
+    color = looks(names, "color")
     line = {
         "params": [PICK],
         "mark": {"type": "line", "strokeWidth": 1.8, "clip": True},
@@ -112,14 +106,14 @@ def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool
             "x": x,
             "y": y,
             "color": color,
-            "strokeDash": looks(names, "strokeDash", title),
+            "strokeDash": looks(names, "strokeDash"),
             **_picked(),
         },
     }
     points = {
         "transform": [{"filter": "datum.marked"}],
         "mark": {"type": "point", "filled": True, "size": 55},
-        "encoding": {"x": x, "y": y, **_color_and_shape(names, title), **_picked(), "tooltip": told},
+        "encoding": {"x": x, "y": y, **_color_and_shape(names), **_picked(), "tooltip": told},
     }
     interval = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -131,7 +125,7 @@ def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool
 
 
 def cost(names: Sequence[str], x: Spec, y: Spec, told: list[Spec]) -> Spec:
-    """Return points, one a method and code length, with the line and the names of the Pareto front."""
+    """Return points, one a method and code length, with the Pareto front ringed and joined."""
     front = {
         "transform": [{"filter": "datum.front"}],
         "encoding": {"x": x, "y": y},

@@ -17,6 +17,8 @@ MOST_CLASSES = 100
 """Classes of a heat map; with more its cells are too small to see."""
 N_MAPPED = 400
 """Codes on a map."""
+BLACK_FROM = 0.47
+"""Where on the colour scale numbers turn from white to black: both have a contrast of 4.5 there."""
 NAMED_CLASSES = 10
 """Classes that a map tells apart; the rest are ``other``."""
 
@@ -98,7 +100,7 @@ def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) 
             sorted(set(data["class"]), key=int),
             [row.label for row in order],
             metric,
-            data["y"].agg(["min", "max"]).mean(),
+            float(np.interp(BLACK_FROM, (0, 1), (data["y"].min(), data["y"].max()))),
         ),
         data,
         bits=n_bits,

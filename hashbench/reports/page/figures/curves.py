@@ -22,6 +22,8 @@ def figures_of_curves(setting: Setting) -> Iterator[Figure]:
         return
     for n_bits in setting.bits:
         curves = _curves(setting, n_bits)
+        if not curves:
+            continue
         n_database = max(seeds[0]["ranks"][-1] for seeds in curves.values())
         ranks = charts.log_axis("x", "N (items retrieved)", 1, float(n_database), "~s")
         for panel, title, x, drawn in (
@@ -52,9 +54,11 @@ def _highest(data: pd.DataFrame) -> str:
 
 
 def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Return by label the arrays of each seed; rankings by real-valued scores have no curves."""
     assert setting.store is not None
     rows = [row for row in setting.rows if row.n_bits == n_bits]
-    return {row.label: [setting.store.arrays(record.id) for record in row.records] for row in rows}
+    arrays = {row.label: [setting.store.arrays(record.id) for record in row.records] for row in rows}
+    return {label: seeds for label, seeds in arrays.items() if all("ranks" in seed for seed in seeds)}
 
 
 def _by_recall(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
@@ -76,7 +80,8 @@ def _line(name: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
 
 def _training(setting: Setting) -> Iterator[Figure]:
     for label, rows in grouped(setting.rows, lambda row: row.label).items():
-        names = {name for row in rows for record in row.records for entry in record.training for name in entry}
+        entries = [entry for row in rows for record in row.records for entry in record.training]
+        names = {name for entry in entries if "epoch" in entry for name in entry}
         for quantity in sorted(names - {"epoch"}, key=lambda name: (name != "loss", name)):
             yield _logged(label, rows, quantity)
 
@@ -102,7 +107,10 @@ def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
 
 def _epochs(row: Row, quantity: str) -> pd.DataFrame:
     seeds = [
-        pd.Series({entry["epoch"]: entry[quantity] for entry in record.training if {"epoch", quantity} <= set(entry)})
+        pd.Series(
+            {entry["epoch"]: entry[quantity] for entry in record.training if {"epoch", quantity} <= set(entry)},
+            dtype=float,
+        )
         for record in row.records
     ]
     mean = pd.concat(seeds, axis=1).dropna().mean(axis=1).sort_index()

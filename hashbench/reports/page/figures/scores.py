@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hashbench.files.hashing import canonical_hash
 from hashbench.reports.grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -33,7 +32,7 @@ def figures_of_scores(setting: Setting) -> Iterator[Figure]:
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
-            yield _sensitivity(rows, shown(parameter), metric, name)
+            yield _sensitivity(rows, parameter, metric, name)
 
 
 def _by_bits(setting: Setting, metric: str) -> Figure:
@@ -118,31 +117,27 @@ def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) 
 
 
 def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) -> Figure:
-    values = {canonical_hash(row.config["params"][parameter]): row.config["params"][parameter] for row in rows}
-    numeric = all(type(value) in (int, float) for value in values.values())
-    data = pd.DataFrame(
-        [
-            {
-                "name": f"{row.n_bits} bits",
-                "x": (value := row.config["params"][parameter]) if numeric else shown(value),
-                **_scored(row, metric),
-            }
-            for row in sorted(rows, key=lambda row: row.n_bits)
-        ]
-    )
-    names = list(dict.fromkeys(data["name"]))
-    told = charts.tooltip(name="code length", x=parameter, y=metric, low="95% from", high="to")
+    values = [row.config["params"][parameter] for row in rows]
+    numeric = all(type(value) in (int, float) for value in values)
+    points = [
+        {"name": f"{row.n_bits} bits", "x": value if numeric else shown(value), **_scored(row, metric)}
+        for row, value in sorted(zip(rows, values, strict=True), key=lambda pair: pair[0].n_bits)
+    ]
+    data = pd.DataFrame(points)
+    title = shown(parameter)
+    text = ("name",) if numeric else ("name", "x")
+    told = charts.tooltip(text, name="code length", x=title, y=metric, low="95% from", high="to")
     best = data.loc[data["y"].idxmax()]
-    x = _parameter_axis(data, parameter, numeric)
+    x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
     return Figure(
         "sensitivity",
-        f"{name}: {metric} by {parameter}",
-        f"Lines of {metric} over {len(values)} values of {parameter}, one a code length. "
-        f"The highest is {best['y']:.4f}, at {parameter} {best['x']} and {best['name']}.",
-        charts.lines(names, x, charts.axis("y", metric, zero=False), told, banded=True),
+        f"{name}: {metric} by {title}",
+        f"Lines of {metric} over {data['x'].nunique()} values of {title}, one a code length. "
+        f"The highest is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
+        charts.lines(list(data["name"].unique()), x, y, told, banded=True),
         data,
         metric=metric,
-        choice=f"{name}: {parameter}",
+        choice=f"{name}: {title}",
     )
 
 

@@ -199,6 +199,7 @@ async function embed(chart, spec, points) {
   const full = { ...spec, ...layers, datasets: { points }, autosize: { type: "fit-x", contains: "padding" }, config: { ...CONFIG, legend } };
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, hover: true };
   const { view } = await window.vegaEmbed(chart, full, options);
+  chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure's title and description stand for it
   state.views.push(view);
 }
 
@@ -232,10 +233,10 @@ function ranking(one, images) {
   const last = one.items.at(-1)[1];
   const ties = one.ties ? `; ${one.ties.toLocaleString("en")} more at distance ${last}` : "";
   const title = make("h3", {}, make("bdi", {}, one.method), `, ${one.bits} bits: ${right} of ${one.items.length} right${ties}`);
-  return [title, make("ol", { class: "ranking" }, ...one.items.map((item) => found(item, images)))];
+  return [title, make("ol", { class: "ranking" }, ...one.items.map((item) => retrieved(item, images)))];
 }
 
-function found([row, distance, relevant], images) {
+function retrieved([row, distance, relevant], images) {
   const alt = `item ${row}, ${relevant ? "relevant" : "not relevant"}`;
   const image = make("img", { class: "thumb", src: images[row], alt });
   const caption = make("span", { "aria-hidden": "true" }, relevant ? "✓ " : "✗ ");
@@ -270,11 +271,16 @@ function draw() {
   drawFigures();
 }
 
+function fullestLength(one) {
+  const count = (bits) => one.rows.filter((row) => row.bits === bits).length;
+  return one.bits.reduce((best, bits) => (count(bits) >= count(best) ? bits : best));
+}
+
 function chooseSetting() {
   const one = setting();
   const kept = { bits: $("bits").value, metric: $("metric").value };
   fill($("bits"), [...one.bits.map((bits) => [bits, `${bits} bits`]), ["all", "all lengths"]]);
-  $("bits").value = one.bits.map(String).concat("all").includes(kept.bits) ? kept.bits : String(one.bits.at(-1));
+  $("bits").value = one.bits.map(String).concat("all").includes(kept.bits) ? kept.bits : String(fullestLength(one));
   fill($("metric"), one.metrics.map((metric) => [metric, metric]));
   if (one.metrics.includes(kept.metric)) $("metric").value = kept.metric;
   drawAbout();
