@@ -1,10 +1,10 @@
 """hashbench: the benchmark suite for learning to hash.
 
-To use it: `run`, `load_method`, `load_dataset`, `load_model`, `evaluate`, `compare`. To write a method: `HashMethod`,
-`Unsupported`, `Tunable`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split`
-with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's
-result, and so belongs to its identity, is imported from where it lies: ``hashbench.learning`` and
-``hashbench.data.readers``.
+To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `compare`. To write a
+method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a data set:
+`HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and `official_split`,
+`ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's result, and so belongs to its identity,
+is imported from where it lies: ``hashbench.learning`` and ``hashbench.data.readers``.
 
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
 """
@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashbench.api import compare, load_dataset, load_method, run
+    from hashbench.api import compare, load_dataset, load_method, load_quantizer, run
     from hashbench.data.dataset import Dataset
     from hashbench.data.images import EncodedImages, ImageFiles
     from hashbench.data.items import Items
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from hashbench.features.tunable import Tunable
     from hashbench.method import HashMethod
     from hashbench.models.saved import load_model
+    from hashbench.quantizer import Quantizer
 
 _HOMES = {
     "compare": "hashbench.api",
     "load_dataset": "hashbench.api",
     "load_method": "hashbench.api",
+    "load_quantizer": "hashbench.api",
     "run": "hashbench.api",
     "Dataset": "hashbench.data.dataset",
     "EncodedImages": "hashbench.data.images",
@@ -57,6 +59,7 @@ _HOMES = {
     "Tunable": "hashbench.features.tunable",
     "HashMethod": "hashbench.method",
     "load_model": "hashbench.models.saved",
+    "Quantizer": "hashbench.quantizer",
 }
 
 __all__ = [
@@ -72,6 +75,7 @@ __all__ = [
     "Items",
     "LoadOptions",
     "Protocol",
+    "Quantizer",
     "Split",
     "Tunable",
     "Unsupported",
@@ -84,6 +88,7 @@ __all__ = [
     "load_dataset",
     "load_method",
     "load_model",
+    "load_quantizer",
     "official_split",
     "run",
 ]

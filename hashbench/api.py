@@ -13,6 +13,7 @@ from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
 from hashbench.options import signature_of
 from hashbench.plugins.registry import Registry
+from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
 
 if TYPE_CHECKING:
@@ -43,6 +44,36 @@ def load_method(name: str, plugins: tuple[str | Path, ...] = ()) -> type[HashMet
     (100, 1)
     """
     return Registry(plugins).find("methods", name).load()
+
+
+def load_quantizer(name: str, plugins: tuple[str | Path, ...] = ()) -> type[Quantizer]:
+    """Return the class of a quantizer, whose codes have a distance of their own.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"rabitq"``.
+    plugins : tuple of path-like
+        Plugin files to look in besides the installed ones.
+
+    Raises
+    ------
+    InputError
+        There is no such quantizer, or it cannot be imported.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import hashbench
+    >>> X = np.random.default_rng(0).standard_normal((100, 16), dtype=np.float32)
+    >>> quantizer = hashbench.load_quantizer("rabitq")(random_state=0).fit(X)
+    >>> codes = quantizer.encode(X)  # two bytes of signs, two numbers of four bytes
+    >>> codes.shape
+    (100, 10)
+    >>> int(quantizer.searcher(codes)(X[:1], 1)[0, 0])
+    0
+    """
+    return Registry(plugins).find("quantizers", name).load()
 
 
 def load_dataset(

@@ -46,6 +46,11 @@ class FaissRaBitQ(FaissQuantizer):
         if not hasattr(faiss, "IndexRaBitQ"):
             raise Unsupported(f"faiss {faiss.__version__} has no RaBitQ: pip install 'faiss-cpu>=1.13.1'")
         several = [int(self.bits)] if self.bits > 1 else []
-        index = faiss.IndexRaBitQ(n_features, faiss.METRIC_L2, *several)
+        try:
+            index = faiss.IndexRaBitQ(n_features, faiss.METRIC_L2, *several)
+        except (TypeError, NotImplementedError) as error:
+            raise Unsupported(
+                f"bits={self.bits}: faiss {faiss.__version__} has RaBitQ of 1 bit: pip install 'faiss-cpu>=1.13.1'"
+            ) from error
         index.qb = int(self.query_bits)
         return index

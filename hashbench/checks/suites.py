@@ -10,6 +10,7 @@ from hashbench.checks import datasets, methods, quantizers
 from hashbench.checks.outcome import Outcome
 from hashbench.data.plugin import HashDataset
 from hashbench.errors import InputError
+from hashbench.method import HashMethod
 from hashbench.quantizer import Quantizer
 
 
@@ -49,20 +50,22 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     Parameters
     ----------
     plugin_classes : iterable of type
-        Methods: the test gets ``method_class`` and ``check``, and calls ``check(method_class)``. Or data sets: it gets
-        ``trial`` and ``check``, and calls ``check(trial)``.
+        Methods: the test gets ``method_class`` and ``check``, and calls ``check(method_class)``; quantizers likewise,
+        ``quantizer_class``. Or data sets: it gets ``trial`` and ``check``, and calls ``check(trial)``.
     data_dir : path-like, optional
         Where the data sets' files are.
 
     Raises
     ------
     TypeError
-        There are methods and data sets among them; give each kind a test of its own.
+        There are several kinds among them; give each kind a test of its own.
     """
     classes = list(plugin_classes)
-    kinds = {issubclass(plugin_class, HashDataset) for plugin_class in classes}
-    if kinds == {True, False}:
-        raise TypeError("methods and data sets get different arguments: give each kind a test of its own")
-    if kinds == {True}:
+    kinds = {next((kind for kind in (HashDataset, Quantizer) if issubclass(one, kind)), HashMethod) for one in classes}
+    if len(kinds) > 1:
+        raise TypeError("methods, quantizers and data sets get different arguments: give each kind a test of its own")
+    if kinds == {HashDataset}:
         return datasets.parametrize_with_checks(classes, data_dir)
+    if kinds == {Quantizer}:
+        return quantizers.parametrize_with_checks(classes)
     return methods.parametrize_with_checks(classes)

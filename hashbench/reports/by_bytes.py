@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,6 +22,8 @@ from hashbench.runs.records.verdicts import group_of
 TIMES = (1, 2, 4, 10)
 """How many candidates are ranked again by their vectors, as multiples of k."""
 PANELS = (1, 4)
+MORE_HEIGHT = 1.4
+"""Inches beyond those of panels that show one curve each."""
 TICKS = tuple(2.0**power for power in range(2, 16))
 
 
@@ -138,22 +141,34 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     """
     rows = rows_of(records)
     figure, panels = new_figure(about, len(PANELS))
+    figure.set_figheight(figure.get_figheight() + MORE_HEIGHT)
     lines: dict[str, Line2D] = {}
-    labels = sorted({row.label for row in rows})
     for axes, times in zip(panels, PANELS, strict=True):
         chosen = front(rows, times)
-        axes.step(
-            [row.n_bytes for row in chosen], [row.recall(10, times) for row in chosen], where="post", color="#BBBBBB"
-        )
-        for number, label in enumerate(labels):
-            own = [row for row in rows if row.label == label]
-            looks = looks_of(number) | ({} if len(own) > 1 else {"linestyle": "none"})
-            x, y = [row.n_bytes for row in own], [row.recall(10, times) for row in own]
-            (lines[label],) = axes.plot(x, y, **looks)
+        x, y = [row.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
+        axes.step(x, y, where="post", color="#BBBBBB", zorder=1)
+        for name, own, looks in _series(rows):
+            (line,) = axes.plot([row.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
+            if looks["markerfacecolor"] != "white" or name not in lines:
+                lines[name] = line
         axes.set_ylabel("recall@10" if times == 1 else f"recall@10, ×{times}")
-        axes.set_ylim(top=1.03)
+        axes.set_ylim(0, 1.03)
     _bytes_axis(panels[-1])
     return with_legend(figure, lines)
+
+
+def _series(rows: Sequence[Row]) -> list[tuple[str, list[Row], dict[str, Any]]]:
+    """Return name, rows and looks of each line: real-valued queries look as Hamming's, with hollow marks."""
+    names = sorted({row.records[0].label for row in rows})
+    series = []
+    for number, name in enumerate(names):
+        for hollow in (False, True):
+            own = [row for row in rows if row.records[0].label == name and row.records[0].is_asymmetric == hollow]
+            looks = looks_of(number)
+            looks["markerfacecolor"] = "white" if hollow else looks["color"]
+            looks["linestyle"] = looks["linestyle"] if len(own) > 1 else "none"
+            series += [(name, own, looks)] if own else []
+    return series
 
 
 def _bytes_axis(axes: Axes) -> None:
@@ -161,4 +176,4 @@ def _bytes_axis(axes: Axes) -> None:
     axes.xaxis.set_major_locator(FixedLocator(TICKS))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("bytes a vector (grey: nothing has as few bytes and more recall)")
+    axes.set_xlabel("bytes a vector (grey: the best; hollow: real queries)")

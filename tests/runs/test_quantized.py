@@ -82,6 +82,39 @@ def test_quantizers_need_true_neighbours(cli, tmp_path):
     one_clear_line(cli("run", "--methods", "int8", "--out", tmp_path), "true neighbours", "--dataset vectors")
 
 
+SIGNS = """
+'Signs of the vectors themselves.'
+import numpy as np
+from hashbench import Quantizer
+class Signs(Quantizer):
+    'Signs.'
+    paper = 'none'
+    def n_bytes(self, n_features):
+        return -(-n_features // 8)
+    def fit(self, X):
+        return self
+    def encode_block(self, X):
+        return np.packbits(X > 0, axis=1)
+    def distances(self, queries, codes):
+        return -queries @ np.unpackbits(codes, axis=1, count=queries.shape[1]).T.astype(np.float32)
+"""
+
+
+def test_a_file_of_the_user_can_be_a_quantizer(file, cli, tmp_path):
+    plugin = tmp_path / "signs.py"
+    plugin.write_text(SIGNS)
+    command = ("run", "--dataset", "vectors", "--data-dir", file, "--methods", "signs", "--plugin", plugin)
+    done = cli(*command, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (record,) = Store(tmp_path / "out")
+    assert record.config["n_bits"] == 32
+    assert 0.05 < record.metrics["recall@10"] < 1
+    checked = cli("check", "signs", "--plugin", plugin)
+    assert checked.returncode == 0, checked.stdout
+    described = cli("info", "signs", "--plugin", plugin)
+    assert "quantizer    signs" in described.stdout
+
+
 def test_a_group_stands_for_its_methods():
     assert with_groups("lsh, engineers ,itq") == f"lsh,{GROUPS['engineers']},itq"
     assert with_groups("itq[n_iter=2]") == "itq[n_iter=2]"
