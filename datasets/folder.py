@@ -13,7 +13,7 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labelled_images import list_images
-from hashbench.data.splits import Split, draw_any
+from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
 
@@ -36,7 +36,7 @@ class Folder(HashDataset):
             # A few thousand images are found here, not sixty thousand: the first hundred are what a user looks at.
             metrics=("mAP@100", "mAP@all", "P@100"),
             seed=0,
-            draw={"query_percent": 10.0, "queries_at_most": 1000, "training_at_most": 5000},
+            draw=OWN_DRAW,
             checksum="05581f97e98814c392a67d02c6e27c5642d3c502968215c07dfe6611e8ee5c27",
         ),
     )
@@ -84,54 +84,4 @@ class Folder(HashDataset):
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the parts that the data names, or draw the queries; bound the training set."""
-        labels, draw = items.labels, protocol.draw
-        assert labels is not None
-        if items.parts:
-            for name in ("query_percent", "queries_at_most"):
-                if draw[name] != self.protocols[0].draw[name]:
-                    raise InputError(f"--protocol: {name}={draw[name]} cannot be chosen: the data names its queries")
-            query, train = items.parts["query"], items.parts["train"]
-            database = np.union1d(items.parts["database"], train)
-        else:
-            share = min(draw["query_percent"] / 100, draw["queries_at_most"] / len(labels))
-            query = _draw_share(labels, np.arange(len(labels)), share, 0)
-            database = np.setdiff1d(np.arange(len(labels)), query)
-            train = database[:0]
-        _refuse_lonely_queries(items, query, database)
-        pool = train if len(train) else database
-        most = int(draw["training_at_most"])
-        train = pool if len(pool) <= most else _draw_share(labels, pool, most / len(pool), 1)
-        return Split(train, query, database)
-
-
-def _draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw a share of the pool, of every class the same if items have one label each; at least one."""
-
-    def count(n: int) -> int:
-        return max(1, int(share * n + 1e-9))  # 0.29 * 100 is a little less than 29
-
-    if labels.ndim == 2:
-        return draw_any(len(labels), count(len(pool)), seed, among=pool)
-    rng, drawn = np.random.default_rng(seed), []
-    for label in np.unique(labels[pool]):
-        members = pool[labels[pool] == label]
-        drawn.append(rng.permutation(members)[: count(len(members))])
-    return np.sort(np.concatenate(drawn))
-
-
-def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray) -> None:
-    """Raise if the database holds nothing that is relevant to a query."""
-    labels = items.labels
-    assert labels is not None
-    assert items.names is not None
-    if labels.ndim == 2:
-        lonely = ~(labels[query] & labels[database].any(axis=0)).any(axis=1)
-    else:
-        lonely = ~np.isin(labels[query], labels[database])
-    if lonely.any():
-        row = int(query[np.argmax(lonely)])
-        own = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
-        raise InputError(
-            f"{lonely.sum()} of {len(query)} queries have no relevant image in the database, {items.names[row]} the "
-            f"first: give {' or '.join(repr(items.label_names[label]) for label in own)} more images, or remove it"
-        )
+        return own_split(items, protocol)

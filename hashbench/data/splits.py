@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hashbench.data.items import Items
+from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 
@@ -191,3 +193,88 @@ def official_split(labels: np.ndarray, parts: Mapping[str, np.ndarray], per_clas
         Training items of each class, drawn by `draw_per_class` with seed 0.
     """
     return Split(draw_per_class(labels, per_class, 0, among=parts["train"]), parts["test"], parts["train"])
+
+
+OWN_DRAW = {"query_percent": 10.0, "queries_at_most": 1000, "training_at_most": 5000}
+"""How a user's own images are drawn where they name no parts."""
+
+
+def own_split(items: Items, protocol: Protocol) -> Split:
+    """Return the parts that a user's own images name, or draw the queries; the training set is bounded.
+
+    Parameters
+    ----------
+    items : Items
+        With labels; its parts are query, database and train, or there are none.
+    protocol : Protocol
+        Its draw has the numbers of `OWN_DRAW`.
+
+    Raises
+    ------
+    InputError
+        Nothing is relevant to a query, or a number is chosen that decides nothing.
+    """
+    labels, draw = items.labels, protocol.draw
+    assert labels is not None
+    if items.parts:
+        for name in ("query_percent", "queries_at_most"):
+            if draw[name] != OWN_DRAW[name]:
+                raise InputError(f"--protocol: {name}={draw[name]} cannot be chosen: the data names its queries")
+        query, train = items.parts["query"], items.parts["train"]
+        database = np.union1d(items.parts["database"], train)
+    else:
+        share = min(draw["query_percent"] / 100, draw["queries_at_most"] / len(labels))
+        query = draw_share(labels, np.arange(len(labels)), share, 0)
+        database = np.setdiff1d(np.arange(len(labels)), query)
+        train = database[:0]
+    _refuse_lonely_queries(items, query, database)
+    pool = train if len(train) else database
+    most = int(draw["training_at_most"])
+    train = pool if len(pool) <= most else draw_share(labels, pool, most / len(pool), 1)
+    return Split(train, query, database)
+
+
+def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Draw a share of the pool, of every class the same if items have one label each; at least one.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,), int64, or (n, n_labels), bool
+    pool : ndarray of int64
+        The rows that are drawn from.
+    share : float
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64, ascending
+    """
+
+    def count(n: int) -> int:
+        return max(1, int(share * n + 1e-9))  # 0.29 * 100 is a little less than 29
+
+    if labels.ndim == 2:
+        return draw_any(len(labels), count(len(pool)), seed, among=pool)
+    rng, drawn = np.random.default_rng(seed), []
+    for label in np.unique(labels[pool]):
+        members = pool[labels[pool] == label]
+        drawn.append(rng.permutation(members)[: count(len(members))])
+    return np.sort(np.concatenate(drawn))
+
+
+def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray) -> None:
+    """Raise if the database holds nothing that is relevant to a query."""
+    labels = items.labels
+    assert labels is not None
+    if labels.ndim == 2:
+        lonely = ~(labels[query] & labels[database].any(axis=0)).any(axis=1)
+    else:
+        lonely = ~np.isin(labels[query], labels[database])
+    if lonely.any():
+        row = int(query[np.argmax(lonely)])
+        own = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
+        named = f"row {row}" if items.names is None else items.names[row]
+        raise InputError(
+            f"{lonely.sum()} of {len(query)} queries have no relevant image in the database, {named} the "
+            f"first: give {' or '.join(repr(items.label_names[label]) for label in own)} more images, or remove it"
+        )

@@ -46,6 +46,7 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
             device=device,
             precision=fabric[key["precision"]],
             normalization=_normalization(key),
+            transform="model" if "crop_pct" in key else "square",
             compiled=bool(key.get("compiled")),
         )
     except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know

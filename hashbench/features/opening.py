@@ -41,7 +41,7 @@ def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> 
         return GivenFeatures(dataset, options.device, options.devices)
     name = options.backbone or dataset.backbone
     size = options.image_size
-    if size is None and name == dataset.backbone:
+    if size is None and name == dataset.backbone and options.transform == "square":
         size = dataset.image_size
     return ExtractedFeatures(dataset, _open_backbone(name, size, options), cache_dir, options.device, options.devices)
 
@@ -56,16 +56,19 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
     if name == PIXELS:
         if options.normalization != BackboneOptions.normalization:
             raise InputError("--normalization: the pixels backbone takes values as they are; name a --backbone")
+        if options.transform != BackboneOptions.transform:
+            raise InputError("--transform: the pixels backbone takes images as they are; name a --backbone")
         return open_pixels(**chosen)
     from hashbench.features.backbones.backbone import open_backbone
 
-    return open_backbone(name, **chosen, device=options.device, normalization=options.normalization)
+    chosen |= {"normalization": options.normalization, "transform": options.transform}
+    return open_backbone(name, **chosen, device=options.device)
 
 
 def _refuse_backbone(dataset: Dataset, options: BackboneOptions) -> None:
     """Raise if an option is given that only a backbone could obey."""
     plain = BackboneOptions()
-    for name in ("backbone", "weights", "image_size", "precision", "normalization", "compile"):
+    for name in ("backbone", "weights", "image_size", "precision", "normalization", "transform", "compile"):
         if getattr(options, name) != getattr(plain, name):
             raise InputError(
                 f"--{name.replace('_', '-')}: {dataset.name} comes with features, no backbone is used; leave it out"

@@ -26,4 +26,9 @@ class BackboneOptions:
         "imagenet: as CIBHash's code has it; model: what the backbone was trained with.",
         choices=("imagenet", "model"),
     )
+    transform: str = option(
+        "square",
+        "square: resized to a square; model: timm's resize, crop, interpolation, mean and std for the backbone.",
+        choices=("square", "model"),
+    )
     compile: bool = option(False, "Compile the backbone: pays off from some 100,000 images and views on.")

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import one_clear_line
+from hashbench.datasets.folder import Folder
 from PIL import Image
 
 from hashbench import InputError, load_dataset
 from hashbench.checks.datasets import check_dataset
-from hashbench.datasets import folder as own
+from hashbench.data.splits import draw_share
 from hashbench.models.inputs import open_input
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
@@ -80,10 +81,10 @@ def test_shares_and_bounds_can_be_chosen(pets):
 
 def test_shares_are_exact_and_reach_every_class():
     labels = np.repeat([0, 1, 2], [100, 10, 3])
-    drawn = own._draw_share(labels, np.arange(113), 0.29, seed=0)
+    drawn = draw_share(labels, np.arange(113), 0.29, seed=0)
     assert np.bincount(labels[drawn]).tolist() == [29, 2, 1]
-    assert (drawn == own._draw_share(labels, np.arange(113), 0.29, seed=0)).all()
-    assert set(own._draw_share(labels, drawn, 0.5, seed=1)) < set(drawn)
+    assert (drawn == draw_share(labels, np.arange(113), 0.29, seed=0)).all()
+    assert set(draw_share(labels, drawn, 0.5, seed=1)) < set(drawn)
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("database", "query")])
@@ -121,7 +122,7 @@ def test_named_queries_are_not_drawn(pets, tmp_path, cli):
         one_clear_line(cli(*command, "--protocol", f"folder/1[{choice}]"), choice.split("=")[0], "names its queries")
     split = load_dataset("folder", data_dir=tmp_path / "own", protocol="folder/1[training_at_most=30]").split
     assert (len(split.query), len(split.database), len(split.train)) == (2, 90, 30)
-    check_dataset(own.Folder, tmp_path / "own")
+    check_dataset(Folder, tmp_path / "own")
 
 
 def test_a_training_part_is_in_the_database_too(tmp_path):

@@ -118,6 +118,8 @@ def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]
 
 def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
     """Raise for files that are not there, before the work of decoding the others."""
+    if not isinstance(files.sources, list):  # not files but their content, which is read when it is asked for
+        return
     gone = [
         shown_as if len(shown_as) <= LONG else f"{shown_as[:LONG]}… ({len(shown_as):,} characters)"
         for source, shown_as in zip(files.sources, files.shown_as, strict=True)

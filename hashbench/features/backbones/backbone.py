@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from hashbench.features.backbones.devices import choose_device, choose_precision
-from hashbench.features.backbones.network import create, load_weights, set_parameters
+from hashbench.features.backbones.network import create, load_weights, set_parameters, timm_resized
 from hashbench.features.backbones.pixels import KEY as PIXELS_KEY
 from hashbench.features.backbones.pixels import PIXELS, open_pixels
 from hashbench.features.backbones.weights import BUNDLED, find_model, find_weights
@@ -187,6 +187,8 @@ class Backbone:
 
     def load(self, images: np.ndarray | list[np.ndarray]) -> Tensor:
         """Bring images to the device in the network's size; those of a list may differ in theirs."""
+        if "crop_pct" in self.key:
+            return timm_resized(images, self.key).to(self.fabric.device).float().div_(255)
         if isinstance(images, np.ndarray):
             return self.resize(self.prepare(images))
         return torch.cat([self.resize(self.prepare(image[None])) for image in images])
@@ -212,6 +214,7 @@ def open_backbone(
     device: str = "auto",
     precision: str = "auto",
     normalization: str = "imagenet",
+    transform: str = "square",
     compiled: bool = False,
 ) -> Backbone:
     """Resolve a backbone: find its weights and settle its key, without building the network.
@@ -229,6 +232,8 @@ def open_backbone(
     precision : {"auto", "bf16", "fp16", "fp32"}
     normalization : {"imagenet", "model"}
         ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
+    transform : {"square", "model"}
+        Resized to a square by Pillow's bilinear filter, or timm's own way for this network, its normalisation with it.
     compiled : bool
         Compile the network with torch.compile: features come faster once it is done, and differ by rounding, so the
         key says so. Compiling takes a minute or more, on a CPU a C++ compiler too.
@@ -250,7 +255,8 @@ def open_backbone(
     model = find_model(ALIASES.get(name, name))
     file = find_weights(model, weights)
     fabric_precision = choose_precision(precision, chosen)
-    mean, std = IMAGENET if normalization == "imagenet" else (model.mean, model.std)
+    as_published = "model" in (normalization, transform)
+    mean, std = (model.mean, model.std) if as_published else IMAGENET
     key = {
         "backbone": model.name,
         **model.built_by,
@@ -261,6 +267,8 @@ def open_backbone(
         "std": list(std),
         "precision": fabric_precision,
     }
+    if transform == "model":
+        key |= asdict(model.resized)
     if compiled:
         key["compiled"] = True
     return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)

@@ -25,6 +25,29 @@ def create(key: dict[str, Any], dropout: float) -> torch.nn.Module:
         return timm.create_model(name, pretrained=False, drop_rate=dropout, **arguments)
 
 
+def timm_resized(images: np.ndarray | list[np.ndarray], key: dict[str, Any]) -> torch.Tensor:
+    """Return images as timm brings them to a network, before they are normalised.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, h, w, c), uint8, or list of ndarray of shape (h, w, c)
+    key : dict
+        A feature key with ``image_size``, ``interpolation``, ``crop_pct`` and ``crop_mode``.
+
+    Returns
+    -------
+    Tensor of shape (n, c, size, size), uint8
+    """
+    from PIL import Image
+    from timm.data import create_transform
+
+    size = key["image_size"]
+    how = {name: key[name] for name in ("interpolation", "crop_pct", "crop_mode")}
+    transform = create_transform((3, size, size), is_training=False, normalize=False, **how)
+    images = [image[..., 0] if image.shape[2] == 1 else image for image in images]
+    return torch.stack([transform(Image.fromarray(image)) for image in images])
+
+
 def set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
     """Give a network other parameters.
 

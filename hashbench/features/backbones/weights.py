@@ -25,6 +25,24 @@ TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
+class Resized:
+    """How timm brings an image to a network's size where it is evaluated.
+
+    Attributes
+    ----------
+    interpolation : str
+        Such as ``bicubic``.
+    crop_pct : float
+        The share of the resized image's shorter side that the network sees.
+    crop_mode : {"center", "squash", "border"}
+    """
+
+    interpolation: str
+    crop_pct: float
+    crop_mode: str
+
+
+@dataclass(frozen=True)
 class Model:
     """A network that timm can build, and where its weights are published.
 
@@ -36,6 +54,8 @@ class Model:
         Of the pixels that it was trained on.
     input_size : int
         Its own side in pixels.
+    resized : Resized
+        How timm brings images to that size.
     built_by : dict
         What a feature key says beside the name, where the name alone does not say how timm builds it.
     repository : str
@@ -50,6 +70,7 @@ class Model:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     input_size: int
+    resized: Resized
     built_by: dict[str, Any] = field(default_factory=dict)
     repository: str = ""
     files: Sequence[str] = FILES
@@ -75,7 +96,8 @@ def find_model(name: str) -> Model:
     config = timm.get_pretrained_cfg(name)
     files = (config.hf_hub_filename,) if config.hf_hub_filename else FILES
     size = config.input_size[1]
-    return Model(name, config.mean, config.std, size, {}, config.hf_hub_id or "", files, config.url or "")
+    resized = Resized(config.interpolation, config.crop_pct, config.crop_mode)
+    return Model(name, config.mean, config.std, size, resized, {}, config.hf_hub_id or "", files, config.url or "")
 
 
 def _hub_model(name: str) -> Model:
@@ -89,6 +111,9 @@ def _hub_model(name: str) -> Model:
         config = content.get("pretrained_cfg", content)
         architecture, arguments = content["architecture"], content.get("model_args") or {}
         mean, std, size = tuple(config["mean"]), tuple(config["std"]), int(config["input_size"][1])
+        plain = timm.models.PretrainedCfg()
+        asked = (config.get(name) or getattr(plain, name) for name in ("interpolation", "crop_pct", "crop_mode"))
+        resized = Resized(*asked)
         if not timm.is_model(architecture):
             raise ValueError(f"timm has no {architecture!r:.60}")
     except Exception as error:  # the hub's client passes on whatever its transport raises
@@ -96,7 +121,7 @@ def _hub_model(name: str) -> Model:
             f"--backbone {name}: its config.json is neither cached nor to be had, or is not timm's ({_reason(error)})"
         ) from error
     built_by = {"architecture": architecture, **({"model_args": arguments} if arguments else {})}
-    return Model(name, mean, std, size, built_by, repository)
+    return Model(name, mean, std, size, resized, built_by, repository)
 
 
 def find_weights(model: Model, weights: Path | None) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from hashbench.data.readers.arrays import row_files
@@ -61,6 +61,27 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
     raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as .npy or .parquet files")
 
 
+def part_of(file: Path) -> str:
+    """Return which part a file is, by its name: ``train`` of ``train-00000-of-00002.parquet`` and ``train.parquet``."""
+    shard = SHARD.fullmatch(file.stem)
+    return shard["part"] if shard else file.stem.partition("-")[0]
+
+
+def refuse_missing_shards(files: Sequence[Path]) -> None:
+    """Raise if there are fewer files of a part than their names say.
+
+    Raises
+    ------
+    InputError
+        There are fewer.
+    """
+    shard = SHARD.fullmatch(files[0].stem)
+    if shard is not None and len(files) != int(shard["count"]):
+        raise InputError(
+            f"{files[0].parent} has {len(files)} of the {int(shard['count'])} files {shard['part']}-*: fetch it again"
+        )
+
+
 def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
     """Yield what each file is, and the file, or the files that are it together."""
     known = {*vectors, "labels", *(f"{name}_labels" for name in vectors), "neighbors"}
@@ -87,9 +108,7 @@ def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], st
     shard = SHARD.fullmatch(files[0].stem)
     if shard is None:
         return contents[0].arrays, contents[0].kind
-    n_files = int(shard["count"])
-    if len(files) != n_files:
-        raise InputError(f"{folder} has {len(files)} of the {n_files} files {shard['part']}-*: fetch it again")
+    refuse_missing_shards(files)
     names = {name for one in contents for name in one.arrays}
     for file, one in zip(files, contents, strict=True):
         for name in names - set(one.arrays):

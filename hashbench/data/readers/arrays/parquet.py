@@ -37,7 +37,7 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
         if n_rows == 0:
             raise InputError(f"{path} has no rows")
         kind = schema.field(column).type
-        if not _is_list(kind):
+        if not is_list(kind):
             raise InputError(f"{path}: the column {column} is {kind}, expected lists of floats")
         value = kind.value_type
         if not (pa.types.is_floating(value) or pa.types.is_integer(value)):
@@ -71,7 +71,7 @@ def _vector_column(schema: Any, path: Path) -> str:
     import pyarrow as pa
 
     columns = [name for name in VECTOR_COLUMNS if name in schema.names] or [
-        field.name for field in schema if _is_list(field.type) and pa.types.is_floating(field.type.value_type)
+        field.name for field in schema if is_list(field.type) and pa.types.is_floating(field.type.value_type)
     ]
     if len(columns) != 1:
         wanted = "vector or embedding, or one column of lists of floats, and optionally label and part"
@@ -79,7 +79,8 @@ def _vector_column(schema: Any, path: Path) -> str:
     return columns[0]
 
 
-def _is_list(kind: Any) -> bool:
+def is_list(kind: Any) -> bool:
+    """Return whether a column's type is that of lists."""
     import pyarrow as pa
 
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
@@ -98,7 +99,7 @@ def _labels(column: Any, shown_as: str) -> np.ndarray:
     """Return a column of numbers, or of lists of one length, as an array."""
     if column.null_count:
         raise InputError(f"{shown_as}: row {_first(column.is_null())} is empty")
-    if not _is_list(column.type):
+    if not is_list(column.type):
         return np.asarray(column.to_numpy(zero_copy_only=False))
     rows = np.arange(len(column))
     return _matrix(column, len(column[0]), rows, shown_as)

@@ -1,0 +1,233 @@
+"""Images in columns of parquet files, as the Hugging Face hub has them; read row group by row group."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hashbench.data.readers.arrays.parquet import is_list
+from hashbench.data.readers.arrays.stored_array import readable
+from hashbench.errors import InputError
+
+LABELS = ("label", "labels")
+"""What a column of labels is called by itself."""
+KEPT_BYTES = 2**28
+"""Of images in memory; two row groups stay, however large."""
+
+
+class ParquetImages(Sequence[bytes]):
+    """The encoded images of a column, one file after the other; those of a few row groups lie in memory.
+
+    Parameters
+    ----------
+    column : str
+    """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+        self._groups: list[tuple[Path, int, int]] = []
+        """File, number and first row in it of each row group."""
+        self._ends: list[int] = []
+        self._kept: OrderedDict[int, list[bytes | None]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, file: Path, sizes: Sequence[int]) -> None:
+        """Append a file whose row groups have these sizes."""
+        first = 0
+        for number, size in enumerate(sizes):
+            self._groups.append((file, number, first))
+            self._ends.append(len(self) + size)
+            first += size
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return the bytes of an image file.
+
+        Raises
+        ------
+        InputError
+            The row is empty, or its file damaged.
+        """
+        number = bisect.bisect_right(self._ends, row)
+        file, _, first = self._groups[number]
+        inside = row - (self._ends[number - 1] if number else 0)
+        content = self._images(number)[inside]
+        if content is None:
+            raise InputError(f"{file}: row {first + inside} holds no image in its column {self.column}")
+        return content
+
+    def _images(self, number: int) -> list[bytes | None]:
+        with self._lock:
+            if number not in self._kept:
+                self._kept[number] = self._read(number)
+                while len(self._kept) > 2 and sum(map(_size, self._kept.values())) > KEPT_BYTES:
+                    self._kept.popitem(last=False)
+            return self._kept[number]
+
+    def _read(self, number: int) -> list[bytes | None]:
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        file, group, _ = self._groups[number]
+        with readable(str(file), "parquet file"), pq.ParquetFile(file) as parquet:
+            column = parquet.read_row_group(group, columns=[self.column])[self.column]
+            return (pc.struct_field(column, "bytes") if _is_struct(column.type) else column).to_pylist()
+
+
+def _size(images: list[bytes | None]) -> int:
+    return sum(len(image) for image in images if image is not None)
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Labelled images in parquet files, not yet decoded.
+
+    Attributes
+    ----------
+    images : ParquetImages
+    shown_as : list of str
+        What a message calls each.
+    labels : list
+        Of each image: a whole number, a text, or a list of them.
+    label_names : list of str
+        What the numbers are called, where the files say it.
+    multi_label : bool
+        Whether labels are lists.
+    """
+
+    images: ParquetImages
+    shown_as: list[str] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    label_names: list[str] = field(default_factory=list)
+    multi_label: bool = False
+
+
+def read_image_parquet(files: Sequence[Path], image: str | None = None, label: str | None = None) -> ImageTable:
+    """Return the images and labels of parquet files with the same columns.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    image, label : str, optional
+        The columns' names; by default the only column of images, and ``label`` or ``labels``.
+
+    Raises
+    ------
+    InputError
+        A file is damaged, has other columns than the first, or labels that are none.
+    """
+    with _opened(files[0]) as parquet:
+        schema = parquet.schema_arrow
+    image, label = image or _image_column(schema, files[0]), label or _label_column(schema, files[0])
+    for name in (image, label):
+        _refuse_missing(schema, name, files[0])
+    multi_label = is_list(schema.field(label).type)
+    table = ImageTable(ParquetImages(image), label_names=_class_names(schema, label), multi_label=multi_label)
+    for file in files:
+        with _opened(file) as parquet:
+            _check_columns(parquet.schema_arrow, image, label, file, schema.field(label).type)
+            groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+            labels = parquet.read([label])[label].to_pylist()
+        _refuse_empty(labels, file, label)
+        table.images.add(file, groups)
+        table.labels.extend(labels)
+        table.shown_as.extend(f"{file}: row {row}" for row in range(len(labels)))
+    if not table.labels:
+        raise InputError(f"{files[0]} has no rows")
+    return table
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    import pyarrow.parquet as pq
+
+    with readable(str(file), "parquet file"), pq.ParquetFile(file) as parquet:
+        yield parquet
+
+
+def _is_struct(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_struct(kind)
+
+
+def holds_images(kind: Any) -> bool:
+    """Return whether a column's type can be that of encoded images: bytes, or a struct with a field ``bytes``."""
+    import pyarrow as pa
+
+    if _is_struct(kind):
+        kind = kind.field("bytes").type if kind.get_field_index("bytes") >= 0 else pa.null()
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _image_column(schema: Any, file: Path) -> str:
+    names = [one.name for one in schema if holds_images(one.type)]
+    if len(names) != 1:
+        has = f"the columns {', '.join(names)} of images" if names else f"the columns {', '.join(schema.names)}"
+        raise InputError(f"{file} has {has}: name that of the images with --image-column")
+    return names[0]
+
+
+def _label_column(schema: Any, file: Path) -> str:
+    names = [name for name in LABELS if name in schema.names]
+    if len(names) != 1:
+        raise InputError(
+            f"{file} has the columns {', '.join(schema.names)}: name that of the labels with --label-column"
+        )
+    return names[0]
+
+
+def _refuse_missing(schema: Any, name: str, file: Path) -> None:
+    if name not in schema.names:
+        raise InputError(f"{file} has no column {name}; its columns are {', '.join(schema.names)}")
+
+
+def _check_columns(schema: Any, image: str, label: str, file: Path, expected: Any) -> None:
+    """Raise unless a file's columns hold images, and labels of the type that the first file has."""
+    import pyarrow as pa
+
+    for name in (image, label):
+        _refuse_missing(schema, name, file)
+    if not holds_images(schema.field(image).type):
+        raise InputError(f"{file}: the column {image} is {schema.field(image).type}, expected images as bytes")
+    kind = schema.field(label).type
+    value = kind.value_type if is_list(kind) else kind
+    if not (pa.types.is_integer(value) or pa.types.is_string(value) or pa.types.is_large_string(value)):
+        raise InputError(
+            f"{file}: the column {label} is {kind}, expected whole numbers or texts, or lists of them; name another "
+            "with --label-column"
+        )
+    if kind != expected:
+        raise InputError(f"{file}: the column {label} is {kind}, that of another file {expected}: expected the same")
+
+
+def _refuse_empty(labels: list[Any], file: Path, column: str) -> None:
+    for row, label in enumerate(labels):
+        given = label if isinstance(label, list) else [label]
+        if not given or None in given or "" in given:
+            raise InputError(f"{file}: row {row} of {column} is empty; give every image a label")
+        if any(isinstance(one, int) and not 0 <= one < 2**63 for one in given):
+            raise InputError(
+                f"{file}: row {row} of {column} is {label}, expected classes from 0 to 2**63 - 1; leave others out"
+            )
+
+
+def _class_names(schema: Any, column: str) -> list[str]:
+    """Return what the classes are called, if the files say it as ``datasets`` does."""
+    try:
+        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][column]
+        said = said.get("feature", said)
+        names = said["names"] if said["_type"] == "ClassLabel" else []
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
