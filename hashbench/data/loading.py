@@ -96,8 +96,8 @@ def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
         f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
         "left out"
     )
-    sizes: dict[str, None] = dict.fromkeys(("n_query", "n_database", "n_train"))
-    return hold_out_queries(split, protocol.validation), replace(protocol, split=said, **sizes)
+    other = replace(protocol, split=said, n_query=None, n_database=None, n_train=None)
+    return hold_out_queries(split, protocol.validation), other
 
 
 def _neighbors(

@@ -31,12 +31,23 @@ class Request:
     seeded: bool
 
 
-def plan(options: RunOptions) -> list[Job]:
+@dataclass(frozen=True)
+class Unplanned:
+    """A setting whose data or backbone is not here, how many cells it would have, and what it lacks."""
+
+    setting: Setting
+    n_cells: int
+    reason: InputError
+
+
+def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[Job]:
     """Return the jobs of a run: settings outermost, then methods, code lengths and seeds.
 
     Parameters
     ----------
     options : RunOptions
+    unplanned : list, optional
+        Is given the settings whose data or backbone cannot be had, where that is no error.
 
     Raises
     ------
@@ -48,13 +59,22 @@ def plan(options: RunOptions) -> list[Job]:
     seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
     registry = Registry(options.plugins)
     requests = [_request(spec, registry) for spec in parse_methods(options.methods)]
-    jobs = []
+    cells = [
+        (request, n_bits, seed)
+        for request in requests
+        for n_bits in bits
+        for seed in (seeds if request.seeded else [None])
+    ]
+    jobs: list[Job] = []
     for setting in settings(options, registry):
-        bench = open_workbench(setting, options)
-        for request in requests:
-            for n_bits in bits:
-                for seed in seeds if request.seeded else [None]:
-                    jobs.append(_job(request, setting, bench, n_bits, seed))
+        try:
+            bench = open_workbench(setting, options)
+        except InputError as error:
+            if unplanned is None:
+                raise
+            unplanned.append(Unplanned(setting, len(cells), error))
+            continue
+        jobs += [_job(request, setting, bench, n_bits, seed) for request, n_bits, seed in cells]
     return jobs
 
 
