@@ -66,8 +66,9 @@ class NSH(ViewPairMethod):
 
     Fidelity
     --------
-    Ported from the paper's formulas and from the port of SDC's authors; neither was run beside it, and no code of the
-    paper's authors is known to us.
+    Compared with the port's loss, its second softmax left out, on the same CIFAR-10 features, views and batches, 32
+    bits, 5 epochs, 1 seed: losses within .06 %, mAP@1000 .4503 here, .4489 there, and .3885 with that softmax. It is a
+    third party's port; no code of the paper's authors is known to us.
     """
 
     paper = "Yu et al., IJCAI 2022 (arXiv 2201.13322)"
