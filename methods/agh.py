@@ -43,6 +43,12 @@ class AGH(HashMethod):
         W: eigenvectors are ``Z @ weights_``.
     thresholds_ : ndarray of shape (2, n_eigenvectors), float64
         Where the second layer cuts the positive and the negative side; empty (2, 0) with one layer.
+
+    Fidelity
+    --------
+    Written from the paper, with σ and the bound on eigenvalues as in the authors' MATLAB code, beside which it was not
+    run. Tests hold it to the paper's properties: balanced orthogonal eigenvectors, thresholds that minimise the graph's
+    Laplacian.
     """
 
     paper = "Liu et al., ICML 2011"

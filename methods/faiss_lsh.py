@@ -27,6 +27,10 @@ class FaissLSH(LinearMethod):
     directions_ : ndarray of shape (n_features, n_bits), float32
     offset_ : ndarray of shape (n_bits,), float64
         The thresholds.
+
+    Fidelity
+    --------
+    The library's own code: a test compares codes with those of ``faiss.IndexLSH``.
     """
 
     paper = "Johnson et al., faiss"

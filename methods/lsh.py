@@ -24,6 +24,10 @@ class LSH(LinearMethod):
         The hyperplanes' normals, of independent standard normal components.
     offset_ : ndarray of shape (n_bits,), float64
         The projected mean.
+
+    Fidelity
+    --------
+    The definition itself, up to the centring.
     """
 
     paper = "Charikar, STOC 2002"

@@ -22,6 +22,10 @@ class PCAH(LinearMethod):
         Eigenvectors of the covariance by falling eigenvalue.
     offset_ : ndarray of shape (n_bits,), float64
         The projected mean.
+
+    Fidelity
+    --------
+    The definition itself: a test compares its codes with those of a float64 singular value decomposition.
     """
 
     paper = "Wang et al., CVPR 2010"

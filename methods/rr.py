@@ -27,6 +27,10 @@ class RR(LinearMethod):
         Rotated principal directions.
     offset_ : ndarray of shape (n_bits,), float64
         The projected mean.
+
+    Fidelity
+    --------
+    The definition itself; Hashing-Baseline's code computes the same, but scores by real-valued queries.
     """
 
     paper = "Gong and Lazebnik, CVPR 2011"

@@ -31,6 +31,11 @@ class SH(HashMethod):
         Each bit's direction.
     frequencies_ : ndarray of shape (n_bits,), float64
         Each bit's ω = kπ/R, rising.
+
+    Fidelity
+    --------
+    Written from the paper, with the box of the authors' MATLAB code, beside which it was not run. A test compares its
+    codes with a plain float64 computation of equations 7 and 8.
     """
 
     paper = "Weiss et al., NIPS 2008"

@@ -43,6 +43,11 @@ class SpH(HashMethod):
         Iterations done.
     converged_ : bool
         Whether the stopping rule was met; False if ``max_iter`` cut it short.
+
+    Fidelity
+    --------
+    Written from the paper; the authors' code was not run beside it. Tests hold it to the paper's properties: bits that
+    are balanced, overlaps near a quarter, radii that are medians.
     """
 
     paper = "Heo et al., CVPR 2012"

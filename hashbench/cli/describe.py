@@ -8,6 +8,7 @@ import textwrap
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
+from hashbench.plugins.docstrings import FIDELITY, fidelity, sections
 from hashbench.plugins.registry import KINDS, Registry
 from hashbench.runs.asked.grid import RESERVED
 
@@ -45,11 +46,12 @@ def _line(key: str, value: object) -> str:
 
 
 def _method(method_class: type, name: str, kind: str = "method") -> str:
-    doc = inspect.getdoc(method_class) or ""
+    said = sections(method_class)
     parameters = inspect.signature(method_class).parameters.values()
     lines = [
         _line(kind, name),
         _line("paper", getattr(method_class, "paper", "") or "not stated"),
+        _line("fidelity", fidelity(method_class) or "not stated"),
         _line("supervision", getattr(method_class, "supervision", "unsupervised")),
         _line(
             "parameters",
@@ -57,7 +59,8 @@ def _method(method_class: type, name: str, kind: str = "method") -> str:
         ),
         _line("set by a run", ", ".join(p.name for p in parameters if p.name in RESERVED) or "nothing"),
         "",
-        doc,
+        said.pop("").rstrip(),
+        *(f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}" for title, text in said.items() if title != FIDELITY),
     ]
     return "\n".join(lines)
 

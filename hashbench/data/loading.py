@@ -97,8 +97,8 @@ def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
         f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
         "left out"
     )
-    held_out = hold_out_queries(split, protocol.validation)
-    return held_out, replace(protocol, split=said, n_query=None, n_database=None, n_train=None)
+    other = replace(protocol, split=said, n_query=None, n_database=None, n_train=None)
+    return hold_out_queries(split, protocol.validation), other
 
 
 def _neighbors(

@@ -7,11 +7,12 @@ from dataclasses import replace
 from rich.console import Console
 from rich.markup import escape
 
+from hashbench.errors import InputError
 from hashbench.reports.console import new_table, open_console, print_note
 from hashbench.reports.estimate import estimate_s, in_words
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.job import Job, training_views
-from hashbench.runs.plan import plan
+from hashbench.runs.job import Job, Setting, training_views
+from hashbench.runs.plan import Unplanned, plan
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 from hashbench.runs.workbench import open_workbench
@@ -20,7 +21,8 @@ from hashbench.runs.workbench import open_workbench
 def print_plan(options: RunOptions, console: Console | None = None) -> None:
     """Print the jobs of a run, which are done already, and what has to be made for the others.
 
-    Nothing is written, neither to the output directory nor to the cache of features; data is prepared.
+    Nothing is written, neither to the output directory nor to the cache of features; data is prepared. Of several
+    settings, those whose data or backbone is not here are listed with what they lack, after the plan of the others.
 
     Parameters
     ----------
@@ -30,11 +32,30 @@ def print_plan(options: RunOptions, console: Console | None = None) -> None:
     Raises
     ------
     InputError
-        Something that the user gave cannot be used.
+        Something that the user gave cannot be used, or data or a backbone is not here.
     """
     console = console or open_console()
     options = replace(options, out=options.out.absolute())
-    jobs, store = plan(options), Store(options.out)
+    unplanned: list[Unplanned] = []
+    jobs = plan(options, unplanned)
+    if len(unplanned) == 1 and not jobs:
+        raise unplanned[0].reason
+    if jobs:
+        _print_jobs(jobs, options, console)
+    for one in unplanned:
+        print_note(f"{_words(one.setting)}: {one.n_cells} jobs not planned: {one.reason}", console)
+    if unplanned:
+        names = ", ".join(_words(one.setting) for one in unplanned)
+        raise InputError(f"--dry-run: data or backbone of {names} is not here; what they lack stands above")
+
+
+def _words(setting: Setting) -> str:
+    chosen = (setting.dataset, setting.protocol, setting.backbone)
+    return " ".join(part for part in chosen if part is not None)
+
+
+def _print_jobs(jobs: list[Job], options: RunOptions, console: Console) -> None:
+    store = Store(options.out)
     table = new_table(console)
     for column in ("job", "data", "needs", "id"):
         table.add_column(column, overflow="fold")

@@ -49,12 +49,23 @@ class Request:
         return self.plugin.kind == "quantizers"
 
 
-def plan(options: RunOptions) -> list[Job]:
+@dataclass(frozen=True)
+class Unplanned:
+    """A setting whose data or backbone is not here, how many cells it would have, and what it lacks."""
+
+    setting: Setting
+    n_cells: int
+    reason: InputError
+
+
+def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[Job]:
     """Return the jobs of a run: settings outermost, then methods, code lengths and seeds.
 
     Parameters
     ----------
     options : RunOptions
+    unplanned : list, optional
+        Is given the settings whose data or backbone cannot be had, where that is no error.
 
     Raises
     ------
@@ -71,19 +82,31 @@ def plan(options: RunOptions) -> list[Job]:
     registry = Registry(options.plugins)
     requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods))]
     by_bytes = any(request.is_quantizer for request in requests)
-    jobs = []
+    cells = [
+        (request, n_bits, seed, distance)
+        for request in requests
+        for n_bits in (bits if request.sized else [None])
+        for seed in (seeds if request.seeded else [None])
+        for distance in (["own"] if request.is_quantizer else distances)
+    ]
+    jobs: list[Job] = []
     for setting in settings(options, registry):
-        bench = open_workbench(setting, options)
+        try:
+            bench = open_workbench(setting, options)
+        except InputError as error:
+            if unplanned is None:
+                raise
+            unplanned.append(Unplanned(setting, len(cells), error))
+            continue
         if by_bytes and bench.dataset.neighbors is None:
             raise InputError(
                 f"--methods: quantizers are scored by true neighbours, {bench.dataset.protocol.name} has none; name "
                 "--dataset vectors --data-dir FILE"
             )
-        for request in requests:
-            for n_bits in bits if request.sized else [None]:
-                for seed in seeds if request.seeded else [None]:
-                    for distance in ["own"] if request.is_quantizer else distances:
-                        jobs.append(_job(request, setting, bench, n_bits, seed, distance, by_bytes))
+        jobs += [
+            _job(request, setting, bench, n_bits, seed, distance, by_bytes)
+            for request, n_bits, seed, distance in cells
+        ]
     return jobs
 
 
