@@ -238,6 +238,21 @@ def test_a_scheduler_that_does_not_answer(silent, tmp_path, cli, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("resources", "wanted", "expected"),
+    [
+        ({}, {}, 4),
+        ({"GPU": 2.0}, {}, 4),
+        ({"GPU": 2.0}, {"GPU": 1}, 2),
+        ({"GPU": 3.0}, {"GPU": 2}, 1),
+        ({}, {"GPU": 1}, 0),
+    ],
+)
+def test_a_worker_takes_as_many_cells_as_it_has_threads_and_gpus(resources, wanted, expected):
+    n = client.slots_of({"threads": 4, "resources": resources}, wanted)
+    assert (n, type(n)) == (expected, int)
+
+
 def test_the_extra_is_named_where_it_is_missing(tmp_path, cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     one_clear_line(cli("run", "--scheduler", "127.0.0.1:1", "--out", tmp_path / "out"), "pip install", "[cluster]")

@@ -7,9 +7,10 @@ import hashlib
 import json
 import logging
 import platform
+import sys
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -62,6 +63,7 @@ class Cluster:
         self.options, self._store, self._log = options, store, log
         self._plugins = tuple(pack(path) for path in options.plugins)
         self._versions = own_versions()
+        self._resources = {"GPU": options.devices} if options.device == "cuda" else {}
         self._client = _connected(str(options.scheduler))
         try:
             workers = self._checked_workers()
@@ -70,7 +72,7 @@ class Cluster:
             raise
         self._at_once: Counter[str] = Counter()
         for worker in workers.values():
-            self._at_once[worker["host"]] += self._slots(worker)
+            self._at_once[worker["host"]] += slots_of(worker, self._resources)
         self.n_slots = self._at_once.total()
         self._folder = hashlib.sha256(f"{platform.node()}:{options.out}".encode()).hexdigest()[:16]
         self._topic = f"hashbench-{uuid.uuid4().hex}"
@@ -106,20 +108,12 @@ class Cluster:
                     f"worker {address} on {worker['host']} has {different}: results could differ; install the same "
                     "versions on all machines and start the workers again"
                 )
-        if not any(map(self._slots, workers.values())):
+        if not any(slots_of(worker, self._resources) for worker in workers.values()):
             raise InputError(
                 f"--device cuda: no worker of {name} offers {self.options.devices} GPU; start workers with "
                 f"--resources GPU={self.options.devices}, or leave --device out"
             )
         return workers
-
-    def _slots(self, worker: dict[str, Any]) -> int:
-        """Return how many cells a worker can compute at once."""
-        gpus = self._resources().get("GPU")
-        return worker["threads"] if gpus is None else min(worker["threads"], worker["resources"].get("GPU", 0) // gpus)
-
-    def _resources(self) -> dict[str, int]:
-        return {"GPU": self.options.devices} if self.options.device == "cuda" else {}
 
     def compute(self, job: Job) -> Record:
         """Return the record of a cell that some worker computes, and keep it with all that belongs to it.
@@ -151,7 +145,7 @@ class Cluster:
             key, self._topic, self._folder, job, self.options, self._plugins, self._versions, dict(self._at_once)
         )
         try:
-            future = self._client.submit(compute_here, work, key=key, resources=self._resources() or None, pure=False)
+            future = self._client.submit(compute_here, work, key=key, resources=self._resources or None, pure=False)
             return self._waited(future)
         except KilledWorker as error:
             raise WorkerDied(
@@ -185,6 +179,12 @@ class Cluster:
         with suppress(Exception):
             self._client.close()
         dask_log.disabled = False
+
+
+def slots_of(worker: Mapping[str, Any], resources: Mapping[str, int]) -> int:
+    """Return how many cells a worker can compute at once, each of which takes a thread and the resources."""
+    offered = worker["resources"]
+    return min(worker["threads"], *(int(offered.get(name, 0) // each) for name, each in resources.items()), sys.maxsize)
 
 
 def _connected(scheduler: str) -> Client:
