@@ -47,6 +47,7 @@ class Folder(HashDataset):
         "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
         "(several with | or ; between them) and perhaps part (query, database or train)"
     )
+    reads = ("exif",)
     views = PHOTO_VIEWS
     # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.
     image_size = 224
@@ -68,12 +69,13 @@ class Folder(HashDataset):
             labels = np.array([number[label] for (label,) in listing.labels], np.int64)
         parts = np.array(listing.parts)
         return Items(
-            images=ImageFiles(listing.files, listing.shown_as),
+            images=ImageFiles(listing.files, listing.shown_as, exif=options.exif),
             labels=labels,
             label_names=names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
+            exif=options.exif,
         )
 
     def watched(self, file: Path) -> Path:

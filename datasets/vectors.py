@@ -67,7 +67,7 @@ class Vectors(HashDataset):
         """Read the user's files."""
         if options.data_dir is None:
             raise InputError(f"vectors needs your files: give {self.needs}")
-        return read_vectors(options.data_dir, N_NEIGHBORS)
+        return read_vectors(options.data_dir, N_NEIGHBORS, options.cache_dir)
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
         """Measure by labels where there are any, else by true neighbours; or as the user chose."""

@@ -54,6 +54,9 @@ def load_dataset(
     protocol: str | None = None,
     splits: str | Path | None = None,
     skip_broken: bool = False,
+    exif: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
     plugins: tuple[str | Path, ...] = (),
 ) -> Dataset:
     """Load a data set.
@@ -73,6 +76,10 @@ def load_dataset(
         Folder of published lists (``query.txt``, ``train.txt``, ``database.txt``) in place of the draw.
     skip_broken : bool
         Leave broken images out.
+    exif : bool
+        Turn the user's own photographs as their EXIF orientation says.
+    image_column, label_column : str, optional
+        Of images and labels, where parquet files hold the images.
     plugins : tuple of path-like
         Plugin files to look in besides the installed ones.
 
@@ -89,6 +96,9 @@ def load_dataset(
         protocol,
         None if splits is None else Path(splits),
         skip_broken,
+        exif,
+        image_column,
+        label_column,
     )
     return load(loader, options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -147,12 +147,39 @@ class HashMethod(BaseEstimator):
         ContractError
             ``project`` returned something else than finite real numbers, ``n_bits`` to a row.
         """
+        codes = np.empty((len(X), -(-int(self.n_bits) // 8)), np.uint8)
+        for start, values in self._blocks(X, "encode"):
+            codes[start : start + len(values)] = np.packbits(values > 0, axis=1)
+        return codes
+
+    def values(self, X: np.ndarray) -> np.ndarray:
+        """Return what `project` gives, checked, in the blocks of `encode`: a bit is 1 where its value is above 0.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_bits), float64
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError, ValueError, ContractError
+            As `encode` does.
+        """
+        values = np.empty((len(X), int(self.n_bits)))
+        for start, block in self._blocks(X, "values"):
+            values[start : start + len(block)] = block
+        return values
+
+    def _blocks(self, X: np.ndarray, asked: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield first row and checked values of each block."""
         if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before encode")
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {asked}")
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
         n_bits = int(self.n_bits)
-        codes = np.empty((len(X), -(-n_bits // 8)), np.uint8)
         for start in range(0, len(X), BLOCK_ROWS):
             rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
             n_rows = len(rows)
@@ -164,8 +191,7 @@ class HashMethod(BaseEstimator):
             if self.carries_nan and not surely_finite(values):
                 refuse_nonfinite(rows, start)
             refuse_nonfinite_values(values, start, self.name)
-            codes[start : start + n_rows] = np.packbits(values > 0, axis=1)
-        return codes
+            yield start, values
 
     def wants(self) -> set[str]:
         """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.

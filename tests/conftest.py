@@ -78,12 +78,12 @@ ISOLATED = {"--timeout", "--max-memory", "--jobs", "--in-process", "--dry-run", 
 def cli():
     """Run the command line inside this process (importing torch anew for each command takes seconds).
 
-    Runs compute in it too, unless they ask for what only worker processes have.
+    Runs and checks compute in it too, unless they ask for what only worker processes have.
     """
 
     def run(*arguments):
         arguments = tuple(map(str, arguments))
-        if "run" in arguments[:2] and not ISOLATED & set(arguments):
+        if {"run", "check"} & set(arguments[:2]) and not ISOLATED & set(arguments):
             arguments = (*arguments, "--in-process")
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):

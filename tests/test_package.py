@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -25,6 +27,7 @@ def test_the_wheel_holds_package_and_plugins_and_nothing_else(wheel):
     assert "hashbench/methods/itq.py" in names
     assert "hashbench/methods/cibhash.py" in names
     assert "hashbench/datasets/digits.py" in names
+    assert "hashbench/quantizers/rabitq.py" in names
     assert "hashbench/methods/__init__.py" in names
     assert {name.partition("/")[0] for name in names} == {
         "hashbench",
@@ -43,6 +46,26 @@ def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
         "assert hashbench.load_method('itq').name == 'itq'\n"
     )
     subprocess.run([sys.executable, "-P", "-c", code, str(tmp_path)], check=True, cwd=tmp_path)
+
+
+def test_the_sdist_holds_what_a_wheel_is_made_of(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (file,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert {name for name in included if not any(one.startswith(name.strip("/")) for one in names)} == set()
+    assert {"pyproject.toml", "methods/itq.py", "datasets/digits.py", "tests/test_package.py"} <= names
+    assert not {name for name in names if name.startswith((".venv", "runs", "dist"))}
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    (changes,) = re.findall(rf"^## {re.escape(version)} \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert f"\nversion: {version}\ndate-released: {changes}\n" in citation
 
 
 def test_a_package_named_datasets_is_not_shadowed(tmp_path):

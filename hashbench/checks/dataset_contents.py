@@ -6,6 +6,7 @@ import numpy as np
 
 from hashbench.checks.dataset_trial import Trial, data_decides
 from hashbench.data.images import EncodedImages
+from hashbench.data.items import holds_exactly
 from hashbench.errors import InputError
 
 
@@ -94,7 +95,8 @@ def check_items(trial: Trial) -> None:
         assert images.ndim == 4, f"images have shape {images.shape}, expected (n, h, w, c)"
         assert images.shape[3] in (1, 3), f"images have {images.shape[3]} channels, expected 1 or 3"
     if features is not None:
-        assert features.dtype == np.float32, f"features have dtype {features.dtype}, expected float32"
+        narrow = "float32 or a type whose values it holds"
+        assert holds_exactly(features.dtype), f"features have dtype {features.dtype}, expected {narrow}"
         assert features.ndim == 2, f"features have shape {features.shape}, expected (n, d)"
         finite = all(np.isfinite(features[start : start + 4096]).all() for start in range(0, len(features), 4096))
         assert finite, "features hold NaN or infinite values"

@@ -1,4 +1,4 @@
-"""The suite of a plugin, be it a method or a data set."""
+"""The suite of a plugin, be it a method, a quantizer or a data set."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hashbench.checks import datasets, methods
+from hashbench.checks import datasets, methods, quantizers
 from hashbench.checks.outcome import Outcome
 from hashbench.data.plugin import HashDataset
 from hashbench.errors import InputError
+from hashbench.quantizer import Quantizer
 
 
 def suite(load: Callable[[], Any], data_dir: Path | None = None, cache_dir: Path | None = None) -> Iterator[Outcome]:
@@ -36,6 +37,8 @@ def suite(load: Callable[[], Any], data_dir: Path | None = None, cache_dir: Path
         return
     if issubclass(plugin_class, HashDataset):
         yield from datasets.outcomes(plugin_class, data_dir, cache_dir)
+    elif issubclass(plugin_class, Quantizer):
+        yield from quantizers.outcomes(plugin_class)
     else:
         yield from methods.outcomes(plugin_class)
 

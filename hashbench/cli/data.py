@@ -27,6 +27,9 @@ def prepare(
     source: Annotated[Path | None, typer.Option("--from", help="Where the data set's files are.")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
+    exif: Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")] = False,
+    image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels in parquet files.")] = None,
     cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
@@ -40,7 +43,15 @@ def prepare(
         raise InputError(f"--from {source}: no such file or folder")
     loader = Registry(plugin or ()).find("datasets", name).load()()
     source = None if source is None else source.absolute()
-    options = LoadOptions(source, cache_directory(cache_dir), download, skip_broken=skip_broken)
+    options = LoadOptions(
+        source,
+        cache_directory(cache_dir),
+        download,
+        skip_broken=skip_broken,
+        exif=exif,
+        image_column=image_column,
+        label_column=label_column,
+    )
     entry, is_new = prepare_data(loader, options)
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
 

@@ -8,26 +8,28 @@ import textwrap
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
-from hashbench.plugins.registry import Registry
+from hashbench.plugins.registry import KINDS, Registry
 from hashbench.runs.asked.grid import RESERVED
 
 WIDTH = 100
 
 
 def describe(registry: Registry, name: str) -> str:
-    """Return the description of a method or data set.
+    """Return the description of a method, quantizer or data set.
 
     Raises
     ------
     InputError
         There is neither; the nearest name is suggested.
     """
-    methods, datasets = registry.plugins("methods"), registry.plugins("datasets")
+    methods, quantizers, datasets = map(registry.plugins, KINDS)
     if name in datasets:
         return _dataset(datasets[name].load())
     if name in methods:
         return _method(methods[name].load(), name)
-    hint = did_you_mean(name, [*methods, *datasets]) or "see hashbench list"
+    if name in quantizers:
+        return _method(quantizers[name].load(), name, "quantizer")
+    hint = did_you_mean(name, [*methods, *quantizers, *datasets]) or "see hashbench list"
     raise InputError(f"no method or data set is named {shorten(name)!r}; {hint}")
 
 
@@ -42,18 +44,18 @@ def _line(key: str, value: object) -> str:
     )
 
 
-def _method(method_class: type, name: str) -> str:
+def _method(method_class: type, name: str, kind: str = "method") -> str:
     doc = inspect.getdoc(method_class) or ""
     parameters = inspect.signature(method_class).parameters.values()
     lines = [
-        _line("method", name),
+        _line(kind, name),
         _line("paper", getattr(method_class, "paper", "") or "not stated"),
         _line("supervision", getattr(method_class, "supervision", "unsupervised")),
         _line(
             "parameters",
             ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none",
         ),
-        _line("set by a run", ", ".join(f"{p.name}" for p in parameters if p.name in RESERVED)),
+        _line("set by a run", ", ".join(p.name for p in parameters if p.name in RESERVED) or "nothing"),
         "",
         doc,
     ]
@@ -70,7 +72,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         *_images(dataset_class),
     ]
     for protocol in dataset_class.protocols:
-        draw = ", ".join(f"{key}={value}" for key, value in protocol.draw.items())
+        draw = ", ".join([*(f"{key}={value}" for key, value in protocol.draw.items()), "validation=SHARE"])
         lines += [
             "",
             _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),
@@ -78,7 +80,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
             _line("sizes", _sizes(protocol)),
             _line("metrics", ", ".join(protocol.metrics)),
             _line("ties", protocol.ties),
-            *([_line("to choose", f'--protocol "{protocol.name}[...]" with {draw}')] if draw else []),
+            _line("to choose", f'--protocol "{protocol.name}[...]" with {draw}'),
         ]
     return "\n".join(lines)
 

@@ -13,6 +13,7 @@ import typer
 
 from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
+from hashbench.cli.report import report
 from hashbench.cli.run import run
 from hashbench.errors import InputError
 
@@ -31,11 +32,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "info": plugins.info,
     "check": plugins.check,
     "status": results.status,
+    "show": results.show,
     "compare": results.compare,
     "env": env,
     "plot": results.plot,
     "audit": results.audit,
+    "report": report,
     "publish": results.publish,
+    "bundle": results.bundle,
     "validate": results.validate,
 }
 for name, command in COMMANDS.items():

@@ -10,6 +10,7 @@ import typer
 from hashbench.cli.common import DeviceOption, PluginOption, one_of
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]
+ExifOption = Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")]
 ModelWeightsOption = Annotated[Path | None, typer.Option(help="State dict of the model's backbone, for images.")]
 
 
@@ -20,6 +21,7 @@ def encode(
         Path, typer.Argument(metavar="INPUT", help="A folder of images, an image, or a .npy of vectors or images.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the packed codes go, a .npy file.")],
+    exif: ExifOption = False,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -32,7 +34,7 @@ def encode(
 
     saved = load_model(model, plugin, weights=weights, device=device)
     writable_file(out, "--out", ".npy", [model, source])
-    encoded = encode_input(saved, source)
+    encoded = encode_input(saved, source, exif)
     write_codes(out, encoded, saved)
     print(f"{out}: {len(encoded.codes):,} codes of {saved.n_bits} bits, packed, shape {encoded.codes.shape} uint8")
     if encoded.names:
@@ -48,6 +50,7 @@ def search(
     query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours of each query.", min=1)] = 10,
     csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries.")] = None,
+    exif: ExifOption = False,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -56,13 +59,14 @@ def search(
     from hashbench.cli.neighbours import print_neighbours
     from hashbench.files.writing import writable_file
     from hashbench.models.saved import load_model
-    from hashbench.models.search import codes_of, write_csv
+    from hashbench.models.search import codes_of, refuse_other_turning, write_csv
     from hashbench.reports.console import open_console
 
     saved = load_model(model, plugin, weights=weights, device=device)
     if csv:
         writable_file(csv, "--csv", ".csv", [model, database, query])
-    items, queries = codes_of(saved, database), codes_of(saved, query)
+    items, queries = codes_of(saved, database, exif), codes_of(saved, query, exif)
+    refuse_other_turning(queries, items)
     print_neighbours(saved, queries, items, k, open_console())
     if csv:
         write_csv(csv, saved, queries, items, k)

@@ -15,7 +15,7 @@ def list_plugins(
     plugin: PluginOption,
     check: Annotated[bool, typer.Option("--check", help="Import each in a process of its own.")] = False,
 ) -> None:
-    """List methods and data sets, without importing them."""
+    """List methods, quantizers and data sets, without importing them."""
     from hashbench.plugins.registry import KINDS, Registry
 
     registry = Registry(plugin)
@@ -36,8 +36,10 @@ def list_plugins(
         raise typer.Exit(1)
 
 
-def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method or a data set.")]) -> None:
-    """Explain a method (parameters, paper) or a data set (protocol, sizes, source, licence)."""
+def info(
+    plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method, a quantizer or a data set.")]
+) -> None:
+    """Explain a method or quantizer (parameters, paper) or a data set (protocol, sizes, source, licence)."""
     from hashbench.cli.describe import describe
     from hashbench.plugins.registry import Registry
 
@@ -46,25 +48,25 @@ def info(plugin: PluginOption, name: Annotated[str, typer.Argument(help="A metho
 
 def check(
     plugin: PluginOption,
-    names: Annotated[list[str], typer.Argument(help="Methods and data sets; or all.")],
+    names: Annotated[list[str], typer.Argument(help="Methods, quantizers and data sets; or all.")],
     data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a plugin's checks are stopped.")] = 900,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Check in this process, for debuggers.")] = False,
 ) -> None:
-    """Run the conformance suites on methods and data sets; checks of data that is not there are skipped."""
-    from hashbench.checks.suites import suite
-    from hashbench.files.cache import cache_directory
-    from hashbench.plugins.registry import Registry
+    """Run the conformance suites on methods, quantizers and data sets; checks of data that is not there are skipped.
 
+    A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
+    """
+    from hashbench.plugins.registry import KINDS, Registry
+    from hashbench.runs.workers.checking import check_all
+
+    if timeout <= 0:
+        raise InputError(f"--timeout {timeout:g}: expected seconds, more than 0")
     registry = Registry(plugin)
-    methods, datasets = registry.names("methods"), registry.names("datasets")
-    if data_dir is not None and (len(names) != 1 or names[0] not in datasets):
+    kinds = {name: kind for kind in KINDS for name in registry.names(kind)}
+    if data_dir is not None and (len(names) != 1 or kinds.get(names[0]) != "datasets"):
         raise InputError("--data-dir: a data set's files; name that one data set")
-    asked = [*methods, *datasets] if names == ["all"] else names
-    failed = 0
-    for one in [registry.find("datasets" if name in datasets else "methods", name) for name in asked]:
-        print(one.name)
-        for outcome in suite(one.load, data_dir, cache_directory(None)):
-            how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"
-            print(f"  {how:<7}  {outcome.name}  {outcome.reason}".rstrip())
-            failed += outcome.failed
-    if failed:
+    asked = list(kinds) if names == ["all"] else names
+    plugins = [registry.find(kinds.get(name, "methods"), name) for name in asked]
+    if check_all(plugins, data_dir, None if in_process else timeout):
         raise typer.Exit(1)

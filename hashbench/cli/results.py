@@ -1,4 +1,4 @@
-"""The commands on results: ``hashbench status``, ``plot``, ``audit``, ``publish`` and ``validate``."""
+"""The commands on results, from ``hashbench status`` and ``show`` to ``publish``, ``bundle`` and ``validate``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hashbench.cli.common import PluginOption
+from hashbench.cli.common import PluginOption, one_of
 from hashbench.errors import InputError
 
 
@@ -18,6 +18,32 @@ def status(directory: Annotated[Path, typer.Argument(help="Output directory of a
     from hashbench.runs.records.status import read_status
 
     print_status(read_status(directory), open_console())
+
+
+def show(
+    source: Annotated[Path, typer.Argument(metavar="FILE_OR_RUN", help="A leaderboard, or a run's directory.")],
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex or csv.")] = "rich",
+    methods: Annotated[str, typer.Option(help="Labels, comma-separated, in the order of the rows.")] = "",
+    bits: Annotated[str, typer.Option(help="Code lengths, comma-separated.")] = "",
+    metric: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
+) -> None:
+    """Show results as a table to paste: best in bold, * where not separable from it, mean ± std over seeds."""
+    from hashbench.reports.console import open_console
+    from hashbench.reports.papers.formats import print_grids, to_csv, to_latex, to_markdown
+    from hashbench.reports.papers.grid import chosen
+    from hashbench.reports.papers.sources import grids_of
+    from hashbench.runs.asked.grid import parse_integers, split_names
+
+    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    one_of("--format", form, ("rich", *writers))
+    names = split_names(metric, "--metric") if metric else []
+    labels = split_names(methods, "--methods") if methods else []
+    lengths = parse_integers(bits, "--bits", 1, 2**16) if bits else []
+    grids = chosen(grids_of(source, names), labels, lengths)
+    if form == "rich":
+        print_grids(grids, open_console())
+    else:
+        print(writers[form](grids), end="")
 
 
 def plot(
@@ -95,25 +121,68 @@ def publish(
             print(f"  {note}")
 
 
+def bundle(
+    directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file, .zip.")] = Path("results.zip"),
+    with_labels: Annotated[
+        bool, typer.Option("--with-labels", help="Put the labels in; only where you may share them.")
+    ] = False,
+    to: Annotated[str, typer.Option(help="Also upload it: hf:OWNER/NAME.")] = "",
+) -> None:
+    """Put a run's records and codes in one file, which others score again: hashbench validate --recompute."""
+    from hashbench.reports.bundles.pack import bundle as pack
+    from hashbench.reports.bundles.upload import repository_of, upload
+    from hashbench.runs.records.store import open_results
+
+    if to:
+        repository_of(to)
+    print(f"{output}: {pack(open_results(directory), output, with_labels)} records")
+    if to:
+        print(upload(output, to))
+
+
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Leaderboard CSV files.")],
     plugin: PluginOption,
+    files: Annotated[list[Path] | None, typer.Argument(help="Leaderboard CSV files.")] = None,
     code: Annotated[bool, typer.Option("--code", help="Also compare each row's source with the code here.")] = False,
+    recompute: Annotated[
+        Path | None, typer.Option(help="A bundle: score its codes again, compare with its records and the one FILE.")
+    ] = None,
 ) -> None:
     """Check leaderboard files: columns, values, order, no row twice, and what they name in the JSON files beside."""
     from hashbench.plugins.registry import Registry
     from hashbench.reports.leaderboards.checks import problems_of, stale_rows
 
+    if not files and recompute is None:
+        raise InputError("name leaderboard files, or a bundle with --recompute")
     bad = 0
-    for file in files:
+    for file in files or ():
         problems, notes = problems_of(file), list[str]()
         if code and not problems:
             problems, notes = stale_rows(file, Registry(plugin))
         bad += bool(problems)
-        print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
-        for line in (*problems, *notes):
-            print(f"  {line}")
+        _print_checked(file, problems, notes)
     if bad:
         raise InputError(
-            f"{bad} of {len(files)} leaderboards are not valid{' or not of the code here' if code else ''}"
+            f"{bad} of {len(files or ())} leaderboards are not valid{' or not of the code here' if code else ''}"
         )
+    if recompute is not None:
+        _recompute(recompute, files or [], plugin)
+
+
+def _recompute(bundle: Path, files: list[Path], plugin: list[Path]) -> None:
+    from hashbench.reports.bundles.recompute import recompute
+
+    if len(files) > 1:
+        raise InputError(f"--recompute {bundle} is compared with one leaderboard, {len(files)} are named")
+    done = recompute(bundle, next(iter(files), None), plugin)
+    _print_checked(bundle, [], [f"{done.n_records} records: their codes give their metrics", *done.notes])
+    if done.problems:
+        _print_checked(files[0], done.problems, [])
+        raise InputError(f"{files[0]} is not what the codes of {bundle} give")
+
+
+def _print_checked(file: Path, problems: list[str], notes: list[str]) -> None:
+    print(f"{file}: {'ok' if not problems else f'{len(problems)} problems'}")
+    for line in (*problems, *notes):
+        print(f"  {line}")

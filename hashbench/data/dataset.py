@@ -31,7 +31,7 @@ class Dataset:
         int64 of shape (n,): two items of one class are relevant to each other; or bool of shape (n, n_labels): two
         items that share a label are.
     images : ndarray of shape (n, h, w, c), uint8, or EncodedImages, optional
-    features : ndarray of shape (n, d), float32, optional
+    features : ndarray of shape (n, d), float32 or a type whose values float32 holds, optional
         Vectors that come with the data; no backbone is used then.
     neighbors : ndarray of shape (n_query, k), int64, optional
         In place of labels: each query's true nearest neighbours, nearest first, as rows of the database part.
@@ -47,6 +47,8 @@ class Dataset:
         Broken images that were left out, by which a part may fall short of the protocol's size.
     items_sha256 : str
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
+    exif : bool
+        Whether images were turned as their EXIF orientation says.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Dataset:
     provenance: str = "official"
     n_left_out: int = 0
     items_sha256: str = ""
+    exif: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

@@ -17,6 +17,8 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 """What is read, commonest first. Pillow knows more, among them some that it hands to other programs."""
 DEEP_MODES = ("I", "F")
 """Pillow's modes of more than 8 bits a channel (with their variants): converting them to 8 bits clips them."""
+UPRIGHT = 1
+"""The EXIF orientation of an image that needs no turning."""
 MAX_BYTES = 2**28
 """Of an image file: far above any photograph."""
 _FRAMES = (0xC0, 0xC1, 0xC2)
@@ -44,12 +46,13 @@ def content(source: Path | bytes, shown_as: str) -> bytes:
         raise InputError(f"{shown_as} cannot be read ({error.strerror})") from error
 
 
-def decode(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
+def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = False) -> np.ndarray:
     """Return the pixels of an encoded image, in colour or in grey.
 
     Alpha channels and transparent colours are dropped, grey becomes three equal channels, colours become grey by
     ITU-R 601's weights, CMYK is converted by Pillow's plain formula; of an animation, the first frame is taken. The
-    EXIF orientation is not applied, as the loaders of the papers' code do not apply it.
+    EXIF orientation is applied only where that is asked for, as the loaders of the papers' code do not apply it; one
+    that cannot be read counts as none.
 
     Parameters
     ----------
@@ -57,6 +60,8 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
     shown_as : str
         What a message calls it.
     n_channels : {1, 3}
+    exif : bool
+        Turn and mirror the image as its EXIF orientation says.
 
     Returns
     -------
@@ -67,6 +72,8 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
     InputError
         It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel.
     """
+    if exif and _orientation(encoded) != UPRIGHT:
+        return _pillow(encoded, shown_as, n_channels, exif=True)
     frame = _jpeg_frame(encoded)
     fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) and n_channels == 3 else None
     if frame is not None and fast is not None:
@@ -78,8 +85,19 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
     return _pillow(encoded, shown_as, n_channels)
 
 
-def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
-    from PIL import Image
+def _orientation(encoded: bytes) -> int:
+    """Return the EXIF orientation that an image file states, 1 to 8; 1 where it states none."""
+    from PIL import ExifTags, Image
+
+    try:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+            return int(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+    except Exception:  # damaged EXIF, or a damaged image, of which decoding says what is wrong
+        return UPRIGHT
+
+
+def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = False) -> np.ndarray:
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
@@ -88,6 +106,8 @@ def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3) -> np.ndarray:
                 raise InputError(f"{shown_as} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
             image.load()
             image.info.pop("transparency", None)  # or Pillow warns that it is dropped
+            if exif:
+                ImageOps.exif_transpose(image, in_place=True)
             pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
             return pixels.reshape(*pixels.shape[:2], n_channels)
     except InputError:

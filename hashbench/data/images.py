@@ -28,11 +28,14 @@ class ImageFiles:
         What a message calls each.
     size : (height, width) or None
         What every image must have; None where sizes differ.
+    exif : bool
+        Whether images are turned as their EXIF orientation says.
     """
 
     sources: Sequence[Path | bytes]
     shown_as: Sequence[str]
     size: tuple[int, int] | None = None
+    exif: bool = False
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -51,11 +54,14 @@ class EncodedImages:
         Where each begins.
     sizes : ndarray of shape (n, 2), int32
         Height and width in pixels.
+    exif : bool
+        Whether images are turned as their EXIF orientation says; sizes are those after it.
     """
 
     data: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
+    exif: bool = False
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -66,20 +72,20 @@ class EncodedImages:
         numbers = np.arange(len(self))[rows]
         return list(decoding_threads().map(self._decode, numbers.tolist()))
 
-    def __reduce__(self) -> tuple[Any, tuple[SharedArray, ...]]:
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the files' names instead of their content, where the bytes lie in a file."""
-        return _open_encoded, tuple(SharedArray(array) for array in (self.data, self.offsets, self.sizes))
+        return _open_encoded, (self.exif, *(SharedArray(array) for array in (self.data, self.offsets, self.sizes)))
 
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def _decode(self, row: int) -> np.ndarray:
-        return decode(self.encoded(row), f"image {row}")
+        return decode(self.encoded(row), f"image {row}", exif=self.exif)
 
 
-def _open_encoded(*arrays: SharedArray) -> EncodedImages:
-    return EncodedImages(*(shared.array for shared in arrays))
+def _open_encoded(exif: bool, data: SharedArray, offsets: SharedArray, sizes: SharedArray) -> EncodedImages:
+    return EncodedImages(data.array, offsets.array, sizes.array, exif)
 
 
 def sizes_of(images: np.ndarray | EncodedImages, rows: np.ndarray) -> np.ndarray:

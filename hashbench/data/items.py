@@ -12,18 +12,28 @@ import numpy as np
 from hashbench.data.images import EncodedImages, ImageFiles
 
 
+def holds_exactly(dtype: np.dtype) -> bool:
+    """Return whether float32 holds every value of a number type, as features may be kept: float16, short integers."""
+    return dtype.kind in "fiu" and dtype.isnative and np.can_cast(dtype, np.float32)
+
+
 def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
-    """Return the SHA-256 of images or features: their dtype, shape and content."""
+    """Return the SHA-256 of images or features: their dtype, shape and content.
+
+    Features of a narrower type are hashed as the float32 values that they are.
+    """
     if isinstance(items, EncodedImages):
-        digest = hashlib.sha256(f"encoded {len(items)}".encode())
+        digest = hashlib.sha256(f"encoded {len(items)}{' exif' if items.exif else ''}".encode())
         digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
         content: np.ndarray = items.data
+        dtype = content.dtype
     else:
-        digest = hashlib.sha256(f"{items.dtype} {items.shape}".encode())
+        dtype = np.dtype(np.float32) if items.ndim == 2 and holds_exactly(items.dtype) else items.dtype
+        digest = hashlib.sha256(f"{dtype} {items.shape}".encode())
         content = items
     step = 4096 if content.ndim > 1 else 2**24
     for start in range(0, len(content), step):
-        digest.update(np.ascontiguousarray(content[start : start + step]).data)
+        digest.update(np.ascontiguousarray(content[start : start + step], dtype).data)
     return digest.hexdigest()
 
 
@@ -34,7 +44,7 @@ class Items:
     Attributes
     ----------
     images : ndarray of shape (n, h, w, c), uint8, or ImageFiles, or EncodedImages, optional
-    features : ndarray of shape (n, d), float32, optional
+    features : ndarray of shape (n, d), float32 or a type whose values float32 holds, optional
     labels : ndarray, optional
         int64 of shape (n,), or bool of shape (n, n_labels).
     label_names : sequence of str
@@ -53,6 +63,8 @@ class Items:
         What published lists call the images that are missing or broken and were left out: plugins leave it empty.
     sha256 : str
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
+    exif : bool
+        Whether images are turned as their EXIF orientation says.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -66,6 +78,7 @@ class Items:
     provenance: str = "official"
     left_out: Sequence[str] = ()
     sha256: str = ""
+    exif: bool = False
 
     def __len__(self) -> int:
         """Return the number of items."""

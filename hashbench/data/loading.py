@@ -18,7 +18,7 @@ from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
 from hashbench.data.protocol import Protocol, choose_protocol
 from hashbench.data.readers.published_lists import read_lists
-from hashbench.data.splits import Split
+from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory
 from hashbench.progress import to_stderr
@@ -57,9 +57,9 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         )
     if items.provenance == "official" and not items.left_out:
         _refuse_another_split(split, protocol)
+    if protocol.validation:
+        split, protocol = _on_validation(split, protocol)
     assert not isinstance(items.images, ImageFiles)
-    with named(plugin, "neighbors"):
-        neighbors = plugin.neighbors(items, split, options) if items.labels is None else None
     dataset = Dataset(
         name=plugin.name,
         protocol=protocol,
@@ -67,13 +67,14 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         labels=items.labels,
         images=items.images,
         features=items.features,
-        neighbors=neighbors,
+        neighbors=_neighbors(plugin, items, split, protocol, options) if items.labels is None else None,
         views=plugin.views if items.images is not None else None,
         backbone=plugin.backbone,
         image_size=plugin.image_size,
         provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
+        exif=items.exif,
     )
     _refuse_irrelevant(dataset)
     return dataset
@@ -87,6 +88,28 @@ def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
     except InputError as error:
         raise InputError(f"{plugin.name}: {protocol.name} cannot be drawn: {error}") from error
     return returned(plugin, "split", split, Split)
+
+
+def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
+    """Return the split with queries of the training set in place of the protocol's own, and what says so."""
+    said = (
+        f"{protocol.split}; of the training set, the share {protocol.validation}, rounded down, of a permutation by "
+        f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
+        "left out"
+    )
+    held_out = hold_out_queries(split, protocol.validation)
+    return held_out, replace(protocol, split=said, n_query=None, n_database=None, n_train=None)
+
+
+def _neighbors(
+    plugin: HashDataset, items: Items, split: Split, protocol: Protocol, options: LoadOptions
+) -> np.ndarray | None:
+    """Return true neighbours of the queries; those that come with the files are not of queries held out for choice."""
+    with named(plugin, "neighbors"):
+        neighbors = plugin.neighbors(items, split, options)
+    if protocol.validation and neighbors is not None and neighbors is items.neighbors:
+        raise InputError(f"{protocol.name}: {plugin.name} knows true neighbours of its own queries only")
+    return neighbors
 
 
 def _refuse_irrelevant(dataset: Dataset) -> None:
@@ -140,7 +163,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     cache_dir = cache_directory(options.cache_dir)
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
-        newest = _newest(cache_dir, plugin.name, options.skip_broken)
+        newest = _newest(cache_dir, plugin.name, options)
         if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
             facts = newest.manifest
             where = facts["from"] or "where it was found"
@@ -159,14 +182,16 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
 
 
 def _read(plugin: HashDataset, options: LoadOptions) -> Items:
+    options.refuse_unread(plugin.name, plugin.reads)
     with named(plugin, "read"):
         items = plugin.read(options)
     return returned(plugin, "read", items, Items)
 
 
-def _newest(cache_dir: Path, name: str, skip_broken: bool) -> Entry | None:
+def _newest(cache_dir: Path, name: str, options: LoadOptions) -> Entry | None:
     """Return the entry that serves where no directory is named."""
-    usable = [entry for entry in entries(cache_dir, name) if skip_broken or not entry.manifest["left_out"]]
+    alike = [entry for entry in entries(cache_dir, name) if entry.manifest.get("reading", "") == options.reading]
+    usable = [entry for entry in alike if options.skip_broken or not entry.manifest["left_out"]]
     origins = sorted({str(entry.manifest["from"]) for entry in usable})
     if len(origins) > 1:
         raise InputError(

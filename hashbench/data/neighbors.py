@@ -26,8 +26,10 @@ Search = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 VERSION = 1
 """Raised whenever the same data would give other neighbours."""
-QUERY_STEP = 2048
-"""Queries that are looked up, and kept, together."""
+QUERY_STEP, LEAST_STEP = 2048, 64
+"""Queries that are looked up, and kept, together: at most, and in a database of whatever size."""
+STEP_WORK = 10**12
+"""Multiplications between two results that are kept: about half a minute of one core."""
 BLOCK_BYTES = 32 * 2**20
 """Size of the part of the database that is searched at a time."""
 ROUNDING = 2.0**-24
@@ -71,7 +73,7 @@ def true_neighbors(
 
     Parameters
     ----------
-    vectors : ndarray of shape (n, d), float32
+    vectors : ndarray of shape (n, d), float32 or a type whose values float32 holds
         Memory-mapped or not; read in blocks.
     query, database : ndarray of int64
         Rows of ``vectors``.
@@ -138,12 +140,13 @@ def cached_neighbors(
     key |= {"query": parts[0].hexdigest(), "database": parts[1].hexdigest()}
     entry = GrowingArray(cache_directory(cache_dir) / "neighbors" / canonical_hash(key)[:32])
     n_query, n_database = len(split.query), len(split.database)
+    queries_at_once = min(QUERY_STEP, max(LEAST_STEP, STEP_WORK // (n_database * vectors.shape[1])))
     done = (entry.manifest() or {"rows": 0})["rows"]
     with progress(f"true neighbours of {n_query:,} queries among {n_database:,}, pairs", n_query * n_database) as bar:
         bar.advance(done * n_database)
 
         def step(first: int) -> np.ndarray:
-            query = split.query[first : first + QUERY_STEP]
+            query = split.query[first : first + queries_at_once]
             return true_neighbors(vectors, query, split.database, k, distance=distance, advance=bar.advance)
 
         data, _ = entry.ensure(n_query, step, {"key": key})
@@ -166,7 +169,7 @@ def _compared(vectors: np.ndarray, rows: np.ndarray, distance: Distance) -> np.n
     first, n = int(rows[0]), len(rows)
     together = int(rows[-1]) == first + n - 1 and np.array_equal(rows, np.arange(first, first + n))
     chosen = vectors[first : first + n] if together else vectors[rows]
-    return chosen if distance == "euclidean" else _directions(chosen, rows).astype(np.float32)
+    return (chosen if distance == "euclidean" else _directions(chosen, rows)).astype(np.float32, copy=False)
 
 
 def _directions(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashbench.errors import InputError
 from hashbench.options import option
+
+READING = ("exif", "image_column", "label_column")
+"""Options that decide what a data set's files are read as; which of them one looks at, `HashDataset.reads` says."""
 
 
 @dataclass(frozen=True)
@@ -20,3 +25,33 @@ class LoadOptions:
     )
     splits: Path | None = option(None, "Folder with query.txt, train.txt, database.txt, instead of the draw.")
     skip_broken: bool = option(False, "Leave broken images out, instead of refusing the data.")
+    exif: bool = option(False, "Turn your own photographs as their EXIF orientation says.")
+    image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
+    label_column: str | None = option(None, "Column of the labels, where parquet files hold the images.")
+
+    @property
+    def reading(self) -> str:
+        """What decides how files are read, beside what they hold; empty where nothing was chosen."""
+        return " ".join(f"{name}={value}" for name, value in self._chosen.items())
+
+    @property
+    def _chosen(self) -> dict[str, str | bool]:
+        return {name: getattr(self, name) for name in READING if getattr(self, name)}
+
+    def refuse_unread(self, dataset: str, reads: Sequence[str]) -> None:
+        """Raise if something is chosen that a data set does not look at.
+
+        Parameters
+        ----------
+        dataset : str
+        reads : sequence of str
+            What it looks at, of `READING`.
+
+        Raises
+        ------
+        InputError
+            There is such a thing.
+        """
+        for name in self._chosen:
+            if name not in reads:
+                raise InputError(f"--{name.replace('_', '-')}: {dataset} has no use for it; leave it out")

@@ -33,6 +33,8 @@ class HashDataset:
     files : tuple of str
         Names of the files and folders in the data directory that ``read`` looks at, ``*`` standing for anything;
         where it is empty, all. Prepared data is made anew when one of them changes.
+    reads : tuple of str
+        Which of `hashbench.data.options.READING` its ``read`` looks at; all others are refused.
     views, backbone, image_size
         See `Dataset`.
     """
@@ -44,6 +46,7 @@ class HashDataset:
     needs: ClassVar[str] = ""
     embedded: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ()
     views: ClassVar[ViewRecipe | None] = None
     backbone: ClassVar[str] = "tf_efficientnet_lite0"
     image_size: ClassVar[int | None] = None

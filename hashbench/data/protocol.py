@@ -8,11 +8,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from hashbench.errors import InputError
+from hashbench.evaluation.metrics import parse
 from hashbench.files.hashing import canonical_hash
 
+ASYMMETRIC = "+asymmetric"
+"""Ends the name of a protocol that ranks by real-valued queries."""
+BY_BYTES = "+bytes"
+"""Ends the name of a protocol that measures recall for bytes, of codes of any kind."""
+BYTES_METRICS = tuple(
+    f"recall@{k}" if times == 1 else f"recall{k}@{k * times}" for k in (10, 100) for times in (1, 2, 4, 10)
+)
+"""recall10@20 is also recall@10 after 20 candidates were ranked by their vectors: that puts the true ones first."""
 EXTRA_METRICS = ("mAP@all",)
 """What every protocol reports beside its own."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
+VALIDATION = "validation"
+"""The share of the training set that a user may choose as queries in place of the protocol's; every protocol has it."""
+_ON_VALIDATION = re.compile(rf"[\[,]{VALIDATION}=")
 _CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<draw>[^\[\]]*)\])?")
 
 
@@ -36,6 +48,8 @@ class Protocol:
         How items at the same Hamming distance are ranked.
     draw : dict from str to int or float
         Numbers of the draw that a user may choose otherwise, which makes it another protocol.
+    validation : float
+        Share of the training set that is held out as queries; 0 where the protocol's own are scored.
     checksum : str
         The hash that the protocol has, kept in the code so that no edit goes unnoticed; empty for protocols that
         were made from a user's choice.
@@ -53,6 +67,7 @@ class Protocol:
     seed: int | None = None
     ties: str = "expectation over all orders"
     draw: dict[str, int | float] = field(default_factory=dict)
+    validation: float = 0.0
     checksum: str = ""
     split_checksum: str = ""
 
@@ -68,19 +83,17 @@ class Protocol:
         Raises
         ------
         InputError
-            The protocol has no such number, or the value is not positive.
+            The protocol has no such number, or the value is out of its range.
         """
-        changed = {key: value for key, value in draw.items() if self.draw.get(key) != value}
+        known = {**self.draw, VALIDATION: self.validation}
         for key, value in draw.items():
-            if key not in self.draw:
-                known = ", ".join(self.draw) or "none"
-                raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {known}")
-            if not 0 < value < math.inf or (isinstance(self.draw[key], int) and not isinstance(value, int)):
-                kind = "a whole number" if isinstance(self.draw[key], int) else "a number"
-                raise InputError(f"--protocol: {key}={value}: expected {kind} above 0")
+            if key not in known:
+                raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {', '.join(known)}")
+            _check_chosen(key, value, known[key])
+        changed = {key: draw[key] for key in known if draw.get(key, known[key]) != known[key]}
         if not changed:
             return self
-        inside = ",".join(f"{key}={changed[key]}" for key in self.draw if key in changed)
+        inside = ",".join(f"{key}={value}" for key, value in changed.items())
         return replace(
             self,
             name=f"{self.name}[{inside}]",
@@ -88,10 +101,52 @@ class Protocol:
             n_query=None,
             n_database=None,
             n_train=None,
-            draw={**self.draw, **changed},
+            draw={key: draw.get(key, value) for key, value in self.draw.items()},
+            validation=draw.get(VALIDATION, self.validation),
             checksum="",
             split_checksum="",
         )
+
+    def ranked_by(self, distance: str) -> Protocol:
+        """Return the protocol itself for Hamming's distance, and one of its own name for real-valued queries.
+
+        The latter has no metrics within a Hamming radius.
+
+        Parameters
+        ----------
+        distance : {"hamming", "asymmetric"}
+        """
+        if distance == "hamming":
+            return self
+        return replace(
+            self,
+            name=f"{self.name}{ASYMMETRIC}",
+            metrics=tuple(name for name in self.metrics if not parse(name).by_radius),
+            ties="expectation over all orders of equal scores of real-valued queries",
+            checksum="",
+        )
+
+    def by_bytes(self) -> Protocol:
+        """Return the protocol of recall for bytes, under a name of its own: `BYTES_METRICS` by true neighbours."""
+        return replace(
+            self,
+            name=f"{self.name}{BY_BYTES}",
+            metrics=BYTES_METRICS,
+            ties="expectation over all orders, or by row for codes with a distance of their own",
+            checksum="",
+        )
+
+
+def _check_chosen(key: str, value: int | float, default: int | float) -> None:
+    whole, most = isinstance(default, int), 1 if key == VALIDATION else math.inf
+    if not 0 < value < most or (whole and not isinstance(value, int)):
+        kind = "a whole number above 0" if whole else "a number above 0"
+        raise InputError(f"--protocol: {key}={value}: expected {kind}{' and below 1' if most == 1 else ''}")
+
+
+def is_validation(name: str) -> bool:
+    """Return whether a protocol of this name scores on queries that were held out of the training set."""
+    return _ON_VALIDATION.search(name) is not None
 
 
 def choose_protocol(protocols: Sequence[Protocol], choice: str | None) -> Protocol:

@@ -153,6 +153,32 @@ def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = N
     return np.sort(np.random.default_rng(seed).permutation(pool)[:n_drawn]).astype(np.int64)
 
 
+VALIDATION_SEED = 2
+
+
+def hold_out_queries(split: Split, share: float) -> Split:
+    """Return a split whose queries are of the training set; neither part has them any more, and no test query is used.
+
+    Parameters
+    ----------
+    split : Split
+    share : float
+        How much of the training set becomes queries, rounded down: the first of a permutation of it by
+        ``numpy.random.default_rng(2)``.
+
+    Raises
+    ------
+    InputError
+        No query would be drawn.
+    """
+    n_query = int(share * len(split.train))
+    if n_query == 0:
+        raise InputError(f"--protocol: validation={share} gives no query of {len(split.train)} training items")
+    query = draw_any(len(split.train), n_query, VALIDATION_SEED, among=split.train)
+    train, database = (part[~np.isin(part, query)] for part in (split.train, split.database))
+    return Split(train, query, database)
+
+
 def official_split(labels: np.ndarray, parts: Mapping[str, np.ndarray], per_class: int) -> Split:
     """Take a publisher's test part as queries and its train part as database, and draw the training set from that.
 

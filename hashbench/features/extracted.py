@@ -59,7 +59,7 @@ class ExtractedFeatures(FeatureSource):
     @property
     def key(self) -> dict[str, Any]:
         """The feature key: everything that decides what the features are."""
-        return feature_key(self.backbone)
+        return feature_key(self.backbone, self.dataset.exif)
 
     def features(self) -> Features:
         """Return the features of all items of the data set.

@@ -50,7 +50,7 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
         )
     except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know
         raise InputError(f"unknown backbone {name!r} ({printable(str(error), 100)})") from error
-    differences = _differences(key, feature_key(backbone))
+    differences = _differences(key, feature_key(backbone, exif=key.get("exif") is True))
     if differences:
         raise InputError(f"the same features cannot be made here: {'; '.join(differences)}")
     return backbone

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.items import holds_exactly
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device
 from hashbench.features.backbones.pixels import Pixels
@@ -23,9 +24,18 @@ PIPELINE_VERSION = 1
 """Raised whenever the same key would give other features, so that no cache outlives its code."""
 
 
-def feature_key(backbone: Backbone | Pixels | None) -> dict[str, Any]:
-    """Return everything that decides what features are; None stands for features that come with the data."""
-    return {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
+def feature_key(backbone: Backbone | Pixels | None, exif: bool = False) -> dict[str, Any]:
+    """Return everything that decides what features are.
+
+    Parameters
+    ----------
+    backbone : Backbone or Pixels or None
+        None stands for features that come with the data.
+    exif : bool
+        Whether images were turned as their EXIF orientation says.
+    """
+    key = {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
+    return {**key, "exif": True} if exif else key
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Features:
     Attributes
     ----------
     data : ndarray
-        float32 of shape (n, d), or a view pool, float16 of shape (n, n_views, d); memory-mapped.
+        Of shape (n, d), float32, or a narrower type where they come with the data so; or a view pool, float16 of
+        shape (n, n_views, d). Memory-mapped.
     key : dict
         The feature key.
     seconds : float
@@ -173,7 +184,8 @@ class GivenFeatures(FeatureSource):
 
     @cached_property
     def _features(self) -> Features:
-        data, name = np.asarray(self.dataset.features, np.float32), self.dataset.name
+        data, name = np.asarray(self.dataset.features), self.dataset.name
+        data = data if holds_exactly(data.dtype) else data.astype(np.float32)
         row = first_not_finite(data)
         if row is not None:
             raise InputError(f"{name}: the features of item {row} hold NaN or infinite values; mend or remove it")
@@ -182,6 +194,8 @@ class GivenFeatures(FeatureSource):
 
 def first_not_finite(features: np.ndarray) -> int | None:
     """Return the first row that holds NaN or infinite values; None where all are finite."""
+    if features.dtype.kind != "f":
+        return None
     for start in range(0, len(features), 4096):
         bad = ~np.isfinite(features[start : start + 4096]).all(axis=1)
         if bad.any():

@@ -53,6 +53,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
         with atomic_stream(path) as stream:
             np.save(stream, encoded.codes)
         origin = {"model": model.sha256, "label": model.label, "n_bits": model.n_bits, "codes": sha256(path)}
+        origin |= {} if encoded.exif is None else {"exif": encoded.exif}
         write_atomically(origin_path(path), (json.dumps(origin, indent=1) + "\n").encode())
         if encoded.names:
             write_atomically(names_path(path), "".join(f"{name}\n" for name in encoded.names).encode())
@@ -84,14 +85,17 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
         )
     if (codes[:, -1] & ((1 << (8 * model.code_width - n_bits)) - 1)).any():
         raise InputError(f"{path} holds codes of more than {n_bits} bits: encode them with the model that searches")
+    origin: dict[str, Any] = {}
     if origin_path(path).is_file():
-        _refuse_other_origin(path, model)
+        origin = _own_origin(path, model)
     else:
         log(f"warning: {path} does not say which model made it; it is taken for codes of {model.path}")
-    return Encoded(codes, _read_names(names_path(path), len(codes)))
+    exif = origin.get("exif")
+    return Encoded(codes, _read_names(names_path(path), len(codes)), exif if isinstance(exif, bool) else None)
 
 
-def _refuse_other_origin(path: Path, model: SavedModel) -> None:
+def _own_origin(path: Path, model: SavedModel) -> dict[str, Any]:
+    """Return what stands beside codes, if it is about them and about this model."""
     origin = _read_origin(origin_path(path))
     if origin["codes"] != sha256(path):
         raise InputError(f"{origin_path(path)} is about other codes than {path} holds; encode again or remove it")
@@ -100,6 +104,7 @@ def _refuse_other_origin(path: Path, model: SavedModel) -> None:
             f"{path} holds codes of another model ({printable(origin['label'], MAX_LABEL)}) than {model.path}: "
             "search with the model that made them, or encode them again"
         )
+    return origin
 
 
 def _read_origin(path: Path) -> dict[str, Any]:

@@ -29,13 +29,25 @@ VECTOR_STEP = 64 * BLOCK_ROWS
 
 @dataclass(frozen=True)
 class Encoded:
-    """Packed codes (n, ceil(n_bits / 8)), uint8, and the names of their rows, where they have any."""
+    """Codes and what is known of them.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
+        Packed.
+    names : list of str
+        Of the rows, where they have any.
+    exif : bool or None
+        Whether the images were turned as their EXIF orientation says; None where they are no image files, or it is
+        not known.
+    """
 
     codes: np.ndarray
     names: list[str]
+    exif: bool | None = None
 
 
-def encode_input(model: SavedModel, source: str | Path) -> Encoded:
+def encode_input(model: SavedModel, source: str | Path, exif: bool = False) -> Encoded:
     """Return the codes of vectors or images, in bounded memory.
 
     Parameters
@@ -45,6 +57,8 @@ def encode_input(model: SavedModel, source: str | Path) -> Encoded:
         A folder of images, searched recursively, or one image file; or a .npy array: float vectors (n, d), or
         images (n, h, w, 3), uint8, also (n, h, w) and (n, h, w, 1) where the model was trained on grey images.
         Vectors are what the model's method was trained on: the backbone's features, or the data set's own.
+    exif : bool
+        Turn image files as their EXIF orientation says; a model that was trained on such images does it always.
 
     Returns
     -------
@@ -66,7 +80,10 @@ def encode_input(model: SavedModel, source: str | Path) -> Encoded:
     """
     given = open_input(Path(source))
     if given.array is None:
-        return Encoded(_encode_images(model, given.files, given.path), given.names)
+        turned = exif or model.exif
+        return Encoded(_encode_images(model, given.files, given.path, turned), given.names, turned)
+    if exif:
+        raise InputError(f"--exif: {given.path} is an array, only image files have an EXIF orientation; leave it out")
     if given.array.ndim in (3, 4):
         return Encoded(_encode_images(model, _as_images(model, given.array, given.path), given.path), [])
     return Encoded(_encode_vectors(model, given.array, given.path), [])
@@ -104,7 +121,7 @@ def _as_images(model: SavedModel, array: np.ndarray, path: Path) -> np.ndarray:
     return images
 
 
-def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path) -> np.ndarray:
+def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path, exif: bool = False) -> np.ndarray:
     backbone, n = model.backbone, len(images)
     batch = backbone.batch_size
     codes = np.empty((n, model.code_width), np.uint8)
@@ -112,7 +129,7 @@ def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Pat
         for first in range(0, n, FEATURE_STEP):
             blocks = []
             for start in range(first, min(first + FEATURE_STEP, n), batch):
-                blocks.append(backbone.extract(_batch(model, images[start : start + batch])).numpy())
+                blocks.append(backbone.extract(_batch(model, images[start : start + batch], exif)).numpy())
                 bar.advance(len(blocks[-1]))
             features = np.concatenate(blocks)
             _refuse_width(model, features, path)
@@ -120,19 +137,23 @@ def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Pat
     return codes
 
 
-def _batch(model: SavedModel, images: np.ndarray | list[Path]) -> Tensor:
+def _batch(model: SavedModel, images: np.ndarray | list[Path], exif: bool) -> Tensor:
     """Return images as the backbone takes them."""
     if isinstance(images, np.ndarray):
         return model.backbone.load(np.array(images))  # a copy: torch warns of read-only memory
-    return model.backbone.load(_read(model, images))
+    return model.backbone.load(_read(model, images, exif))
 
 
-def _read(model: SavedModel, files: list[Path]) -> list[np.ndarray]:
+def _read(model: SavedModel, files: list[Path], exif: bool) -> list[np.ndarray]:
     """Return the pixels of image files, which are read in parallel."""
     height, width, channels = model.provenance["image_shape"]
+
+    def pixels(file: Path) -> np.ndarray:
+        return decode(content(file, str(file)), str(file), channels, exif)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-        images = list(decoding_threads().map(lambda file: decode(content(file, str(file)), str(file), channels), files))
+        images = list(decoding_threads().map(pixels, files))
     for file, image in zip(files, images, strict=True):
         if model.backbone.size is None and image.shape[:2] != (height, width):
             raise _wrong_size(model, file, image.shape[:2])

@@ -69,6 +69,11 @@ class SavedModel:
         """Code length in bytes."""
         return -(-self.n_bits // 8)
 
+    @property
+    def exif(self) -> bool:
+        """Whether the images that it was trained on were turned as their EXIF orientation says."""
+        return self.provenance.get("features", {}).get("exif") is True
+
     @cached_property
     def backbone(self) -> Backbone:
         """The backbone that the model's features were made with.

@@ -22,7 +22,7 @@ QUERY_STEP = 256
 """Queries whose neighbours are in memory at once."""
 
 
-def codes_of(model: SavedModel, source: Path) -> Encoded:
+def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
     """Return the codes of a file of codes, or of vectors or images.
 
     Parameters
@@ -30,6 +30,8 @@ def codes_of(model: SavedModel, source: Path) -> Encoded:
     model : SavedModel
     source : Path
         A .npy file of codes, (n, ceil(n_bits / 8)) uint8, or what `hashbench.models.encode.encode_input` takes.
+    exif : bool
+        Turn image files as their EXIF orientation says.
 
     Raises
     ------
@@ -40,7 +42,23 @@ def codes_of(model: SavedModel, source: Path) -> Encoded:
         array = open_npy(source)
         if array.ndim == 2 and array.dtype == np.uint8:
             return read_codes(source, model)
-    return encode_input(model, source)
+    return encode_input(model, source, exif)
+
+
+def refuse_other_turning(query: Encoded, database: Encoded) -> None:
+    """Raise if only one of two sets of photographs was turned as their EXIF orientation says.
+
+    Raises
+    ------
+    InputError
+        Their codes cannot be compared.
+    """
+    if None not in (query.exif, database.exif) and query.exif != database.exif:
+        turned, other = ("queries", "database") if query.exif else ("database", "queries")
+        raise InputError(
+            f"the {turned} were encoded with --exif, the {other} without: their codes cannot be compared; encode "
+            "both alike"
+        )
 
 
 def neighbours(

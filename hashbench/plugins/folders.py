@@ -9,7 +9,7 @@ def plugin_path(kind: str, package_path: Iterable[str]) -> list[str]:
 
     Parameters
     ----------
-    kind : {"methods", "datasets"}
+    kind : {"methods", "quantizers", "datasets"}
         Name of the top-level folder.
     package_path : iterable of str
         The shim package's own ``__path__``.

@@ -1,4 +1,4 @@
-"""Plugins of installed packages: the entry-point groups ``hashbench.methods`` and ``hashbench.datasets``."""
+"""Plugins of installed packages: entry points of ``hashbench.methods``, ``.quantizers`` and ``.datasets``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashbench.errors import describe_error, shorten
 from hashbench.files.paths import is_plugin_name
 from hashbench.plugins.plugin import Plugin
 
-GROUPS = {"hashbench.methods": "methods", "hashbench.datasets": "datasets"}
+GROUPS = {f"hashbench.{kind}": kind for kind in ("methods", "quantizers", "datasets")}
 
 
 def installed_plugins() -> tuple[list[Plugin], list[str]]:

@@ -10,9 +10,11 @@ from hashbench.errors import InputError, shorten
 from hashbench.files.paths import is_plugin_name
 from hashbench.plugins.plugin import Plugin
 
+BASES = {"datasets": {"HashDataset"}, "quantizers": {"Quantizer", "FaissQuantizer"}}
+
 
 def named_plugins(paths: Iterable[Path]) -> list[Plugin]:
-    """Return the plugins that the user names; whether one is a method or a data set is read from its source.
+    """Return the plugins that the user names; which kind one is, is read from its source.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def _source_of(path: Path) -> Path:
 
 
 def _kind_of(file: Path, path: Path) -> str:
-    """Tell from its source whether a plugin is a data set or, as all others are taken to be, a method."""
+    """Tell from its source whether a plugin is a data set, a quantizer or, as all others are taken to be, a method."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -64,8 +66,9 @@ def _kind_of(file: Path, path: Path) -> str:
             for base in node.bases:
                 name, _, rest = ast.unparse(base).partition(".")
                 origin = f"{imported.get(name, name)}.{rest}"
-                if "HashDataset" in origin.split(".") or origin.startswith("hashbench.datasets."):
-                    return "datasets"
+                for kind, bases in BASES.items():
+                    if bases & set(origin.split(".")) or origin.startswith(f"hashbench.{kind}."):
+                        return kind
     return "methods"
 
 

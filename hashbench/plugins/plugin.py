@@ -27,7 +27,7 @@ class Plugin:
     Attributes
     ----------
     name : str
-    kind : {"methods", "datasets"}
+    kind : {"methods", "quantizers", "datasets"}
     origin : str
         What it comes from, for messages: a file, or a package with its entry point.
     file : Path or None
@@ -103,8 +103,9 @@ class Plugin:
     def _base(self) -> type:
         from hashbench.data.plugin import HashDataset
         from hashbench.method import HashMethod
+        from hashbench.quantizer import Quantizer
 
-        return HashMethod if self.kind == "methods" else HashDataset
+        return {"methods": HashMethod, "quantizers": Quantizer, "datasets": HashDataset}[self.kind]
 
     def _class_in(self, module: ModuleType) -> type:
         known = dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))

@@ -1,7 +1,7 @@
 """Finds plugins by name and imports only the one that is asked for.
 
 A plugin is found in the project's folders by file name, among installed packages through the entry-point
-groups ``hashbench.methods`` and ``hashbench.datasets``, or in a file that the user names.
+groups ``hashbench.methods``, ``hashbench.quantizers`` and ``hashbench.datasets``, or in a file that the user names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
 from hashbench.plugins.plugin import Plugin
 
-KINDS = ("methods", "datasets")
+KINDS = ("methods", "quantizers", "datasets")
 IMPORT_ONE = """
 import sys
 from hashbench.errors import InputError
@@ -35,6 +35,9 @@ except InputError as error:
 print(done)
 """
 
+IMPORT_LIMIT_S = 120.0
+"""Seconds after which an import is called hanging; torch takes some on a busy machine."""
+
 
 class Registry:
     """All plugins that can be found, by kind and name.
@@ -42,8 +45,8 @@ class Registry:
     Parameters
     ----------
     extra_files : iterable of path-like
-        Plugin files, or folders with an ``__init__.py``, that the user names; whether one is a method or a data set
-        is read from its source.
+        Plugin files, or folders with an ``__init__.py``, that the user names; which kind one is, is read from its
+        source.
     """
 
     def __init__(self, extra_files: Iterable[str | Path] = ()) -> None:
@@ -112,7 +115,12 @@ class Registry:
         """Import a plugin; only a process that says a secret word at its end has got that far."""
         done = secrets.token_hex()
         command = [sys.executable, "-c", IMPORT_ONE, plugin.kind, plugin.name, done, *map(str, self.extra_files)]
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        try:
+            ended = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False, timeout=IMPORT_LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            return f"its import was stopped after {IMPORT_LIMIT_S:g} s"
         if done in ended.stdout:
             return None
         lines = ended.stderr.strip().splitlines()

@@ -25,7 +25,10 @@ from hashbench.runs.records.store import Store
 IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart."""
 CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
-NOT_AUDITED = "scored by true neighbours; the conventions that are audited are those of mAP by labels"
+NOT_AUDITED = (
+    "scored by true neighbours, or by real-valued queries; the conventions that are audited are those of mAP by "
+    "labels and Hamming distance"
+)
 
 
 def audit(
@@ -58,7 +61,11 @@ def audit(
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there are no codes to audit")
     relevance_of = {data: store.relevance(data) for data in {record.config["data"] for record in records}}
-    labelled = [record for record in records if "neighbors" not in relevance_of[record.config["data"]]]
+    labelled = [
+        record
+        for record in records
+        if "neighbors" not in relevance_of[record.config["data"]] and not record.is_asymmetric
+    ]
     if not labelled:
         raise InputError(f"{store.directory}: every record is {NOT_AUDITED}")
     if len(labelled) < len(records):

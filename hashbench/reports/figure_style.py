@@ -9,7 +9,7 @@ import io
 import itertools
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from matplotlib.ticker import NullLocator
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
 
+LOG_FROM = 20
+"""Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
 FORMATS = ("png", "svg", "pdf")
 WIDTH, HEIGHT, PANEL_HEIGHT, LEGEND_ROW = 3.3, 2.3, 1.1, 0.14
 """Inches: a column of a two-column paper, a figure without its legend, one of several panels, a legend's line."""
@@ -127,3 +129,26 @@ def save(figure: Figure, path: Path, extension: str) -> Path:
 def slug(name: str) -> str:
     """Return a name that is a plain file name on every system, and in LaTeX."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[:120]
+
+
+def unused(stem: str, used: Container[str]) -> str:
+    """Return a name that is not used yet: the stem itself, or the stem with a number."""
+    number = 2
+    unique = stem
+    while unique in used:
+        unique, number = f"{stem}-{number}", number + 1
+    return unique
+
+
+def scale_for(axes: Axes, values: list[float]) -> None:
+    """Choose the scale that spreads a grid's values best; zero keeps a place on every one of them."""
+    positive = [value for value in values if value > 0]
+    if len(positive) < 2 or min(values) < 0:
+        return
+    wide = positive[-1] >= LOG_FROM * positive[0]
+    if 0 in values and wide:
+        axes.set_xscale("symlog", linthresh=positive[0], linscale=0.7)
+    elif 0 not in values and all(float(np.log2(value)).is_integer() for value in values):
+        axes.set_xscale("log", base=2)
+    elif 0 not in values and wide:
+        axes.set_xscale("log")

@@ -21,12 +21,22 @@ from hashbench.errors import InputError
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
-from hashbench.reports.figure_style import FORMATS, STYLE, looks_of, new_figure, save, set_ticks, slug, with_legend
+from hashbench.reports.by_bytes import bytes_figure
+from hashbench.reports.figure_style import (
+    FORMATS,
+    STYLE,
+    looks_of,
+    new_figure,
+    save,
+    scale_for,
+    set_ticks,
+    slug,
+    unused,
+    with_legend,
+)
+from hashbench.reports.grids import grouped, one_parameter_grids
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
-
-LOG_FROM = 20
-"""Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class _Series:
 
     def by_bits(self) -> dict[int, list[Record]]:
         """Return the records of each length, lengths ascending."""
-        return _grouped(self.records, lambda record: record.config["n_bits"])
+        return grouped(self.records, lambda record: record.config["n_bits"])
 
 
 def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
@@ -75,7 +85,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there is nothing to plot")
     writable_directory(out_dir, "--to")
-    settings = _grouped(records, _setting)
+    settings = grouped(records, _setting)
     written: dict[str, list[Path]] = {}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -83,17 +93,20 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
         for setting, members in settings.items():
             prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
             for name, figure in _figures(store, members):
-                stem = _unused(slug(prefix + name), written)
+                stem = unused(slug(prefix + name), written)
                 written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
     return [path for paths in written.values() for path in paths]
 
 
 def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]]:
+    if records[0].is_by_bytes:
+        yield "recall_by_bytes", bytes_figure(records, _about(records[0]))
+        return
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
     metrics = headline({name for record in records for name in record.metrics})
     about = _about(records[0])
-    for n_bits in bits:
+    for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
         yield f"pr_curve_{n_bits}bits", _pr_figure(curves, f"{about}, {n_bits} bits")
@@ -106,7 +119,7 @@ def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]
             yield f"training_{one.name}", _training_figure(one, f"{one.name}: {about}")
     for metric in metrics:
         scored = [record for record in records if metric in record.metrics]
-        for method, parameter, fixed, group in _grids(scored):
+        for method, parameter, fixed, group in one_parameter_grids(scored, lambda record: record.config):
             name = f"{method}[{fixed}]" if fixed else method
             yield f"{metric}_by_{parameter}_{name}", _parameter_figure(group, parameter, metric, f"{name}: {about}")
 
@@ -187,49 +200,15 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
         return place_of[canonical_hash(record.config["params"][parameter])]
 
     lines = {}
-    for number, (n_bits, group) in enumerate(_grouped(records, lambda record: record.config["n_bits"]).items()):
+    for number, (n_bits, group) in enumerate(grouped(records, lambda record: record.config["n_bits"]).items()):
         lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
     if numeric:
-        _scale(axes, ordered)
+        scale_for(axes, ordered)
     set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
     axes.margins(x=0.05)
     axes.set_xlabel(parameter)
     axes.set_ylabel(metric)
     return with_legend(figure, lines)
-
-
-def _scale(axes: Axes, values: list[float]) -> None:
-    """Choose the scale that spreads a grid's values best; zero keeps a place on every one of them."""
-    positive = [value for value in values if value > 0]
-    if len(positive) < 2 or min(values) < 0:
-        return
-    wide = positive[-1] >= LOG_FROM * positive[0]
-    if 0 in values and wide:
-        axes.set_xscale("symlog", linthresh=positive[0], linscale=0.7)
-    elif 0 not in values and all(float(np.log2(value)).is_integer() for value in values):
-        axes.set_xscale("log", base=2)
-    elif 0 not in values and wide:
-        axes.set_xscale("log")
-
-
-def _grids(records: list[Record]) -> Iterator[tuple[str, str, str, list[Record]]]:
-    """Yield (method, parameter, what else tells the grid from its siblings, records) of one-parameter grids."""
-    for (method, _), members in _grouped(records, lambda r: (r.config["method"], r.config["source"])).items():
-        for parameter in members[0].config["params"]:
-
-            def rest(record: Record, parameter: str = parameter) -> str:
-                return canonical_hash({k: v for k, v in record.config["params"].items() if k != parameter})
-
-            found = [
-                group
-                for group in _grouped(members, rest).values()
-                if len({canonical_hash(record.config["params"][parameter]) for record in group}) > 1
-            ]
-            shared = [group[0].config["params"] for group in found]
-            for group in found:
-                params = group[0].config["params"]
-                differing = [k for k in params if k != parameter and any(other[k] != params[k] for other in shared)]
-                yield method, parameter, ",".join(f"{k}={params[k]}" for k in differing), group
 
 
 def _series(records: list[Record]) -> list[_Series]:
@@ -238,7 +217,7 @@ def _series(records: list[Record]) -> list[_Series]:
     def identity(record: Record) -> str:
         return canonical_hash([record.config[key] for key in ("method", "params", "source", "views", "engine")])
 
-    groups = sorted(_grouped(records, identity).values(), key=lambda group: group[0].label)
+    groups = sorted(grouped(records, identity).values(), key=lambda group: group[0].label)
     labels = [group[0].label for group in groups]
     names = [
         label if labels.count(label) == 1 else f"{label} ({group[0].config['source'][:7]})"
@@ -261,7 +240,7 @@ def _draw_points(
     axes: Axes, records: list[Record], metric: str, place: Callable[[Record], float], looks: Mapping[str, Any]
 ) -> Line2D:
     """Draw a metric of records at their places, as `_draw` does; each place has its own number of seeds."""
-    points = {x: [record.metrics[metric] for record in group] for x, group in _grouped(records, place).items()}
+    points = {x: [record.metrics[metric] for record in group] for x, group in grouped(records, place).items()}
     (line,) = axes.plot(list(points), [np.mean(values) for values in points.values()], **looks)
     if any(len(values) > 1 for values in points.values()):
         low, high = ([bound(values) for values in points.values()] for bound in (min, max))
@@ -283,18 +262,3 @@ def _setting(record: Record) -> tuple[str, str, str]:
 def _about(record: Record) -> str:
     origin = "" if record.provenance == "official" else f", {record.provenance}"
     return f"{record.config['dataset']}{origin}"
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
-    groups: dict[Any, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
-    return dict(sorted(groups.items()))
-
-
-def _unused(stem: str, used: Mapping[str, Any]) -> str:
-    number = 2
-    unique = stem
-    while unique in used:
-        unique, number = f"{stem}-{number}", number + 1
-    return unique

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from hashbench.data.dataset import HELD_OUT
 from hashbench.evaluation.metrics import headline
+from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
@@ -41,6 +42,9 @@ def print_tables(
     """
     compared = verdicts(records, store) if store else {}
     for group in by_setting(records):
+        if group[0].is_by_bytes:
+            print_by_bytes(group, console)
+            continue
         scored = [record for record in group if record.status == "ok"]
         for metric in metrics or (headline(scored[0].metrics) if scored else ()):
             print_title(f"{metric}: {_title(group, bool(store))}", console)
@@ -57,7 +61,7 @@ def by_setting(records: Sequence[Record]) -> list[list[Record]]:
     """Return the records in groups of one data set, protocol and backbone; who saw queries stands with the others."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        protocol = record.config["protocol"].removesuffix(HELD_OUT)
+        protocol = record.config["protocol"].replace(HELD_OUT, "")
         groups.setdefault((record.config["dataset"], protocol, record.backbone), []).append(record)
     return list(groups.values())
 
@@ -106,7 +110,7 @@ def print_models(records: Sequence[Record], store: Store, console: Console) -> N
 
 
 def _saw_queries(record: Record) -> bool:
-    return record.config["protocol"].endswith(HELD_OUT)
+    return HELD_OUT in record.config["protocol"]
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:

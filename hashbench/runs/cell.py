@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,22 +23,38 @@ from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.arrays import VALUES
 from hashbench.runs.records.record import Record
-from hashbench.runs.training import Fitted, fit, given_to, rows_of
-from hashbench.runs.workbench import Workbench
+from hashbench.runs.training import Fitted, Given, fit, given_to, rows_of
+from hashbench.runs.workbench import TOP, Workbench, searcher
 
 ENCODE_ROWS = 128 * BLOCK_ROWS
 """Whole blocks of `HashMethod.encode`, so that codes are those of one call."""
 Log = Callable[[str], object]
+Distance = Literal["hamming", "asymmetric"]
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Packed codes, (n, ceil(n_bits / 8)) uint8, and how many database items were encoded in a second."""
+    """Packed codes, (n, ceil(n_bits / 8)) uint8, and how many database items were encoded in a second.
+
+    Attributes
+    ----------
+    query, database : ndarray
+    items_per_s : float
+    values : ndarray of shape (n_queries, n_bits), float64, or None
+        The real values of the queries, where they are ranked by these.
+    """
 
     query: np.ndarray
     database: np.ndarray
     items_per_s: float
+    values: np.ndarray | None = None
+
+    @property
+    def ranked(self) -> tuple[np.ndarray, Distance]:
+        """What queries are ranked by, codes or values, and the distance's name."""
+        return (self.query, "hamming") if self.values is None else (self.values, "asymmetric")
 
 
 @dataclass(frozen=True)
@@ -88,15 +104,10 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     given = given_to(job, bench, workdir)
     doing("fit")
     try:
-        with running_plugin():
-            method_class = bench.registry.find("methods", job.method).load()
-            method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
-            fitted = fit(method, given, bench, log)
-        if fitted.method.backbone_weights_ is not None:
-            fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
+        fitted = _fitted(job, options, given, bench, workdir, log)
         doing("encode")
         with running_plugin():
-            codes = encode(fitted)
+            codes = encode(fitted, job.distance)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:
@@ -104,16 +115,45 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     except BaseException as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
     doing("score")
-    scores = score(codes, fitted)
+    scores = score(codes, fitted, job.metrics)
     values = _measured(job, bench, fitted, codes, scores)
     values["timings"]["cell_s"] = time.perf_counter() - clock
     per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()}
-    arrays = {**_packed(codes), **per_query, **curves(scores.histograms)}
+    arrays = {**_packed(codes), **per_query}
+    arrays |= curves(scores.histograms) if codes.values is None else {VALUES: codes.values}
     return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
 
 
-def encode(fitted: Fitted) -> Codes:
-    """Return the codes of database and queries; rows are gathered a bounded number at a time."""
+_LAST: dict[str, Fitted] = {}
+"""The method that this process has trained last, for the same job with another distance."""
+
+
+def forget_fitted() -> None:
+    """Forget the method that was trained last, so that the next job trains its own."""
+    _LAST.clear()
+
+
+def _fitted(job: Job, options: RunOptions, given: Given, bench: Workbench, workdir: Path, log: Log) -> Fitted:
+    """Return the trained method of a job, with the features that its codes are made of."""
+    if job.fit_id in _LAST:
+        return _LAST[job.fit_id]
+    _LAST.clear()
+    with running_plugin():
+        method_class = bench.registry.find("methods", job.method).load()
+        method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
+        fitted = fit(method, given, bench, log)
+    if fitted.method.backbone_weights_ is not None:
+        fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
+    elif "," in options.distance:
+        _LAST[job.fit_id] = fitted
+    return fitted
+
+
+def encode(fitted: Fitted, distance: str = "hamming") -> Codes:
+    """Return the codes of database and queries, and the values of the queries if the distance needs them.
+
+    Rows are gathered a bounded number at a time.
+    """
     method, data, split = fitted.method, fitted.features.data, fitted.dataset.split
     method.encode(rows_of(data, split.database[:2048]))
     blocks, seconds = [], 0.0
@@ -122,16 +162,19 @@ def encode(fitted: Fitted) -> Codes:
         started = time.perf_counter()
         blocks.append(method.encode(rows))
         seconds += time.perf_counter() - started
-    return Codes(method.encode(rows_of(data, split.query)), np.concatenate(blocks), len(split.database) / seconds)
+    queries = rows_of(data, split.query)
+    values = method.values(queries) if distance == "asymmetric" else None
+    return Codes(method.encode(queries), np.concatenate(blocks), len(split.database) / seconds, values)
 
 
-def score(codes: Codes, fitted: Fitted) -> Evaluation:
-    """Return the metrics of the data set's protocol."""
-    dataset = fitted.dataset
+def score(codes: Codes, fitted: Fitted, metrics: Sequence[str]) -> Evaluation:
+    """Return the metrics of the job's protocol."""
+    dataset, (queries, distance) = fitted.dataset, codes.ranked
     return evaluate(
-        codes.query,
+        queries,
         codes.database,
-        metrics=dataset.protocol.metrics,
+        metrics=metrics,
+        distance=distance,
         n_bits=fitted.method.n_bits,
         **dataset.relevance(),
     )
@@ -143,8 +186,12 @@ def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
         "features_s": fitted.features.seconds,
         "fit_s": fitted.fit_s,
         "encode_items_per_s": codes.items_per_s,
-        "search_queries_per_s": bench.search_rate(job.n_bits, codes.query, codes.database),
+        "search_queries_per_s": bench.search_rate(job.n_bits, codes.ranked[0], codes.database, job.distance),
     }
+    if job.is_by_bytes:
+        queries, distance = codes.ranked
+        search = searcher(job.n_bits, codes.database, min(TOP, len(codes.database)), distance)
+        timings |= bench.one_core_rates(search, queries)
     if fitted.views_s is not None:
         timings["views_s"] = fitted.views_s
     if fitted.features.images_per_s is not None:

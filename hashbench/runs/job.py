@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 
 
@@ -67,6 +68,10 @@ class Job:
         Why it cannot be run on this data; empty where it can.
     broken : str
         Why its method cannot even be made; empty where it can.
+    distance : {"hamming", "asymmetric", "own"}
+        By what its codes are ranked; ``own`` is a quantizer's.
+    metrics : tuple of str
+        What it is scored by.
     """
 
     label: str
@@ -77,6 +82,8 @@ class Job:
     needs: Needs = field(default_factory=Needs)
     skip: str = ""
     broken: str = ""
+    distance: str = "hamming"
+    metrics: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -101,7 +108,20 @@ class Job:
     @property
     def title(self) -> str:
         """The cell in words."""
-        return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}")
+        ranked = " asymmetric" if self.distance == "asymmetric" else ""
+        return f"{self.label} {self.n_bits} bits" + ("" if self.seed is None else f" seed {self.seed}") + ranked
+
+    @property
+    def is_by_bytes(self) -> bool:
+        """Whether recall for bytes is measured, and so the time of a search on one core."""
+        return self.config["protocol"].endswith(BY_BYTES)
+
+    @property
+    def fit_id(self) -> str:
+        """SHA-256 of what decides the trained method: jobs that differ in their distance share it."""
+        return canonical_hash(
+            {key: value for key, value in self.config.items() if not key.startswith("protocol") and key != "distance"}
+        )
 
 
 def training_views(jobs: Sequence[Job]) -> Iterator[tuple[Setting, int, int]]:

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from hashbench.contract import TrainsOnViews, extras_problem, make_method
-from hashbench.errors import InputError
+from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
+from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.grid import MAX_BITS, RESERVED, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.asked.groups import with_groups
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
+
+DISTANCES = ("hamming", "asymmetric")
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,23 @@ class Request:
 
     label: str
     plugin: Plugin
-    method_class: type[HashMethod]
+    method_class: type[Any]
     params: dict[str, Any]
-    seeded: bool
+
+    @property
+    def seeded(self) -> bool:
+        """Whether it is run once per seed."""
+        return "random_state" in inspect.signature(self.method_class).parameters
+
+    @property
+    def sized(self) -> bool:
+        """Whether it is run at each code length; a quantizer may have one of its own."""
+        return not self.is_quantizer or "n_bits" in inspect.signature(self.method_class).parameters
+
+    @property
+    def is_quantizer(self) -> bool:
+        """Whether it is a quantizer and no method."""
+        return self.plugin.kind == "quantizers"
 
 
 def plan(options: RunOptions) -> list[Job]:
@@ -46,15 +64,26 @@ def plan(options: RunOptions) -> list[Job]:
     check_options(options)
     bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
     seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
+    distances = split_names(options.distance, "--distance")
+    unknown = [name for name in distances if name not in DISTANCES]
+    if unknown:
+        raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
     registry = Registry(options.plugins)
-    requests = [_request(spec, registry) for spec in parse_methods(options.methods)]
+    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods))]
+    by_bytes = any(request.is_quantizer for request in requests)
     jobs = []
     for setting in settings(options, registry):
         bench = open_workbench(setting, options)
+        if by_bytes and bench.dataset.neighbors is None:
+            raise InputError(
+                f"--methods: quantizers are scored by true neighbours, {bench.dataset.protocol.name} has none; name "
+                "--dataset vectors --data-dir FILE"
+            )
         for request in requests:
-            for n_bits in bits:
+            for n_bits in bits if request.sized else [None]:
                 for seed in seeds if request.seeded else [None]:
-                    jobs.append(_job(request, setting, bench, n_bits, seed))
+                    for distance in ["own"] if request.is_quantizer else distances:
+                        jobs.append(_job(request, setting, bench, n_bits, seed, distance, by_bytes))
     return jobs
 
 
@@ -90,44 +119,67 @@ def _names(text: str | None, option: str) -> Sequence[str | None]:
 
 
 def _request(spec: Any, registry: Registry) -> Request:
-    plugin = registry.find("methods", spec.name)
+    plugin = registry.find("quantizers" if spec.name in registry.plugins("quantizers") else "methods", spec.name)
     method_class = plugin.load()
-    seeded = "random_state" in inspect.signature(method_class).parameters
-    return Request(spec.label, plugin, method_class, typed_params(spec, method_class), seeded)
+    return Request(spec.label, plugin, method_class, typed_params(spec, method_class))
 
 
-def _job(request: Request, setting: Setting, bench: Workbench, n_bits: int, seed: int | None) -> Job:
+def _job(
+    request: Request,
+    setting: Setting,
+    bench: Workbench,
+    n_bits: int | None,
+    seed: int | None,
+    distance: str,
+    by_bytes: bool,
+) -> Job:
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
     try:
         with running_plugin():
             method = make_method(request.method_class, all_params(request.params, n_bits, seed))
-            made |= _asked(method, request, bench)
+            made |= _sized(method, bench) if request.is_quantizer else _asked(method, request, bench)
     except InputError:
         raise
     except BaseException as error:
         made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
+    protocol = dataset.protocol.by_bytes() if by_bytes else dataset.protocol.ranked_by(distance)
     config = {
         "dataset": dataset.name,
         "data": dataset.fingerprint,
-        "protocol": dataset.protocol.name,
-        "protocol_hash": dataset.protocol.hash,
+        "protocol": protocol.name,
+        "protocol_hash": protocol.hash,
         "features": bench.source.key,
         "views": made.pop("views", None),
         "method": request.plugin.name,
         "params": {key: value for key, value in sorted(made.pop("params").items()) if key not in RESERVED},
         "source": request.plugin.source_hash,
-        "n_bits": n_bits,
+        "n_bits": made.pop("n_bits", n_bits or 1),
         "seed": seed,
         "engine": metrics.VERSION,
+        **({} if distance == "hamming" else {"distance": distance}),
     }
-    return Job(request.label, request.params, setting, config, bench.dataset.provenance, **made)
+    about = {"distance": distance, "metrics": protocol.metrics}
+    params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
+    return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 
 
-def all_params(params: dict[str, Any], n_bits: int, seed: int | None) -> dict[str, Any]:
+def _sized(quantizer: Quantizer, bench: Workbench) -> dict[str, Any]:
+    """Ask a quantizer for its parameters, and how many bits its codes of the data's vectors have."""
+    asked: dict[str, Any] = {"params": quantizer.get_params()}
+    assert bench.dataset.features is not None
+    try:
+        asked["n_bits"] = 8 * quantizer.n_bytes(bench.dataset.features.shape[1])
+    except Unsupported as error:
+        asked |= {"skip": str(error)}
+    return asked
+
+
+def all_params(params: dict[str, Any], n_bits: int | None, seed: int | None) -> dict[str, Any]:
     """Return what ``__init__`` gets: the user's parameters, and those that a run sets."""
-    return {"n_bits": n_bits, **params, **({} if seed is None else {"random_state": seed})}
+    sized = {} if n_bits is None else {"n_bits": n_bits}
+    return {**sized, **params, **({} if seed is None else {"random_state": seed})}
 
 
 def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
@@ -19,13 +20,15 @@ from hashbench.runs.records.store import Store
 
 if TYPE_CHECKING:
     from hashbench.runs.cell import Outcome
+    from hashbench.runs.workbench import Workbench
 
 
 def warm_up() -> None:
     """Import what the other functions need, before a clock runs."""
     import hashbench.models.saved
     import hashbench.runs.cell
-    import hashbench.runs.plan  # noqa: F401
+    import hashbench.runs.plan
+    import hashbench.runs.quantized  # noqa: F401
 
 
 def plan_run(options: RunOptions) -> list[Job]:
@@ -72,18 +75,27 @@ def compute(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
-    from hashbench.runs.cell import run_job
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options), Store(options.out)
     workdir = store.workdir(job.id)
-    outcome = run_job(job, options, bench, workdir, _log_epoch)
+    outcome = _outcome(job, options, bench, workdir)
     store.write(outcome.record, outcome.arrays)
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
     if options.save_models and outcome.method is not None:
         _keep_model(outcome, bench.dataset.image_shape, store)
     return outcome.record
+
+
+def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> Outcome:
+    """Run a cell, of a method or of a quantizer."""
+    from hashbench.runs.cell import run_job
+    from hashbench.runs.quantized import run_quantizer
+
+    if job.distance == "own":
+        return run_quantizer(job, options, bench)
+    return run_job(job, options, bench, workdir, _log_epoch)
 
 
 def time_again(job: Job, options: RunOptions) -> Record:
@@ -96,7 +108,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
-    from hashbench.runs.cell import run_job
+    from hashbench.runs.cell import forget_fitted
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options), Store(options.out)
@@ -104,7 +116,8 @@ def time_again(job: Job, options: RunOptions) -> Record:
     assert record is not None
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
-    again = run_job(job, options, bench, workdir, _log_epoch).record
+    forget_fitted()
+    again = _outcome(job, options, bench, workdir).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"

@@ -151,8 +151,7 @@ def _warm_up(device: str) -> None:
 
 
 def rows_of(data: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return rows of an array, as a view where they lie side by side."""
+    """Return rows of an array as float32, as a view where they lie side by side and are that already."""
     first, n = int(index[0]), len(index)
-    if int(index[-1]) == first + n - 1 and np.array_equal(index, np.arange(first, first + n)):
-        return data[first : first + n]
-    return data[index]
+    together = int(index[-1]) == first + n - 1 and np.array_equal(index, np.arange(first, first + n))
+    return (data[first : first + n] if together else data[index]).astype(np.float32, copy=False)

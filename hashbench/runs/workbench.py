@@ -11,11 +11,13 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
+from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.features.opening import open_source
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
+from hashbench.files.cores import one_core
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
 from hashbench.runs.asked.options import RunOptions
@@ -23,6 +25,9 @@ from hashbench.runs.job import Setting
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256
+TOP = 100
+ONE_CORE_QUERIES = 32
+"""How many neighbours a search on one core is timed for, and how many queries it gets at once."""
 MEASURE_AT_LEAST_S = 0.1
 
 
@@ -44,7 +49,7 @@ class Workbench:
     source: FeatureSource
     registry: Registry
     warm: bool = False
-    _search: dict[int, float] = field(default_factory=dict)
+    _search: dict[tuple[int, str], float] = field(default_factory=dict)
 
     @cached_property
     def held_out(self) -> tuple[Dataset, Dataset]:
@@ -55,14 +60,60 @@ class Workbench:
         """Return the data that a method is scored on: without the queries that it may look at."""
         return self.held_out[0] if "validation" in method.wants() else self.dataset
 
-    def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray) -> float:
-        """Return queries per second of a top-1000 search; it depends on n_bits, not on the method."""
-        if n_bits not in self._search:
-            queries, words = item_words(query[:SEARCH_QUERIES]), word_major(database)
-            depth = min(SEARCH_DEPTH, len(database))
-            kernels.nearest(queries[:1], words, n_bits, depth)
-            self._search[n_bits] = len(queries) / _seconds(lambda: kernels.nearest(queries, words, n_bits, depth))
-        return self._search[n_bits]
+    def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray, distance: str = "hamming") -> float:
+        """Return queries per second of a top-1000 search; it depends on n_bits and distance, not on the method.
+
+        Parameters
+        ----------
+        n_bits : int
+        query : ndarray
+            Packed codes, or real values where the distance is ``asymmetric``.
+        database : ndarray of shape (n_database, ceil(n_bits / 8)), uint8
+        distance : {"hamming", "asymmetric"}
+        """
+        if (n_bits, distance) not in self._search:
+            queries, depth = query[:SEARCH_QUERIES], min(SEARCH_DEPTH, len(database))
+            search = searcher(n_bits, database, depth, distance)
+            search(queries[:1])
+            self._search[n_bits, distance] = len(queries) / median_s(lambda: search(queries))
+        return self._search[n_bits, distance]
+
+    def one_core_rates(self, search: Callable[[np.ndarray], object], queries: np.ndarray) -> dict[str, float]:
+        """Return how fast one core searches for the top 100 of queries, and ranks candidates again by their vectors.
+
+        Parameters
+        ----------
+        search : callable
+            Gets some queries at once.
+        queries : ndarray of shape (n_queries, ...)
+        """
+        some = queries[:ONE_CORE_QUERIES]
+        with one_core():
+            search(some[:1])
+            rate = len(some) / median_s(lambda: search(some))
+            return {"top100_queries_per_s": rate, "rescored_candidates_per_s": self._rescoring_rate}
+
+    @cached_property
+    def _rescoring_rate(self) -> float:
+        """How many candidates are ranked by their float32 vectors in a second: gathered, and their distances."""
+        data, split = self.source.features().data, self.dataset.split
+        candidates = np.random.default_rng(0).choice(split.database, (len(split.query[:16]), SEARCH_DEPTH))
+
+        def rescore() -> None:
+            for query, rows in zip(split.query, candidates, strict=False):
+                vectors = np.asarray(data[rows], np.float32)
+                vectors -= data[query]
+                np.argsort(np.einsum("ij,ij->i", vectors, vectors))
+
+        return candidates.size / median_s(rescore)
+
+
+def searcher(n_bits: int, database: np.ndarray, depth: int, distance: str) -> Callable[[np.ndarray], object]:
+    """Return a function that searches for the nearest codes of queries, exhaustively."""
+    if distance == "asymmetric":
+        return lambda values: nearest_asymmetric(values, database, depth)
+    words = word_major(database)
+    return lambda codes: kernels.nearest(item_words(codes), words, n_bits, depth)
 
 
 _OPEN: dict[tuple[Setting, RunOptions], Workbench] = {}
@@ -90,7 +141,7 @@ def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
     return _OPEN[key]
 
 
-def _seconds(job: Callable[[], object]) -> float:
+def median_s(job: Callable[[], object]) -> float:
     """Return the median time of a job, repeated for at least a tenth of a second."""
     times: list[float] = []
     while len(times) < 3 or (sum(times) < MEASURE_AT_LEAST_S and len(times) < 100):

@@ -308,6 +308,25 @@ def test_a_plugin_that_would_end_the_program_fails_its_checks(cli, tmp_path, lea
         ]
 
 
+ENDING = {
+    "import os; os._exit(0)": "its process ended with exit code 0",
+    "import os; os.kill(os.getpid(), 11)": "its process was ended by SIGSEGV",
+    "import time; print('I wait', flush=True); time.sleep(3600)": "it was stopped after 6 s (--timeout)",
+}
+
+
+@pytest.mark.parametrize("end", ENDING)
+def test_a_plugin_that_ends_its_process_fails_alone(cli, tmp_path, end):
+    statements = {"at_import": "", "at_init": "pass", "at_fit": end, "at_project": "pass"}
+    (tmp_path / "ending.py").write_text(LEAVING.format(**statements))
+    done = cli("check", "ending", "lsh", "--plugin", tmp_path / "ending.py", "--timeout", 6)
+    assert done.returncode == 1, done.stdout + done.stderr
+    own, others = done.stdout.split("\nlsh\n")
+    assert ENDING[end] in own
+    assert ("I wait" in own) == ("I wait" in end)
+    assert others.count("  ok") == len(checks.CHECKS)
+
+
 def test_check_method_names_all_failures():
     with pytest.raises(AssertionError, match=r"check_no_bit_is_constant: bits \[3\]"):
         checks.check_method(OneBitIsConstant)

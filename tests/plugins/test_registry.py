@@ -9,6 +9,7 @@ import pytest
 from hashbench.errors import InputError
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.source import code_of, counted, hash_source
+from hashbench.plugins import registry
 from hashbench.plugins.registry import Registry
 
 PLUGIN = '''"""A method of my own."""
@@ -72,13 +73,17 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
     assert [method_class.name for method_class in loaded] == ["mine", "mine"]
 
 
+ARRAYS = ["array_folder.py", "array_formats.py", "parquet.py", "row_files.py", "stored_array.py"]
+VECTORS = ["neighbors.py", *ARRAYS, "vector_labels.py", "vectors.py"]
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "files"),
     [
         ("methods", "lsh", ["linear.py"]),
         ("methods", "agh", ["anchor_graph.py", "linear.py"]),
         ("datasets", "digits", []),
-        ("datasets", "vectors", ["neighbors.py", "array_formats.py", "parquet.py", "stored_array.py", "vectors.py"]),
+        ("datasets", "vectors", VECTORS),
     ],
 )
 def test_what_a_plugin_imports_of_learning_and_readers_counts(kind, name, files):
@@ -255,10 +260,15 @@ BROKEN = {
     "interrupting": ("raise KeyboardInterrupt", "cannot be imported: KeyboardInterrupt"),
     "closing": ("raise GeneratorExit", "cannot be imported: GeneratorExit"),
     "wordless": ("raise BaseException", "cannot be imported: BaseException"),
+    "hanging": ("import time; time.sleep(3600)", "its import was stopped after 8 s"),
 }
 
 
-def test_list_check_reports_broken_plugins(tmp_path, cli):
+def test_list_check_reports_broken_plugins(tmp_path, cli, monkeypatch):
+    of_the_project = registry._project_plugins
+    light = {"lsh", "digits"}  # the other plugins import torch, each in a process of its own
+    monkeypatch.setattr(registry, "_project_plugins", lambda kind: (p for p in of_the_project(kind) if p.name in light))
+    monkeypatch.setattr(registry, "IMPORT_LIMIT_S", 8.0)
     options = []
     for name, (source, _) in BROKEN.items():
         (tmp_path / f"{name}.py").write_text(source)

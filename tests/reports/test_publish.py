@@ -188,7 +188,7 @@ def test_nine_publish_at_once_and_all_rows_land(board_run, tmp_path, monkeypatch
         for number, part in enumerate([*parts, parts[0]])
     ]
     together, one_at_a_time, scored, rows = threading.Barrier(9), threading.Lock(), evidence.Verifier.per_query, None
-    rows = publishing._rows
+    rows = publishing.rows_of
 
     def rows_when_all_are_there(*arguments):
         made = rows(*arguments)
@@ -200,7 +200,7 @@ def test_nine_publish_at_once_and_all_rows_land(board_run, tmp_path, monkeypatch
             return scored(*arguments)
 
     monkeypatch.setattr(evidence.Verifier, "per_query", score)
-    monkeypatch.setattr(publishing, "_rows", rows_when_all_are_there)
+    monkeypatch.setattr(publishing, "rows_of", rows_when_all_are_there)
     with ThreadPoolExecutor(9) as pool:
         boards = list(pool.map(lambda store: publish([store], to), stores))
     assert len(boards) == 9

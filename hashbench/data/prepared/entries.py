@@ -48,7 +48,7 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text}
+OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Entry:
         }
         images: np.ndarray | EncodedImages | None = arrays.get("images")
         if "data" in arrays:
-            images = EncodedImages(arrays["data"], arrays["offsets"], arrays["sizes"])
+            images = EncodedImages(arrays["data"], arrays["offsets"], arrays["sizes"], manifest.get("exif", False))
         return Items(
             images=images,
             **{name: arrays.get(name) for name in ARRAYS},  # type: ignore[arg-type]
@@ -106,6 +106,7 @@ class Entry:
             parts={name: arrays[f"part-{number}"] for number, name in enumerate(manifest["parts"])},
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
+            exif=manifest.get("exif", False),
         )
 
     def verify(self) -> None:

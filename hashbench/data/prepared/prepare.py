@@ -70,6 +70,7 @@ def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Pa
 def _stamp(plugin: HashDataset, options: LoadOptions, cache_dir: Path, skip_broken: bool) -> str:
     directory = _directory(plugin, options, cache_dir)
     source = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
+    source += f" reading {options.reading}" if options.reading else ""
     if directory is not None and directory.is_file():
         source += f" from {directory.name}"
         directory = plugin.watched(directory)
@@ -95,13 +96,16 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
     """Read the data and write its entry; the lock is held."""
     origin = _directory(plugin, options, cache_dir)
     where = None if origin is None else str(origin.resolve())
-    older = [entry for entry in entries(cache_dir, plugin.name) if entry.manifest["from"] == where]
+    wanted = (where, options.reading)
+    known = entries(cache_dir, plugin.name)
+    older = [entry for entry in known if (entry.manifest["from"], entry.manifest.get("reading", "")) == wanted]
     if older:
         to_stderr(
             f"{plugin.name}: its files or its plugin have changed since they were prepared, or broken images are "
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
     before = _stamp(plugin, options, cache_dir, options.skip_broken)
+    options.refuse_unread(plugin.name, plugin.reads)
     with named(plugin, "read"):
         items = plugin.read(options)
     items = returned(plugin, "read", items, Items)
@@ -114,6 +118,7 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
         with named(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
             manifest = _write(items, partial, plugin, options.skip_broken)
         manifest["from"] = where
+        manifest |= {"reading": options.reading} if options.reading else {}
         write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
         _fsync(partial)
         shutil.rmtree(folder, ignore_errors=True)  # there if its manifest is damaged
@@ -165,6 +170,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "sha256": digest.result(),
         "arrays": described,
         **_about_labels(items.labels),
+        **({"exif": True} if items.exif else {}),
         "label_names": [str(name) for name in items.label_names],
         "parts": list(items.parts),
         "left_out": list(items.left_out),

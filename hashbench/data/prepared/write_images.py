@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,12 @@ def write_images(
     if files.size is None and len(set(sizes)) == 1 and sizes[0][0] * sizes[0][1] <= MAX_PIXELS:
         file.unlink()
         sound = [row for row in range(len(files)) if row not in broken]
-        same = ImageFiles([files.sources[row] for row in sound], [files.shown_as[row] for row in sound], sizes[0])
+        same = replace(
+            files,
+            sources=[files.sources[row] for row in sound] if broken else files.sources,
+            shown_as=[files.shown_as[row] for row in sound],
+            size=sizes[0],
+        )
         return write_images(same, folder, name, skip_broken=False)[0], broken
     if damaged:
         to_stderr(
@@ -97,7 +102,7 @@ def write_images(
     if files.size is not None:
         return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32)), broken
+    return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32), files.exif), broken
 
 
 def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]) -> list[str]:
@@ -105,7 +110,7 @@ def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]
     damaged = []
     for row in suspects:
         before = n_caught()
-        decode(content(files.sources[row], files.shown_as[row]), files.shown_as[row])
+        decode(content(files.sources[row], files.shown_as[row]), files.shown_as[row], exif=files.exif)
         if n_caught() > before:
             damaged.append(files.shown_as[row])
     return damaged
@@ -167,7 +172,7 @@ def _read(files: ImageFiles, rows: range, n_caught: Callable[[], int]) -> _Block
         caught_before = n_caught()
         try:
             encoded = content(files.sources[row], shown_as)
-            pixels = decode(encoded, shown_as)
+            pixels = decode(encoded, shown_as, exif=files.exif)
             height, width = pixels.shape[:2]
             if files.size not in (None, (height, width)):
                 raise InputError(

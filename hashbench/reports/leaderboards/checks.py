@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def _row_problems(row: Row, dataset: str, entries: Entries) -> Iterator[str]:
         yield "has no metric"
     for name in names:
         yield from _interval_problems(row, name)
+        yield from _deviation_problems(row, name)
     yield from _key_problems(row, entries)
 
 
@@ -108,6 +110,17 @@ def _interval_problems(row: Row, metric: str) -> Iterator[str]:
         yield f"{metric} is empty, and what belongs to it is not"
     elif bool(low) != bool(high) or (low and not (_at_most(low, mean) and _at_most(mean, high))):
         yield f"{metric} is {mean} with the interval from {low or 'nothing'} to {high or 'nothing'}"
+
+
+def _deviation_problems(row: Row, metric: str) -> Iterator[str]:
+    """Yield what no seeds can have: a deviation of one, none of several, or more than scores from 0 to 1 allow."""
+    mean, deviation, n_seeds = row[metric], row[f"{metric} std"], int(row["n_seeds"])
+    if bool(deviation) != (n_seeds > 1 and bool(mean)):
+        yield f"{metric} std is {deviation or 'empty'} where n_seeds is {n_seeds}"
+    elif deviation:
+        most = math.sqrt(float(mean) * (1 - float(mean)) * n_seeds / (n_seeds - 1))
+        if not float(deviation) <= most + ROUNDING:
+            yield f"{metric} std is {deviation}; with the mean {mean} it can be at most {most:.5f}"
 
 
 def _at_most(low: str, high: str) -> bool:

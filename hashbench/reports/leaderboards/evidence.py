@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.protocol import is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
@@ -17,7 +18,7 @@ from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin
 from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
 from hashbench.runs.guard import running_plugin
-from hashbench.runs.records.arrays import CODES
+from hashbench.runs.records.arrays import CODES, VALUES
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 
@@ -80,10 +81,12 @@ class Verifier:
         if odd is not None:
             raise evidence.refused(f"{odd!r:.60} is no metric")
         _check_codes(evidence, arrays)
+        asymmetric = record.is_asymmetric
         try:
             again = evaluate(
-                arrays["query_codes"],
+                arrays[VALUES if asymmetric else "query_codes"],
                 arrays["database_codes"],
+                distance="asymmetric" if asymmetric else "hamming",
                 metrics=list(record.metrics),
                 n_bits=record.config["n_bits"],
                 **self._relevance(evidence),  # type: ignore[arg-type]
@@ -119,6 +122,8 @@ def _check_codes(evidence: Evidence, arrays: Mapping[str, np.ndarray]) -> None:
             raise evidence.refused(f"it has no {name} of {n_bits} bits")
         if hashlib.sha256(codes.tobytes()).hexdigest() != evidence.record.codes_sha256.get(name):
             raise evidence.refused(f"the SHA-256 of its {name} is another")
+    if evidence.record.is_asymmetric and not np.array_equal(np.packbits(arrays[VALUES] > 0, axis=1), arrays[CODES[0]]):
+        raise evidence.refused(f"its {VALUES} are not those of its {CODES[0]}")
 
 
 def _are_equal(kept: np.ndarray, again: np.ndarray) -> bool:
@@ -152,6 +157,10 @@ def _newest_last(stores: Sequence[Store]) -> Iterator[tuple[Record, Store]]:
 
 def _unpublishable(record: Record, plugins: Mapping[str, Plugin]) -> str:
     name = record.config["method"]
+    if record.is_by_bytes:
+        return "it is of recall for bytes, which has no leaderboard"
+    if is_validation(record.config["protocol"]):
+        return "scored on validation queries, which are for choosing parameters"
     if name not in plugins:
         return f"{name} is not here; name its file with --plugin"
     if record.config["source"] != plugins[name].source_hash:

@@ -6,25 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock
 
 from hashbench.errors import InputError
-from hashbench.evaluation.statistics import Comparison, compare
 from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.plugins.registry import Plugin, Registry
-from hashbench.progress import progress, to_stderr
+from hashbench.progress import to_stderr
 from hashbench.reports.leaderboards import board, migrate
 from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
-from hashbench.reports.leaderboards.columns import Cell, Row, columns
-from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label, of_present_code
+from hashbench.reports.leaderboards.columns import Row
+from hashbench.reports.leaderboards.evidence import Evidence, of_present_code
 from hashbench.reports.leaderboards.merge import merged
+from hashbench.reports.leaderboards.rows import rows_of
 from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import grouped
 
 LOCK = ".leaderboards.lock"
-Groups = Mapping[str, Sequence[Evidence]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def publish(
     with lock:  # a leaderboard that is not valid is told before the hours that scoring may take
         for dataset in datasets:
             _read(directory / f"{dataset}.csv", known)
-    rows, entries = _rows(records, known)
+    rows, entries = rows_of(records, known, "publish")
     with lock:
         return _write(directory, rows, entries, known)
 
@@ -94,56 +91,6 @@ def _publishable(stores: Sequence[Store], known: Mapping[str, Plugin], log: Call
         reasons = "; ".join(sorted(passed_over)) or "no record ended ok"
         raise InputError(f"nothing to publish in {', '.join(str(store.directory) for store in stores)}: {reasons}")
     return records
-
-
-def _rows(records: Sequence[Evidence], known: Mapping[str, Plugin]) -> tuple[list[Row], Entries]:
-    """Return the rows of records, and what they name; methods of one setting are compared with each other."""
-    by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
-    verifier = Verifier()
-    with progress("publish", len(records)) as bar:
-        for setting in grouped(one.record for one in records).values():
-            groups = {group: [by_id[record.id] for record in seeds] for group, seeds in setting.items()}
-            for group, compared in _compared(groups, verifier, bar.advance).items():
-                cell = _cell(groups[group], compared, known)
-                rows.append(_row(cell, groups[group][0]))
-                entries.add(cell.recipes(), cell.method())
-    return rows, entries
-
-
-def _compared(groups: Groups, verifier: Verifier, advance: Callable[[int], object]) -> dict[str, dict[str, Comparison]]:
-    """Return by group and metric what becomes of methods beside the best of them."""
-    values: dict[str, dict[str, np.ndarray]] = {}
-    for group, seeds in groups.items():
-        each = []
-        for one in seeds:
-            each.append(verifier.per_query(one))
-            advance(1)
-        names = [name for name in each[0] if all(name in scores for scores in each)]
-        seeded = seeds[0].record.config["seed"] is not None
-        values[group] = {name: np.stack([one[name] for one in each]) if seeded else each[0][name] for name in names}
-    common = set.intersection(*(set(scores) for scores in values.values()))
-    result: dict[str, dict[str, Comparison]] = {group: {} for group in groups}
-    for name in sorted(common):
-        beside_best = compare({group: scores[name] for group, scores in values.items()})
-        for group in groups:
-            result[group][name] = beside_best[group]
-    return result
-
-
-def _cell(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: Mapping[str, Plugin]) -> Cell:
-    config = seeds[0].record.config
-    return Cell([one.record for one in seeds], label(config["method"], config["params"], known), compared)
-
-
-def _row(cell: Cell, evidence: Evidence) -> Row:
-    """Return a row; what cannot stand in one is told with the record's name."""
-    row: Row = {}
-    for column in columns(cell.newest.metrics):
-        row[column.name] = column.text(cell)
-        if not column.fits(row[column.name]):
-            shown = f"{column.name} would be {row[column.name]!r:.60}, expected {column.expected}"
-            raise evidence.refused(shown)
-    return row
 
 
 def _read(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Entries]:

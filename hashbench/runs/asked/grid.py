@@ -16,7 +16,7 @@ from typing import Any
 
 from hashbench.errors import InputError
 
-MAX_BITS = 1024
+MAX_BITS = 4096
 RESERVED = ("n_bits", "random_state")
 OPENING = {"[": "]", "(": ")", "{": "}"}
 CLOSING = frozenset(OPENING.values())

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 CODES = ("query_codes", "database_codes")
+VALUES = "query_values"
+"""The real values of queries, in records that rank by them."""
 PER_QUERY, RANK, RADIUS = "per_query:", "rank", "radius_"
 """What the names of arrays begin with that are of one length."""
 

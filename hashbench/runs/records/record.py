@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 
@@ -104,7 +105,23 @@ class Record:
     def title(self) -> str:
         """The cell in words."""
         seed = self.config["seed"]
-        return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}")
+        ranked = " asymmetric" if self.is_asymmetric else ""
+        return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}") + ranked
+
+    @property
+    def is_asymmetric(self) -> bool:
+        """Whether the ranking was by real-valued queries."""
+        return self.config.get("distance") == "asymmetric"
+
+    @property
+    def is_by_bytes(self) -> bool:
+        """Whether it is of recall for bytes."""
+        return self.config["protocol"].endswith(BY_BYTES)
+
+    @property
+    def is_quantizer(self) -> bool:
+        """Whether its codes have a distance of their own; they are not kept then."""
+        return self.config.get("distance") == "own"
 
     def to_json(self) -> bytes:
         """Return the record's file."""
@@ -135,7 +152,7 @@ def read_record(path: Path) -> Record:
     if isinstance(version, int) and version > FORMAT:
         raise UnusableRecord(f"it has format {version}, this version reads up to {FORMAT}", newer=True)
     _refuse_odd("", values, SCHEMA, REQUIRED)
-    _refuse_odd("config.", values["config"], CONFIG, set(CONFIG))
+    _refuse_odd("config.", values["config"], CONFIG, set(CONFIG) - {"distance"})
     _refuse_odd("environment.", values.get("environment", {}), ENVIRONMENT, set())
     if values["status"] == "ok" and not values.get("metrics"):
         raise UnusableRecord("it is ok and has no metric")
@@ -237,9 +254,10 @@ CONFIG: dict[str, Check] = {
     "method": is_plugin_name,
     "params": lambda value: isinstance(value, dict),
     "source": _hash,
-    "n_bits": lambda value: _whole(value) and 1 <= value <= 2**16,
+    "n_bits": lambda value: _whole(value) and 1 <= value <= 2**20,
     "seed": lambda value: value is None or _whole(value),
     "engine": _whole,
+    "distance": lambda value: value in ("asymmetric", "own"),
 }
 ENVIRONMENT: dict[str, Check] = {
     "cpu": _text,

@@ -20,6 +20,8 @@ TIMINGS = (
     "encode_items_per_s",
     "encode_images_per_s",
     "search_queries_per_s",
+    "top100_queries_per_s",
+    "rescored_candidates_per_s",
 )
 ORDER = ["dataset", "protocol", "backbone", "method", "params", "n_bits", "seed", "id"]
 

@@ -95,7 +95,8 @@ class Store:
         if record.status == "ok":
             try:
                 arrays = self.arrays(id)
-                for name in (*CODES, *(f"{PER_QUERY}{metric}" for metric in record.metrics)):
+                codes = () if record.is_quantizer else CODES
+                for name in (*codes, *(f"{PER_QUERY}{metric}" for metric in record.metrics)):
                     arrays[name]  # which raises where it is missing
             except InputError as error:
                 self._log(f"{error}; the cell is computed again")

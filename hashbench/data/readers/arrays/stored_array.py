@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -97,3 +97,28 @@ def sliced(shown_as: str, array: np.ndarray) -> StoredArray:
             yield np.arange(start, start + len(block)), block
 
     return StoredArray(shown_as, array.shape, array.dtype, blocks, array)
+
+
+def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
+    """Return arrays that lie in several files as one; its rows are counted through all of them.
+
+    Raises
+    ------
+    InputError
+        They have rows of another shape or type.
+    """
+    first = pieces[0]
+    for piece in pieces[1:]:
+        if (piece.shape[1:], piece.dtype) != (first.shape[1:], first.dtype):
+            raise InputError(
+                f"{piece.shown_as} is {piece.dtype} of shape {piece.shape}, {first.shown_as} {first.dtype} of shape "
+                f"{first.shape}: expected the same width and type"
+            )
+
+    def blocks() -> Blocks:
+        before = 0
+        for piece in pieces:
+            yield from ((rows + before, block) for rows, block in piece.blocks())
+            before += piece.shape[0]
+
+    return StoredArray(shown_as, (sum(piece.shape[0] for piece in pieces), *first.shape[1:]), first.dtype, blocks)

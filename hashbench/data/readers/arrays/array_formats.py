@@ -1,4 +1,4 @@
-"""Arrays in the files that embeddings are kept in (.npy, .npz, parquet, HDF5), read block by block."""
+"""Arrays in files of any kind that embeddings are kept in, by the file's suffix, read block by block."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from hashbench.data.readers.parquet import read_parquet
-from hashbench.data.readers.stored_array import Blocks, StoredArray, readable, rows_of_a_block, sliced
+from hashbench.data.readers.arrays import row_files
+from hashbench.data.readers.arrays.parquet import read_parquet
+from hashbench.data.readers.arrays.stored_array import Blocks, StoredArray, readable, rows_of_a_block, sliced
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy as open_array
 
-SUFFIXES = (".npy", ".npz", ".parquet", ".hdf5", ".h5")
+SUFFIXES = (".npy", ".npz", ".parquet", ".hdf5", ".h5", *row_files.SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class Contents:
 def open_file(path: Path) -> Contents:
     """Return what a file holds, by its suffix; rows are read when they are asked for.
 
-    An array of a ``.npy`` file has the name ``vectors``. So has the column ``vector`` or ``embedding`` of a parquet
-    file, with ``labels`` for its column ``label``; where it has a column ``part``, each of the parts that this names
-    is an array, with its labels as ``<part>_labels``. Others have their names in the file.
+    The one array of a ``.npy``, ``.fvecs`` or ``.fbin`` file has the name ``vectors``. So has the column ``vector`` or
+    ``embedding`` of a parquet file, or its only column of lists of floats, with ``labels`` for its column ``label``;
+    where it has a column ``part``, each of the parts that this names is an array, with its labels as
+    ``<part>_labels``. Others have their names in the file.
 
     Raises
     ------
@@ -56,6 +58,8 @@ def open_file(path: Path) -> Contents:
         return Contents(".npz", _npz(path), {})
     if suffix == ".parquet":
         return Contents("parquet", read_parquet(path), {})
+    if suffix in row_files.SUFFIXES:
+        return Contents(suffix, {"vectors": row_files.open_rows(path)}, {})
     if suffix in SUFFIXES:
         return Contents("HDF5", *_hdf5(path))
     raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.data.readers.stored_array import (
+from hashbench.data.readers.arrays.stored_array import (
     Blocks,
     StoredArray,
     readable,
@@ -26,20 +26,16 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
     Raises
     ------
     InputError
-        The file is damaged, or its columns are not those that `hashbench.data.readers.array_formats` describes.
+        The file is damaged, or its columns are not those that `hashbench.data.readers.arrays.array_formats` describes.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with readable(str(path), "parquet file"), pq.ParquetFile(path) as file:
         schema, n_rows = file.schema_arrow, file.metadata.num_rows
-        columns = [name for name in VECTOR_COLUMNS if name in schema.names]
-        if len(columns) != 1:
-            wanted = "vector or embedding, and optionally label and part"
-            raise InputError(f"{path} has the columns {', '.join(schema.names)}; expected {wanted}")
+        column = _vector_column(schema, path)
         if n_rows == 0:
             raise InputError(f"{path} has no rows")
-        (column,) = columns
         kind = schema.field(column).type
         if not _is_list(kind):
             raise InputError(f"{path}: the column {column} is {kind}, expected lists of floats")
@@ -68,6 +64,19 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
             labels_name = "labels" if parts is None else f"{name}_labels"
             arrays[labels_name] = sliced(f"{shown_as}, column label", label_rows[rows])
     return arrays
+
+
+def _vector_column(schema: Any, path: Path) -> str:
+    """Return the column of the vectors: of a known name, or the only one that holds lists of floats."""
+    import pyarrow as pa
+
+    columns = [name for name in VECTOR_COLUMNS if name in schema.names] or [
+        field.name for field in schema if _is_list(field.type) and pa.types.is_floating(field.type.value_type)
+    ]
+    if len(columns) != 1:
+        wanted = "vector or embedding, or one column of lists of floats, and optionally label and part"
+        raise InputError(f"{path} has the columns {', '.join(schema.names)}; expected {wanted}")
+    return columns[0]
 
 
 def _is_list(kind: Any) -> bool:

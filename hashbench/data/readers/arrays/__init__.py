@@ -1,0 +1,1 @@
+"""Arrays in the files that embeddings are kept in, read block by block."""

@@ -1,0 +1,202 @@
+"""The contract of a quantizer: codes that are ranked by a distance of their own, not by Hamming's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from hashbench.contract import checked_vectors, refuse_changed, refuse_nonfinite, snapshot
+from hashbench.errors import ContractError
+
+BLOCK_ROWS = 1024
+CODE_BLOCK = 8192
+"""Codes whose distances to queries are in memory at once."""
+Search = Callable[[np.ndarray, int], np.ndarray]
+
+
+class Quantizer(BaseEstimator):
+    """Base class of every quantizer: a scikit-learn estimator that turns vectors into bytes.
+
+    A subclass writes ``__init__`` (keyword parameters, kept as given), ``fit``, ``encode_block``, ``distances`` and
+    ``n_bytes``. One with a parameter ``n_bits`` is run at each code length that a run asks for, one without it gives
+    codes of a length of its own. A quantizer with a ``random_state`` parameter is run once per seed, one without it
+    once.
+
+    Attributes
+    ----------
+    paper : str
+        Where the quantizer comes from.
+    n_features_in_ : int
+        Width of the training vectors; `Quantizer` sets it.
+
+    Notes
+    -----
+    Learned attributes end in an underscore. Every number that a code needs beside its bits, such as a vector's
+    length, stands in the code's bytes: they are what a vector costs.
+    """
+
+    paper: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    n_features_in_: int
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name the quantizer after its file and guard its ``fit`` against unusable input."""
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = cls.__module__.rpartition(".")[2]
+        if "fit" in cls.__dict__:
+            cls.fit = _guarded(cls.__dict__["fit"])  # type: ignore[method-assign]
+
+    def n_bytes(self, n_features: int) -> int:
+        """Return how many bytes the code of a vector of ``n_features`` numbers has.
+
+        Raises
+        ------
+        Unsupported
+            There is no code for vectors of that width.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
+
+    def fit(self, X: np.ndarray) -> Quantizer:
+        """Learn the quantizer.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features), float32
+            Training vectors. Other float dtypes are converted.
+
+        Raises
+        ------
+        Unsupported
+            The quantizer cannot be learned from this data.
+        ValueError
+            ``X`` is not a finite matrix.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define fit")
+
+    def encode_block(self, X: np.ndarray) -> np.ndarray:
+        """Return the codes of a block of finite vectors, (n, n_bytes) uint8."""
+        raise NotImplementedError(f"{type(self).__name__} must define encode_block")
+
+    def distances(self, queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return estimates of squared Euclidean distances, up to a constant of each query.
+
+        Parameters
+        ----------
+        queries : ndarray of shape (n_queries, n_features), float32
+        codes : ndarray of shape (n, n_bytes), uint8
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n), float32
+            Lower is nearer.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define distances")
+
+    def encode(self, X: np.ndarray) -> np.ndarray:
+        """Return codes, in bounded memory.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            May be a read-only memory-map.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_bytes), uint8
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            ``fit`` was not called.
+        ValueError
+            ``X`` has another width than the training data, or holds NaN or infinite values.
+        ContractError
+            The codes have another shape or type.
+        """
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before encode")
+        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
+            raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
+        codes = np.empty((len(X), self.n_bytes(self.n_features_in_)), np.uint8)
+        for start in range(0, len(X), BLOCK_ROWS):
+            rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
+            refuse_nonfinite(rows, start)
+            block = self.encode_block(rows)
+            if block.shape != (len(rows), codes.shape[1]) or block.dtype != np.uint8:
+                raise ContractError(
+                    f"{self.name}: encode_block returned shape {block.shape} and dtype {block.dtype}, expected "
+                    f"({len(rows)}, {codes.shape[1]}) uint8"
+                )
+            codes[start : start + len(rows)] = block
+        return codes
+
+    def searcher(self, codes: np.ndarray) -> Search:
+        """Return ``search(queries, k)``, which gives the rows of the k nearest codes, nearest first, (n_queries, k).
+
+        Parameters
+        ----------
+        codes : ndarray of shape (n, n_bytes), uint8
+        """
+
+        def search(queries: np.ndarray, k: int) -> np.ndarray:
+            best = np.empty((len(queries), 0), np.float32)
+            rows = np.empty((len(queries), 0), np.int64)
+            for start in range(0, len(codes), CODE_BLOCK):
+                found = self.distances(queries, codes[start : start + CODE_BLOCK])
+                best, rows = _merged(best, rows, found, start, k)
+            order = np.argsort(best, axis=1, kind="stable")
+            return np.take_along_axis(rows, order, axis=1)
+
+        return search
+
+
+def _merged(
+    best: np.ndarray, rows: np.ndarray, distances: np.ndarray, start: int, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k nearest so far, in ascending order of rows, with a block's among them."""
+    own = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
+    best, rows = np.concatenate([best, distances], axis=1), np.concatenate([rows, own], axis=1)
+    if best.shape[1] <= k:
+        return best, rows
+    kept = np.sort(np.argpartition(best, k - 1, axis=1)[:, :k], axis=1)
+    return np.take_along_axis(best, kept, axis=1), np.take_along_axis(rows, kept, axis=1)
+
+
+def _guarded(fit: Callable[..., Any]) -> Any:
+    """Wrap a plugin's ``fit``: check ``X``, remember the width, hold parameters to what they were."""
+
+    @functools.wraps(fit)
+    def checked(self: Quantizer, X: np.ndarray) -> Any:
+        X = checked_vectors(X, self.name)
+        self.n_bytes(X.shape[1])
+        params = snapshot(self.get_params(deep=False))
+        fitted = fit(self, X)
+        refuse_changed(params, self.get_params(deep=False), self.name, "fit")
+        self.n_features_in_ = X.shape[1]
+        return fitted
+
+    return checked
+
+
+def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return squared Euclidean distances of queries to decoded vectors, less the squared length of each query.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (n_queries, d), float32
+    vectors : ndarray of shape (n, d), float32
+
+    Returns
+    -------
+    ndarray of shape (n_queries, n), float32
+    """
+    distances = queries @ vectors.T
+    distances *= -2
+    distances += np.einsum("ij,ij->i", vectors, vectors)
+    return distances

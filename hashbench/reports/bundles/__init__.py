@@ -1,0 +1,1 @@
+"""Bundles: a run's records and codes in one file, which another lab scores again."""

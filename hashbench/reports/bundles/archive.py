@@ -1,0 +1,174 @@
+"""A bundle as a file: a zip archive of one form, written the same each time and believed in nothing when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hashbench.errors import InputError, shorten
+from hashbench.files.writing import atomic_stream, said_clearly
+from hashbench.reports.bundles.inner_arrays import problem_in_npz
+from hashbench.runs.records.record import LARGEST
+
+FORMAT = 1
+"""Raised when older versions of hashbench could misread a bundle."""
+MANIFEST = "manifest.json"
+MEMBER = re.compile(r"records/[0-9a-f]{64}\.(json|npz)|labels/[0-9a-f]{32}\.npz")
+MOST_FILES = 20_000
+LARGEST_ARRAYS = 2**29
+LARGEST_BUNDLE = 2**31
+"""Bytes of one file of arrays, and of all files together, unpacked."""
+MOST_SHRUNK, SMALL = 100, 2**26
+"""How many times larger than the bundle its files may be, where they have more than `SMALL` bytes together."""
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Refused(Exception):
+    """A file is no bundle that can be believed; the text says why."""
+
+
+def write_bundle(path: Path, files: Mapping[str, bytes], labels: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write files and their checksums as a bundle, whole or not at all; equal files give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+    files : mapping from str to bytes
+        By their names in the bundle.
+    labels : mapping from str to dict
+        By the data's fingerprint what tells its labels: ``dataset``, ``protocol``, ``sha256``.
+
+    Raises
+    ------
+    InputError
+        It cannot be written, or holds more than a bundle may.
+    """
+    facts = {name: {"bytes": len(content), "sha256": _sha256(content)} for name, content in files.items()}
+    manifest = {"format": FORMAT, "hashbench": version("hashbench"), "labels": labels, "files": facts}
+    contents = {MANIFEST: json.dumps(manifest, indent=1, sort_keys=True).encode(), **files}
+    try:
+        _refuse_large({name: len(content) for name, content in contents.items()})
+    except Refused as error:
+        raise InputError(f"{path}: {error}; bundle fewer records") from error
+    with said_clearly(path), atomic_stream(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for name in sorted(contents):
+            member = zipfile.ZipInfo(name, NO_TIME)
+            member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, contents[name], compresslevel=9)
+
+
+def unpack(bundle: Path, folder: Path) -> dict[str, Any]:
+    """Check a bundle, write its files into an empty folder, and return its manifest.
+
+    Nothing is written but files of records and labels, under their own names, in ``records`` and ``labels``.
+
+    Raises
+    ------
+    InputError
+        The file is no bundle, was changed after it was made, or unpacks to more than a bundle may hold.
+    """
+    try:
+        contents = _read(bundle)
+        manifest = _manifest(contents.pop(MANIFEST, b""))
+        _refuse_changed(manifest["files"], contents)
+        _refuse_swollen(contents)
+    except (Refused, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        raise InputError(f"{bundle} is no bundle that can be used: {reason}; make it with hashbench bundle") from error
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return manifest
+
+
+def _read(bundle: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(bundle) as archive:
+        members = archive.infolist()
+        for member in members:
+            _refuse_odd(member)
+        sizes = {member.filename: member.file_size for member in members}
+        if len(sizes) < len(members):
+            raise Refused("it holds a name twice")
+        _refuse_large(sizes)
+        if sum(sizes.values()) > max(SMALL, MOST_SHRUNK * bundle.stat().st_size):
+            raise Refused(f"it unpacks to more than {MOST_SHRUNK} times its size")
+        contents = {member.filename: _content(archive, member) for member in members}
+    return contents
+
+
+def _refuse_odd(member: zipfile.ZipInfo) -> None:
+    name = member.filename
+    if name != MANIFEST and not MEMBER.fullmatch(name):
+        raise Refused(f"it holds {shorten(name)!r}")
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        raise Refused(f"{name} is no plain file")
+    if member.flag_bits & 1 or member.compress_type not in COMPRESSIONS:
+        raise Refused(f"{name} is encrypted, or compressed in a way that bundles are not")
+
+
+def _refuse_large(sizes: Mapping[str, int]) -> None:
+    if len(sizes) > MOST_FILES:
+        raise Refused(f"it holds {len(sizes):,} files, at most {MOST_FILES:,} are read")
+    for name, size in sizes.items():
+        most = LARGEST_ARRAYS if name.endswith(".npz") else LARGEST
+        if size > most:
+            raise Refused(f"{name} has {size:,} bytes, at most {most:,} are read")
+    if sum(sizes.values()) > LARGEST_BUNDLE:
+        raise Refused(f"its files have {sum(sizes.values()):,} bytes, at most {LARGEST_BUNDLE:,} are read")
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member's content, of which no more is unpacked than it says to have."""
+    with archive.open(member) as stream:
+        content = stream.read(member.file_size + 1)
+    if len(content) != member.file_size:
+        raise Refused(f"{member.filename} has not the {member.file_size:,} bytes that it says")
+    return content
+
+
+def _manifest(content: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"it has no readable {MANIFEST}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise Refused(f"its {MANIFEST} is none of a bundle")
+    if manifest["format"] > FORMAT:
+        raise Refused(f"it has format {manifest['format']}, this version reads up to {FORMAT}; update hashbench")
+    for part in ("files", "labels"):
+        facts = manifest.get(part)
+        if not isinstance(facts, dict) or not all(isinstance(one, dict) for one in facts.values()):
+            raise Refused(f"its {MANIFEST} lacks {part}")
+    return manifest
+
+
+def _refuse_changed(facts: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
+    lacking = sorted(facts.keys() ^ contents.keys())
+    if lacking:
+        raise Refused(f"{MANIFEST} and files differ: {shorten(lacking[0], 80)!r} is in one of them only")
+    for name, content in contents.items():
+        if facts[name].get("sha256") != _sha256(content):
+            raise Refused(f"{name} is not as it was bundled: its SHA-256 is another")
+
+
+def _refuse_swollen(contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        problem = problem_in_npz(content) if name.endswith(".npz") else ""
+        if problem:
+            raise Refused(f"{name} {problem}")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,89 @@
+"""The labels that a bundle's codes are scored by: their checksum, and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from hashbench.data.dataset import HELD_OUT, Dataset, hold_out_validation
+from hashbench.data.loading import load
+from hashbench.data.options import LoadOptions
+from hashbench.data.protocol import choose_protocol
+from hashbench.errors import InputError
+from hashbench.plugins.registry import Registry
+from hashbench.runs.guard import running_plugin
+from hashbench.runs.records.record import Record
+
+LISTS = "+lists:"
+"""Stands in the name of a protocol before the checksum of published lists."""
+
+
+def relevance_sha256(relevance: Mapping[str, np.ndarray]) -> str:
+    """Return the SHA-256 of labels, or of true neighbours: of each array's name, type, shape and bytes.
+
+    Parameters
+    ----------
+    relevance : mapping from str to ndarray
+        What `hashbench.data.dataset.Dataset.relevance` returns.
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(relevance.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def refuse_unknown_protocol(record: Record, registry: Registry) -> None:
+    """Raise if a data set that is here has no protocol of the record's name.
+
+    Raises
+    ------
+    InputError
+        It has not.
+    """
+    config = record.config
+    if config["dataset"] in registry.names("datasets"):
+        with running_plugin():
+            protocols = registry.find("datasets", config["dataset"]).load()().protocols
+        name = config["protocol"].removesuffix(HELD_OUT).partition(LISTS)[0]
+        try:
+            choose_protocol(protocols, name)
+        except InputError as error:
+            raise InputError(f"{config['dataset']} has no protocol {config['protocol']!r:.80}") from error
+
+
+def dataset_of(record: Record, registry: Registry) -> Dataset:
+    """Return the data that a record was scored on, loaded here.
+
+    Raises
+    ------
+    InputError
+        The data set is unknown, its files are not here, or they are others.
+    """
+    config = record.config
+    protocol = config["protocol"]
+    with running_plugin():
+        plugin = registry.find("datasets", config["dataset"]).load()()
+        whole = load(plugin, LoadOptions(protocol=protocol.removesuffix(HELD_OUT)))
+    dataset = hold_out_validation(whole)[0] if protocol.endswith(HELD_OUT) else whole
+    if dataset.fingerprint != config["data"]:
+        raise InputError(f"{config['dataset']} as it is here has other items, labels or another split")
+    return dataset
+
+
+def problem_with(record: Record, dataset: Dataset) -> str:
+    """Return what a record says of its data that the data does not; empty where all agrees.
+
+    Parameters
+    ----------
+    record : Record
+    dataset : Dataset
+        From `dataset_of`.
+    """
+    if record.config["protocol_hash"] != dataset.protocol.hash:
+        return f"its protocol_hash is not that of {dataset.protocol.name}"
+    if record.provenance != dataset.provenance:
+        return f"it says that its data is {record.provenance!r:.80}, which is {dataset.provenance!r}"
+    return ""

@@ -1,0 +1,54 @@
+"""Groups of what was measured: which rows belong together, and which differ in one parameter alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from hashbench.files.hashing import canonical_hash
+
+T = TypeVar("T")
+
+
+def grouped(rows: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
+    """Return rows by their key, keys ascending."""
+    groups: dict[Any, list[T]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def one_parameter_grids(
+    rows: Iterable[T], config: Callable[[T], Mapping[str, Any]]
+) -> Iterator[tuple[str, str, str, list[T]]]:
+    """Yield the groups of rows that differ in one parameter of one method.
+
+    Parameters
+    ----------
+    rows : iterable
+    config : callable
+        Returns of a row a mapping with ``method``, ``source`` and ``params``.
+
+    Yields
+    ------
+    method, parameter : str
+    rest : str
+        What else tells this group from its siblings, such as ``n_iter=5``.
+    rows : list
+    """
+    for (method, _), members in grouped(rows, lambda row: (config(row)["method"], config(row)["source"])).items():
+        for parameter in config(members[0])["params"]:
+
+            def rest(row: T, parameter: str = parameter) -> str:
+                return canonical_hash({k: v for k, v in config(row)["params"].items() if k != parameter})
+
+            grids = [
+                group
+                for group in grouped(members, rest).values()
+                if len({canonical_hash(config(row)["params"][parameter]) for row in group}) > 1
+            ]
+            shared = [config(group[0])["params"] for group in grids]
+            for group in grids:
+                params = config(group[0])["params"]
+                differing = [k for k in params if k != parameter and any(other[k] != params[k] for other in shared)]
+                yield method, parameter, ",".join(f"{k}={params[k]}" for k in differing), group

@@ -1,0 +1,1 @@
+"""A report for people: one HTML page that needs no network."""

@@ -1,0 +1,165 @@
+"""Figures of the codes themselves: how well each class is found, and a map of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from hashbench.errors import InputError
+from hashbench.reports.page.figures import charts
+from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.setting import Row, Setting
+
+MOST_CLASSES = 100
+"""Classes of a heat map; with more its cells are too small to see."""
+N_MAPPED = 400
+"""Codes on a map."""
+NAMED_CLASSES = 10
+"""Classes that a map tells apart; the rest are ``other``."""
+
+
+def figures_of_codes(setting: Setting) -> Iterator[Figure]:
+    """Yield the figures that need codes and labels; none where true neighbours are relevant.
+
+    Raises
+    ------
+    InputError
+        Arrays are missing, damaged, or do not fit the labels.
+    """
+    if setting.store is None:
+        return
+    relevance = setting.store.relevance(setting.facts["data and split, SHA-256"])
+    if "query_labels" not in relevance:
+        return
+    of_query, of_database = (class_matrix(relevance[name]) for name in ("query_labels", "database_labels"))
+    for row in setting.rows:
+        arrays = setting.store.arrays(row.records[0].id)
+        if (len(arrays["query_codes"]), len(arrays["database_codes"])) != (len(of_query), len(of_database)):
+            raise InputError(f"{setting.origin}: the labels do not fit the codes of record {row.records[0].id}")
+        yield _map(row, arrays, of_database)
+    if of_query.shape[1] <= MOST_CLASSES:
+        for metric in setting.headline:
+            for n_bits in setting.bits:
+                yield _heat_map(setting, of_query, metric, n_bits)
+
+
+def class_matrix(labels: np.ndarray) -> np.ndarray:
+    """Return which item has which label.
+
+    Parameters
+    ----------
+    labels : ndarray
+        Classes of shape (n,), a bool matrix (n, n_labels), or bit masks (n, n_words) of uint64.
+
+    Returns
+    -------
+    ndarray of shape (n, n_labels), bool
+    """
+    if labels.ndim == 1:
+        return labels[:, None] == np.arange(labels.max() + 1)
+    if labels.dtype == np.uint64:
+        labels = np.unpackbits(labels.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+        labels = labels[:, : int(np.flatnonzero(labels.any(axis=0)).max(initial=0)) + 1]
+    return labels.astype(bool)
+
+
+def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Return the mean over each class's queries.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_queries,), float64
+    members : ndarray of shape (n_queries, n_classes), bool
+        From `class_matrix`.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), float64
+        NaN where a class has no query.
+    """
+    n_queries = members.sum(axis=0)
+    return np.divide(values @ members, n_queries, out=np.full(members.shape[1], np.nan), where=n_queries > 0)
+
+
+def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) -> Figure:
+    rows = [row for row in setting.rows if row.n_bits == n_bits and metric in row.scores]
+    data = pd.concat([_cells(setting, row, of_query, metric) for row in rows], ignore_index=True)
+    means = data.groupby("class")["y"].mean().sort_values()
+    order = sorted(rows, key=lambda row: -row.scores[metric].mean)
+    return Figure(
+        "classes",
+        f"{metric} by class of the query, {n_bits} bits",
+        f"Cells of {metric}, a row a method, a column a class. Averaged over methods, class {means.index[-1]} is the "
+        f"easiest with {means.iloc[-1]:.3f}, class {means.index[0]} the hardest with {means.iloc[0]:.3f}.",
+        charts.heat_map(
+            sorted(set(data["class"]), key=int),
+            [row.label for row in order],
+            metric,
+            data["y"].agg(["min", "max"]).mean(),
+        ),
+        data,
+        bits=n_bits,
+        metric=metric,
+    )
+
+
+def _cells(setting: Setting, row: Row, of_query: np.ndarray, metric: str) -> pd.DataFrame:
+    assert setting.store is not None
+    values = np.mean([setting.store.arrays(one.id)[f"per_query:{metric}"] for one in row.records], axis=0)
+    cells = pd.DataFrame(
+        {
+            "name": row.label,
+            "class": [str(number) for number in range(of_query.shape[1])],
+            "y": np.round(per_class(values, of_query), 4),
+            "n": of_query.sum(axis=0),
+        }
+    )
+    return cells[cells["n"] > 0]
+
+
+def _map(row: Row, arrays: Mapping[str, np.ndarray], of_database: np.ndarray) -> Figure:
+    sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
+    signs = 2.0 * np.unpackbits(arrays["database_codes"][sample], axis=1, count=row.n_bits) - 1
+    points, share = principal_plane(signs)
+    classes = of_database[sample].argmax(axis=1)
+    frequent = np.bincount(classes).argsort(kind="stable")[::-1][:NAMED_CLASSES]
+    names = [str(number) for number in sorted(frequent[np.isin(frequent, classes)])]
+    of_point = np.where(np.isin(classes, frequent), classes.astype(str), "other")
+    data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(3), "y": points[:, 1].round(3)})
+    distinct = len(np.unique(signs, axis=0))
+    title = f"{row.label}, {row.n_bits} bits: {len(sample)} codes of the database"
+    return Figure(
+        "map",
+        title,
+        f"Points, one a code, coloured by class. The {len(sample)} codes are {distinct} distinct ones; the plane keeps "
+        f"{share:.0%} of their variance.",
+        charts.scatter([*names, *(["other"] if "other" in of_point else [])], "class"),
+        data,
+        bits=row.n_bits,
+        choice=row.label,
+    )
+
+
+def principal_plane(signs: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return codes in the plane of their two largest components, and the share of variance that it keeps.
+
+    Squared Euclidean distances of codes in −1 and 1 are four times their Hamming distances, so this is classical
+    multidimensional scaling of the Hamming distances.
+
+    Parameters
+    ----------
+    signs : ndarray of shape (n, n_bits), float64
+
+    Returns
+    -------
+    points : ndarray of shape (n, 2), float64
+    share : float
+        1 where all codes are equal.
+    """
+    if min(signs.shape) < 2 or not np.ptp(signs, axis=0).any():
+        return np.zeros((len(signs), 2)), 1.0
+    fitted = PCA(2, svd_solver="full")
+    return fitted.fit_transform(signs), float(fitted.explained_variance_ratio_.sum())

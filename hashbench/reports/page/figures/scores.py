@@ -1,0 +1,155 @@
+"""Figures of scores and timings: by code length, against cost, by a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hashbench.files.hashing import canonical_hash
+from hashbench.reports.grids import one_parameter_grids
+from hashbench.reports.page.figures import charts
+from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.setting import Row, Setting, shown
+
+COSTS = {
+    "fit_s": ("training on features, seconds", False),
+    "encode_items_per_s": ("items encoded per second", True),
+    "bytes": ("bytes of a code", False),
+}
+"""What a method costs: the axis's title, and whether more is better."""
+LOG_FROM = 20
+"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
+
+
+def figures_of_scores(setting: Setting) -> Iterator[Figure]:
+    """Yield the figures that need scores and timings alone."""
+    for metric in setting.headline:
+        if len(setting.bits) > 1:
+            yield _by_bits(setting, metric)
+        for name in COSTS:
+            yield from _cost(setting, metric, name)
+        scored = [row for row in setting.rows if metric in row.scores]
+        for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
+            name = shown(f"{method}[{rest}]" if rest else method)
+            yield _sensitivity(rows, shown(parameter), metric, name)
+
+
+def _by_bits(setting: Setting, metric: str) -> Figure:
+    rows = [row for row in setting.rows if metric in row.scores]
+    data = pd.DataFrame([{"name": row.label, "x": row.n_bits, **_scored(row, metric)} for row in rows])
+    ticks = {"values": setting.bits, "format": "d"}
+    x = charts.axis("x", "bits", type="log", base=2, nice=False, padding=12, axis=ticks)
+    told = charts.tooltip(name="method", x="bits", y=metric, low="95% from", high="to")
+    return Figure(
+        "by_bits",
+        f"{metric} by code length",
+        f"Lines of {metric} over code length. {_extremes(data, metric, max(setting.bits))}",
+        charts.lines(setting.labels, x, charts.axis("y", metric, zero=False), told, banded=True),
+        data,
+        metric=metric,
+    )
+
+
+def _scored(row: Row, metric: str) -> dict[str, object]:
+    score = row.scores[metric]
+    return {"y": score.mean, "low": score.low, "high": score.high, "marked": True}
+
+
+def _extremes(data: pd.DataFrame, metric: str, n_bits: int) -> str:
+    at = data[data["x"] == n_bits].sort_values("y")
+    low, high = at.iloc[0], at.iloc[-1]
+    return (
+        f"At {n_bits} bits the highest of {len(at)} methods is {high['name']} with {high['y']:.4f}, "
+        f"the lowest {low['name']} with {low['y']:.4f}."
+    )
+
+
+def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
+    title, more_is_better = COSTS[name]
+    priced = [(row, _price(row, name)) for row in setting.rows if metric in row.scores]
+    known = [(row, price) for row, price in priced if price is not None]
+    if len({price for _, price in known}) < 2:
+        return
+    data = pd.DataFrame(
+        [{"name": row.label, "bits": row.n_bits, "x": price, "y": row.scores[metric].mean} for row, price in known]
+    )
+    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], data["y"])
+    data["order"] = data["x"].rank(method="first").astype(int)
+    best = data[data["front"]].sort_values("x").to_dict("records")
+    front = ", ".join(f"{row['name']} at {row['bits']} bits" for row in best)
+    low, high = data["x"].min(), data["x"].max()
+    if name == "bytes" or low <= 0:
+        x = charts.axis("x", title, zero=False, padding=12, axis={"values": sorted(set(data["x"]))})
+    else:
+        x = charts.log_axis("x", title, low, high, "~s" if more_is_better else "~g")
+    told = charts.tooltip(name="method", bits="bits", x=title, y=metric)
+    yield Figure(
+        "cost",
+        f"{metric} against {title}",
+        f"Points of {metric}, one a method and code length. On the Pareto front, ringed: {front}.",
+        charts.cost(setting.labels, x, charts.axis("y", metric, zero=False), told),
+        data,
+        metric=metric,
+    )
+
+
+def _price(row: Row, name: str) -> float | None:
+    return float(-(-row.n_bits // 8)) if name == "bytes" else row.timings.get(name)
+
+
+def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) -> np.ndarray:
+    """Return which points no other one beats: as cheap and as good, and one of the two strictly.
+
+    Parameters
+    ----------
+    costs, scores : array-like of shape (n,), float
+        Lower costs and higher scores are better.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
+    costs, scores = np.asarray(costs, float)[:, None], np.asarray(scores, float)[:, None]
+    no_worse = (costs >= costs.T) & (scores <= scores.T)
+    better = (costs > costs.T) | (scores < scores.T)
+    return np.logical_not((no_worse & better).any(axis=1))
+
+
+def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) -> Figure:
+    values = {canonical_hash(row.config["params"][parameter]): row.config["params"][parameter] for row in rows}
+    numeric = all(type(value) in (int, float) for value in values.values())
+    data = pd.DataFrame(
+        [
+            {
+                "name": f"{row.n_bits} bits",
+                "x": (value := row.config["params"][parameter]) if numeric else shown(value),
+                **_scored(row, metric),
+            }
+            for row in sorted(rows, key=lambda row: row.n_bits)
+        ]
+    )
+    names = list(dict.fromkeys(data["name"]))
+    told = charts.tooltip(name="code length", x=parameter, y=metric, low="95% from", high="to")
+    best = data.loc[data["y"].idxmax()]
+    x = _parameter_axis(data, parameter, numeric)
+    return Figure(
+        "sensitivity",
+        f"{name}: {metric} by {parameter}",
+        f"Lines of {metric} over {len(values)} values of {parameter}, one a code length. "
+        f"The highest is {best['y']:.4f}, at {parameter} {best['x']} and {best['name']}.",
+        charts.lines(names, x, charts.axis("y", metric, zero=False), told, banded=True),
+        data,
+        metric=metric,
+        choice=f"{name}: {parameter}",
+    )
+
+
+def _parameter_axis(data: pd.DataFrame, parameter: str, numeric: bool) -> charts.Spec:
+    if not numeric:
+        return {"field": "x", "type": "ordinal", "title": parameter, "sort": sorted(set(data["x"]))}
+    wide = data["x"].min() > 0 and data["x"].max() >= LOG_FROM * data["x"].min()
+    values = sorted(set(data["x"]))
+    scale = {"type": "log"} if wide else {"zero": False}
+    return charts.axis("x", parameter, nice=False, padding=12, **scale, axis={"values": values, "format": "~g"})

@@ -1,0 +1,168 @@
+"""Settings of a run's directory: its records, grouped by what makes them comparable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash
+from hashbench.reports.grids import grouped
+from hashbench.reports.leaderboards.cells import NO_SEED
+from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.results import TIMINGS
+from hashbench.runs.records.store import open_results
+from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+
+COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
+"""What records must agree in to stand in one table."""
+MOST_FAILURES = 20
+"""Cells without a result that are told one by one."""
+
+
+def settings_of_run(directory: Path) -> list[Setting]:
+    """Return the settings of a run.
+
+    Raises
+    ------
+    InputError
+        The directory holds no record that ended well, or arrays are damaged.
+    """
+    store = open_results(directory)
+    records = list(store)
+    scored = [record for record in records if record.status == "ok"]
+    if not scored:
+        raise InputError(
+            f"{directory} holds no record that ended well: there is nothing to report (the first: {_why(records[0])})"
+        )
+    compared = verdicts(scored, store)
+    settings = []
+    for members in grouped(records, _setting_of).values():
+        rows = list(_rows([record for record in members if record.status == "ok"], compared))
+        if rows:
+            settings.append(
+                Setting(
+                    **_about(members),
+                    origin=str(directory),
+                    command=_command(members),
+                    rows=rows,
+                    evidence=[_evidence(record) for row in rows for record in row.records],
+                    notes=[*_failures(members), *_timing_notes(members)],
+                    store=store,
+                )
+            )
+    return settings
+
+
+def _setting_of(record: Record) -> tuple[str, str, str]:
+    common = canonical_hash({key: record.config[key] for key in COMMON})
+    return record.config["dataset"], record.config["protocol"], common
+
+
+def _about(records: Sequence[Record]) -> dict[str, Any]:
+    first = records[0]
+    config = first.config
+    return {
+        "dataset": config["dataset"],
+        "protocol": config["protocol"],
+        "backbone": first.backbone,
+        "provenance": first.provenance,
+        "facts": {
+            "data and split, SHA-256": config["data"],
+            "protocol, SHA-256": config["protocol_hash"],
+            "features": listed(config["features"]),
+            "version of the metrics": str(config["engine"]),
+        },
+    }
+
+
+def _command(records: Sequence[Record]) -> str:
+    """Return the commands that the records name, and how many of them name none."""
+    commands = [str(record.environment.get("command", "")) for record in records]
+    lines = sorted(set(commands) - {""})
+    unnamed = commands.count("")
+    return "\n".join([*lines, *([f"# {unnamed} older records do not name their command"] if unnamed else [])])
+
+
+def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
+    groups = [sorted(group, key=lambda record: record.date) for group in grouped(records, group_of).values()]
+    sources: dict[tuple[str, int], int] = {}
+    for group in groups:
+        key = group[-1].label, group[-1].config["n_bits"]
+        sources[key] = sources.get(key, 0) + 1
+    for group in sorted(groups, key=lambda group: (group[-1].config["n_bits"], group[-1].label)):
+        newest = group[-1]
+        alike = sources[newest.label, newest.config["n_bits"]] > 1
+        tail = f" ({group_of(newest)[:7]})" if alike else ""
+        yield Row(
+            label=shown(newest.label) + tail,
+            config={key: newest.config[key] for key in ("method", "source", "params")},
+            n_bits=newest.config["n_bits"],
+            n_seeds=len(group),
+            seeds=_seeds(group),
+            scores=_scores(group, compared),
+            timings=_timings(group),
+            uses_labels=newest.uses_labels,
+            date=newest.date[:10],
+            records=tuple(group),
+        )
+
+
+def _seeds(group: Sequence[Record]) -> str:
+    seeds = {record.config["seed"] for record in group}
+    return NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
+
+
+def _scores(group: Sequence[Record], compared: Verdicts) -> dict[str, Score]:
+    scores = {}
+    for metric in group[-1].metrics:
+        values = [record.metrics[metric] for record in group if metric in record.metrics]
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        one = compared.get((group_of(group[-1]), metric))
+        low, high = one.interval if one and np.isfinite(one.interval).all() else (None, None)
+        scores[metric] = Score(float(np.mean(values)), std, low, high, one.verdict if one else "")
+    return scores
+
+
+def _timings(group: Sequence[Record]) -> dict[str, float]:
+    named = {name: [record.timings[name] for record in group if name in record.timings] for name in TIMINGS}
+    return {name: float(np.median(values)) for name, values in named.items() if values}
+
+
+def _evidence(record: Record) -> dict[str, str]:
+    environment: Mapping[str, Any] = record.environment
+    versions = environment.get("versions", {})
+    seed = record.config["seed"]
+    return {
+        "method": shown(record.label),
+        "bits": str(record.config["n_bits"]),
+        "seed": NO_SEED if seed is None else str(seed),
+        "record": record.id,
+        "database codes, SHA-256": record.codes_sha256.get("database_codes", ""),
+        "code of the method, SHA-256": record.config["source"],
+        "parameters": listed(record.config["params"]),
+        "computed": record.date,
+        "processor": shown(environment.get("gpu") or environment.get("cpu", "")),
+        "versions": listed(versions),
+    }
+
+
+def _failures(records: Sequence[Record]) -> list[str]:
+    without = [record for record in records if record.status != "ok"]
+    lines = [_why(record) for record in without[:MOST_FAILURES]]
+    more = len(without) - len(lines)
+    return [*lines, f"{more} more cells have no result"] if more else lines
+
+
+def _timing_notes(records: Sequence[Record]) -> list[str]:
+    if any(record.timings_are_shared for record in records):
+        return ["Some cells were computed beside others: their timings say little about their methods."]
+    return []
+
+
+def _why(record: Record) -> str:
+    return shown(f"{record.title}: {record.status}: {record.error}")

@@ -1,0 +1,150 @@
+"""The page itself: settings as one HTML file that holds all that it needs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.gallery import Gallery
+from hashbench.reports.page.needs import need
+from hashbench.reports.page.setting import Row, Setting, shown
+from hashbench.reports.page.summary import summaries
+
+PANELS = (
+    {"id": "by_bits", "title": "Score by code length", "choice": "",
+     "intro": "Means over queries and seeds; bars are 95% intervals."},
+    {"id": "cost", "title": "Score against cost", "choice": "",
+     "intro": "Each point is a method at one code length. Ringed points are the Pareto front: nothing else is both "
+              "as cheap and as good. Times are medians over seeds, without the features, which all methods share."},
+    {"id": "pr", "title": "Precision and recall", "choice": "",
+     "intro": "Over ranks, expected values within ties, means over queries and seeds."},
+    {"id": "precision", "title": "Precision@N", "choice": "",
+     "intro": "The share of relevant items among the N nearest, means over queries and seeds."},
+    {"id": "classes", "title": "Score by class", "choice": "",
+     "intro": "Means over the queries of each class and over seeds; methods in the order of their score."},
+    {"id": "map", "title": "A map of the codes", "choice": "Method",
+     "intro": "Codes of a sample of the database, first seed, in the plane of their two largest principal "
+              "components: classical multidimensional scaling of their Hamming distances."},
+    {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter",
+     "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},
+    {"id": "training", "title": "Training", "choice": "Method",
+     "intro": "What the method logs each epoch, means over seeds."},
+)  # fmt: skip
+
+
+def render(
+    settings: Sequence[Setting],
+    figures: Callable[[Setting], Sequence[Figure]],
+    galleries: Mapping[int, Gallery],
+    command: str,
+) -> bytes:
+    """Return the page.
+
+    Parameters
+    ----------
+    settings : sequence of Setting
+    figures : callable
+        Returns the figures of a setting.
+    galleries : mapping from int to Gallery
+        By the number of their setting.
+    command : str
+        What made the page.
+
+    Raises
+    ------
+    InputError
+        A package of the extra ``report`` is missing.
+    """
+    jinja2, vl_convert = need("jinja2"), need("vl_convert")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
+    markup = environment.from_string(_template("report.html"))
+    scripts = {"library": vl_convert.javascript_bundle(), "script": _template("report.js")}
+    safe = {name: jinja2.filters.Markup(text) for name, text in (*scripts.items(), ("css", _template("report.css")))}
+    datasets = ", ".join(dict.fromkeys(setting.dataset for setting in settings))
+    page = markup.render(
+        title=shown(f"hashbench report: {datasets}"),
+        payload={
+            "settings": [
+                {**_setting(one, figures(one), galleries.get(number)), "name": name}
+                for number, (one, name) in enumerate(zip(settings, _names(settings), strict=True))
+            ]
+        },
+        panels=PANELS,
+        version=version("hashbench"),
+        command=shown(command),
+        script_hashes=jinja2.filters.Markup(" ".join(map(_csp_hash, scripts.values()))),
+        **safe,
+    )
+    return page.encode()
+
+
+def _template(name: str) -> str:
+    return (files("hashbench.reports.page") / "templates" / name).read_text("utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    """Return a script's name in the page's content security policy: no other script runs."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _names(settings: Sequence[Setting]) -> list[str]:
+    """Return the settings' names in the switch; equal ones are told apart by their origin, or a number."""
+    titles = [setting.title for setting in settings]
+    names = [
+        title if titles.count(title) == 1 else shown(f"{title} · {setting.origin}")
+        for title, setting in zip(titles, settings, strict=True)
+    ]
+    return [name if names.count(name) == 1 else f"{name} ({names[:n].count(name) + 1})" for n, name in enumerate(names)]
+
+
+def _setting(setting: Setting, figures: Sequence[Figure], gallery: Gallery | None) -> dict[str, Any]:
+    about = {
+        name: shown(getattr(setting, name)) for name in ("dataset", "protocol", "backbone", "provenance", "origin")
+    }
+    commands = {"made by": "\n".join(map(shown, setting.command.split("\n")))} if setting.command else {}
+    return {
+        **about,
+        "facts": {"from": about["origin"], **commands, **setting.facts},
+        "notes": setting.notes,
+        "labels": setting.labels,
+        "bits": setting.bits,
+        "metrics": setting.metrics,
+        "rows": [_row(row) for row in setting.rows],
+        "summaries": summaries(setting),
+        "figures": [_figure(figure) for figure in figures],
+        "evidence": setting.evidence,
+        "gallery": None if gallery is None else asdict(gallery),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "label": row.label,
+        "bits": row.n_bits,
+        "bytes": math.ceil(row.n_bits / 8),
+        "n_seeds": row.n_seeds,
+        "scores": {name: asdict(score) for name, score in row.scores.items()},
+        "timings": row.timings,
+        "uses_labels": row.uses_labels,
+        "date": row.date,
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    names = ("panel", "title", "alt", "spec", "bits", "metric", "choice")
+    return {**{name: getattr(figure, name) for name in names}, "columns": columns_of(figure.data)}
+
+
+def columns_of(data: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a table's columns as plain values, None where one is missing."""
+    return {str(name): [None if value != value else value for value in data[name].tolist()] for name in data.columns}

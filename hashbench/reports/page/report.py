@@ -1,0 +1,118 @@
+"""Runs and leaderboards in, a page and its figures as files out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+
+from hashbench.data.options import LoadOptions
+from hashbench.errors import InputError
+from hashbench.files.cache import cache_directory
+from hashbench.files.writing import said_clearly, writable_directory, writable_file, write_atomically
+from hashbench.plugins.registry import Registry
+from hashbench.progress import to_stderr
+from hashbench.reports.page.figures.codes import figures_of_codes
+from hashbench.reports.page.figures.curves import figures_of_curves
+from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.scores import figures_of_scores
+from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
+from hashbench.reports.page.from_run import settings_of_run
+from hashbench.reports.page.gallery import Gallery, make_gallery
+from hashbench.reports.page.needs import need
+from hashbench.reports.page.page import render
+from hashbench.reports.page.png import write_png
+from hashbench.reports.page.setting import Setting
+
+
+def report(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    png: Path | None = None,
+    gallery: bool = False,
+    plugins: Iterable[str | Path] = (),
+    command: str = "",
+    log: Callable[[str], object] = to_stderr,
+) -> list[Path]:
+    """Write a page that shows runs and leaderboards.
+
+    Parameters
+    ----------
+    sources : sequence of Path
+        Output directories of runs, and leaderboards' CSV files; each data set, protocol and kind of features of
+        each gets an entry of the page's switch.
+    out : Path
+        The page, a ``.html`` file; whatever is wrong, an older one stays as it is.
+    png : Path, optional
+        Folder that each figure is also written to.
+    gallery : bool
+        Whether to show what each method finds nearest to some queries, where the data's images are here.
+    plugins : iterable of path-like
+        Files of data sets that are not installed, for the gallery.
+    command : str
+        What the page says of how it was made.
+    log : callable
+        Told why a gallery is left out.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        A source cannot be read or has no result, a package is missing, or a file cannot be written.
+    """
+    for module in ("jinja2", "vl_convert"):
+        need(module)
+    writable_file(out, "--out", ".html", sources)
+    settings = list(chain.from_iterable(map(_settings, sources)))
+    galleries = _galleries(settings, plugins, log) if gallery else {}
+    figures = [_figures(setting) for setting in settings]
+    drawn = dict(zip(map(id, settings), figures, strict=True))
+    content = render(settings, lambda setting: drawn[id(setting)], galleries, command)
+    if png is not None:
+        writable_directory(png, "--png")
+    with said_clearly(out):
+        write_atomically(out, content)
+    return [out, *(write_png(settings, figures, png) if png is not None else [])]
+
+
+def _settings(source: Path) -> list[Setting]:
+    if source.is_dir():
+        return settings_of_run(source)
+    if not source.exists():
+        raise InputError(f"{source} is not here; name a run's directory or a leaderboard's CSV file")
+    return settings_of_leaderboard(source)
+
+
+def _figures(setting: Setting) -> list[Figure]:
+    return [*figures_of_scores(setting), *figures_of_curves(setting), *figures_of_codes(setting)]
+
+
+def _galleries(
+    settings: Sequence[Setting], plugins: Iterable[str | Path], log: Callable[[str], object]
+) -> dict[int, Gallery]:
+    galleries = {}
+    for number, setting in enumerate(settings):
+        try:
+            galleries[number] = _gallery(setting, plugins)
+        except InputError as error:
+            log(f"no gallery of {setting.title}: {error}")
+    return galleries
+
+
+def _gallery(setting: Setting, plugins: Iterable[str | Path]) -> Gallery:
+    from hashbench.data.loading import load
+
+    if setting.store is None:
+        raise InputError(f"{setting.origin} holds no codes; name the run's directory")
+    plugin = Registry(plugins).find("datasets", setting.dataset).load()()
+    dataset = load(plugin, LoadOptions(None, cache_directory(None), False, setting.protocol, None, False))
+    if dataset.fingerprint != setting.rows[0].records[0].config["data"]:
+        raise InputError(f"the data that is here is not what {setting.origin} was computed from")
+    if dataset.images is None:
+        raise InputError("the data set has no images")
+    return make_gallery(setting, dataset)

@@ -1,0 +1,139 @@
+"""What a page shows: settings, each a table of methods that may be compared, whatever it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hashbench.evaluation.metrics import headline
+from hashbench.reports.leaderboards.cells import is_metric
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.store import Store
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a row.
+
+    Attributes
+    ----------
+    mean : float
+    std, low, high : float or None
+        Standard deviation over seeds and the 95% interval; None where there is none.
+    verdict : str
+        ``best``, ``separable``, ``not separable`` or ``unknown``; empty where none was given.
+    """
+
+    mean: float
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method at one code length.
+
+    Attributes
+    ----------
+    label : str
+        The method as people read it; unique in its setting at this length.
+    config : dict
+        ``method``, ``source`` and ``params``.
+    n_bits, n_seeds : int
+    seeds : str
+    scores : dict from str to Score
+    timings : dict from str to float
+        Medians over seeds.
+    uses_labels : bool
+    date : str
+        Day of the newest seed.
+    records : tuple of Record
+        One per seed; empty where the row comes from a leaderboard.
+    """
+
+    label: str
+    config: dict[str, Any]
+    n_bits: int
+    n_seeds: int
+    seeds: str
+    scores: dict[str, Score]
+    timings: dict[str, float]
+    uses_labels: bool
+    date: str
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Rows that agree in data, split, protocol and features.
+
+    Attributes
+    ----------
+    dataset, protocol, backbone, provenance : str
+    origin : str
+        The file or directory that it was read from.
+    command : str
+        What made the numbers.
+    facts : dict from str to str
+        What all rows have in common, in full.
+    rows : list of Row
+    evidence : list of dict from str to str
+        Where each number comes from: a line per record, or per row of a leaderboard.
+    notes : list of str
+        What a reader must know beside the numbers.
+    store : Store or None
+        Where the records' arrays lie.
+    """
+
+    dataset: str
+    protocol: str
+    backbone: str
+    provenance: str
+    origin: str
+    command: str
+    facts: dict[str, str]
+    rows: list[Row]
+    evidence: list[dict[str, str]]
+    notes: list[str] = field(default_factory=list)
+    store: Store | None = None
+
+    @property
+    def title(self) -> str:
+        """The setting in words."""
+        return shown(f"{self.dataset} · {self.protocol} · {self.backbone}")
+
+    @property
+    def bits(self) -> list[int]:
+        """Code lengths, ascending."""
+        return sorted({row.n_bits for row in self.rows})
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the methods, in order."""
+        return sorted({row.label for row in self.rows})
+
+    @property
+    def headline(self) -> list[str]:
+        """The metrics that get figures."""
+        return headline(self._metrics())
+
+    @property
+    def metrics(self) -> list[str]:
+        """All metrics, those of the headline first."""
+        return [*self.headline, *sorted(self._metrics() - set(self.headline))]
+
+    def _metrics(self) -> set[str]:
+        return {name for row in self.rows for name in row.scores if is_metric(name)}
+
+
+def shown(text: object) -> str:
+    """Return a text as one line in which each character can be seen: control and direction marks are spelled out."""
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in str(text))
+
+
+def listed(values: Mapping[str, Any]) -> str:
+    """Return a mapping as one line: ``name=value, name=value``."""
+    return shown(", ".join(f"{name}={value}" for name, value in values.items()))

@@ -1,0 +1,128 @@
+"""A table of methods against code lengths: which score is the best of its column, and which are as good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from hashbench.errors import InputError, did_you_mean
+
+BEST, AS_GOOD = "best", "not separable"
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one method has at one code length.
+
+    Attributes
+    ----------
+    mean : float
+        Over queries and seeds.
+    std : float or None
+        Over seeds; None where there is one.
+    n_seeds : int
+    verdict : str
+        As in a leaderboard; empty where none is known.
+    """
+
+    mean: float
+    std: float | None
+    n_seeds: int
+    verdict: str = ""
+
+    def text(self, plus_minus: str = "±") -> tuple[str, str]:
+        """Return the mean with four digits, and the standard deviation after it where there is one."""
+        return f"{self.mean:.4f}", "" if self.std is None else f" {plus_minus} {self.std:.4f}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Scores by one metric in one setting, code length apart.
+
+    Attributes
+    ----------
+    dataset, protocol, backbone, metric : str
+    scores : dict of dict
+        By method, then by code length; what was not measured is missing.
+    """
+
+    dataset: str
+    protocol: str
+    backbone: str
+    metric: str
+    scores: dict[str, dict[int, Score]]
+
+    @property
+    def bits(self) -> list[int]:
+        """Code lengths, ascending."""
+        return sorted({n_bits for row in self.scores.values() for n_bits in row})
+
+    @property
+    def title(self) -> str:
+        """What the table shows, in words."""
+        return f"{self.metric} on {self.dataset} ({self.protocol}), features: {self.backbone}"
+
+    def is_best(self, method: str, n_bits: int) -> bool:
+        """Return whether no method of the table has a higher mean at a code length."""
+        column = self._column(n_bits)
+        return column[method].mean == max(score.mean for score in column.values())
+
+    def is_as_good(self, method: str, n_bits: int) -> bool:
+        """Return whether a score is not separable from the best; nothing is where the best is not in the table."""
+        column = self._column(n_bits)
+        there = any(score.verdict == BEST for score in column.values())
+        return there and column[method].verdict == AS_GOOD and not self.is_best(method, n_bits)
+
+    def _column(self, n_bits: int) -> dict[str, Score]:
+        return {method: row[n_bits] for method, row in self.scores.items() if n_bits in row}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the table must know."""
+        each = [(method, n_bits) for method, row in self.scores.items() for n_bits in row]
+        notes = ["Bold: the highest mean of a column."]
+        if any(self.is_as_good(*one) for one in each):
+            notes.append("*: not separable from it (seeds and queries; Holm's correction over all pairs, 5%).")
+        seeds = sorted({self.scores[method][n_bits].n_seeds for method, n_bits in each} - {1})
+        if seeds:
+            notes.append(f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds.")
+        if any(not self._is_judged(n_bits) for n_bits in self.bits):
+            notes.append("Where no verdict is at hand, nothing is marked.")
+        return notes
+
+    def _is_judged(self, n_bits: int) -> bool:
+        column = self._column(n_bits).values()
+        return len(column) == 1 or any(score.verdict == BEST for score in column)
+
+
+def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -> list[Grid]:
+    """Return tables with the methods and code lengths that are asked for, methods in that order; all where none is.
+
+    Raises
+    ------
+    InputError
+        No table has one of them.
+    """
+    grids = list(grids)
+    labels = sorted({method for grid in grids for method in grid.scores})
+    for method in methods:
+        if method not in labels:
+            hint = did_you_mean(method, labels) or f"there is {', '.join(labels)}"
+            raise InputError(f"--methods: nothing was measured of {method!r}; {hint}")
+    lengths = sorted({n_bits for grid in grids for n_bits in grid.bits})
+    for n_bits in bits:
+        if n_bits not in lengths:
+            raise InputError(f"--bits: nothing was measured at {n_bits} bits; there is {', '.join(map(str, lengths))}")
+    kept = [replace(grid, scores=_part(grid.scores, methods, bits)) for grid in grids]
+    return [grid for grid in kept if grid.scores]
+
+
+def _part(
+    scores: dict[str, dict[int, Score]], methods: Sequence[str], bits: Sequence[int]
+) -> dict[str, dict[int, Score]]:
+    rows = {method: scores[method] for method in methods or scores if method in scores}
+    rows = {
+        method: {n_bits: score for n_bits, score in row.items() if not bits or n_bits in bits}
+        for method, row in rows.items()
+    }
+    return {method: row for method, row in rows.items() if row}

@@ -1,0 +1,108 @@
+"""One cell of a quantizer: fit, encode, search, and the record of it, made once at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from hashbench.contract import make_method
+from hashbench.errors import Unsupported
+from hashbench.evaluation.candidates import recalls
+from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
+from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.cell import ENCODE_ROWS, Outcome
+from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
+from hashbench.runs.guard import failure_of, running_plugin
+from hashbench.runs.job import Job
+from hashbench.runs.plan import all_params
+from hashbench.runs.recording import new_record, now
+from hashbench.runs.training import rows_of
+from hashbench.runs.workbench import TOP, Workbench
+
+QUERY_BLOCK = 256
+CANDIDATES = 1000
+"""The nearest codes of each query that are looked at: ten times the 100 neighbours."""
+
+
+def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
+    """Run one cell of a quantizer.
+
+    Parameters
+    ----------
+    job : Job
+    options : RunOptions
+    bench : Workbench
+        That of the job's setting.
+
+    Raises
+    ------
+    InputError
+        The features cannot be made; whatever the quantizer does, only its cell ends.
+    """
+    clock, started = time.perf_counter(), now()
+    reset_peak_memory()
+    if job.skip or job.broken:
+        status = "skipped" if job.skip else "failed"
+        return Outcome(new_record(job, options, started, status=status, error=job.skip or job.broken))
+    features = bench.source.features()
+    try:
+        with running_plugin():
+            values, per_query = _measured(job, bench, features.data)
+    except Unsupported as error:
+        return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+    values["timings"] |= {"features_s": features.seconds, "cell_s": time.perf_counter() - clock}
+    arrays = {f"per_query:{name}": one for name, one in per_query.items()}
+    return Outcome(new_record(job, options, started, **values), arrays)
+
+
+def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return what a record says of a cell that ended well, and its metrics by query."""
+    split, neighbors = bench.dataset.split, bench.dataset.neighbors
+    assert neighbors is not None
+    quantizer_class = bench.registry.find("quantizers", job.method).load()
+    quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
+    train = rows_of(data, split.train)
+    began = time.perf_counter()
+    quantizer.fit(train)
+    fit_s = time.perf_counter() - began
+    codes, encode_rate = _encoded(quantizer, data, split.database)
+    queries = np.ascontiguousarray(rows_of(data, split.query), np.float32)
+    search = quantizer.searcher(codes)
+    rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
+    per_query = recalls(rows, neighbors, job.metrics)
+    top = min(TOP, len(codes))
+    return {
+        "metrics": {name: float(one.mean()) for name, one in per_query.items()},
+        "timings": {
+            "fit_s": fit_s,
+            "encode_items_per_s": encode_rate,
+            **bench.one_core_rates(lambda some: search(some, top), queries),
+        },
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "codes_sha256": {"database_codes": hashlib.sha256(codes.data).hexdigest()},
+    }, per_query
+
+
+def _encoded(quantizer: Quantizer, data: np.ndarray, database: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the codes of the database, and how many were made in a second."""
+    quantizer.encode(rows_of(data, database[: 2 * BLOCK_ROWS]))
+    blocks, seconds = [], 0.0
+    for start in range(0, len(database), ENCODE_ROWS):
+        rows = rows_of(data, database[start : start + ENCODE_ROWS])
+        began = time.perf_counter()
+        blocks.append(quantizer.encode(rows))
+        seconds += time.perf_counter() - began
+    return np.concatenate(blocks), len(database) / seconds
+
+
+def _candidates(search: Search, queries: np.ndarray, k: int) -> Iterator[np.ndarray]:
+    """Yield the rows of the k nearest codes, some queries at a time."""
+    for start in range(0, len(queries), QUERY_BLOCK):
+        yield search(queries[start : start + QUERY_BLOCK], k)

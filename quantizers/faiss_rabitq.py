@@ -1,0 +1,51 @@
+"""RaBitQ as faiss does it, of 1 to 9 bits a dimension, with the rotation that it leaves to the user."""
+
+from hashbench.errors import Unsupported
+from hashbench.faiss_quantizer import FaissQuantizer, faiss_module
+
+
+class FaissRaBitQ(FaissQuantizer):
+    """``faiss.IndexRaBitQ`` behind a ``RandomRotationMatrix``, which the index does not have inside.
+
+    Source: faiss from 1.11 on (more than one bit from 1.13.1 on); the method is Gao and Long's, SIGMOD 2024, and for
+    several bits Gao et al.'s, SIGMOD 2025. Training centres the rotated vectors.
+
+    Parameters
+    ----------
+    bits : int
+        Bits a dimension, 1 to 9.
+    query_bits : int
+        Bits of a query's dimension, up to 8; 0 keeps its real values.
+    random_state : int or None
+        Seed of the rotation; None is faiss's own, 12345.
+    """
+
+    paper = "Gao and Long, SIGMOD 2024; Johnson et al., faiss"
+
+    def __init__(self, *, bits=1, query_bits=0, random_state=None):
+        self.bits = bits
+        self.query_bits = query_bits
+        self.random_state = random_state
+
+    def n_bytes(self, n_features):
+        """Return what faiss needs: the bits, and two numbers a vector, more of them for several bits."""
+        return self._inner(n_features).code_size
+
+    def new_index(self, n_features):
+        """Return a rotation and an ``IndexRaBitQ``."""
+        faiss = faiss_module(self.name)
+        rotation = faiss.RandomRotationMatrix(n_features, n_features)
+        rotation.init(12345 if self.random_state is None else int(self.random_state))
+        rotation.is_trained = True
+        return faiss.IndexPreTransform(rotation, self._inner(n_features))
+
+    def _inner(self, n_features):
+        faiss = faiss_module(self.name)
+        if not 1 <= self.bits <= 9 or not 0 <= self.query_bits <= 8:
+            raise Unsupported(f"bits={self.bits}, query_bits={self.query_bits}: expected 1 to 9 and 0 to 8")
+        if not hasattr(faiss, "IndexRaBitQ"):
+            raise Unsupported(f"faiss {faiss.__version__} has no RaBitQ: pip install 'faiss-cpu>=1.13.1'")
+        several = [int(self.bits)] if self.bits > 1 else []
+        index = faiss.IndexRaBitQ(n_features, faiss.METRIC_L2, *several)
+        index.qb = int(self.query_bits)
+        return index

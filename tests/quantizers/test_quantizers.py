@@ -1,0 +1,169 @@
+"""The project's quantizers: the conformance suite, and what each paper or library says of its own."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hashbench.checks.quantizers import parametrize_with_checks
+from hashbench.errors import Unsupported
+from hashbench.plugins.registry import Registry
+
+CLASSES = {name: plugin.load() for name, plugin in Registry().plugins("quantizers").items()}
+
+
+@parametrize_with_checks(CLASSES.values())
+def test_conformance(quantizer_class, check):
+    check(quantizer_class)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal((600, 48)) * np.geomspace(2, 0.5, 48) + 1).astype(np.float32)
+
+
+def test_int8_is_that_of_sentence_transformers():
+    # SHA-256 of what sentence-transformers 6.2.0 gave for these rows, the first 1,000 for calibration, one constant.
+    X = np.random.default_rng(0).standard_normal((3000, 24)).astype(np.float32)
+    X[:, 5] = 2
+    codes = CLASSES["int8"]().fit(X[:1000]).encode(X[1000:])
+    assert (
+        hashlib.sha256(codes.tobytes()).hexdigest()
+        == "eb905edd5be93418c1ce5174ba5fa8b932758b5969543adf28ad059527bf777f"
+    )
+
+
+def test_float32_gives_true_distances(rows):
+    quantizer = CLASSES["float32"]().fit(rows)
+    distances = quantizer.distances(rows[:9], quantizer.encode(rows)) + np.square(rows[:9]).sum(axis=1)[:, None]
+    true = np.square(rows[:9, None].astype(float) - rows).sum(axis=2)
+    np.testing.assert_allclose(distances, true, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def estimates():
+    """Return RaBitQ's estimates of one unit vector's product with another over 3,000 rotations, and what they need."""
+    d, n = 32, 3000
+    rng = np.random.default_rng(1)
+    o, q = rng.standard_normal((2, d))
+    o, q = (one / np.linalg.norm(one) for one in (o, q))
+    q = (0.6 * o + 0.8 * (q - (q @ o) * o) / np.linalg.norm(q - (q @ o) * o)).astype(np.float32)
+    quantizer = CLASSES["rabitq"](random_state=0).fit(np.stack([o, -o]).astype(np.float32))  # whose mean is 0
+    products, cosines = np.empty(n), np.empty(n)
+    for seed in range(n):
+        gaussian = np.random.default_rng([2, seed]).standard_normal((d, d))
+        Q, R = np.linalg.qr(gaussian)
+        quantizer.rotation_ = (Q * np.sign(np.diag(R))).astype(np.float32)
+        code = quantizer.encode(o[None])
+        # ‖o‖² − 2 ⟨o, q⟩ by the estimate
+        products[seed] = (1 - quantizer.distances(q[None], code)[0, 0]) / 2
+        cosines[seed] = np.abs(o @ quantizer.rotation_).sum() / np.sqrt(d)
+    return products, cosines, float(o @ q), d
+
+
+def test_rabitq_is_unbiased(estimates):
+    products, _, true, _ = estimates
+    assert true == pytest.approx(0.6, abs=1e-6)
+    error = products.std(ddof=1) / np.sqrt(len(products))
+    assert abs(products.mean() - true) < 4 * error
+    assert error < 0.005  # so that the line above says something
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1.9, 3.0])
+def test_rabitq_errs_within_the_bound_of_the_paper(estimates, epsilon):
+    """Theorem 3.2: the part of q beside o errs by a coordinate of a random unit vector of d − 1 dimensions."""
+    products, cosines, true, d = estimates
+    bound = np.sqrt(1 - cosines**2) / cosines * epsilon / np.sqrt(d - 1)
+    beyond = np.abs(products - true) > bound * np.sqrt(1 - true**2)
+    chance = stats.beta(0.5, (d - 2) / 2).sf(epsilon**2 / (d - 1))  # of a squared coordinate
+    assert chance <= 2 * np.exp(-(epsilon**2) / 2)
+    assert beyond.sum() <= stats.binom(len(products), chance).ppf(0.9999)
+    assert (np.abs(products - true) > bound).mean() <= beyond.mean()
+
+
+def test_rabitq_is_that_of_faiss_under_one_rotation(rows):
+    faiss = pytest.importorskip("faiss")
+    theirs = CLASSES["faiss_rabitq"](random_state=3).fit(rows)
+    ours = CLASSES["rabitq"](random_state=0).fit(rows)
+    rotation = faiss.downcast_VectorTransform(theirs.index_.chain.at(0))
+    ours.rotation_ = faiss.vector_to_array(rotation.A).reshape(48, 48).T.copy()
+    queries = rows[:20] + 0.1
+    mine = ours.distances(queries, ours.encode(rows)) + np.square(queries - ours.center_).sum(axis=1)[:, None]
+    mine = mine.clip(0)  # as faiss does with estimates below 0
+    np.testing.assert_allclose(mine, theirs.distances(queries, theirs.encode(rows)), rtol=1e-3, atol=1e-2)
+    assert theirs.n_bytes(48) == ours.n_bytes(48) == 6 + 8
+
+
+def test_more_bits_of_faiss_come_nearer(rows):
+    true = np.square(rows[:9, None] - rows).sum(axis=2)
+    errors = []
+    for bits in (1, 2, 4):
+        quantizer = CLASSES["faiss_rabitq"](bits=bits, random_state=0).fit(rows)
+        errors.append(np.abs(quantizer.distances(rows[:9], quantizer.encode(rows)) - true).mean())
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < errors[0] / 3
+
+
+def test_bbq_gives_distances_to_the_ends_of_its_intervals(rows):
+    quantizer = CLASSES["bbq"](query_bits=0).fit(rows)
+    codes = quantizer.encode(rows)
+    a, b, squared = np.ascontiguousarray(codes[:, 6:18]).view("<f4").T.astype(float)
+    ones = np.ascontiguousarray(codes[:, 18:]).view("<u2")[:, 0]
+    bits = np.unpackbits(codes[:, :6], axis=1)
+    assert (bits.sum(axis=1) == ones).all()
+    centred = rows.astype(float) - rows.mean(axis=0, dtype=float)
+    np.testing.assert_allclose(squared, np.square(centred).sum(axis=1), rtol=1e-4)
+    decoded = a[:, None] + (b - a)[:, None] * bits
+    np.testing.assert_allclose(
+        quantizer.distances(rows[:9], codes), squared - 2 * centred[:9] @ decoded.T, rtol=1e-3, atol=1e-2
+    )
+    spread = 0.798 * centred.std(axis=1, keepdims=True)
+    middle = centred.mean(axis=1, keepdims=True)
+    start = np.where(centred > middle, middle + spread, middle - spread)
+    assert (anisotropic_loss(centred, decoded) <= anisotropic_loss(centred, start) * (1 + 1e-5)).all()
+
+
+def anisotropic_loss(rows, decoded):
+    errors = rows - decoded
+    along = np.square((rows * errors).sum(axis=1)) / np.square(rows).sum(axis=1)
+    return 0.1 * np.square(errors).sum(axis=1) + 0.9 * along
+
+
+def test_four_bits_of_a_query_change_little(rows):
+    real, rounded = (CLASSES["bbq"](query_bits=bits).fit(rows) for bits in (0, 4))
+    codes = real.encode(rows)
+    one, other = real.distances(rows[:9], codes), rounded.distances(rows[:9], codes)
+    assert 0 < np.abs(one - other).mean() < 0.1 * one.std()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "n_rows", "words"),
+    [
+        ("int8", {}, 1, ("n_samples=1", "int8")),
+        ("pq", {"n_bits": 56}, 600, ("48 features", "divided by 7")),
+        ("pq", {"n_bits": 12}, 600, ("multiple of 8",)),
+        ("pq", {"n_bits": 64}, 200, ("n_samples=200", "256 centroids")),
+        ("opq", {"n_bits": 64}, 200, ("n_samples=200", "256 centroids")),
+        ("opq", {"n_bits": 64, "n_iter": 0}, 600, ("n_iter=0",)),
+        ("faiss_rabitq", {"bits": 10}, 600, ("bits=10", "1 to 9")),
+        ("bbq", {"query_bits": 3}, 600, ("query_bits=3",)),
+    ],
+)
+def test_what_cannot_be_learned_is_told(rows, name, params, n_rows, words):
+    with pytest.raises(Unsupported) as told:
+        CLASSES[name](**params).fit(rows[:n_rows])
+    assert "\n" not in str(told.value)
+    for word in words:
+        assert word in str(told.value)
+
+
+def test_int8_needs_calibration_rows_that_differ(rows):
+    with pytest.raises(Unsupported, match="calibration rows are the same"):
+        CLASSES["int8"]().fit(np.ones_like(rows))
+
+
+def test_float16_refuses_what_it_cannot_hold(rows):
+    with pytest.raises(Unsupported, match="65504"):
+        CLASSES["float16"]().fit(rows * 1e5)

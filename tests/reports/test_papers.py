@@ -1,0 +1,167 @@
+"""Tables to paste: what is bold, what is marked, from a run as from its leaderboard, and names that do no harm."""
+
+import csv
+import io
+import re
+
+import pytest
+from conftest import one_clear_line
+from made_records import made_record
+from rich.console import Console
+
+from hashbench.reports.leaderboards.publish import publish
+from hashbench.reports.papers.formats import LATEX, print_grids, to_csv, to_latex, to_markdown
+from hashbench.reports.papers.grid import Grid, Score
+from hashbench.reports.papers.sources import grids_of
+from hashbench.runs.records.store import Store
+
+FORMATS = ("rich", "markdown", "latex", "csv")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "=cmd|' /C calc'!A0",
+    "@SUM(1+1)",
+    'one "two", three; four',
+    "a & b_c # 5% $x$ {y} ^z ~ \\input{/etc/passwd}",
+    "\u202eturned\u202c \u200f\u2066held",
+    "two\nlines\r\n| three |",
+    "\x1b[31mred",
+    "[link](javascript:alert(1)) ![image](x) `code` **bold**",
+)
+
+
+def grid(**scores):
+    return Grid("toy", "toy/1", "pixels", "mAP@all", scores)
+
+
+TABLE = grid(
+    a={16: Score(0.5, 0.01, 5, "not separable"), 32: Score(0.7, 0.02, 5, "best")},
+    b={16: Score(0.51, 0.02, 5, "best"), 32: Score(0.6, None, 1, "separable")},
+    c={16: Score(0.2, None, 1, "separable")},
+)
+
+
+@pytest.fixture(scope="module")
+def published(board_run, tmp_path_factory):
+    to = tmp_path_factory.mktemp("papers")
+    publish([Store(board_run)], to)
+    return to / "digits.csv"
+
+
+def test_markdown():
+    assert to_markdown([TABLE]).splitlines()[2:7] == [
+        "| method | 16 bits | 32 bits |",
+        "|---|---:|---:|",
+        r"| a | 0.5000 ± 0.0100\* | **0.7000** ± 0.0200 |",
+        "| b | **0.5100** ± 0.0200 | 0.6000 |",
+        "| c | 0.2000 | – |",
+    ]
+
+
+def test_latex():
+    text = to_latex([TABLE])
+    assert r"a & 0.5000 $\pm$ 0.0100$^{*}$ & \textbf{0.7000} $\pm$ 0.0200 \\" in text
+    assert r"c & 0.2000 & -- \\" in text
+    assert re.findall(r"\\(\w+rule)", text) == ["toprule", "midrule", "bottomrule"]
+    assert text.count("{") == text.count("}")
+
+
+def test_csv_has_a_line_for_each_score():
+    rows = list(csv.DictReader(io.StringIO(to_csv([TABLE]))))
+    assert [(row["method"], row["n_bits"], row["mean"], row["std"]) for row in rows] == [
+        ("a", "16", "0.5", "0.01"),
+        ("a", "32", "0.7", "0.02"),
+        ("b", "16", "0.51", "0.02"),
+        ("b", "32", "0.6", ""),
+        ("c", "16", "0.2", ""),
+    ]
+
+
+def test_nothing_is_marked_where_the_best_is_not_in_the_table():
+    without = grid(a=TABLE.scores["a"], c=TABLE.scores["c"])
+    assert not without.is_as_good("a", 16)
+    assert without.is_best("a", 16)
+    assert without.notes[-1] == "Where no verdict is at hand, nothing is marked."
+    assert TABLE.notes[-1].startswith("Mean ± standard deviation over 5 seeds")
+
+
+def test_a_run_and_its_leaderboard_show_the_same(board_run, published):
+    ours = {(one.metric, *key): score for one in grids_of(board_run) for key, score in flat(one)}
+    theirs = {(one.metric, *key): score for one in grids_of(published) for key, score in flat(one)}
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 16
+    for key, score in ours.items():
+        assert theirs[key].mean == pytest.approx(score.mean, abs=1e-5)
+        assert (theirs[key].n_seeds, theirs[key].verdict) == (score.n_seeds, score.verdict)
+
+
+def flat(one):
+    return [((method, n_bits), score) for method, row in one.scores.items() for n_bits, score in row.items()]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_command_shows_what_is_asked_for_in_that_order(published, cli, form):
+    done = cli("show", published, "--format", form, "--methods", "pcah,itq", "--bits", "8", "--metric", "P@100")
+    assert done.returncode == 0, done.stderr
+    assert 0 < done.stdout.index("pcah") < done.stdout.index("itq")
+    assert "lsh" not in done.stdout
+    assert "mAP" not in done.stdout
+    assert not re.search(r"(?<![\d.])16(?!\d)", done.stdout)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_do_no_harm(name):
+    grids = [Grid(name, name, name, "mAP@all", {name: {16: Score(0.5, None, 1)}, "itq": {16: Score(0.4, None, 1)}})]
+    text = to_markdown(grids)
+    assert "<" not in text
+    (row,) = [line for line in text.splitlines() if line.endswith(" | **0.5000** |")]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert not re.search(r"(?<!\\)[\[`_]", row)
+    end = r" & \textbf{0.5000} \\"
+    (shown,) = [line.removesuffix(end) for line in to_latex(grids).splitlines() if line.endswith(end)]
+    for written in sorted(LATEX.values(), key=len, reverse=True):
+        shown = shown.replace(written, "")
+    assert not set(shown) & set(LATEX) - set("{}"), shown
+    cells = next(row for row in csv.reader(io.StringIO(to_csv(grids))) if row[6] == "0.5")
+    assert len(cells) == 10
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+    stream = io.StringIO()
+    print_grids(grids, Console(file=stream, width=200))
+    for shown in (text, to_latex(grids), to_csv(grids), stream.getvalue()):
+        assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
+def test_a_run_of_hostile_names(tmp_path, cli):
+    store = Store(tmp_path)
+    store.open_for_writing()
+    for name in HOSTILE[:5]:
+        store.write(made_record(name, metrics={"mAP@all": 0.5}), {"per_query:mAP@all": [0.5]})
+    for form in FORMATS:
+        done = cli("show", tmp_path, "--format", form)
+        assert done.returncode == 0, done.stderr
+        assert "alert(1)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "nowhere is not there"),
+        (["empty"], "holds no records"),
+        (["failed"], "holds no record that ended well"),
+        (["other.csv"], "is not a valid leaderboard: lacks the columns"),
+        (["older.csv"], "has the columns of an older version"),
+        (["BOARD", "--format", "html"], "--format html: expected one of rich, markdown, latex, csv"),
+        (["BOARD", "--methods", "itqq"], "did you mean 'itq'?"),
+        (["BOARD", "--bits", "48"], "nothing was measured at 48 bits; there is 8, 16"),
+        (["BOARD", "--bits", "x"], "--bits x"),
+        (["BOARD", "--metric", "mAP@1"], "--metric mAP@1"),
+    ],
+)
+def test_what_cannot_be_shown(published, tmp_path, monkeypatch, cli, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    failed = Store(tmp_path / "failed")
+    failed.open_for_writing()
+    failed.write(made_record("itq", status="failed", error="it broke"))
+    (tmp_path / "other.csv").write_text("model,score\nx,1\n")
+    (tmp_path / "older.csv").write_text("dataset,method,params,feature_key,mAP@all\n")
+    one_clear_line(cli("show", *(published if one == "BOARD" else one for one in arguments)), words)

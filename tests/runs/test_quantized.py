@@ -1,0 +1,133 @@
+"""Runs that measure recall for bytes: quantizers and hash methods in one table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import one_clear_line
+
+from hashbench.evaluation.candidates import recalls
+from hashbench.reports.by_bytes import front, rows_of
+from hashbench.runs.asked.groups import GROUPS, with_groups
+from hashbench.runs.records.store import Store
+
+METHODS = "float32,int8,rabitq,itq[n_iter=2],pq"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vectors") / "vectors.npy"
+    rng = np.random.default_rng(0)
+    centres = 2 * rng.standard_normal((20, 32))
+    np.save(path, (centres[rng.integers(20, size=900)] + rng.standard_normal((900, 32))).astype(np.float32))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(file, tmp_path_factory, cli):
+    out = tmp_path_factory.mktemp("bytes")
+    command = ("run", "--dataset", "vectors", "--data-dir", file, "--methods", METHODS, "--bits", "32,24")
+    command = (*command, "--distance", "hamming,asymmetric", "--out", out)
+    done = cli(*command)
+    assert done.returncode == 0, done.stderr
+    return out, done, command
+
+
+def test_every_cell_is_of_one_protocol_and_has_its_bytes(finished):
+    records = [record for record in Store(finished[0]) if record.status == "ok"]
+    assert {record.config["protocol"] for record in records} == {"vectors/1+bytes"}
+    sizes = {(row.label, row.n_bytes) for row in rows_of(records)}
+    hashed = {(label, n) for label in ("itq[n_iter=2]", "itq[n_iter=2] asymmetric") for n in (3, 4)}
+    assert sizes == hashed | {("float32", 128), ("int8", 32), ("rabitq", 12), ("pq", 4)}
+    (skipped,) = (record for record in Store(finished[0]) if record.status == "skipped")
+    assert "divided by 3" in skipped.error
+
+
+def test_float32_finds_all_and_rescoring_never_loses(finished):
+    rows = {(row.label, row.n_bytes): row for row in rows_of(list(Store(finished[0])))}
+    assert rows["float32", 128].recall(10, 1) == 1
+    for row in rows.values():
+        for k in (10, 100):
+            scores = [row.recall(k, times) for times in (1, 2, 4, 10)]
+            assert scores == sorted(scores)
+        assert row.timing("top100_queries_per_s") > 0
+    assert rows["itq[n_iter=2] asymmetric", 4].recall(10, 1) > rows["itq[n_iter=2]", 4].recall(10, 1)
+    assert rows["rabitq", 12].recall(10, 1) < 1
+
+
+def test_table_results_and_figure_show_them(finished, cli, tmp_path):
+    out, done, _ = finished
+    assert "recall for bytes: vectors (vectors/1+bytes)" in done.stdout
+    assert "itq[n_iter=2] asymmetric" in done.stdout
+    frame = pd.read_csv(out / "results.csv")
+    assert frame.loc[frame["method"] == "int8", "recall10@40"].notna().all()
+    assert frame.loc[frame["status"] == "ok", "top100_queries_per_s"].notna().all()
+    drawn = cli("plot", out, "--to", tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "recall_by_bytes.png").is_file()
+
+
+def test_a_finished_run_is_not_computed_again(finished, cli):
+    out, _, command = finished
+    before = {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()}
+    again = cli(*command)
+    assert again.returncode == 0, again.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()}
+
+
+def test_recall_for_bytes_has_no_leaderboard(finished, cli, tmp_path):
+    one_clear_line(cli("publish", finished[0], "--to", tmp_path), "nothing to publish", "recall for bytes")
+
+
+def test_quantizers_need_true_neighbours(cli, tmp_path):
+    one_clear_line(cli("run", "--methods", "int8", "--out", tmp_path), "true neighbours", "--dataset vectors")
+
+
+def test_a_group_stands_for_its_methods():
+    assert with_groups("lsh, engineers ,itq") == f"lsh,{GROUPS['engineers']},itq"
+    assert with_groups("itq[n_iter=2]") == "itq[n_iter=2]"
+
+
+def test_recalls_are_shares_of_common_rows():
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(300)[:200] for _ in range(30)])
+    neighbors = np.stack([rng.permutation(300)[:100] for _ in range(30)])
+    got = recalls(rows, neighbors, ["recall@10", "recall10@40", "recall100@200"])
+    for name, k, among in (("recall@10", 10, 10), ("recall10@40", 10, 40), ("recall100@200", 100, 200)):
+        expected = [len(set(own[:among]) & set(true[:k])) / k for own, true in zip(rows, neighbors, strict=True)]
+        np.testing.assert_allclose(got[name], expected)
+
+
+def test_recalls_are_those_after_ranking_candidates_by_their_vectors():
+    rng = np.random.default_rng(1)
+    X, Q = rng.standard_normal((400, 8)), rng.standard_normal((20, 8))
+    true = np.argsort(((Q[:, None] - X) ** 2).sum(axis=2), axis=1)
+    rows = np.argsort(((Q[:, None, :2] - X[:, :2]) ** 2).sum(axis=2), axis=1)
+    got = recalls(rows, true[:, :10], ["recall10@40"])["recall10@40"]
+    for query in range(20):
+        candidates = rows[query, :40]
+        again = candidates[np.argsort(((Q[query] - X[candidates]) ** 2).sum(axis=1))][:10]
+        assert got[query] == len(set(again) & set(true[query, :10])) / 10
+
+
+@pytest.mark.parametrize(("metric", "words"), [("mAP@all", "recall@10"), ("recall@20", "20 neighbours")])
+def test_recalls_refuse_what_rows_cannot_tell(metric, words):
+    with pytest.raises(ValueError, match=words):
+        recalls(np.zeros((1, 5), int), np.zeros((1, 10), int), [metric])
+
+
+def test_no_row_beats_one_of_the_front(finished):
+    rows = rows_of(list(Store(finished[0])))
+    for times in (1, 4):
+        kept = front(rows, times)
+        assert kept
+        for row in rows:
+            beaten = any(
+                other.n_bytes <= row.n_bytes
+                and other.recall(10, times) >= row.recall(10, times)
+                and (other.n_bytes, other.recall(10, times)) != (row.n_bytes, row.recall(10, times))
+                for other in rows
+            )
+            if not beaten:
+                assert any((one.n_bytes, one.recall(10, times)) == (row.n_bytes, row.recall(10, times)) for one in kept)
+            else:
+                assert row not in kept
