@@ -11,6 +11,7 @@ import numpy as np
 from hashbench.contract import make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
+from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
@@ -69,11 +70,14 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[
     quantizer_class = bench.registry.find("quantizers", job.method).load()
     quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
     train = rows_of(data, split.train)
+    doing("fit")
     began = time.perf_counter()
     quantizer.fit(train)
     fit_s = time.perf_counter() - began
+    doing("encode")
     codes, encode_rate = _encoded(quantizer, data, split.database)
     queries = np.ascontiguousarray(rows_of(data, split.query), np.float32)
+    doing("search")
     search = quantizer.searcher(codes)
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
     per_query = recalls(rows, neighbors, job.metrics)
