@@ -11,7 +11,7 @@ import numpy as np
 from hashbench.contract import make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
-from hashbench.plugins.registry import Registry
+from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
@@ -51,7 +51,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     features = bench.source.features()
     try:
         with running_plugin():
-            values, per_query = _measured(job, options, bench, features.data)
+            values, per_query = _measured(job, bench, features.data)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:
@@ -63,18 +63,21 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     return Outcome(new_record(job, options, started, **values), arrays)
 
 
-def _measured(job: Job, options: RunOptions, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[str, np.ndarray]]:
+def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[str, np.ndarray]]:
     """Return what a record says of a cell that ended well, and its metrics by query."""
     split, neighbors = bench.dataset.split, bench.dataset.neighbors
     assert neighbors is not None
-    quantizer_class = Registry(options.plugins).find("quantizers", job.method).load()
+    quantizer_class = bench.registry.find("quantizers", job.method).load()
     quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
     train = rows_of(data, split.train)
+    doing("fit")
     began = time.perf_counter()
     quantizer.fit(train)
     fit_s = time.perf_counter() - began
+    doing("encode")
     codes, encode_rate = _encoded(quantizer, data, split.database)
     queries = np.ascontiguousarray(rows_of(data, split.query), np.float32)
+    doing("search")
     search = quantizer.searcher(codes)
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
     per_query = recalls(rows, neighbors, job.metrics)
