@@ -1,0 +1,129 @@
+"""TBH: twin-bottleneck hashing, an autoencoder whose binary codes make the graph that its decoder reads along."""
+
+from __future__ import annotations
+
+import math
+
+from hashbench.errors import Unsupported
+from hashbench.learning.plain.centred import CentredMethod, full_batch_epochs
+
+EPSILON = 1e-7
+"""Term that Adam adds to its denominator, as TensorFlow sets it."""
+
+
+class TBH(CentredMethod):
+    """Twin-bottleneck hashing: features are rebuilt from continuous values averaged among rows of similar codes.
+
+    Source: Shen, Qin, Chen, Yu, Liu, Zhu, Shen and Shao, Auto-encoding twin-bottleneck hashing, CVPR 2020, and the
+    authors' code. A hidden layer of ReLU gives logits, whose bits b = [σ(logit) > ½] are the code, and continuous
+    values z = σ(linear). With A_ij = (1 − hamming(b_i, b_j)/K)^p over the pairs of a batch and D its row sums, a graph
+    convolution gives v = σ(D^-½ A D^-½ (z W + c)), from which two layers rebuild the features. Two critics, one linear
+    layer each, tell b from random bits and v from uniform noise. Minimised is ½ ‖x̂ − x‖², summed over the batch,
+    minus the critics' cross entropies, in turn with the critics', which minimise the latter. Bits pass their gradient
+    straight through to the probability; two equal codes pull at each other no more.
+
+    Where it differs from the paper: like the authors' code, the probability is cut at ½ where the paper samples, z is a
+    sigmoid and the critics have one layer. Where it differs from the code: features are centred, and the decoder's last
+    layer is linear, as in the paper; ``center=False`` is theirs in both, no centring and a ReLU, with which only
+    features without negative values can be rebuilt. The rate is ten times theirs, and 2,000 steps are taken where they
+    take 100,000. Batches are drawn without replacement from the epoch's order. The last weights are kept. As in their
+    code, the sum over a batch leaves the critics little weight; ``adversary`` raises it.
+
+    Parameters
+    ----------
+    n_bits : int
+        Code length in bits.
+    hidden : int
+        Width of the encoder's and of the decoder's hidden layer.
+    continuous : int
+        Width of the continuous bottleneck.
+    power : float
+        Exponent p of the graph's weights.
+    adversary : float
+        Weight of the critics in what encoder and decoder minimise.
+    center : bool
+        Whether the training set's mean row is subtracted from features; without it the decoder ends in a ReLU.
+    batch_size : int
+        Training rows per step; batches that are not full are left out.
+    epochs : int or None
+        Passes over the training set; None is as many as it takes for 2,000 steps.
+    lr, weight_decay : float
+        Learning rate and weight decay of both Adams.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        Lightning Fabric's precision of what is trained.
+    random_state : int or None
+        Seed of initial weights, of the rows' order and of the critics' samples.
+
+    Attributes
+    ----------
+    weights1_, bias1_, weights2_, bias2_ : ndarray, float32
+        The hidden layer and the logits'; the first holds the mean's subtraction.
+    """
+
+    paper = "Shen et al., CVPR 2020"
+    default_steps = 2_000
+
+    hidden: int = 1024
+    continuous: int = 512
+    power: float = 1.4
+    adversary: float = 1.0
+    batch_size: int = 400
+    lr: float = 1e-3
+
+    def network(self, n_features):
+        """Return the autoencoder with its critics."""
+        from hashbench.learning.plain.twin_bottleneck import TwinBottleneck
+
+        widths = (n_features, self.hidden, self.n_bits, self.continuous)
+        return TwinBottleneck(*widths, power=self.power, rectified=not self.center)
+
+    def optimizers(self, network):
+        """Return one Adam for the autoencoder and one for its critics."""
+        from torch.optim import Adam
+
+        critics = list(network.critics.parameters())
+        others = [parameter for parameter in network.parameters() if all(parameter is not own for own in critics)]
+        settings = {"lr": self.lr, "eps": EPSILON, "weight_decay": self.weight_decay, "fused": True}
+        return [Adam(others, **settings), Adam(critics, **settings)]
+
+    def step(self, trainer, batch):
+        """Take a step of the autoencoder, then one of the critics, both from the same outputs."""
+        import torch
+
+        bits, values, rebuilt = trainer.forward(batch)
+        noise = [torch.rand(made.shape, generator=batch.noise, device=made.device) for made in (bits, values)]
+        real, tell_apart = ((noise[0] > 0.5).float(), noise[1]), trainer.network.tell_apart
+        error = (rebuilt - batch.features).square().sum() / 2
+        loss = error - self.adversary * tell_apart(real, (bits, values))
+        trainer.minimise(loss, which=0)
+        critic = tell_apart(real, (bits.detach(), values.detach()))
+        trainer.minimise(critic, which=1)
+        return {"loss": loss, "error": error / len(batch), "critic": critic}
+
+    def encoder(self, network):
+        """Return the layers up to the logits."""
+        return network.encoder
+
+    def rows_used(self, n_rows):
+        """Leave out what is not a full batch: the objective is a sum over it."""
+        return n_rows if n_rows == self.batch_size else 0
+
+    def default_epochs(self, n_items):
+        """Return how many epochs take ``default_steps`` full batches."""
+        return full_batch_epochs(n_items, self.batch_size, self.default_steps)
+
+    def check(self, X, device, devices):
+        """Refuse several devices, too."""
+        super().check(X, device, devices)
+        if devices > 1:
+            raise Unsupported(f"{self.name} compares all rows of a batch in its network: it trains on one device")
+
+    def limits(self, n_items, device, devices):
+        """Return the parameters' ranges."""
+        return [
+            *super().limits(n_items, device, devices),
+            ("hidden", self.hidden >= 1, "at least 1"),
+            ("continuous", self.continuous >= 1, "at least 1"),
+            ("power", 1 <= self.power < math.inf, "at least 1"),
+            ("adversary", 0 <= self.adversary < math.inf, "at least 0"),
+        ]
