@@ -4,7 +4,7 @@ import numpy as np
 
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import blocks, centred_product, mean, refuse_constant
-from hashbench.method import HashMethod
+from hashbench.method import BLOCK_ROWS, HashMethod
 
 POINTS_PER_CENTRE = 5
 TIE = 1e-9
@@ -50,6 +50,7 @@ class SpH(HashMethod):
     are balanced, overlaps near a quarter, radii that are medians.
     """
 
+    carries_nan = True
     paper = "Heo et al., CVPR 2012"
 
     def __init__(self, n_bits=32, *, mean_tolerance=0.1, std_tolerance=0.15, max_iter=1000, random_state=None):
@@ -91,11 +92,46 @@ class SpH(HashMethod):
             )
         self.centres_ = mixing @ start
         self.radii_ = np.zeros(self.n_bits)
-        self.radii_ = _radii(np.concatenate([-self.project(block) for block in blocks(X)]))
+        self.radii_ = _radii(np.concatenate([-self._exactly(block) for block in blocks(X)]))
         return self
 
     def project(self, X):
-        """Return the squared radii less the squared distances to the centres."""
+        """Return the squared radii less the squared distances to the centres, float32.
+
+        They are computed again in float64 where rounding could decide their sign; where most are, all of them.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            rows = X - self.mean_.astype(np.float32)
+            norms = np.einsum("ij,ij->i", rows, rows)
+            values = rows @ (2 * self.centres_.T).astype(np.float32)
+            values += (np.square(self.radii_) - np.square(self.centres_).sum(axis=1)).astype(np.float32)
+            values -= norms[:, None]
+            doubtful = np.flatnonzero(np.abs(values) < self._slack(norms)[:, None])
+        if len(doubtful) > len(X):
+            return self._exactly(X)
+        rows, bits = np.divmod(doubtful, len(self.radii_))
+        for some in np.array_split(np.arange(len(rows)), -(-len(rows) // BLOCK_ROWS) or 1):
+            values[rows[some], bits[some]] = self._exactly_pairs(X[rows[some]], bits[some])
+        return values
+
+    def _slack(self, norms):
+        """Return how far from zero a value of each row must be for its sign to be trusted.
+
+        Every term is at most the square of the sum of row, centre and radius; the mean's rounding moves a row by a
+        share of the mean.
+        """
+        lengths = np.sqrt(norms) + np.linalg.norm(self.centres_, axis=1).max() + self.radii_.max()
+        share = (8 + np.sqrt(len(self.mean_)) / 4) * np.finfo(np.float32).eps
+        return (share * lengths * (lengths + np.linalg.norm(self.mean_))).astype(np.float32)
+
+    def _exactly_pairs(self, X, bits):
+        """Return one sphere's value of each row, float64."""
+        rows, centres = X - self.mean_, self.centres_[bits]
+        squares = np.einsum("ij,ij->i", rows, rows) + np.square(self.centres_).sum(axis=1)[bits]
+        return np.square(self.radii_)[bits] + 2 * np.einsum("ij,ij->i", rows, centres) - squares
+
+    def _exactly(self, X):
+        """Return all values of each row, float64."""
         rows = X - self.mean_
         squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.square(self.centres_).sum(axis=1)
         return np.square(self.radii_) + 2 * (rows @ self.centres_.T) - squares
