@@ -104,8 +104,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 "--dataset vectors --data-dir FILE"
             )
         jobs += [
-            _job(request, setting, bench, n_bits, seed, distance, by_bytes)
-            for request, n_bits, seed, distance in cells
+            _job(request, setting, bench, n_bits, seed, distance, by_bytes) for request, n_bits, seed, distance in cells
         ]
     return jobs
 
