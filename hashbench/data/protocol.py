@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from hashbench.errors import InputError
-from hashbench.evaluation.metrics import parse
 from hashbench.files.hashing import canonical_hash
 
 ASYMMETRIC = "+asymmetric"
@@ -118,6 +117,8 @@ class Protocol:
         """
         if distance == "hamming":
             return self
+        from hashbench.evaluation.metrics import parse  # compiled code: whoever needs a name only does without
+
         return replace(
             self,
             name=f"{self.name}{ASYMMETRIC}",

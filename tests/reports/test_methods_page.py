@@ -6,7 +6,7 @@ import pytest
 
 from hashbench import load_method
 from hashbench.plugins.docstrings import fidelity, sections
-from hashbench.reports.methods_page import methods_page
+from hashbench.reports.leaderboards.methods_page import methods_page
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "methods").glob("*.py"))
@@ -21,7 +21,7 @@ def page():
 
 def test_the_page_is_of_the_present_methods(page):
     path = ROOT / "docs" / "methods.md"
-    assert path.read_text("utf-8") == page, f"python -m hashbench.reports.methods_page > {path}"
+    assert path.read_text("utf-8") == page, f"python -m hashbench.reports.leaderboards.methods_page > {path}"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,4 +1,4 @@
-"""docs/methods.md, made of the methods' docstrings and a leaderboard: ``python -m hashbench.reports.methods_page``."""
+"""docs/methods.md, made of the methods' docstrings and a leaderboard: ``python -m hashbench.reports.leaderboards.methods_page``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.runs.asked.grid import RESERVED
 
-BOARD = Path(__file__).resolve().parents[2] / "leaderboards" / "cifar10.csv"
+BOARD = Path(__file__).resolve().parents[3] / "leaderboards" / "cifar10.csv"
 COST_BITS = "32"
 WIDTH = 120
 TEXT = """# The methods
@@ -21,7 +21,7 @@ TEXT = """# The methods
 What there is, by name. `hashbench info NAME` says more: what differs from the authors' code, and every parameter. This
 page is made of the methods' docstrings and of `leaderboards/cifar10.csv`, whence the cost: the seconds that `fit` took
 on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the processor that the board names; features
-and views are extracted once, for all methods. `python -m hashbench.reports.methods_page > docs/methods.md` writes it.
+and views are extracted once, for all methods. `python -m hashbench.reports.leaderboards.methods_page > docs/methods.md` writes it.
 
 | method | year | inputs | cost |
 | --- | --- | --- | --- |
