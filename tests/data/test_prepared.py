@@ -49,14 +49,12 @@ from hashbench.data.splits import Split
 class Gated(Sequence):
     def __init__(self, files):
         self.files = files
-        self.asked = 0
 
     def __len__(self):
         return len(self.files)
 
     def __getitem__(self, row):
-        self.asked += row == 5  # once to see whether it is there, then to read it
-        while row == 5 and self.asked > 1 and "TOY_GATE" in os.environ and not Path(os.environ["TOY_GATE"]).exists():
+        while row == 5 and "TOY_GATE" in os.environ and not Path(os.environ["TOY_GATE"]).exists():
             time.sleep(0.01)
         return self.files[row]
 
