@@ -165,6 +165,7 @@ BAD = [
 ]
 
 
+@pytest.mark.usefixtures("empty_cache")  # what another test has prepared would be found without --data-dir
 @pytest.mark.parametrize(("arguments", "word"), BAD, ids=[" ".join(a) for a, _ in BAD])
 def test_bad_input_gets_one_clear_line(finished, tmp_path, cli, arguments, word):
     out, _ = finished
