@@ -1,4 +1,4 @@
-"""docs/methods.md, made of the methods' docstrings and a leaderboard: ``python -m hashbench.reports.leaderboards.methods_page``."""
+"""docs/methods.md, made of the methods' docstrings and a leaderboard: run this module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ TEXT = """# The methods
 What there is, by name. `hashbench info NAME` says more: what differs from the authors' code, and every parameter. This
 page is made of the methods' docstrings and of `leaderboards/cifar10.csv`, whence the cost: the seconds that `fit` took
 on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the processor that the board names; features
-and views are extracted once, for all methods. `python -m hashbench.reports.leaderboards.methods_page > docs/methods.md` writes it.
+and views are extracted once, for all methods. This writes the page:
+`python -m hashbench.reports.leaderboards.methods_page > docs/methods.md`.
 
 | method | year | inputs | cost |
 | --- | --- | --- | --- |
