@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,28 +39,37 @@ class ExtractedFeatures(FeatureSource):
     Parameters
     ----------
     dataset : Dataset
-    backbone : Backbone or Pixels
+    backbone : Backbone or Pixels, or callable
+        A callable opens it, and is asked once something has to be computed.
     cache_dir : Path
     accelerator : {"auto", "cpu", "cuda"}
     devices : int
         How many devices share the work; several, each in a process of its own.
+    key : dict, optional
+        The feature key where it is known, so that cached features are read without opening the backbone.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        backbone: Backbone | Pixels,
+        backbone: Backbone | Pixels | Callable[[], Backbone | Pixels],
         cache_dir: Path,
         accelerator: str = "auto",
         devices: int = 1,
+        key: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(dataset, accelerator, devices)
-        self.backbone, self.cache_dir = backbone, cache_dir
+        self._backbone, self._key, self.cache_dir = backbone, key, cache_dir
+
+    @cached_property
+    def backbone(self) -> Backbone | Pixels:
+        """What makes the features."""
+        return self._backbone() if callable(self._backbone) else self._backbone
 
     @property
     def key(self) -> dict[str, Any]:
         """The feature key: everything that decides what the features are."""
-        return feature_key(self.backbone, self.dataset.exif)
+        return self._key or feature_key(self.backbone, self.dataset.exif)
 
     def features(self) -> Features:
         """Return the features of all items of the data set.
@@ -82,7 +92,7 @@ class ExtractedFeatures(FeatureSource):
 
         entry = self._features_entry()
         data, seconds, _ = _Growth(entry, self.key, n, 1, f"features of {n:,} images", np.float32).run(
-            self.backbone, self._images(), self.devices, (extract_features, jobs, np.concatenate)
+            lambda: self.backbone, self._images(), self.devices, (extract_features, jobs, np.concatenate)
         )
         row = first_not_finite(data)
         if row is not None:
@@ -158,7 +168,7 @@ class ExtractedFeatures(FeatureSource):
 
         what = f"{n_views:,} views of {n:,} images"
         data, seconds, n_done = _Growth(self._views_entry(views_seed), key, n_views, n, what, np.float16).run(
-            self._on_device(), self._images(), self.devices, (extract_view, jobs, np.stack)
+            self._on_device, self._images(), self.devices, (extract_view, jobs, np.stack)
         )
         per_view = seconds / n_done
         rate = n / per_view if per_view else None
@@ -198,7 +208,7 @@ class ExtractedFeatures(FeatureSource):
     def _images(self) -> np.ndarray | EncodedImages:
         if self.dataset.images is None:
             raise InputError(f"{self.dataset.name} has no images")
-        if isinstance(self.dataset.images, EncodedImages) and self.backbone.size is None:
+        if isinstance(self.dataset.images, EncodedImages) and self.key.get("image_size") is None:
             raise InputError(f"{self.dataset.name}: its images differ in size, which --backbone pixels cannot take")
         return self.dataset.images
 
@@ -230,21 +240,25 @@ class _Growth:
     dtype: type
 
     def run(
-        self, backbone: Backbone | Pixels, images: np.ndarray | EncodedImages, devices: int, work: Work
+        self,
+        backbone: Callable[[], Backbone | Pixels],
+        images: np.ndarray | EncodedImages,
+        devices: int,
+        work: Work,
     ) -> tuple[np.ndarray, float, int]:
         """Compute the rows that are missing; return all, the seconds that they took, and how many are there now."""
         function, jobs, join = work
-        done = min(self.entry.n_rows, self.n_rows)
-        with (
-            progress(f"{self.what} ({backbone.key['backbone']})", self.n_rows * self.n_images) as bar,
-            Workers(backbone, images, devices) as workers,
-        ):
-            bar.advance(done * self.n_images)
+        done = self.entry.n_rows
 
-            def step(first: int) -> np.ndarray:
-                return join(list(workers.run(function, jobs(first, workers.devices), bar.advance)))
+        def step(first: int) -> np.ndarray:
+            return join(list(workers.run(function, jobs(first, workers.devices), bar.advance)))
 
+        with ExitStack() as working:
             if done < self.n_rows:
+                title = f"{self.what} ({self.key['backbone']})"
+                bar = working.enter_context(progress(title, self.n_rows * self.n_images))
+                workers = working.enter_context(Workers(backbone(), images, devices))
+                bar.advance(done * self.n_images)
                 row_bytes = self.n_images * workers.warm_up() * np.dtype(self.dtype).itemsize
                 refuse_full_disk(self.entry.directory, (self.n_rows - done) * row_bytes, self.what)
             data, manifest = self.entry.ensure(self.n_rows, step, {"key": self.key})

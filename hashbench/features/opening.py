@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone
 
 
-def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> FeatureSource:
+def open_source(
+    dataset: Dataset, options: BackboneOptions, cache_dir: Path, key: dict[str, Any] | None = None
+) -> FeatureSource:
     """Return where a data set's features come from.
 
     Parameters
@@ -26,6 +29,9 @@ def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> 
     options : BackboneOptions
         The device counts for every source: methods may train on it.
     cache_dir : Path
+    key : dict, optional
+        The feature key, if it is known: then the backbone is not opened before something has to be computed, and
+        importing torch, which takes seconds, is spared.
 
     Raises
     ------
@@ -43,7 +49,9 @@ def open_source(dataset: Dataset, options: BackboneOptions, cache_dir: Path) -> 
     size = options.image_size
     if size is None and name == dataset.backbone and options.transform == "square":
         size = dataset.image_size
-    return ExtractedFeatures(dataset, _open_backbone(name, size, options), cache_dir, options.device, options.devices)
+    opened = partial(_open_backbone, name, size, options)
+    backbone = opened if key else opened()
+    return ExtractedFeatures(dataset, backbone, cache_dir, options.device, options.devices, key)
 
 
 def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) -> Backbone | Pixels:

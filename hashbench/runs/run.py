@@ -231,7 +231,7 @@ class _Run:
     def _compute(self, caller: Caller, job: Job) -> Record:
         from hashbench.runs.tasks import compute
 
-        reason = "" if job.skip or job.broken else self._features(caller, job.setting)
+        reason = "" if job.skip or job.broken else self._features(caller, job)
         if reason:
             raise WorkerDied(f"its features cannot be made: {reason}", "")
         return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
@@ -257,15 +257,15 @@ class _Run:
                     reason = str(error).strip().splitlines()[-1]
                     self.log(f"{self.queue.title(job)}: its timings stay those beside other cells: {reason}")
 
-    def _features(self, caller: Caller, setting: Setting) -> str:
-        """Make the features of a setting, once and without a time limit; return why they cannot be made, or nothing."""
+    def _features(self, caller: Caller, job: Job) -> str:
+        """Make a setting's features, once and without a time limit; return why they cannot be made, or nothing."""
         from hashbench.runs.tasks import make_features
 
         with self.lock:
-            if setting not in self.features:
+            if (setting := job.setting) not in self.features:
                 pools = [(n_views, seed) for of, n_views, seed in training_views(self.jobs) if of == setting]
                 try:
-                    self._call(caller, make_features, setting, pools, self.options)
+                    self._call(caller, make_features, job, pools, self.options)
                     self.features[setting] = ""
                 except WorkerDied as error:
                     self.features[setting] = str(error)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hashbench.errors import InputError
 from hashbench.progress import doing, to_stderr
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.job import Job, Setting
+from hashbench.runs.job import Job
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 
@@ -51,8 +51,8 @@ def plan_run(options: RunOptions) -> list[Job]:
     return jobs
 
 
-def make_features(setting: Setting, pools: Sequence[tuple[int, int]], options: RunOptions) -> None:
-    """Compute what is not cached yet of a setting's features and of its pools, each (n_views, views_seed).
+def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOptions) -> None:
+    """Compute what is not cached yet of the features of a job's setting and of pools, each (n_views, views_seed).
 
     Raises
     ------
@@ -61,7 +61,7 @@ def make_features(setting: Setting, pools: Sequence[tuple[int, int]], options: R
     """
     from hashbench.runs.workbench import open_workbench
 
-    source = open_workbench(setting, options).source
+    source = open_workbench(job.setting, options, job.config["features"]).source
     source.features()
     for n_views, views_seed in pools:
         source.views(n_views, views_seed)
@@ -77,7 +77,7 @@ def compute(job: Job, options: RunOptions) -> Record:
     """
     from hashbench.runs.workbench import open_workbench
 
-    bench, store = open_workbench(job.setting, options), Store(options.out)
+    bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     workdir = store.workdir(job.id)
     outcome = _outcome(job, options, bench, workdir)
     store.write(outcome.record, outcome.arrays)
@@ -111,7 +111,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     from hashbench.runs.cell import forget_fitted
     from hashbench.runs.workbench import open_workbench
 
-    bench, store = open_workbench(job.setting, options), Store(options.out)
+    bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     record = store.read(job.id)
     assert record is not None
     workdir = store.workdir(job.id)

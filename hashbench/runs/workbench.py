@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -120,25 +121,32 @@ _OPEN: dict[tuple[Setting, RunOptions], Workbench] = {}
 """The setting that this process works on."""
 
 
-def open_workbench(setting: Setting, options: RunOptions) -> Workbench:
+def open_workbench(setting: Setting, options: RunOptions, key: dict[str, Any] | None = None) -> Workbench:
     """Return the workbench of a setting; the one that was used last stays open.
+
+    Parameters
+    ----------
+    setting : Setting
+    options : RunOptions
+    key : dict, optional
+        The feature key, where a plan has found it.
 
     Raises
     ------
     InputError
         The data set or the backbone cannot be had.
     """
-    key = (setting, replace(options, methods="", datasets=(), bits=(), seeds=(), plugins=tuple(options.plugins)))
-    if key not in _OPEN:
+    which = (setting, replace(options, methods="", datasets=(), bits=(), seeds=(), plugins=tuple(options.plugins)))
+    if which not in _OPEN:
         _OPEN.clear()
         own = {name: getattr(setting, name) for name in ("protocol", "backbone", "data_dir", "splits")}
         chosen = replace(options, **own)
         registry = Registry(options.plugins)
         plugin = registry.find("datasets", setting.dataset).load()()
         dataset = load(plugin, chosen)
-        source = open_source(dataset, chosen, cache_directory(options.cache_dir))
-        _OPEN[key] = Workbench(dataset, source, registry)
-    return _OPEN[key]
+        source = open_source(dataset, chosen, cache_directory(options.cache_dir), key)
+        _OPEN[which] = Workbench(dataset, source, registry)
+    return _OPEN[which]
 
 
 def median_s(job: Callable[[], object]) -> float:

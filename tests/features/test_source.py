@@ -48,6 +48,20 @@ def test_views_of_a_larger_pool_begin_with_the_smaller(tmp_path):
     assert source.views(2, 0).key != source.views(2, 1).key
 
 
+def test_cached_features_are_read_without_opening_the_backbone(tmp_path):
+    digits = load_dataset("digits")
+    made = ExtractedFeatures(digits, open_backbone("pixels", device="cpu"), tmp_path).features()
+
+    def unopened():
+        raise AssertionError("the backbone was opened")
+
+    again = ExtractedFeatures(digits, unopened, tmp_path, key=made.key).features()
+    np.testing.assert_array_equal(again.data, made.data, strict=True)
+    assert again.key == made.key
+    with pytest.raises(AssertionError, match="was opened"):
+        ExtractedFeatures(digits, unopened, tmp_path / "empty", key=made.key).features()
+
+
 # --- augmentation ------------------------------------------------------------------------------------------
 
 

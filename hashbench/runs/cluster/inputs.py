@@ -35,4 +35,4 @@ def prepare_inputs(job: Job, options: RunOptions) -> None:
     if not job.skip and not job.broken:
         needs = job.needs
         pools = [(needs.n_views, needs.views_seed)] if needs.n_views and needs.views_seed is not None else []
-        make_features(job.setting, pools, options)
+        make_features(job, pools, options)
