@@ -29,9 +29,9 @@ canonical JSON (sorted keys, no spaces).
 
 These commands give each board's rows, every metric column to the last digit where the processor is of the same kind
 (others round matrix products otherwise, and a bit can flip), with the threads that they set (eigenvectors differ with
-them). `hashbench data prepare NAME --from DIR` comes first where the data is not embedded. A row's key `features` tells
-whether your features are made as its were; a backbone's weights are named there by their SHA-256. Verdicts are the same
-once all of a setting's rows are there.
+them). `hashbench data prepare NAME --from DIR` comes first where the data is not embedded, and methods named `faiss_…`
+need `pip install "hashbench[faiss]"`. A row's key `features` tells whether your features are made as its were; a
+backbone's weights are named there by their SHA-256. Verdicts are the same once all of a setting's rows are there.
 
 {commands}
 
