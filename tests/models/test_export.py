@@ -17,6 +17,7 @@ LINEAR = {
     "sign": {"n_bits": 24},
     "rr": {"n_bits": 13, "random_state": 0},
 }
+OTHERS = {"sh": {"n_bits": 16}, "sph": {"n_bits": 16, "random_state": 0}, "agh": {"n_bits": 16, "random_state": 0}}
 QUANTIZERS = {
     "pq": {"n_bits": 64, "random_state": 0},
     "opq": {"n_bits": 64, "n_iter": 2, "random_state": 0},
@@ -30,7 +31,7 @@ def models(tmp_path_factory, data):
     """Return a folder of models, with the vectors and the codes of the database and the codes of the queries."""
     folder = tmp_path_factory.mktemp("exported")
     np.save(folder / "vectors.npy", data[DATABASE])
-    plugins = {name: load_method(name)(**params) for name, params in {**LINEAR, "sh": {"n_bits": 16}}.items()}
+    plugins = {name: load_method(name)(**params) for name, params in {**LINEAR, **OTHERS}.items()}
     plugins |= {name: load_quantizer(name)(**params) for name, params in QUANTIZERS.items()}
     plugins |= {"rabitq": load_quantizer("rabitq")(random_state=0), "int8": load_quantizer("int8")()}
     for name, plugin in plugins.items():
@@ -180,7 +181,8 @@ def test_what_cannot_be_exported(models, data, tmp_path, cli, monkeypatch):
     def export(name, *options, out=out):
         return cli("export", models / f"{name}.safetensors", "-o", out, *options)
 
-    one_clear_line(export("sh"), "sh.safetensors", "not the signs of a linear map", "--format faiss-binary")
+    for name in OTHERS:
+        one_clear_line(export(name), f"{name}.safetensors", "not the signs of a linear map", "--format faiss-binary")
     one_clear_line(export("int8"), "int8.safetensors", "int8 has no index of faiss")
     one_clear_line(export("rabitq", "--codes", codes), "--codes", "give --vectors")
     one_clear_line(export("itq", "--format", "faiss-binary"), "nothing is to be in the index")

@@ -1,7 +1,6 @@
 """Quantizers on disk: kept by a run, loaded again, and refused where a file is none of theirs."""
 
 import hashlib
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -60,11 +59,11 @@ def test_a_loaded_quantizer_gives_the_same_codes_and_distances(folder_of_models,
 
 @pytest.fixture(scope="module")
 def kept_quantizers(tmp_path_factory, data, cli):
-    """Return a run's directory and its file of vectors: three quantizers and a method, with their models."""
+    """Return a run's directory and its file of vectors: two quantizers and a method, with their models."""
     folder = tmp_path_factory.mktemp("kept-quantizers")
     np.save(folder / "vectors.npy", data)
     command = ("run", "--dataset", "vectors", "--data-dir", folder / "vectors.npy", "--bits", 16)
-    command = (*command, "--methods", "rabitq,pq,int8,itq[n_iter=2]", "--out", folder / "out", "--save-models")
+    command = (*command, "--methods", "rabitq,pq,itq[n_iter=2]", "--out", folder / "out", "--save-models")
     done = cli(*command)
     assert done.returncode == 0, done.stderr
     return folder, done, command
@@ -84,8 +83,8 @@ def test_a_run_keeps_quantizers(kept_quantizers, cli):
         codes = model.method.encode(vectors[split.database])
         assert hashlib.sha256(codes.tobytes()).hexdigest() == record.codes_sha256["database_codes"]
         n += 1
-    assert n == 4
-    assert cli(*command).stderr.count("already in") == 4
+    assert n == 3
+    assert cli(*command).stderr.count("already in") == 3
 
 
 def test_encode_takes_a_quantizer(folder_of_models, data, tmp_path, cli):
@@ -202,7 +201,7 @@ def test_files_that_no_quantizer_writes(folder_of_models, tmp_path, cli, data, n
         assert done.returncode == 0, done.stderr
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_no_damage_gives_anything_but_codes_or_one_line(folder_of_models, cli, data):
     model = folder_of_models / f"{data.draw(st.sampled_from(['opq', 'faiss_rabitq', 'rabitq']))}.safetensors"
@@ -245,11 +244,6 @@ def test_a_missing_faiss_is_named(folder_of_models, data, tmp_path, cli, monkeyp
     monkeypatch.setitem(sys.modules, "faiss", None)
     done = cli("encode", folder_of_models / "pq.safetensors", tmp_path / "v.npy", "-o", tmp_path / "c.npy")
     one_clear_line(done, "pq.safetensors", "pq needs faiss: pip install 'hashbench[faiss]'")
-
-
-def test_a_model_that_needs_no_faiss_imports_none(folder_of_models):
-    code = "import sys, hashbench; hashbench.load_model(sys.argv[1]); assert not {'faiss', 'torch'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code, str(folder_of_models / "rabitq.safetensors")], check=True)
 
 
 OWN_INDEX = """
