@@ -48,7 +48,7 @@ def search(
     database: Annotated[
         Path, typer.Argument(metavar="DATABASE", help="As encode's INPUT, or a file of codes that encode wrote.")
     ],
-    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE.")],
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE; no codes where queries keep values.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours of each query.", min=1)] = 10,
     csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries.")] = None,
     distance: Annotated[
