@@ -52,9 +52,9 @@ def exported(models, tmp_path, cli):
     return export
 
 
-def same_neighbours(found, distances):
+def same_neighbours(answer, distances):
     """Assert that faiss found the nearest: equal distances, and the same rows but for those at the last distance."""
-    got, rows = found
+    got, rows = answer
     expected = np.sort(distances, axis=1)[:, :K]
     np.testing.assert_array_equal(got, expected)
     for own, of_all, last in zip(rows, distances, expected[:, -1], strict=True):
@@ -150,8 +150,8 @@ def test_quantizers_of_faiss_become_their_index(models, exported, data, name, cl
     rows = quantizer.searcher(np.load(codes))(data[QUERIES], K)
     for given in (("--vectors", models / "vectors.npy"), ("--codes", codes)):
         index, _ = exported(name, *given)
-        got, found = index.search(data[QUERIES], K)
-        assert (found == rows).all()
+        got, nearest = index.search(data[QUERIES], K)
+        assert (nearest == rows).all()
         assert (got == np.take_along_axis(distances, rows, axis=1)).all()
     empty, _ = exported(name)
     empty.add(data[DATABASE])
@@ -166,12 +166,12 @@ def test_rabitq_becomes_that_of_faiss_under_its_rotation(models, exported, data)
     rows = quantizer.searcher(codes)(data[QUERIES], K)
     own = quantizer.distances(data[QUERIES], codes)
     own += np.square(data[QUERIES] - quantizer.center_).sum(axis=1, keepdims=True)
-    got, found = index.search(data[QUERIES], K)
+    got, nearest = index.search(data[QUERIES], K)
     np.testing.assert_allclose(got, np.sort(own, axis=1)[:, :K].clip(0), rtol=1e-3, atol=2e-2)
     tied = np.sort(own, axis=1)[:, K - 1] <= 0  # faiss takes estimates below 0 for 0, all alike
     assert 0 < tied.sum() < 20
-    assert (np.sort(found[~tied], axis=1) == np.sort(rows[~tied], axis=1)).all()
-    assert (np.take_along_axis(own, found, axis=1)[tied] <= 0).all()
+    assert (np.sort(nearest[~tied], axis=1) == np.sort(rows[~tied], axis=1)).all()
+    assert (np.take_along_axis(own, nearest, axis=1)[tied] <= 0).all()
 
 
 def test_what_cannot_be_exported(models, data, tmp_path, cli, monkeypatch):
