@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,16 +14,46 @@ CENTROIDS = 256
 """Of a product quantizer with one byte a part."""
 
 
+class Part(NamedTuple):
+    """A learned part of an index: its shape for vectors of some width, and the vector of faiss that holds it."""
+
+    shape: Callable[[int], tuple[int, ...]]
+    vector: Callable[[Any], Any]
+
+
+def _last(index: Any) -> Any:
+    """Return the index of codes behind the transformations, or the index itself."""
+    faiss = faiss_module("the index")
+    return faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
+
+
+def _rotation(index: Any) -> Any:
+    return faiss_module("the index").downcast_VectorTransform(index.chain.at(0))
+
+
+PARTS = {
+    "rotation_": Part(lambda width: (width, width), lambda index: _rotation(index).A),
+    "centroids_": Part(lambda width: (CENTROIDS, width), lambda index: _last(index).pq.centroids),
+    "center_": Part(lambda width: (width,), lambda index: _last(index).center),
+}
+"""What an index may have learned, under the names that a file has for it."""
+
+
 class FaissQuantizer(Quantizer):
     """A quantizer whose codes, distances and search are those of a faiss index.
 
-    A subclass writes ``__init__``, ``n_bytes`` and ``new_index``.
+    A subclass writes ``__init__``, ``n_bytes`` and ``new_index``, and names in ``parts`` what its index learns, so that
+    it can be saved: as arrays, since faiss trusts the files that it reads.
 
     Attributes
     ----------
+    parts : tuple of str
+        Keys of `PARTS`.
     index_ : faiss.Index
         Trained and empty: an `IndexPreTransform`, or an index of codes.
     """
+
+    parts: ClassVar[tuple[str, ...]] = ()
 
     def new_index(self, n_features: int) -> Any:
         """Return an untrained index for vectors of that width."""
@@ -66,12 +97,62 @@ class FaissQuantizer(Quantizer):
         codes : ndarray of shape (n, n_bytes), uint8
             From `encode`.
         """
-        faiss = faiss_module(self.name)
-        index = faiss.clone_index(self.index_)
-        last = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexPreTransform) else index
-        last.add_sa_codes(np.ascontiguousarray(codes))
-        index.ntotal = last.ntotal
+        index = self.to_faiss()
+        add_codes(index, codes)
         return index
+
+    def to_faiss(self) -> Any:
+        """Return a copy of the index."""
+        return faiss_module(self.name).clone_index(self.index_)
+
+    def learned(self) -> dict[str, Any]:
+        """Return the arrays that the index has learned.
+
+        Raises
+        ------
+        TypeError
+            The class does not say which they are.
+        """
+        if not self.parts:
+            raise TypeError(f"{self.name} does not say in parts what its index has learned")
+        faiss, width = faiss_module(self.name), self.n_features_in_
+        arrays = {name: faiss.vector_to_array(PARTS[name].vector(self.index_)) for name in self.parts}
+        return {"n_features_in_": width} | {name: arrays[name].reshape(PARTS[name].shape(width)) for name in arrays}
+
+    def set_learned(self, learned: dict[str, Any]) -> None:
+        """Make the index of these arrays.
+
+        Raises
+        ------
+        ValueError
+            One is missing or has another shape or dtype, or there are more.
+        """
+        faiss, width = faiss_module(self.name), learned["n_features_in_"]
+        arrays = {name: np.asarray(value) for name, value in learned.items() if name != "n_features_in_"}
+        given = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
+        expected = {name: ("float32", *PARTS[name].shape(width)) for name in self.parts}
+        if given != expected:  # seen before faiss takes memory for them
+            raise ValueError(f"it has learned {given}, expected {expected}")
+        index = self.new_index(width)
+        for name in self.parts:
+            faiss.copy_array_to_vector(np.ascontiguousarray(arrays[name]).ravel(), PARTS[name].vector(index))
+        for part in (index, _last(index), *([_rotation(index)] if "rotation_" in self.parts else [])):
+            part.is_trained = True
+        self.n_features_in_, self.index_ = width, index
+
+
+def add_codes(index: Any, codes: np.ndarray) -> None:
+    """Add codes to an index, behind its transformations.
+
+    Parameters
+    ----------
+    index : faiss.IndexPreTransform or faiss.IndexFlatCodes
+    codes : ndarray of shape (n, n_bytes), uint8
+        As the index itself encodes vectors.
+    """
+    last = _last(index)
+    last.add_sa_codes(np.ascontiguousarray(codes))
+    index.ntotal = last.ntotal
 
 
 def faiss_module(asked_by: str) -> Any:
@@ -87,6 +168,30 @@ def faiss_module(asked_by: str) -> Any:
     except ImportError as error:
         raise Unsupported(f"{asked_by} needs faiss: pip install 'hashbench[faiss]'") from error
     return faiss
+
+
+def new_rabitq(n_features: int, bits: int, query_bits: int, asked_by: str) -> Any:
+    """Return an untrained ``IndexRaBitQ``.
+
+    Raises
+    ------
+    Unsupported
+        A number is out of range, or faiss is not installed or too old.
+    """
+    faiss = faiss_module(asked_by)
+    if not 1 <= bits <= 9 or not 0 <= query_bits <= 8:
+        raise Unsupported(f"bits={bits}, query_bits={query_bits}: expected 1 to 9 and 0 to 8")
+    if not hasattr(faiss, "IndexRaBitQ"):
+        raise Unsupported(f"faiss {faiss.__version__} has no RaBitQ: pip install 'faiss-cpu>=1.13.1'")
+    several = [int(bits)] if bits > 1 else []
+    try:
+        index = faiss.IndexRaBitQ(n_features, faiss.METRIC_L2, *several)
+    except (TypeError, NotImplementedError) as error:
+        raise Unsupported(
+            f"bits={bits}: faiss {faiss.__version__} has RaBitQ of 1 bit: pip install 'faiss-cpu>=1.13.1'"
+        ) from error
+    index.qb = int(query_bits)
+    return index
 
 
 def n_parts(n_bits: int, n_features: int, asked_by: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from hashbench.contract import checked_vectors, refuse_changed, refuse_nonfinite, snapshot
-from hashbench.errors import ContractError
+from hashbench.errors import ContractError, Unsupported
+from hashbench.saved_header import is_learned
 
 BLOCK_ROWS = 1024
 CODE_BLOCK = 8192
@@ -36,8 +38,9 @@ class Quantizer(BaseEstimator):
 
     Notes
     -----
-    Learned attributes end in an underscore. Every number that a code needs beside its bits, such as a vector's
-    length, stands in the code's bytes: they are what a vector costs.
+    Learned attributes end in an underscore and hold numpy arrays or JSON values, which is what `save` keeps; a
+    quantizer with others writes `learned` and `set_learned`. Every number that a code needs beside its bits, such as a
+    vector's length, stands in the code's bytes: they are what a vector costs.
     """
 
     paper: ClassVar[str] = ""
@@ -154,6 +157,63 @@ class Quantizer(BaseEstimator):
             return np.take_along_axis(rows, order, axis=1)
 
         return search
+
+    def to_faiss(self) -> Any:
+        """Return an index of faiss, trained and empty, that takes vectors and finds the neighbours of `searcher`.
+
+        Raises
+        ------
+        Unsupported
+            There is none, or faiss is not installed.
+        """
+        raise Unsupported(f"{self.name} has no index of faiss that finds the same neighbours")
+
+    def learned(self) -> dict[str, Any]:
+        """Return what ``fit`` has learned, by attribute: numpy arrays and JSON values."""
+        return {name: value for name, value in vars(self).items() if is_learned(name)}
+
+    def set_learned(self, learned: dict[str, Any]) -> None:
+        """Take what `learned` gave as learned.
+
+        Raises
+        ------
+        Exception
+            It is none of this quantizer's.
+        """
+        for name, value in learned.items():
+            setattr(self, name, value)
+
+    def save(self, path: str | Path, **provenance: Any) -> None:
+        """Write the fitted quantizer to one safetensors file, as `hashbench.HashMethod.save` does a method.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            ``fit`` was not called.
+        TypeError, ValueError
+            A value is no JSON or not what its key stands for, or a learned array holds NaN.
+        OSError
+            The file cannot be written.
+        """
+        from hashbench.saved_method import write_saved
+
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before save")
+        write_saved(Path(path), self, provenance)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Quantizer:
+        """Read a quantizer that `save` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is missing, not a saved quantizer, damaged or one of another quantizer, its parameters and arrays
+            do not fit this class, or a package that it needs is not installed.
+        """
+        from hashbench.saved_method import read_saved, restore
+
+        return restore(cls, read_saved(path))
 
 
 def _merged(

@@ -1,4 +1,4 @@
-"""Fitted methods as single files: arrays and JSON in safetensors, under a checksum, checked when they are read.
+"""Fitted methods and quantizers as single files: arrays and JSON in safetensors, under a checksum, checked when read.
 
 Nothing in such a file is executed, and no text in it becomes a path.
 """
@@ -7,84 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hashbench.errors import InputError
-from hashbench.files.paths import is_line, is_name, printable
+from hashbench.errors import InputError, Unsupported
+from hashbench.files.paths import printable
+from hashbench.quantizer import Quantizer
+from hashbench.saved_header import (
+    QUANTIZER,
+    REQUIRED,
+    header_problem,
+    is_count,
+    is_learned,
+    is_sha256,
+    parsed_header,
+    shown,
+)
 
 if TYPE_CHECKING:
     from hashbench.method import HashMethod
 
-    Method = TypeVar("Method", bound=HashMethod)
+    Method = TypeVar("Method", bound=HashMethod | Quantizer)
 
 MAX_FEATURES = 2**24
 """Values in a training vector, at most: a greater number in a file is no number of features."""
-MAX_LINE = 1000
-"""Characters of a protocol's name, at most."""
 AGAIN = "get the file again, or train it again"
-
-
-def is_learned(attribute: str) -> bool:
-    """Return whether an attribute of a method is one that ``fit`` sets and a file keeps."""
-    return attribute.isidentifier() and attribute.endswith("_") and not attribute.startswith("_")
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value > 0
-
-
-def _is_sha256(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-def _is_image_shape(value: Any) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, list) or len(value) != 3:
-        return False
-    return all(side is None or _is_count(side) for side in value[:2]) and value[2] in (1, 3) and _is_count(value[2])
-
-
-class Field(NamedTuple):
-    """What a header holds under one key."""
-
-    expected: str
-    fits: Callable[[Any], bool]
-
-
-REQUIRED = {
-    "method": Field("a method's name", is_name),
-    "params": Field(
-        "parameters by name, with n_bits, a positive integer",
-        lambda value: isinstance(value, dict) and _is_count(value.get("n_bits")),
-    ),
-    "fitted": Field(
-        "learned values by name",
-        lambda value: isinstance(value, dict) and all(map(is_learned, value)),
-    ),
-}
-"""What every header holds."""
-OPTIONAL = {
-    "plugin": Field("a method's name", is_name),
-    "source": Field("a SHA-256", _is_sha256),
-    "label": Field("a text", lambda value: isinstance(value, str)),
-    "record": Field("a record's name", is_name),
-    "dataset": Field("a data set's name", is_name),
-    "protocol": Field(
-        f"a line of up to {MAX_LINE} characters",
-        lambda value: isinstance(value, str) and len(value) <= MAX_LINE and is_line(value),
-    ),
-    "features": Field("a feature key", lambda value: isinstance(value, dict)),
-    "image_shape": Field("null, or height, width and channels (1 or 3)", _is_image_shape),
-}
-"""What a run adds; other keys are kept as they are, and nothing reads them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +47,7 @@ class SavedMethod:
     ----------
     path : Path
     header : dict
-        ``method`` (its name), ``params``, ``fitted`` and the provenance.
+        ``method`` (its name), ``params``, ``fitted``, ``kind`` for a quantizer, and the provenance.
     arrays : dict of ndarray
         Learned arrays by attribute.
     sha256 : str
@@ -110,18 +62,23 @@ class SavedMethod:
     @property
     def provenance(self) -> dict[str, Any]:
         """The header without what `hashbench.HashMethod.save` itself puts into it."""
-        return {key: value for key, value in self.header.items() if key not in REQUIRED}
+        return {key: value for key, value in self.header.items() if key not in (*REQUIRED, "kind")}
+
+    @property
+    def kind(self) -> str:
+        """What the file holds, as plugins name it: ``"methods"`` or ``"quantizers"``."""
+        return "quantizers" if self.header.get("kind") == QUANTIZER else "methods"
 
 
-def write_saved(path: Path, method: HashMethod, provenance: Mapping[str, Any]) -> None:
-    """Write a fitted method, whole or not at all.
+def write_saved(path: Path, method: HashMethod | Quantizer, provenance: Mapping[str, Any]) -> None:
+    """Write a fitted method or quantizer, whole or not at all.
 
     Parameters
     ----------
     path : Path
-    method : HashMethod
+    method : HashMethod or Quantizer
     provenance : mapping
-        JSON values that are kept beside the parameters; see ``OPTIONAL``.
+        JSON values that are kept beside the parameters; see ``OPTIONAL`` of `hashbench.saved_header`.
 
     Raises
     ------
@@ -135,13 +92,15 @@ def write_saved(path: Path, method: HashMethod, provenance: Mapping[str, Any]) -
     from hashbench.files.writing import write_atomically
 
     arrays, values = {}, {}
-    for key, value in vars(method).items():
+    learned = method.learned() if isinstance(method, Quantizer) else vars(method)
+    for key, value in learned.items():
         if is_learned(key) and isinstance(value, np.ndarray):
             arrays[key] = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
         elif is_learned(key):
             values[key] = value.item() if isinstance(value, np.generic) else value
     header = {**provenance, "method": method.name, "params": method.get_params(), "fitted": values}
-    problem = _header_problem(header) or _array_problem(arrays)
+    header |= {"kind": QUANTIZER} if isinstance(method, Quantizer) else {}
+    problem = header_problem(header) or _array_problem(arrays)
     if problem:
         raise ValueError(problem)
     text = json.dumps(header, allow_nan=False)
@@ -169,49 +128,46 @@ def read_saved(path: str | Path) -> SavedMethod:
     if not path.is_file():
         raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
     text, stated, arrays = _read(path)
-    if not _is_sha256(stated):
+    if not is_sha256(stated):
         raise InputError(f"{path} is not a saved hashbench method (it has no checksum); train it again")
     if checksum(text, arrays) != stated:
         raise InputError(f"{path} is damaged: its content is not what its checksum stands for; {AGAIN}")
     header = _parsed(path, text)
-    problem = _header_problem(header) or _array_problem(arrays)
+    problem = header_problem(header) or _array_problem(arrays)
     if problem:
         raise InputError(f"{path} cannot be used: {problem}; {AGAIN}")
     return SavedMethod(path, header, arrays, stated)
 
 
 def restore(method_class: type[Method], saved: SavedMethod) -> Method:
-    """Return the method that a file holds.
+    """Return the method or the quantizer that a file holds.
 
     Raises
     ------
     InputError
-        The file holds another method or one that is not fitted, or its parameters and arrays do not fit the class.
+        The file holds another method or one that is not fitted, its parameters and arrays do not fit the class, or
+        a package that the method needs is not installed.
     """
-    name = saved.header["method"]
+    name, wanted = saved.header["method"], "quantizers" if issubclass(method_class, Quantizer) else "methods"
+    if saved.kind != wanted:
+        raise InputError(f"{saved.path} holds one of the {saved.kind} ({name!r}), not one of the {wanted}")
     if name != method_class.name:
         raise InputError(f"{saved.path} holds a saved {name!r}, not a {method_class.name!r}")
     width = saved.header["fitted"].get("n_features_in_")
     if width is None:
         raise InputError(f"{saved.path} holds a method that was saved before it was fitted")
-    if not _is_count(width) or width > MAX_FEATURES:
+    if not is_count(width) or width > MAX_FEATURES:
         raise InputError(f"{saved.path} cannot be used: n_features_in_ is {shown(width)}, expected 1 to {MAX_FEATURES}")
     try:
         method = method_class(**saved.header["params"])
-        for key, value in {**saved.arrays, **saved.header["fitted"]}.items():
-            setattr(method, key, value)
+        _set_learned(method, {**saved.arrays, **saved.header["fitted"]})
         _try(method, width)
+    except Unsupported as error:
+        raise InputError(f"{saved.path} cannot be used: {printable(str(error), 200)}") from error
     except Exception as error:  # a plugin raises whatever it likes on values that are not its own
         reason = printable(str(error) or type(error).__name__, 200)
         raise InputError(f"{saved.path} does not fit the {name!r} that is here ({reason}); train it again") from error
     return method
-
-
-def shown(value: Any) -> str:
-    """Return a JSON value of a file for a message: short, and without anything that a terminal obeys."""
-    if isinstance(value, dict | list):
-        return "a list" if isinstance(value, list) else "an object"
-    return printable(json.dumps(value, ensure_ascii=False), 60)
 
 
 def _read(path: Path) -> tuple[str, str | None, dict[str, np.ndarray]]:
@@ -230,33 +186,9 @@ def _read(path: Path) -> tuple[str, str | None, dict[str, np.ndarray]]:
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        header = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return parsed_header(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a saved hashbench method (its header is damaged: {error})") from error
-    if not isinstance(header, dict):
-        raise InputError(f"{path} is not a saved hashbench method (its header is no JSON object)")
-    return header
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number is too great")
-    return value
-
-
-def _header_problem(header: Mapping[str, Any]) -> str:
-    """Return what is wrong with a header, or nothing."""
-    for key, field in {**REQUIRED, **OPTIONAL}.items():
-        if key not in header and key in REQUIRED:
-            return f"its header has no {key!r}"
-        if key in header and not field.fits(header[key]):
-            return f"its header's {key!r} is {shown(header[key])}, expected {field.expected}"
-    return ""
 
 
 def _array_problem(arrays: Mapping[str, np.ndarray]) -> str:
@@ -271,12 +203,26 @@ def _array_problem(arrays: Mapping[str, np.ndarray]) -> str:
     return ""
 
 
-def _try(method: HashMethod, width: int) -> None:
-    """Raise unless a method gives ``n_bits`` values for one vector: its arrays fit each other and its parameters."""
+def _set_learned(method: HashMethod | Quantizer, learned: dict[str, Any]) -> None:
+    """Give a method the attributes that its ``fit`` would have set."""
+    if isinstance(method, Quantizer):
+        method.set_learned(learned)
+        return
+    for key, value in learned.items():
+        setattr(method, key, value)
+
+
+def _try(method: HashMethod | Quantizer, width: int) -> None:
+    """Raise unless a method gives what it must for one vector: its arrays fit each other and its parameters."""
+    row = np.ones((1, width), np.float32)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        values = np.asarray(method.project(np.ones((1, width), np.float32)))
-    if values.shape != (1, method.n_bits) or values.dtype.kind not in "biuf":
-        raise ValueError(
-            f"project gives shape {values.shape} and dtype {values.dtype} for one vector, n_bits is {method.n_bits}"
-        )
+        if isinstance(method, Quantizer):
+            asked, shape = "distances", (1, 1)
+            values = np.asarray(method.distances(row, method.encode(row)))
+        else:
+            asked, shape = "project", (1, method.n_bits)
+            values = np.asarray(method.project(row))
+    if values.shape != shape or values.dtype.kind not in "biuf":
+        expected = "" if isinstance(method, Quantizer) else f", n_bits is {method.n_bits}"
+        raise ValueError(f"{asked} gives shape {values.shape} and dtype {values.dtype} for one vector{expected}")

@@ -1,7 +1,6 @@
 """RaBitQ as faiss does it, of 1 to 9 bits a dimension, with the rotation that it leaves to the user."""
 
-from hashbench.errors import Unsupported
-from hashbench.faiss_quantizer import FaissQuantizer, faiss_module
+from hashbench.faiss_quantizer import FaissQuantizer, faiss_module, new_rabitq
 
 
 class FaissRaBitQ(FaissQuantizer):
@@ -21,6 +20,7 @@ class FaissRaBitQ(FaissQuantizer):
     """
 
     paper = "Gao and Long, SIGMOD 2024; Johnson et al., faiss"
+    parts = ("rotation_", "center_")
 
     def __init__(self, *, bits=1, query_bits=0, random_state=None):
         self.bits = bits
@@ -40,17 +40,4 @@ class FaissRaBitQ(FaissQuantizer):
         return faiss.IndexPreTransform(rotation, self._inner(n_features))
 
     def _inner(self, n_features):
-        faiss = faiss_module(self.name)
-        if not 1 <= self.bits <= 9 or not 0 <= self.query_bits <= 8:
-            raise Unsupported(f"bits={self.bits}, query_bits={self.query_bits}: expected 1 to 9 and 0 to 8")
-        if not hasattr(faiss, "IndexRaBitQ"):
-            raise Unsupported(f"faiss {faiss.__version__} has no RaBitQ: pip install 'faiss-cpu>=1.13.1'")
-        several = [int(self.bits)] if self.bits > 1 else []
-        try:
-            index = faiss.IndexRaBitQ(n_features, faiss.METRIC_L2, *several)
-        except (TypeError, NotImplementedError) as error:
-            raise Unsupported(
-                f"bits={self.bits}: faiss {faiss.__version__} has RaBitQ of 1 bit: pip install 'faiss-cpu>=1.13.1'"
-            ) from error
-        index.qb = int(self.query_bits)
-        return index
+        return new_rabitq(n_features, self.bits, self.query_bits, self.name)

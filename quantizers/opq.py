@@ -26,6 +26,7 @@ class OPQ(FaissQuantizer):
     """
 
     paper = "Ge et al., TPAMI 2014"
+    parts = ("rotation_", "centroids_")
 
     def __init__(self, n_bits=256, *, n_iter=20, n_rows=10_000, random_state=None):
         self.n_bits = n_bits

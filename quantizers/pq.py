@@ -18,6 +18,7 @@ class PQ(FaissQuantizer):
     """
 
     paper = "Jégou et al., TPAMI 2011"
+    parts = ("centroids_",)
 
     def __init__(self, n_bits=256, *, random_state=None):
         self.n_bits = n_bits

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.faiss_quantizer import faiss_module, new_rabitq
 from hashbench.quantizer import Quantizer
 
 FACTORS = 8
@@ -65,3 +66,13 @@ class RaBitQ(Quantizer):
         products *= 2
         products -= rotated.sum(axis=1, keepdims=True)
         return squared - slope * products
+
+    def to_faiss(self):
+        """Return ``IndexRaBitQ`` behind the rotation; queries keep their values, codes are laid out in another way."""
+        faiss, d = faiss_module(self.name), self.n_features_in_
+        rotation, index = faiss.LinearTransform(d, d), new_rabitq(d, 1, 0, self.name)
+        faiss.copy_array_to_vector(np.ascontiguousarray(self.rotation_.T).ravel(), rotation.A)
+        center = self.center_.astype(np.float64) @ self.rotation_.astype(np.float64)
+        faiss.copy_array_to_vector(center.astype(np.float32), index.center)
+        rotation.is_trained = index.is_trained = True
+        return faiss.IndexPreTransform(rotation, index)

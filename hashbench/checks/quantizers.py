@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,18 @@ def check_search_gives_the_smallest_distances(quantizer_class: type[Quantizer]) 
     assert np.allclose(np.take_along_axis(distances, rows, axis=1), best, rtol=1e-4, atol=1e-3), "others are nearer"
 
 
+def check_saves_and_loads(quantizer_class: type[Quantizer]) -> None:
+    """A saved quantizer gives the codes and distances of the original."""
+    X, quantizer = gaussian(), _make(quantizer_class)
+    codes = quantizer.fit(X).encode(X)
+    with tempfile.TemporaryDirectory() as folder:
+        quantizer.save(Path(folder) / "model.safetensors")
+        loaded = quantizer_class.load(Path(folder) / "model.safetensors")
+    assert (loaded.encode(X) == codes).all(), "a loaded quantizer gives other codes"
+    assert (loaded.distances(X[:3], codes) == quantizer.distances(X[:3], codes)).all(), "it gives other distances"
+    assert loaded.get_params() == quantizer.get_params(), "a loaded quantizer has other parameters"
+
+
 def check_refuses_unusable_input(quantizer_class: type[Quantizer]) -> None:
     """Rows that are not finite or of another width, and one training row, are refused."""
     X, quantizer = gaussian(), _make(quantizer_class)
@@ -119,6 +133,7 @@ CHECKS: tuple[Check, ...] = (
     check_seed_decides,
     check_distances_rank_near_items_first,
     check_search_gives_the_smallest_distances,
+    check_saves_and_loads,
     check_refuses_unusable_input,
     check_documented,
 )

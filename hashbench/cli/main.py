@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "encode": models.encode,
     "search": models.search,
+    "export": models.export,
     "list": plugins.list_plugins,
     "info": plugins.info,
     "check": plugins.check,

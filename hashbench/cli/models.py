@@ -1,4 +1,4 @@
-"""The commands that use trained methods: ``hashbench encode`` and ``hashbench search``."""
+"""The commands that use what is trained: ``hashbench encode``, ``hashbench search`` and ``hashbench export``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hashbench.cli.common import DeviceOption, PluginOption, one_of
+from hashbench.errors import InputError
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]
 ExifOption = Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")]
@@ -25,7 +26,7 @@ def encode(
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Encode your own images or vectors with a trained method: packed codes, and the images' names beside them."""
+    """Encode your own images or vectors with a trained model: packed codes, and the images' names beside them."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.files.writing import writable_file
     from hashbench.models.code_files import names_path, write_codes
@@ -36,7 +37,7 @@ def encode(
     writable_file(out, "--out", ".npy", [model, source])
     encoded = encode_input(saved, source, exif)
     write_codes(out, encoded, saved)
-    print(f"{out}: {len(encoded.codes):,} codes of {saved.n_bits} bits, packed, shape {encoded.codes.shape} uint8")
+    print(f"{out}: {len(encoded.codes):,} codes of {saved.length}, packed, shape {encoded.codes.shape} uint8")
     if encoded.names:
         print(f"{names_path(out)}: the images' names, one a line, in the order of the codes")
 
@@ -47,27 +48,69 @@ def search(
     database: Annotated[
         Path, typer.Argument(metavar="DATABASE", help="As encode's INPUT, or a file of codes that encode wrote.")
     ],
-    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE.")],
+    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE; no codes where queries keep values.")],
     k: Annotated[int, typer.Option("-k", help="How many neighbours of each query.", min=1)] = 10,
     csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries.")] = None,
+    distance: Annotated[
+        str | None,
+        typer.Option(help="Of a hash method: hamming, or asymmetric for queries that keep their real values."),
+    ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option(metavar="VECTORS", help="The database's vectors: rank the nearest codes again by them."),
+    ] = None,
+    rescore_factor: Annotated[
+        int | None, typer.Option(help="How many codes are ranked again for each neighbour; 4 if left out.", min=1)
+    ] = None,
     exif: ExifOption = False,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Find the nearest items of each query by Hamming distance; ties in the database's order."""
+    """Find the nearest items of each query; ties of hash codes in the database's order."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.cli.neighbours import print_neighbours
     from hashbench.files.writing import writable_file
     from hashbench.models.saved import load_model
-    from hashbench.models.search import codes_of, refuse_other_turning, write_csv
+    from hashbench.models.search import DISTANCES, Rescoring, open_search, write_csv
     from hashbench.reports.console import open_console
 
+    if distance is not None:
+        one_of("--distance", distance, DISTANCES)
+    if rescore is None and rescore_factor is not None:
+        raise InputError("--rescore-factor needs --rescore, the database's vectors")
     saved = load_model(model, plugin, weights=weights, device=device)
     if csv:
-        writable_file(csv, "--csv", ".csv", [model, database, query])
-    items, queries = codes_of(saved, database, exif), codes_of(saved, query, exif)
-    refuse_other_turning(queries, items)
-    print_neighbours(saved, queries, items, k, open_console())
+        writable_file(csv, "--csv", ".csv", [model, database, query, *([rescore] if rescore else [])])
+    rescoring = Rescoring(rescore, rescore_factor or 4) if rescore else None
+    opened = open_search(saved, database, query, distance=distance, rescoring=rescoring, exif=exif)
+    print_neighbours(opened, k, open_console())
     if csv:
-        write_csv(csv, saved, queries, items, k)
+        write_csv(csv, opened, k)
         print(csv)
+
+
+def export(
+    plugin: PluginOption,
+    model: ModelArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the index goes, a .faiss file.")],
+    to: Annotated[str, typer.Option("--format", help="faiss: takes vectors; faiss-binary: takes codes.")] = "faiss",
+    vectors: Annotated[Path | None, typer.Option(help="The database, as encode's INPUT.")] = None,
+    codes: Annotated[Path | None, typer.Option(help="The database, as codes that encode wrote.")] = None,
+    weights: ModelWeightsOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Write an index that faiss reads and that finds the same neighbours, with a database in it or empty."""
+    one_of("--device", device, ("auto", "cpu", "cuda"))
+    from hashbench.files.writing import writable_file
+    from hashbench.models.export import FORMATS, faiss_binary_index, faiss_index, write_index
+    from hashbench.models.saved import load_model
+
+    one_of("--format", to, FORMATS)
+    if vectors and codes:
+        raise InputError("--vectors and --codes are both the database; give one of them")
+    saved = load_model(model, plugin, weights=weights, device=device)
+    writable_file(out, "--out", ".faiss", [path for path in (model, vectors, codes) if path])
+    index = (faiss_index if to == "faiss" else faiss_binary_index)(saved, vectors, codes)
+    write_index(out, index)
+    takes = f"vectors of {index.d} values" if to == "faiss" else f"codes of {saved.code_width} bytes"
+    print(f"{out}: {type(index).__name__} of faiss, takes {takes}, {index.ntotal:,} in it")

@@ -80,7 +80,7 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
     codes, n_bits = open_npy(path), model.n_bits
     if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != model.code_width:
         raise InputError(
-            f"{path} has shape {codes.shape} and dtype {codes.dtype}, codes of {n_bits} bits are "
+            f"{path} has shape {codes.shape} and dtype {codes.dtype}, codes of {model.length} are "
             f"(n, {model.code_width}) uint8"
         )
     if (codes[:, -1] & ((1 << (8 * model.code_width - n_bits)) - 1)).any():

@@ -1,9 +1,11 @@
-"""Puts trained methods to work on a user's own vectors and images."""
+"""Puts trained methods and quantizers to work on a user's own vectors and images."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,8 @@ from hashbench.progress import progress
 if TYPE_CHECKING:
     from torch import Tensor
 
-
+Blocks = Generator[tuple[int, np.ndarray], None, None]
+"""First row and vectors of one block after the other; closed, so that its progress bar ends."""
 VECTOR_STEP = 64 * BLOCK_ROWS
 """Vectors between two steps of the progress bar."""
 
@@ -44,6 +47,32 @@ class Encoded:
 
     codes: np.ndarray
     names: list[str]
+    exif: bool | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a model encodes: vectors, or the features that its backbone makes of images, a block at a time.
+
+    Attributes
+    ----------
+    path : Path
+        As the user gave it.
+    n : int
+    blocks : callable
+        ``blocks()`` yields the first row and the vectors of each block, of the model's width.
+    vectors : ndarray or None
+        All vectors, memory-mapped; None where they are made of images.
+    names : list of str
+    exif : bool or None
+        As in `Encoded`.
+    """
+
+    path: Path
+    n: int
+    blocks: Callable[[], Blocks]
+    vectors: np.ndarray | None = None
+    names: list[str] = field(default_factory=list)
     exif: bool | None = None
 
 
@@ -78,18 +107,66 @@ def encode_input(model: SavedModel, source: str | Path, exif: bool = False) -> E
     them the codes of its record. In other company, or on another processor, an image's features may differ in
     their last bits, and a bit of its code may flip where a projection lies that close to zero.
     """
+    rows = open_rows(model, source, exif)
+    codes = np.empty((rows.n, model.code_width), np.uint8)
+    with closing(rows.blocks()) as blocks:
+        for first, block in blocks:
+            codes[first : first + len(block)] = _encode(model, block, first, rows.path)
+    return Encoded(codes, rows.names, rows.exif)
+
+
+def open_rows(model: SavedModel, source: str | Path, exif: bool = False, what: str = "codes") -> Rows:
+    """Open what `encode_input` takes, to be read a block at a time.
+
+    Parameters
+    ----------
+    model : SavedModel
+    source : path-like
+    exif : bool
+    what : str
+        What is made of the rows, for the progress bar.
+
+    Raises
+    ------
+    InputError
+        As `encode_input` does; what images and rows hold is seen when they are read.
+    """
     given = open_input(Path(source))
     if given.array is None:
-        turned = exif or model.exif
-        return Encoded(_encode_images(model, given.files, given.path, turned), given.names, turned)
+        turned, files, path = exif or model.exif, given.files, given.path
+        return Rows(
+            path, len(files), lambda: _features(model, files, path, what, turned), names=given.names, exif=turned
+        )
     if exif:
         raise InputError(f"--exif: {given.path} is an array, only image files have an EXIF orientation; leave it out")
     if given.array.ndim in (3, 4):
-        return Encoded(_encode_images(model, _as_images(model, given.array, given.path), given.path), [])
-    return Encoded(_encode_vectors(model, given.array, given.path), [])
+        images, path = _as_images(model, given.array, given.path), given.path
+        return Rows(path, len(images), lambda: _features(model, images, path, what))
+    return _open_vectors(model, given.array, given.path, what)
 
 
-def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
+def refuse_nonfinite(path: Path, first: int, X: np.ndarray) -> None:
+    """Refuse rows of a file that hold NaN or infinite values.
+
+    Parameters
+    ----------
+    path : Path
+    first : int
+        The first row's number in the file.
+    X : ndarray of shape (n, d)
+
+    Raises
+    ------
+    InputError
+        They do, in single precision.
+    """
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
+    if bad.any():
+        raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values")
+
+
+def _open_vectors(model: SavedModel, X: np.ndarray, path: Path, what: str) -> Rows:
     width = model.method.n_features_in_
     if X.ndim != 2 or X.dtype.kind != "f":
         raise InputError(
@@ -97,13 +174,15 @@ def _encode_vectors(model: SavedModel, X: np.ndarray, path: Path) -> np.ndarray:
             "(n, h, w, 3)"
         )
     _refuse_width(model, X, path)
-    codes = np.empty((len(X), model.code_width), np.uint8)
-    with progress(f"codes of {len(X):,} vectors", len(X)) as bar:
-        for first in range(0, len(X), VECTOR_STEP):
-            block = X[first : first + VECTOR_STEP]
-            codes[first : first + len(block)] = _encode(model, block, first, path)
-            bar.advance(len(block))
-    return codes
+
+    def blocks() -> Blocks:
+        with progress(f"{what} of {len(X):,} vectors", len(X)) as bar:
+            for first in range(0, len(X), VECTOR_STEP):
+                block = X[first : first + VECTOR_STEP]
+                yield first, block
+                bar.advance(len(block))
+
+    return Rows(path, len(X), blocks, X)
 
 
 def _as_images(model: SavedModel, array: np.ndarray, path: Path) -> np.ndarray:
@@ -121,11 +200,11 @@ def _as_images(model: SavedModel, array: np.ndarray, path: Path) -> np.ndarray:
     return images
 
 
-def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Path, exif: bool = False) -> np.ndarray:
+def _features(model: SavedModel, images: np.ndarray | list[Path], path: Path, what: str, exif: bool = False) -> Blocks:
+    """Yield the backbone's features of images, a step at a time."""
     backbone, n = model.backbone, len(images)
     batch = backbone.batch_size
-    codes = np.empty((n, model.code_width), np.uint8)
-    with progress(f"codes of {n:,} images ({backbone.key['backbone']})", n) as bar:
+    with progress(f"{what} of {n:,} images ({backbone.key['backbone']})", n) as bar:
         for first in range(0, n, FEATURE_STEP):
             blocks = []
             for start in range(first, min(first + FEATURE_STEP, n), batch):
@@ -133,8 +212,7 @@ def _encode_images(model: SavedModel, images: np.ndarray | list[Path], path: Pat
                 bar.advance(len(blocks[-1]))
             features = np.concatenate(blocks)
             _refuse_width(model, features, path)
-            codes[first : first + FEATURE_STEP] = _encode(model, features, first, path)
-    return codes
+            yield first, features
 
 
 def _batch(model: SavedModel, images: np.ndarray | list[Path], exif: bool) -> Tensor:
@@ -175,13 +253,32 @@ def _refuse_width(model: SavedModel, X: np.ndarray, path: Path) -> None:
 
 
 def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndarray:
-    """Return the codes of rows that begin at row ``first`` of the input, or say what cannot be encoded."""
+    """Return the codes of rows that begin at row ``first`` of the input."""
+    with said_of(model, X, first, path):
+        return model.method.encode(X)
+
+
+@contextmanager
+def said_of(model: SavedModel, X: np.ndarray, first: int, path: Path) -> Iterator[None]:
+    """Turn what a model raises over rows of a file into one line.
+
+    Parameters
+    ----------
+    model : SavedModel
+    X : ndarray of shape (n, n_features)
+    first : int
+        The number of the first row in the file.
+    path : Path
+
+    Raises
+    ------
+    InputError
+        The model has raised something.
+    """
     with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         try:
-            return model.method.encode(X)
+            yield
         except Exception as error:  # a method raises whatever it likes
-            bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
-            if bad.any():
-                raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values") from error
+            refuse_nonfinite(path, first, X)
             reason = f"{type(error).__name__}: {printable(str(error), 200)}"
             raise InputError(f"{model.path} cannot encode {path}, rows {first} and following: {reason}") from error

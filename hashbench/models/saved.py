@@ -1,4 +1,4 @@
-"""Trained methods on disk: kept by a run, and loaded again with the backbone they were trained with."""
+"""Trained methods and quantizers on disk: kept by a run, loaded again with the backbone they were trained with."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hashbench.files.paths import printable
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
+from hashbench.quantizer import Quantizer
 from hashbench.saved_method import SavedMethod, read_saved, restore
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ MAX_LABEL = 200
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A trained method with what it was trained on.
+    """A trained method or quantizer with what it was trained on.
 
     Attributes
     ----------
     path : Path
-    method : HashMethod
+    method : HashMethod or Quantizer
         Fitted; its ``encode`` takes vectors.
     provenance : dict
         The file's header: ``features`` (the feature key), ``image_shape`` (height, width and channels of the data
@@ -48,7 +49,7 @@ class SavedModel:
     """
 
     path: Path
-    method: HashMethod
+    method: HashMethod | Quantizer
     provenance: dict[str, Any]
     sha256: str
     weights: Path | None = None
@@ -62,12 +63,19 @@ class SavedModel:
     @property
     def n_bits(self) -> int:
         """Code length in bits."""
-        return self.method.n_bits
+        return 8 * self.code_width if isinstance(self.method, Quantizer) else self.method.n_bits
 
-    @property
+    @cached_property
     def code_width(self) -> int:
         """Code length in bytes."""
-        return -(-self.n_bits // 8)
+        if isinstance(self.method, Quantizer):
+            return self.method.n_bytes(self.method.n_features_in_)
+        return -(-self.method.n_bits // 8)
+
+    @property
+    def length(self) -> str:
+        """Code length in words: of a method in bits, of a quantizer in bytes."""
+        return f"{self.code_width} bytes" if isinstance(self.method, Quantizer) else f"{self.n_bits} bits"
 
     @property
     def exif(self) -> bool:
@@ -102,7 +110,7 @@ class SavedModel:
 
     def _tuned(self, backbone: Backbone) -> Backbone:
         """Return the backbone with the parameters that the method gave it, if it trained it."""
-        parameters = self.method.backbone_weights_
+        parameters = None if isinstance(self.method, Quantizer) else self.method.backbone_weights_
         if parameters is None:
             return backbone
         if not isinstance(parameters, np.ndarray) or parameters.dtype != np.float32 or backbone.weights is None:
@@ -114,19 +122,19 @@ class SavedModel:
 
 def save_model(
     path: Path,
-    method: HashMethod,
+    method: HashMethod | Quantizer,
     config: dict[str, Any],
     *,
     label: str,
     record: str,
     image_shape: Sequence[int | None] | None,
 ) -> None:
-    """Save the trained method of a record with where it comes from, whole or not at all.
+    """Save the trained method or quantizer of a record with where it comes from, whole or not at all.
 
     Parameters
     ----------
     path : Path
-    method : HashMethod
+    method : HashMethod or Quantizer
     config : dict
         That of the cell which trained the method.
     label : str
@@ -157,13 +165,13 @@ def load_model(
     device: str = "auto",
     log: Callable[[str], None] = to_stderr,
 ) -> SavedModel:
-    """Load a trained method that a run kept (``save_models``) or that `HashMethod.save` wrote.
+    """Load a trained method or quantizer that a run kept (``save_models``) or that its ``save`` wrote.
 
     Parameters
     ----------
     path : path-like
     plugins : sequence of path-like
-        Plugin files to look for the method in, besides the installed ones.
+        Plugin files to look for it in, besides the installed ones.
     weights : path-like, optional
         State dict of the model's backbone, read when images are encoded.
     device : {"auto", "cpu", "cuda"}
@@ -192,7 +200,7 @@ def load_model(
     """
     saved = read_saved(path)
     plugin = _plugin_of(saved, plugins)
-    method: HashMethod = restore(plugin.load(), saved)
+    method: HashMethod | Quantizer = restore(plugin.load(), saved)
     provenance = saved.provenance
     if "label" in provenance:
         provenance["label"] = printable(provenance["label"], MAX_LABEL)
@@ -207,9 +215,10 @@ def load_model(
 
 def _plugin_of(saved: SavedMethod, plugins: Sequence[str | Path]) -> Plugin:
     """Return the plugin that trained a method, by its name among those that are here."""
-    name, known = saved.header.get("plugin", saved.header["method"]), Registry(plugins).plugins("methods")
+    name, kind = saved.header.get("plugin", saved.header["method"]), saved.kind
+    known = Registry(plugins).plugins(kind)
     if name not in known:
         raise InputError(
-            f"{saved.path} needs the method {name!r}, which is not here; a file of yours is named by --plugin"
+            f"{saved.path} needs the {kind[:-1]} {name!r}, which is not here; a file of yours is named by --plugin"
         )
     return known[name]

@@ -1,25 +1,130 @@
-"""Nearest items by Hamming distance, for people."""
+"""Nearest items of a user's own queries, for people."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.evaluation.counting import kernels
-from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.files.arrays import open_npy
 from hashbench.files.writing import atomic_stream, csv_safe
 from hashbench.models.code_files import read_codes
-from hashbench.models.encode import Encoded, encode_input
+from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refuse_nonfinite, said_of
+from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 from hashbench.models.saved import SavedModel
+from hashbench.quantizer import Quantizer
 
+DISTANCES = ("hamming", "asymmetric")
+"""Of hash methods; a quantizer has its own."""
 QUERY_STEP = 256
 """Queries whose neighbours are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """What candidates are ranked again by.
+
+    Attributes
+    ----------
+    path : Path
+        Of the database's vectors, a .npy file.
+    factor : int
+        How many candidates there are to a neighbour.
+    """
+
+    path: Path
+    factor: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """A database with its queries, to be searched.
+
+    Attributes
+    ----------
+    nearest : callable
+    n_queries, n_items : int
+    query_names, item_names : list of str
+        Empty where they have none.
+    words : str
+        What the neighbours are near by, for a title.
+    """
+
+    nearest: Nearest
+    n_queries: int
+    n_items: int
+    query_names: list[str]
+    item_names: list[str]
+    words: str
+
+    def neighbours(self, k: int, n: int | None = None) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Yield the row of each query, or of the first ``n``, with its nearest items' rows and distances.
+
+        Parameters
+        ----------
+        k : int
+            How many; at most all.
+        n : int, optional
+        """
+        n = self.n_queries if n is None else min(n, self.n_queries)
+        for first in range(0, n, QUERY_STEP):
+            part = slice(first, min(n, first + QUERY_STEP))
+            yield from zip(range(part.start, part.stop), *self.nearest(part, min(k, self.n_items)), strict=True)
+
+
+def open_search(
+    model: SavedModel,
+    database: Path,
+    query: Path,
+    *,
+    distance: str | None = None,
+    rescoring: Rescoring | None = None,
+    exif: bool = False,
+) -> Search:
+    """Encode what is not encoded yet, and make ready to search.
+
+    Parameters
+    ----------
+    model : SavedModel
+    database, query : Path
+        What `hashbench.models.encode.encode_input` takes, or a .npy file of codes.
+    distance : {"hamming", "asymmetric"}, optional
+        Of a hash method; Hamming distance by default.
+    rescoring : Rescoring, optional
+    exif : bool
+        Turn image files as their EXIF orientation says.
+
+    Raises
+    ------
+    InputError
+        Something does not fit the model, or the rest; queries that must be vectors are codes.
+    """
+    again = None if rescoring is None else _open_rescoring(model, query, rescoring)
+    items = codes_of(model, database, exif)
+    asked: Rows | Encoded
+    if isinstance(model.method, Quantizer):
+        if distance is not None:
+            raise InputError(f"--distance {distance}: {model.method.name} has a distance of its own; leave it out")
+        asked = _query_vectors(model, query, f"{model.method.name} compares", exif)
+        nearest, words = by_quantizer(model.method, _vectors(asked), items.codes), "its own distance"
+    elif distance == "asymmetric":
+        asked = _query_vectors(model, query, "--distance asymmetric compares", exif)
+        nearest, words = by_values(_values(model, asked), items.codes), "asymmetric distance"
+    else:
+        asked = codes_of(model, query, exif)
+        nearest, words = by_hamming(asked.codes, items.codes, model.n_bits), "Hamming distance"
+    _refuse_other_turning(asked.exif, items.exif)
+    if again is not None and rescoring is not None:
+        nearest = _rescored(nearest, *again, len(items.codes), rescoring.factor)
+        words = f"Euclidean distance among {rescoring.factor} times as many by {words}"
+    n_queries = asked.n if isinstance(asked, Rows) else len(asked.codes)
+    words = f"{words} ({model.label}, {model.length})"
+    return Search(nearest, n_queries, len(items.codes), asked.names, items.names, words)
 
 
 def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
@@ -29,7 +134,7 @@ def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
     ----------
     model : SavedModel
     source : Path
-        A .npy file of codes, (n, ceil(n_bits / 8)) uint8, or what `hashbench.models.encode.encode_input` takes.
+        A .npy file of codes, (n, n_bytes) uint8, or what `hashbench.models.encode.encode_input` takes.
     exif : bool
         Turn image files as their EXIF orientation says.
 
@@ -38,56 +143,72 @@ def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
     InputError
         It is none of these, or does not fit the model.
     """
-    if source.suffix.lower() == ".npy" and source.is_file():
-        array = open_npy(source)
-        if array.ndim == 2 and array.dtype == np.uint8:
-            return read_codes(source, model)
-    return encode_input(model, source, exif)
+    return read_codes(source, model) if _holds_codes(source) else encode_input(model, source, exif)
 
 
-def refuse_other_turning(query: Encoded, database: Encoded) -> None:
-    """Raise if only one of two sets of photographs was turned as their EXIF orientation says.
+def _holds_codes(source: Path) -> bool:
+    if source.suffix.lower() != ".npy" or not source.is_file():
+        return False
+    array = open_npy(source)
+    return array.ndim == 2 and array.dtype == np.uint8
 
-    Raises
-    ------
-    InputError
-        Their codes cannot be compared.
-    """
-    if None not in (query.exif, database.exif) and query.exif != database.exif:
-        turned, other = ("queries", "database") if query.exif else ("database", "queries")
+
+def _query_vectors(model: SavedModel, source: Path, who: str, exif: bool = False) -> Rows:
+    """Open queries that stay vectors, or the features of images."""
+    if _holds_codes(source):
+        raise InputError(f"{source} holds codes, but {who} vectors with codes: give the queries as encode's INPUT")
+    return open_rows(model, source, exif, "vectors")
+
+
+def _vectors(rows: Rows) -> np.ndarray:
+    """Return all rows as vectors, if they are finite."""
+    blocks = []
+    for first, block in rows.blocks():
+        refuse_nonfinite(rows.path, first, block)
+        blocks.append(block)
+    return np.concatenate(blocks) if rows.vectors is None else rows.vectors
+
+
+def _values(model: SavedModel, rows: Rows) -> np.ndarray:
+    """Return the real values of queries."""
+    assert not isinstance(model.method, Quantizer)
+    vectors = _vectors(rows)
+    with said_of(model, vectors, 0, rows.path):
+        return model.method.values(vectors)
+
+
+def _open_rescoring(model: SavedModel, query: Path, rescoring: Rescoring) -> tuple[Rows, Rows]:
+    """Open the vectors of the queries and of the database."""
+    queries = _query_vectors(model, query, "--rescore compares")
+    opened = queries, open_rows(model, rescoring.path)
+    for rows, whose in zip(opened, ("queries'", "database's"), strict=True):
+        if rows.vectors is None:
+            raise InputError(f"{rows.path} holds images, but --rescore compares vectors: give the {whose} as a .npy")
+    return opened
+
+
+def _rescored(nearest: Nearest, queries: Rows, database: Rows, n_items: int, factor: int) -> Nearest:
+    """Return a search whose candidates are ranked again by the vectors of a file."""
+    assert database.vectors is not None
+    if database.n != n_items:
+        raise InputError(
+            f"--rescore {database.path} holds {database.n:,} vectors, the database {n_items:,} items: give the "
+            "vectors of these items, in their order"
+        )
+    return rescored(nearest, _vectors(queries), database.vectors, database.path, factor)
+
+
+def _refuse_other_turning(query: bool | None, database: bool | None) -> None:
+    """Refuse photographs of which only one set was turned as their EXIF orientation says."""
+    if None not in (query, database) and query != database:
+        turned, other = ("queries", "database") if query else ("database", "queries")
         raise InputError(
             f"the {turned} were encoded with --exif, the {other} without: their codes cannot be compared; encode "
             "both alike"
         )
 
 
-def neighbours(
-    query: np.ndarray, database: np.ndarray, n_bits: int, k: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield the nearest database items of each query, ties in the database's order.
-
-    Parameters
-    ----------
-    query, database : ndarray of shape (n, ceil(n_bits / 8)), uint8
-    n_bits : int
-    k : int
-        How many; at most all.
-
-    Yields
-    ------
-    row : int
-        Of the query.
-    items : ndarray of shape (min(k, n_database),), int64
-    distances : ndarray of the same shape, int32
-    """
-    words, depth = word_major(database), min(k, len(database))
-    for first in range(0, len(query), QUERY_STEP):
-        queries = item_words(query[first : first + QUERY_STEP])
-        items, distances = kernels.nearest(queries, words, n_bits, depth)
-        yield from zip(range(first, first + len(queries)), items, distances, strict=True)
-
-
-def write_csv(path: Path, model: SavedModel, query: Encoded, database: Encoded, k: int) -> None:
+def write_csv(path: Path, search: Search, k: int) -> None:
     """Write a line per query and neighbour: rows, rank from 1, distance, and names where there are any.
 
     Raises
@@ -96,16 +217,16 @@ def write_csv(path: Path, model: SavedModel, query: Encoded, database: Encoded, 
         The file cannot be written.
     """
     header = ["query", "rank", "distance", "row"]
-    header += ["query_name"] * bool(query.names) + ["row_name"] * bool(database.names)
+    header += ["query_name"] * bool(search.query_names) + ["row_name"] * bool(search.item_names)
     try:
         with atomic_stream(path) as stream:
             text = io.TextIOWrapper(stream, "utf-8", newline="")
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(header)
-            for row, items, distances in neighbours(query.codes, database.codes, model.n_bits, k):
-                of_query = [csv_safe(query.names[row])] if query.names else []
+            for row, items, distances in search.neighbours(k):
+                of_query = [csv_safe(search.query_names[row])] if search.query_names else []
                 for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
-                    of_item = [csv_safe(database.names[item])] if database.names else []
+                    of_item = [csv_safe(search.item_names[item])] if search.item_names else []
                     writer.writerow([row, rank, distance, item, *of_query, *of_item])
             text.detach()
     except OSError as error:

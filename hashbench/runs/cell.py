@@ -17,6 +17,7 @@ from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.method import HashMethod
 from hashbench.progress import doing
+from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.guard import failure_of, running_plugin
@@ -67,13 +68,13 @@ class Outcome:
         Whatever happened: a cell that cannot be is ``skipped``, one that raises is ``failed``.
     arrays : dict of ndarray
         Codes, per-query values and curves; empty unless the status is ``ok``.
-    method : HashMethod or None
-        The trained method; None unless the status is ``ok``.
+    method : HashMethod, Quantizer or None
+        The trained one; None unless the status is ``ok``.
     """
 
     record: Record
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    method: HashMethod | None = None
+    method: HashMethod | Quantizer | None = None
 
 
 def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log: Log) -> Outcome:

@@ -51,7 +51,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     features = bench.source.features()
     try:
         with running_plugin():
-            values, per_query = _measured(job, bench, features.data)
+            quantizer, values, per_query = _measured(job, bench, features.data)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:
@@ -60,11 +60,11 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
     values["timings"] |= {"features_s": features.seconds, "cell_s": time.perf_counter() - clock}
     arrays = {f"per_query:{name}": one for name, one in per_query.items()}
-    return Outcome(new_record(job, options, started, **values), arrays)
+    return Outcome(new_record(job, options, started, **values), arrays, quantizer)
 
 
-def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return what a record says of a cell that ended well, and its metrics by query."""
+def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[Quantizer, dict, dict[str, np.ndarray]]:
+    """Return the trained quantizer, what a record says of a cell that ended well, and its metrics by query."""
     split, neighbors = bench.dataset.split, bench.dataset.neighbors
     assert neighbors is not None
     quantizer_class = bench.registry.find("quantizers", job.method).load()
@@ -82,7 +82,7 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
     per_query = recalls(rows, neighbors, job.metrics)
     top = min(TOP, len(codes))
-    return {
+    values = {
         "metrics": {name: float(one.mean()) for name, one in per_query.items()},
         "timings": {
             "fit_s": fit_s,
@@ -91,7 +91,8 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[dict, dict[
         },
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "codes_sha256": {"database_codes": hashlib.sha256(codes.data).hexdigest()},
-    }, per_query
+    }
+    return quantizer, values, per_query
 
 
 def _encoded(quantizer: Quantizer, data: np.ndarray, database: np.ndarray) -> tuple[np.ndarray, float]:

@@ -133,7 +133,7 @@ def _log_epoch(text: str) -> None:
 
 
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:
-    """Save a cell's trained method; one that cannot be saved is said to be so and leaves its record as it is."""
+    """Save what a cell has trained; what cannot be saved is said to be so and leaves its record as it is."""
     from hashbench.models.saved import save_model
 
     record, method = outcome.record, outcome.method

@@ -56,3 +56,15 @@ def test_own_embeddings(cli):
     outputs = do("own-embeddings.md", cli)
     assert "recall10@100" in outputs["show"]
     exec(use, {})
+
+
+def test_the_engineers_use_what_they_have_trained(cli):
+    pytest.importorskip("faiss")
+    make, use = blocks("engineers.md", "python")
+    exec(make, {})
+    outputs = do("engineers.md", cli)
+    assert "10 nearest of 1,697 by Euclidean distance among 10 times as many" in outputs["search"]
+    assert Path("near.csv").read_text().count("\n") == 1 + 100 * 10
+    names = {}
+    exec(use, names)
+    assert names["rows"].shape == (100, 10)

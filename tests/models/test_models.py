@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import one_clear_line
 
-from hashbench import load_method, load_model, run
+from hashbench import load_method, load_model, load_quantizer, run
 from hashbench.models.encode import encode_input
 from hashbench.runs.records.store import Store
 
@@ -168,9 +168,11 @@ def test_models_that_are_none(kept, model, tmp_path, cli, digits):
         one_clear_line(done, str(tmp_path / name), word)
 
 
-def test_loading_a_model_imports_neither_torch_nor_numba(model):
+def test_loading_a_model_imports_no_heavy_package(model, tmp_path):
+    quantizer = load_quantizer("rabitq")(random_state=0).fit(np.eye(4, dtype=np.float32))
+    quantizer.save(tmp_path / "rabitq.safetensors")
     code = (
-        "import sys, hashbench; hashbench.load_model(sys.argv[1])\n"
-        "assert not {'torch', 'numba', 'timm', 'PIL'} & set(sys.modules)"
+        "import sys, hashbench; [hashbench.load_model(path) for path in sys.argv[1:]]\n"
+        "assert not {'torch', 'numba', 'timm', 'PIL', 'faiss'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, str(model)], check=True)
+    subprocess.run([sys.executable, "-c", code, str(model), str(tmp_path / "rabitq.safetensors")], check=True)

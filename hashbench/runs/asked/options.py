@@ -28,7 +28,7 @@ class RunOptions(LoadOptions, BackboneOptions):
     out: Path = option(Path("runs/latest"), "Directory of the records and results.csv.")
     plugins: Sequence[Path] = option((), "A plugin file; repeatable.", flag="--plugin")
     fresh: bool = option(False, "Recompute finished records.")
-    save_models: bool = option(False, "Keep the trained methods, for hashbench encode and search.")
+    save_models: bool = option(False, "Keep what is trained, for hashbench encode, search and export.")
     retry_failed: bool = option(False, "Run cells again that failed before.")
     jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
     scheduler: str | None = option(
