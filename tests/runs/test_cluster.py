@@ -19,6 +19,7 @@ from conftest import one_clear_line
 from hashbench.errors import InputError
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster import client
+from hashbench.runs.cluster.inputs import prepare_inputs
 from hashbench.runs.cluster.plugin_files import pack, unpack
 from hashbench.runs.cluster.versions import own_versions
 from hashbench.runs.plan import plan
@@ -197,6 +198,15 @@ def test_a_plugin_folder_travels_with_all_its_files(tmp_path):
         arrived = unpack(pack(named), tmp_path / "there")
         assert sorted(path.name for path in arrived.iterdir()) == ["__init__.py", "means.csv"]
         assert arrived.name == "boxes"
+
+
+def test_quantizers_are_prepared_as_methods_are(tmp_path):
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32))
+    options = RunOptions(methods="int8,itq", bits=(8,), dataset="vectors", data_dir=tmp_path / "vectors.npy")
+    int8, itq = plan(options)
+    prepare_inputs(int8, options)
+    with pytest.raises(InputError, match="'int8' has other source code than the client's"):
+        prepare_inputs(replace(int8, config=int8.config | {"source": itq.config["source"]}), options)
 
 
 def test_what_a_machine_refuses_ends_the_run(cluster, plugins, tmp_path, cli, monkeypatch):

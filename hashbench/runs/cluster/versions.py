@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hashbench.evaluation import metrics
+from hashbench.plugins.registry import KINDS
 
 PACKAGES = (
     "hashbench",
@@ -32,7 +33,7 @@ def own_versions() -> dict[str, str]:
     """Return by name the versions here of what can change a result.
 
     A build of a version, as in ``2.6.0+cpu``, does not count: clients often have no GPU. Of hashbench itself it is also
-    the engine's version and a checksum of the source, methods and data sets left out: each cell checks its own.
+    the engine's version and a checksum of the source, plugins left out: each cell checks its own.
     """
     versions = {"python": ".".join(map(str, sys.version_info[:2]))}
     for package in PACKAGES:
@@ -47,7 +48,7 @@ def _source() -> str:
     package, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package)
-        if name.parts[0] not in ("methods", "datasets"):
+        if name.parts[0] not in KINDS:
             digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
