@@ -75,7 +75,7 @@ def find_anchors(
         anchors = _different(np.unique(kmeans.fit(X).cluster_centers_, axis=0))
     if n_neighbors > len(anchors):
         raise Unsupported(f"n_neighbors={n_neighbors}: {method} finds only {len(anchors)} different anchors")
-    nearest, squared = _nearest_anchors(X, anchors, n_neighbors)
+    nearest, squared = _nearest_by_product(X, anchors.astype(np.float64), n_neighbors)
     used, nearest = np.unique(nearest, return_inverse=True)
     width = float(np.sqrt(squared.max(axis=1)).mean())
     Z = _weights(nearest.reshape(squared.shape), squared, width, len(used))
@@ -105,6 +105,27 @@ def anchor_weights(X: np.ndarray, anchors: np.ndarray, n_neighbors: int, width: 
     """
     nearest, squared = _nearest_anchors(X, anchors, n_neighbors)
     return _weights(nearest, squared, width, len(anchors))
+
+
+def _nearest_by_product(X, anchors, n_neighbors):
+    """Return the indices and squared distances of each row's nearest anchors, both (n, n_neighbors), in any order.
+
+    All distances are products in float64. Where a graph has several components, an eigenvector outside its own is
+    rounding, so that distances which differ in their last bits would give other codes.
+    """
+    nearest = np.empty((len(X), n_neighbors), np.int64)
+    squared = np.empty((len(X), n_neighbors))
+    anchor_norms = np.einsum("ij,ij->i", anchors, anchors)
+    for number, block in enumerate(blocks(X)):
+        rows = block.astype(np.float64)
+        here = slice(number * BLOCK_ROWS, number * BLOCK_ROWS + len(rows))
+        distances = rows @ anchors.T
+        distances *= -2
+        distances += anchor_norms
+        distances += np.einsum("ij,ij->i", rows, rows)[:, None]
+        nearest[here] = np.argpartition(distances, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        squared[here] = np.take_along_axis(distances, nearest[here], axis=1)
+    return nearest, np.maximum(squared, 0)
 
 
 def _nearest_anchors(X, anchors, n_neighbors):
@@ -164,7 +185,7 @@ def _squared_distance(x, y):
     return total
 
 
-# With its types, it is compiled or read from the cache when this module is imported, not while ``fit`` is timed. One
+# With its types, it is compiled or read from the cache when this module is imported, whatever arrays come later. One
 # thread: threads of numba and of BLAS that take turns wait for each other.
 @njit(void(ROWS, ROWS, ROWS, int64[:, ::1], float64[:, ::1]), nogil=True, cache=True)
 def _choose(X, anchors, products, nearest, squared):
@@ -197,7 +218,7 @@ def _choose(X, anchors, products, nearest, squared):
 
 def _weights(nearest, squared, width, n_anchors):
     """Return Z; distances beyond the nearest one's, so that a far point's weights don't all underflow."""
-    beyond = squared - squared[:, :1]
+    beyond = squared - squared.min(axis=1, keepdims=True)
     weights = np.exp(-beyond / max(width**2, np.finfo(np.float64).tiny))
     weights /= weights.sum(axis=1, keepdims=True)
     n, s = nearest.shape
