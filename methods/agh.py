@@ -35,7 +35,7 @@ class AGH(HashMethod):
 
     Attributes
     ----------
-    anchors_ : ndarray of shape (m, n_features), float64
+    anchors_ : ndarray of shape (m, n_features), float32
         The anchors that some training point is tied to, at most ``n_anchors``.
     width_ : float
         The kernel's σ.

@@ -37,18 +37,19 @@ def one_parameter_grids(
     rows : list
     """
     for (method, _), members in grouped(rows, lambda row: (config(row)["method"], config(row)["source"])).items():
-        for parameter in config(members[0])["params"]:
+        for parameter in dict.fromkeys(name for row in members for name in config(row)["params"]):
+            having = [row for row in members if parameter in config(row)["params"]]
 
             def rest(row: T, parameter: str = parameter) -> str:
                 return canonical_hash({k: v for k, v in config(row)["params"].items() if k != parameter})
 
             grids = [
                 group
-                for group in grouped(members, rest).values()
+                for group in grouped(having, rest).values()
                 if len({canonical_hash(config(row)["params"][parameter]) for row in group}) > 1
             ]
             shared = [config(group[0])["params"] for group in grids]
             for group in grids:
                 params = config(group[0])["params"]
-                differing = [k for k in params if k != parameter and any(other[k] != params[k] for other in shared)]
+                differing = [k for k in params if k != parameter and any(other.get(k) != params[k] for other in shared)]
                 yield method, parameter, ",".join(f"{k}={params[k]}" for k in differing), group

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from hashbench.contract import BLOCK_ROWS, make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
+from hashbench.features.cut import cut
 from hashbench.method import HashMethod
 from hashbench.progress import doing
 from hashbench.quantizer import Quantizer
@@ -142,7 +143,7 @@ def _fitted(job: Job, options: RunOptions, given: Given, bench: Workbench, workd
     with running_plugin():
         method_class = bench.registry.find("methods", job.method).load()
         method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
-        fitted = fit(method, given, bench, log)
+        fitted = fit(method, replace(given, features=cut(given.features, job.dims)), bench, log)
     if fitted.method.backbone_weights_ is not None:
         fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
     elif "," in options.distance:

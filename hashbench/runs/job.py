@@ -72,6 +72,8 @@ class Job:
         By what its codes are ranked; ``own`` is a quantizer's.
     metrics : tuple of str
         What it is scored by.
+    dims : int or None
+        How many of their first dimensions its vectors keep; None where they are not cut.
     """
 
     label: str
@@ -84,6 +86,7 @@ class Job:
     broken: str = ""
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
+    dims: int | None = None
 
     @property
     def id(self) -> str:

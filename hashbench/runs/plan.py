@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,16 @@ from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.quantizer import Quantizer
-from hashbench.runs.asked.grid import MAX_BITS, RESERVED, parse_integers, parse_methods, split_names, typed_params
+from hashbench.runs.asked.grid import (
+    DIMS,
+    MAX_BITS,
+    RESERVED,
+    parse_integers,
+    parse_methods,
+    split_names,
+    typed_params,
+    without_dims,
+)
 from hashbench.runs.asked.groups import with_groups
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.guard import failure_of, running_plugin
@@ -22,6 +31,8 @@ from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
 
 DISTANCES = ("hamming", "asymmetric")
+UNCUT = {"views": "augmented views", "tunable": "the backbone", "validation": "validation queries"}
+"""What a method may ask for that is not cut with the vectors."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ class Request:
     plugin: Plugin
     method_class: type[Any]
     params: dict[str, Any]
+    dims: int | None = None
 
     @property
     def seeded(self) -> bool:
@@ -81,6 +93,12 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
         raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
     registry = Registry(options.plugins)
     requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods))]
+    for request in requests:
+        if options.save_models and request.dims is not None:
+            raise InputError(
+                f"--save-models: a model keeps no cut of its vectors; leave it out, or run {request.label} without "
+                "dims on vectors that are cut already"
+            )
     by_bytes = any(request.is_quantizer for request in requests)
     cells = [
         (request, n_bits, seed, distance)
@@ -143,7 +161,23 @@ def _names(text: str | None, option: str) -> Sequence[str | None]:
 def _request(spec: Any, registry: Registry) -> Request:
     plugin = registry.find("quantizers" if spec.name in registry.plugins("quantizers") else "methods", spec.name)
     method_class = plugin.load()
-    return Request(spec.label, plugin, method_class, typed_params(spec, method_class))
+    own, dims = without_dims(spec, method_class)
+    return Request(spec.label, plugin, method_class, typed_params(own, method_class), dims)
+
+
+def _refuse_cut(request: Request, wanted: Iterable[str], bench: Workbench) -> None:
+    """Raise if vectors are to be cut that have fewer dimensions, or for a method that needs more than vectors."""
+    if request.dims is None:
+        return
+    for name in sorted(set(wanted) & set(UNCUT)):
+        asks = f"{request.plugin.name} asks for {UNCUT[name]}"
+        raise InputError(f"{request.label}: {asks}, which dims does not cut; leave dims out")
+    vectors = bench.dataset.features
+    if vectors is not None and request.dims > vectors.shape[1]:
+        raise InputError(
+            f"{request.label}: {bench.dataset.name} has vectors of {vectors.shape[1]} dimensions; give dims at most "
+            "that number"
+        )
 
 
 def _job(
@@ -160,12 +194,13 @@ def _job(
     try:
         with running_plugin():
             method = make_method(request.method_class, all_params(request.params, n_bits, seed))
-            made |= _sized(method, bench) if request.is_quantizer else _asked(method, request, bench)
+            made |= _sized(method, request, bench) if request.is_quantizer else _asked(method, request, bench)
     except InputError:
         raise
     except BaseException as error:
         made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
+    all_of_it = made.pop("params") | ({} if request.dims is None else {DIMS: request.dims})
     protocol = dataset.protocol.by_bytes() if by_bytes else dataset.protocol.ranked_by(distance)
     config = {
         "dataset": dataset.name,
@@ -175,24 +210,25 @@ def _job(
         "features": bench.source.key,
         "views": made.pop("views", None),
         "method": request.plugin.name,
-        "params": {key: value for key, value in sorted(made.pop("params").items()) if key not in RESERVED},
+        "params": {key: value for key, value in sorted(all_of_it.items()) if key not in RESERVED},
         "source": request.plugin.source_hash,
         "n_bits": made.pop("n_bits", n_bits or 1),
         "seed": seed,
         "engine": metrics.VERSION,
         **({} if distance == "hamming" else {"distance": distance}),
     }
-    about = {"distance": distance, "metrics": protocol.metrics}
+    about = {"distance": distance, "metrics": protocol.metrics, "dims": request.dims}
     params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 
 
-def _sized(quantizer: Quantizer, bench: Workbench) -> dict[str, Any]:
+def _sized(quantizer: Quantizer, request: Request, bench: Workbench) -> dict[str, Any]:
     """Ask a quantizer for its parameters, and how many bits its codes of the data's vectors have."""
     asked: dict[str, Any] = {"params": quantizer.get_params()}
     assert bench.dataset.features is not None
+    _refuse_cut(request, (), bench)
     try:
-        asked["n_bits"] = 8 * quantizer.n_bytes(bench.dataset.features.shape[1])
+        asked["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.dataset.features.shape[1])
     except Unsupported as error:
         asked |= {"skip": str(error)}
     return asked
@@ -210,6 +246,7 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
     if problem:
         raise InputError(f"{request.label} ({request.plugin.origin}): {problem}")
     params, wanted = method.get_params(), method.wants()
+    _refuse_cut(request, wanted, bench)
     dataset = bench.dataset_for(method)
     asked: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
     if asked["skip"]:

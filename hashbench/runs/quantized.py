@@ -11,6 +11,7 @@ import numpy as np
 from hashbench.contract import make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
+from hashbench.features.cut import cut
 from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
@@ -51,7 +52,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     features = bench.source.features()
     try:
         with running_plugin():
-            quantizer, values, per_query = _measured(job, bench, features.data)
+            quantizer, values, per_query = _measured(job, bench, cut(features, job.dims).data)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except KeyboardInterrupt:

@@ -22,6 +22,27 @@ def test_anchor_weights(data):
     assert far.sum(axis=1) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("offset", [0, 3, 1e4])
+@pytest.mark.parametrize("scale", [1e-30, 1, 1e25])
+@pytest.mark.parametrize("n_neighbors", [1, 3, 40])
+def test_nearest_anchors_are_those_of_float64(offset, scale, n_neighbors):
+    """Whatever a float32 product loses to an offset, or drops because it is too small or too large."""
+    rng = np.random.default_rng(0)
+    X = (scale * (rng.standard_normal((1100, 24)) + offset)).astype(np.float32)
+    anchors = (scale * (rng.standard_normal((40, 24)) + offset)).astype(np.float32)
+    anchors[7] = anchors[3]
+    X[:2], X[2] = 0, anchors[3]
+    Z = anchor_weights(X, anchors, n_neighbors, scale)
+    distances = ((X.astype(np.float64)[:, None] - anchors.astype(np.float64)) ** 2).sum(axis=2)
+    expected = np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors]
+    got = Z.indices.reshape(-1, n_neighbors)
+    np.testing.assert_allclose(
+        np.take_along_axis(distances, got, axis=1), np.take_along_axis(distances, expected, axis=1), rtol=1e-12
+    )
+    assert got[2, 0] == 3
+    assert Z.sum(axis=1) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("name", ["agh", "agh-2"])
 def test_agh_projection_is_orthogonal_and_balanced(data, name):
     method = make(name, 16).fit(data)

@@ -11,17 +11,20 @@ import re
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hashbench.errors import InputError
 
 MAX_BITS = 4096
 RESERVED = ("n_bits", "random_state")
+DIMS = "dims"
+"""What stands among a method's parameters and is none: to how many dimensions vectors are cut before it."""
 OPENING = {"[": "]", "(": ")", "{": "}"}
 CLOSING = frozenset(OPENING.values())
 UNIONS = (types.UnionType, typing.Union)
 WORD = re.compile(r"[\w./:-]+")
+COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,29 @@ def _value(text: str, at: int, value: str) -> str:
     return value
 
 
+def without_dims(spec: MethodSpec, method_class: type) -> tuple[MethodSpec, int | None]:
+    """Return a specification without ``dims=``, and what that says; None where it says nothing.
+
+    A method with a parameter of that name gets it as such.
+
+    Raises
+    ------
+    InputError
+        It is given twice, or is no positive whole number.
+    """
+    given = [text for key, text in spec.values if key == DIMS]
+    if not given or DIMS in inspect.signature(method_class).parameters:
+        return spec, None
+    if len(given) > 1:
+        raise InputError(f"{spec.label}: dims is given twice")
+    if not COUNT.fullmatch(given[0]):
+        raise InputError(
+            f"{spec.label}: dims={given[0]:.60} is no whole number from 1 on; it says how many of their first "
+            "dimensions vectors keep"
+        )
+    return replace(spec, values=tuple(pair for pair in spec.values if pair[0] != DIMS)), int(given[0])
+
+
 def typed_params(spec: MethodSpec, method_class: type) -> dict[str, Any]:
     """Return a specification's parameters as values of the types that the method declares.
 
@@ -157,7 +183,7 @@ def typed_params(spec: MethodSpec, method_class: type) -> dict[str, Any]:
             option = {"n_bits": "--bits", "random_state": "--seeds"}[key]
             raise InputError(f"{spec.label}: {key} is set by {option}")
         if key not in declared:
-            near = difflib.get_close_matches(key, declared, n=1)
+            near = difflib.get_close_matches(key, [*declared, DIMS], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(declared) or 'none'}"
             raise InputError(f"{spec.name} has no parameter {key!r}; {hint}")
         if key in params:

@@ -17,7 +17,9 @@ class RunOptions(LoadOptions, BackboneOptions):
     """What a run is asked to do: the options of ``hashbench run``, those of data and backbone among them."""
 
     methods: str = option(
-        "cibhash,itq,lsh", 'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq"; | makes a grid.'
+        "cibhash,itq,lsh",
+        'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq"; | makes a grid, and dims=N, for any '
+        "method, cuts vectors to their first N dimensions.",
     )
     dataset: str = option("digits", "One or more, comma-separated; see hashbench list.")
     datasets: Sequence[Setting] = ()
