@@ -95,12 +95,11 @@ class Queue:
     def _is_settled(self, job: Job) -> bool:
         """Return whether a job need not be computed; its record is kept then."""
         record = None if self._options.fresh else self._store.read(job.id)
-        if record is None or (record.status == "failed" and self._options.retry_failed):
+        if record is None or (record.status != "ok" and self._options.retry_failed):
             return False
-        if record.status == "failed":
-            self._watch.settled(
-                f"{self.title(job)}: failed before ({record.error}); --retry-failed runs it again", True
-            )
+        if record.status != "ok":
+            before = f"{self.title(job)}: {record.status} before ({record.error}); --retry-failed runs it again"
+            self._watch.settled(before, record.status == "failed")
         elif self._options.save_models and record.status == "ok" and not self._store.model_path(job.id).is_file():
             self._watch(f"{self.title(job)}: in {self._options.out} without its model, run again")
             return False

@@ -108,6 +108,29 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, cache_dir, cli):
     assert "[1/2] lsh 16 bits seed 0: already in" in done.stderr
 
 
+def test_skipped_cells_are_tried_again_on_request(tmp_path, cli):
+    file, switch = tmp_path / "needy.py", tmp_path / "installed"
+    file.write_text(
+        "from pathlib import Path\n"
+        "from hashbench import HashMethod, Unsupported\n"
+        "class Needy(HashMethod):\n"
+        "    def __init__(self, n_bits=8):\n"
+        "        self.n_bits = n_bits\n"
+        "    def fit(self, X):\n"
+        f"        if not Path({str(switch)!r}).exists():\n"
+        "            raise Unsupported('needy needs more')\n"
+        "    def project(self, X):\n"
+        "        return X[:, 2 : 2 + self.n_bits] - 0.5\n"
+    )
+    arguments = ("run", "--plugin", file, "--methods", "needy,lsh", "--bits", 8, "--out", tmp_path / "out")
+    assert cli(*arguments).returncode == 0
+    switch.write_text("")
+    again = cli(*arguments)
+    assert "needy 8 bits: skipped before (needy needs more); --retry-failed runs it again" in again.stderr
+    assert cli(*arguments, "--retry-failed").stderr.count("already in") == 1
+    assert {record.status for record in Store(tmp_path / "out")} == {"ok"}
+
+
 def test_more_bits_than_a_method_can_give_is_skipped(tmp_path, cli):
     done = cli("run", "--methods", "itq,lsh", "--bits", "64,65", "--out", tmp_path)
     assert done.returncode == 0

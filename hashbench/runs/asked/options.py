@@ -31,7 +31,7 @@ class RunOptions(LoadOptions, BackboneOptions):
     plugins: Sequence[Path] = option((), "A plugin file; repeatable.", flag="--plugin")
     fresh: bool = option(False, "Recompute finished records.")
     save_models: bool = option(False, "Keep what is trained, for hashbench encode, search and export.")
-    retry_failed: bool = option(False, "Run cells again that failed before.")
+    retry_failed: bool = option(False, "Run cells again that failed or were skipped before.")
     jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
     scheduler: str | None = option(
         None, "Compute on the workers of this dask scheduler: HOST:PORT or its scheduler file; see docs/cluster.md."
