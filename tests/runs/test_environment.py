@@ -32,7 +32,8 @@ class Noted(HashMethod):
             file.write(f"{began} {time.time()}\\n")
         return self
     def project(self, X):
-        shift = time.time() % 1 if self.unsteady else 0.1 * self.random_state
+        n_trained = (Path(__file__).parent / "times.txt").read_text().count(" ")
+        shift = n_trained / 10 if self.unsteady else 0.1 * self.random_state
         return X[:, 20 : 20 + self.n_bits] - shift
 """
 
