@@ -55,8 +55,8 @@ def test_a_quantizer_searches_by_its_own_distance(used, searched, name):
     quantizer = load_model(used / f"{name}.safetensors").method
     codes = quantizer.encode(np.load(used / "database.npy"))
     own = quantizer.distances(np.load(used / "query.npy").astype(np.float32), codes)
-    np.testing.assert_allclose(distances, np.sort(own, axis=1)[:, :7], rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(distances, np.take_along_axis(own, rows, axis=1), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(distances, np.sort(own, axis=1)[:, :7], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(distances, np.take_along_axis(own, rows, axis=1), rtol=1e-5, atol=1e-4)
     assert (np.diff(distances, axis=1) >= 0).all()
     assert f"7 nearest of 900 by its own distance ({name}, {codes.shape[1]} bytes)" in printed
 

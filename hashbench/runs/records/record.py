@@ -93,7 +93,7 @@ class Record:
 
     @property
     def finished(self) -> bool:
-        """Whether running the cell again could not change the record."""
+        """Whether the cell came to its end: it ended well, or the method cannot do what was asked."""
         return self.status in ("ok", "skipped")
 
     @property
