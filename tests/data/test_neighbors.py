@@ -84,6 +84,24 @@ def test_faiss_and_scikit_learn_find_the_same():
     assert (first[:50, 0] == np.arange(50)).all()
 
 
+def test_few_queries_take_the_products_of_many(monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    knn, own, during = faiss.knn, faiss.cvar.distance_compute_blas_threshold, []
+
+    def watched(*arguments):
+        during.append(faiss.cvar.distance_compute_blas_threshold)
+        return knn(*arguments)
+
+    monkeypatch.setattr(faiss, "knn", watched)
+    X = np.random.default_rng(5).standard_normal((200, 8)).astype(np.float32)
+    neighbors.faiss_search(X[:2], X, 3)
+    assert during == [0]
+    assert faiss.cvar.distance_compute_blas_threshold == own
+    with pytest.raises(AssertionError):  # queries of another width
+        neighbors.faiss_search(X[:2, :4].copy(), X, 3)
+    assert faiss.cvar.distance_compute_blas_threshold == own
+
+
 def test_all_of_a_small_database_are_neighbors(search):
     X = np.random.default_rng(2).standard_normal((12, 3)).astype(np.float32)
     query, database = np.array([0]), np.arange(1, 12)
