@@ -19,7 +19,12 @@ def encode(
     plugin: PluginOption,
     model: ModelArgument,
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="A folder of images, an image, or a .npy of vectors or images.")
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="A folder of images, an image, or vectors or images in an array: .npy, .npz, .hdf5, .parquet, .fvecs, "
+            ".fbin and kin; FILE:NAME for one of several.",
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the packed codes go, a .npy file.")],
     exif: ExifOption = False,

@@ -13,6 +13,7 @@ import numpy as np
 
 from hashbench.data.decoding import content, decode
 from hashbench.data.images import decoding_threads
+from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 from hashbench.errors import InputError
 from hashbench.features.extracted import FEATURE_STEP
 from hashbench.files.paths import printable
@@ -61,8 +62,8 @@ class Rows:
     n : int
     blocks : callable
         ``blocks()`` yields the first row and the vectors of each block, of the model's width.
-    vectors : ndarray or None
-        All vectors, memory-mapped; None where they are made of images.
+    array : StoredArray or None
+        The vectors in their file; None where they are made of images.
     names : list of str
     exif : bool or None
         As in `Encoded`.
@@ -71,7 +72,7 @@ class Rows:
     path: Path
     n: int
     blocks: Callable[[], Blocks]
-    vectors: np.ndarray | None = None
+    array: StoredArray | None = None
     names: list[str] = field(default_factory=list)
     exif: bool | None = None
 
@@ -83,9 +84,10 @@ def encode_input(model: SavedModel, source: str | Path, exif: bool = False) -> E
     ----------
     model : SavedModel
     source : path-like
-        A folder of images, searched recursively, or one image file; or a .npy array: float vectors (n, d), or
-        images (n, h, w, 3), uint8, also (n, h, w) and (n, h, w, 1) where the model was trained on grey images.
-        Vectors are what the model's method was trained on: the backbone's features, or the data set's own.
+        A folder of images, searched recursively, or one image file; or an array in a file, as
+        `hashbench.models.inputs.open_input` takes it: vectors (n, d), or images (n, h, w, 3), uint8, also (n, h, w)
+        and (n, h, w, 1) where the model was trained on grey images. Vectors are what the model's method was trained
+        on: the backbone's features, or the data set's own.
     exif : bool
         Turn image files as their EXIF orientation says; a model that was trained on such images does it always.
 
@@ -139,7 +141,7 @@ def open_rows(model: SavedModel, source: str | Path, exif: bool = False, what: s
         )
     if exif:
         raise InputError(f"--exif: {given.path} is an array, only image files have an EXIF orientation; leave it out")
-    if given.array.ndim in (3, 4):
+    if len(given.array.shape) in (3, 4):
         images, path = _as_images(model, given.array, given.path), given.path
         return Rows(path, len(images), lambda: _features(model, images, path, what))
     return _open_vectors(model, given.array, given.path, what)
@@ -166,30 +168,32 @@ def refuse_nonfinite(path: Path, first: int, X: np.ndarray) -> None:
         raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values")
 
 
-def _open_vectors(model: SavedModel, X: np.ndarray, path: Path, what: str) -> Rows:
+def _open_vectors(model: SavedModel, array: StoredArray, path: Path, what: str) -> Rows:
     width = model.method.n_features_in_
-    if X.ndim != 2 or X.dtype.kind != "f":
+    short = array.dtype.kind in "iu" and array.dtype.itemsize <= 2 and path.suffix.lower() != ".npy"
+    if len(array.shape) != 2 or not (array.dtype.kind == "f" or short):
         raise InputError(
-            f"{path} has shape {X.shape} and dtype {X.dtype}, expected float vectors (n, {width}) or uint8 images "
-            "(n, h, w, 3)"
+            f"{path} has shape {array.shape} and dtype {array.dtype}, expected float vectors (n, {width}) or uint8 "
+            "images (n, h, w, 3)"
         )
-    _refuse_width(model, X, path)
+    n = array.shape[0]
+    _refuse_width(model, array.shape[1], path)
 
     def blocks() -> Blocks:
-        with progress(f"{what} of {len(X):,} vectors", len(X)) as bar:
-            for first in range(0, len(X), VECTOR_STEP):
-                block = X[first : first + VECTOR_STEP]
+        with progress(f"{what} of {n:,} vectors", n) as bar:
+            for first, block in in_steps(array, VECTOR_STEP):
                 yield first, block
                 bar.advance(len(block))
 
-    return Rows(path, len(X), blocks, X)
+    return Rows(path, n, blocks, array)
 
 
-def _as_images(model: SavedModel, array: np.ndarray, path: Path) -> np.ndarray:
+def _as_images(model: SavedModel, array: StoredArray, path: Path) -> np.ndarray:
     """Return an array of images as (n, h, w, c), or say what does not fit the model."""
     backbone = model.backbone
     height, width, channels = model.provenance["image_shape"]
-    images = array[..., None] if array.ndim == 3 else array
+    images = array.read() if array.mapped is None else array.mapped
+    images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.shape[3] != channels:
         raise InputError(
             f"{path} has shape {array.shape} and dtype {array.dtype}, {model.path} takes images of shape "
@@ -211,7 +215,7 @@ def _features(model: SavedModel, images: np.ndarray | list[Path], path: Path, wh
                 blocks.append(backbone.extract(_batch(model, images[start : start + batch], exif)).numpy())
                 bar.advance(len(blocks[-1]))
             features = np.concatenate(blocks)
-            _refuse_width(model, features, path)
+            _refuse_width(model, features.shape[1], path)
             yield first, features
 
 
@@ -246,10 +250,10 @@ def _wrong_size(model: SavedModel, path: Path, size: tuple[int, ...]) -> InputEr
     )
 
 
-def _refuse_width(model: SavedModel, X: np.ndarray, path: Path) -> None:
-    width = model.method.n_features_in_
-    if X.shape[1] != width:
-        raise InputError(f"{path} holds vectors of {X.shape[1]} values, {model.path} was trained on {width}")
+def _refuse_width(model: SavedModel, width: int, path: Path) -> None:
+    expected = model.method.n_features_in_
+    if width != expected:
+        raise InputError(f"{path} holds vectors of {width} values, {model.path} was trained on {expected}")
 
 
 def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndarray:

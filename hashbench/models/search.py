@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 from hashbench.files.writing import atomic_stream, csv_safe
@@ -32,7 +33,7 @@ class Rescoring:
     Attributes
     ----------
     path : Path
-        Of the database's vectors, a .npy file.
+        Of the database's vectors, as `hashbench.models.encode.encode_input` takes them.
     factor : int
         How many candidates there are to a neighbour.
     """
@@ -161,12 +162,15 @@ def _query_vectors(model: SavedModel, source: Path, who: str, exif: bool = False
 
 
 def _vectors(rows: Rows) -> np.ndarray:
-    """Return all rows as vectors, if they are finite."""
+    """Return all rows as float vectors, if they are finite."""
+    if rows.array is not None and rows.array.mapped is None:
+        refuse_too_large(str(rows.path), rows.array.shape, rows.array.dtype)
     blocks = []
     for first, block in rows.blocks():
         refuse_nonfinite(rows.path, first, block)
         blocks.append(block)
-    return np.concatenate(blocks) if rows.vectors is None else rows.vectors
+    vectors = np.concatenate(blocks) if rows.array is None or rows.array.mapped is None else rows.array.mapped
+    return vectors if vectors.dtype.kind == "f" else vectors.astype(np.float32)
 
 
 def _values(model: SavedModel, rows: Rows) -> np.ndarray:
@@ -182,20 +186,21 @@ def _open_rescoring(model: SavedModel, query: Path, rescoring: Rescoring) -> tup
     queries = _query_vectors(model, query, "--rescore compares")
     opened = queries, open_rows(model, rescoring.path)
     for rows, whose in zip(opened, ("queries'", "database's"), strict=True):
-        if rows.vectors is None:
-            raise InputError(f"{rows.path} holds images, but --rescore compares vectors: give the {whose} as a .npy")
+        if rows.array is None:
+            raise InputError(f"{rows.path} holds images, but --rescore compares vectors: give the {whose} as an array")
     return opened
 
 
 def _rescored(nearest: Nearest, queries: Rows, database: Rows, n_items: int, factor: int) -> Nearest:
     """Return a search whose candidates are ranked again by the vectors of a file."""
-    assert database.vectors is not None
+    assert database.array is not None
     if database.n != n_items:
         raise InputError(
             f"--rescore {database.path} holds {database.n:,} vectors, the database {n_items:,} items: give the "
             "vectors of these items, in their order"
         )
-    return rescored(nearest, _vectors(queries), database.vectors, database.path, factor)
+    mapped = database.array.mapped
+    return rescored(nearest, _vectors(queries), _vectors(database) if mapped is None else mapped, database.path, factor)
 
 
 def _refuse_other_turning(query: bool | None, database: bool | None) -> None:

@@ -99,6 +99,38 @@ def sliced(shown_as: str, array: np.ndarray) -> StoredArray:
     return StoredArray(shown_as, array.shape, array.dtype, blocks, array)
 
 
+def in_steps(stored: StoredArray, step: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield first row and rows of an array, ``step`` rows at a time, whatever blocks it is read in.
+
+    Parameters
+    ----------
+    stored : StoredArray
+    step : int
+        At least 1; the last part may be shorter.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    if stored.mapped is not None:
+        for first in range(0, stored.shape[0], step):
+            yield first, stored.mapped[first : first + step]
+        return
+    first, held, n_held = 0, [], 0
+    for _, block in stored.blocks():
+        held.append(block)
+        n_held += len(block)
+        if n_held >= step:
+            rows = np.concatenate(held)
+            whole = n_held - n_held % step
+            for start in range(0, whole, step):
+                yield first + start, rows[start : start + step]
+            first, held, n_held = first + whole, [rows[whole:]], n_held - whole
+    if n_held:
+        yield first, np.concatenate(held)
+
+
 def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
     """Return arrays that lie in several files as one; its rows are counted through all of them.
 
