@@ -86,9 +86,8 @@ def test_every_kind_of_file_gives_the_same_record(clusters, tmp_path, cache_dir,
     found = {}
     for kind in CONTAINERS:
         place = save(kind, tmp_path / kind, **arrays)
-        frame = run(
-            methods="itq", bits=[8], dataset="vectors", data_dir=place, out=tmp_path / "out" / kind, cache_dir=cache_dir
-        )
+        options = {"methods": "itq", "bits": [8], "dataset": "vectors", "data_dir": place, "in_process": True}
+        frame = run(**options, out=tmp_path / "out" / kind, cache_dir=cache_dir)
         assert frame["status"].tolist() == ["ok"]
         (record,) = Store(tmp_path / "out" / kind)
         found[kind] = record.id, record.metrics, record.codes_sha256
@@ -190,7 +189,7 @@ def test_queries_that_are_in_the_database_are_counted(clusters, tmp_path, cache_
 def test_a_database_is_encoded_in_parts_to_the_same_codes(tmp_path, cache_dir, monkeypatch):
     np.save(tmp_path / "vectors.npy", np.random.default_rng(5).standard_normal((3000, 24)).astype(np.float32))
     np.save(tmp_path / "labels.npy", np.arange(3000) % 7)
-    options = {"dataset": "vectors", "data_dir": tmp_path, "methods": "itq,sph,agh", "bits": [16]}
+    options = {"dataset": "vectors", "data_dir": tmp_path, "methods": "itq,sph,agh", "bits": [16], "in_process": True}
     found = []
     for rows in (cell.ENCODE_ROWS, 1024):
         monkeypatch.setattr(cell, "ENCODE_ROWS", rows)
