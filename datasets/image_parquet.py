@@ -98,17 +98,18 @@ def _parts(source: Path) -> dict[str, list[Path]]:
 
 
 def _named(words: dict[str, list[Path]], folder: Path) -> dict[str, list[Path]]:
-    held_out = [word for word in words if word in VALIDATION]
+    left_out = [word for word in words if word in VALIDATION]
     parts = {PART_OF[word]: group for word, group in words.items() if word in PART_OF}
-    if held_out and "query" in parts:
-        to_stderr(f"image_parquet: {', '.join(held_out)} in {folder} is left out; the test part gives the queries")
-    elif held_out:
-        parts["query"] = words[held_out[0]]
-    if len(parts) + bool(held_out and "query" in parts) < len(words) or set(parts) not in ARRANGEMENTS:
+    if left_out and "query" not in parts:
+        parts["query"] = words[left_out.pop(0)]
+    if len(parts) + len(left_out) < len(words) or set(parts) not in ARRANGEMENTS:
         raise InputError(
             f"{folder} has files of {', '.join(words)}; parts are train and test, or query and database and perhaps "
             "train; or give one file"
         )
+    if left_out:
+        queries = next(word for word, group in words.items() if group is parts["query"])
+        to_stderr(f"image_parquet: {', '.join(left_out)} in {folder} is left out; {queries} gives the queries")
     return {part: parts[part] for part in ("query", "database", "train") if part in parts}
 
 

@@ -96,6 +96,14 @@ def test_validation_is_left_out_beside_test(tmp_path, cache_dir, capsys):
     assert "validation in" in capsys.readouterr().err
 
 
+def test_of_two_parts_for_choosing_one_gives_the_queries(tmp_path, cache_dir, capsys):
+    for part, rows in (("train", range(20, N)), ("val", range(10)), ("validation", range(10, 20))):
+        written(tmp_path / f"{part}.parquet", rows)
+    dataset = load_dataset("image_parquet", data_dir=tmp_path, cache_dir=cache_dir)
+    assert (len(dataset), len(dataset.split.query)) == (N - 10, 10)
+    assert f"validation in {tmp_path} is left out; val gives the queries" in capsys.readouterr().err
+
+
 def test_images_are_read_in_any_order_with_few_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "KEPT_BYTES", 0)
     files = [written(tmp_path / f"{number}.parquet", range(30 * number, 30 * number + 30)) for number in range(2)]
@@ -145,15 +153,16 @@ def bad_files(folder):
     yield folder / "nothing", {}, ["expected a .parquet file, or a folder"]
     written(folder / "shards" / "train-00000-of-00002.parquet")
     yield folder / "shards", {}, ["1 of the 2 files train-*: fetch it again"]
-    for part in ("train", "extra"):
-        written(folder / "parts" / f"{part}.parquet")
-    yield folder / "parts", {}, ["files of extra, train", "parts are train and test"]
+    for known in (["train"], ["train", "test"], ["train", "validation"]):
+        for part in (*known, "extra"):
+            written(folder / known[-1] / f"{part}.parquet")
+        yield folder / known[-1], {}, [f"files of {', '.join(sorted([*known, 'extra']))};", "parts are train and test"]
     written(folder / "kinds" / "train.parquet")
     written(folder / "kinds" / "test.parquet", labels=["a", "b"] * (N // 2))
     yield folder / "kinds", {}, ["expected the same"]
 
 
-@pytest.mark.parametrize("case", range(17))
+@pytest.mark.parametrize("case", range(19))
 def test_bad_files_give_one_clear_line(tmp_path, cache_dir, case):
     source, options, words = list(bad_files(tmp_path))[case]
     with pytest.raises(InputError) as raised:
