@@ -151,8 +151,9 @@ def bad_files(folder):
     pq.write_table(table[:0], folder / "empty.parquet")
     yield folder / "empty.parquet", {}, ["empty.parquet has no rows"]
     yield folder / "nothing", {}, ["expected a .parquet file, or a folder"]
-    written(folder / "shards" / "train-00000-of-00002.parquet")
-    yield folder / "shards", {}, ["1 of the 2 files train-*: fetch it again"]
+    for end in ("", "-b42a5b2d5a1b9f8f"):
+        written(folder / f"shards{end}" / f"train-00000-of-00002{end}.parquet")
+        yield folder / f"shards{end}", {}, ["1 of the 2 files train-*: fetch it again"]
     for known in (["train"], ["train", "test"], ["train", "validation"]):
         for part in (*known, "extra"):
             written(folder / known[-1] / f"{part}.parquet")
@@ -162,7 +163,7 @@ def bad_files(folder):
     yield folder / "kinds", {}, ["expected the same"]
 
 
-@pytest.mark.parametrize("case", range(19))
+@pytest.mark.parametrize("case", range(20))
 def test_bad_files_give_one_clear_line(tmp_path, cache_dir, case):
     source, options, words = list(bad_files(tmp_path))[case]
     with pytest.raises(InputError) as raised:

@@ -11,8 +11,8 @@ from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open
 from hashbench.data.readers.arrays.stored_array import StoredArray, chained
 from hashbench.errors import InputError
 
-SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})")
-"""What the package ``datasets`` calls the files of a part."""
+SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
+"""What the package ``datasets`` calls the files of a part; its older versions added a hash."""
 NEIGHBORS = {"groundtruth": "neighbors", "neighbors": "neighbors"}
 Shards = tuple[str, list[Path]]
 
