@@ -253,7 +253,10 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
         return asked
     if "views" in wanted:
         assert isinstance(method, TrainsOnViews)
-        n_views, views_seed = method.n_pool_views(len(dataset.split.train)), params["views_seed"]
+        try:
+            n_views, views_seed = _n_pool_views(method, bench, len(dataset.split.train)), params["views_seed"]
+        except Unsupported as error:
+            return asked | {"skip": str(error)}
         asked["needs"] = Needs(tuple(sorted(wanted)), n_views, views_seed)
         asked["views"] = bench.source.view_key(n_views, views_seed)
     else:
@@ -261,3 +264,23 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
     if "tunable" in wanted:
         asked["views"] = bench.source.recipe_key(params.get("views_seed"))
     return asked
+
+
+def _n_pool_views(method: TrainsOnViews, bench: Workbench, n_images: int) -> int:
+    """Return how many views of each training image a method needs.
+
+    Raises
+    ------
+    Unsupported
+        The number cannot be worked out, as a parameter of a deep method is out of its range.
+    """
+    try:
+        return method.n_pool_views(n_images)
+    except ArithmeticError:
+        from hashbench.learning.deep import DeepMethod
+
+        if isinstance(method, DeepMethod):
+            for name, holds, expected in method.limits(n_images, bench.source.device, bench.source.devices):
+                if not holds:
+                    raise Unsupported(f"{name}={getattr(method, name)!r}: expected {expected}") from None
+        raise

@@ -128,3 +128,10 @@ def test_vectors_have_no_views(tmp_path, cli):
 def test_what_is_refused(pool, params, message):
     with pytest.raises(Unsupported, match=message):
         fit(pool, **params)
+
+
+@pytest.mark.parametrize("n_views", [2, "fresh"])
+def test_a_batch_larger_than_the_training_set_is_skipped_whatever_the_pool(tmp_path, cli, photos_plugin, n_views):
+    asked = ["--plugin", photos_plugin, "--dataset", "photos", "--backbone", "pixels", "--seeds", 0, "--in-process"]
+    done = cli("run", *asked, "--methods", f"crovca[n_views={n_views}]", "--bits", 8, "--out", tmp_path / "out")
+    assert "skipped: batch_size=256: expected 2 to the 60 training images" in done.stdout, done.stderr
