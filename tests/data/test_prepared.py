@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.loading import load, load_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
+from hashbench.data.prepared import write_images
 from hashbench.data.prepared.entries import choose_entries, entries, remove
 from hashbench.data.prepared.prepare import prepare
-from hashbench.data.prepared.write_images import _blocks
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.files.cores import n_cores
@@ -453,6 +454,39 @@ def names_in(toy):
     return sorted(path.name for path in toy[1].iterdir())
 
 
+class CountedBytes(bytes):
+    """An image file's content that counts how many of its kind are in memory, and the most that ever were."""
+
+    alive = most = 0
+
+    def __init__(self, _content):
+        CountedBytes.alive += 1
+        CountedBytes.most = max(CountedBytes.most, CountedBytes.alive)
+
+    def __del__(self):
+        CountedBytes.alive -= 1
+
+
+class ReadWhenAsked(Sequence):
+    """Encoded images of one size, of which the fourth is broken."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, row):
+        return CountedBytes(b"broken" if row == 3 else encoded([noise(7, 6, row)])[0])
+
+
+def test_leaving_one_out_takes_few_images_into_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(write_images, "LARGE", 1)
+    monkeypatch.setattr(write_images, "n_cores", lambda: 1)
+    files = ImageFiles(ReadWhenAsked(), [f"row {row}" for row in range(60)])
+    images, broken = write_images.write_images(files, tmp_path, "toy", skip_broken=True)
+    assert list(broken) == [3]
+    assert (np.asarray(images) == [noise(7, 6, row) for row in range(60) if row != 3]).all()
+    assert CountedBytes.most < 10
+
+
 def test_skipping_nothing_is_the_same_data(toy, tmp_path):
     load_toy(toy, tmp_path, data_dir=toy[1])
     assert load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True).n_left_out == 0
@@ -607,7 +641,7 @@ def test_reading_stays_a_few_blocks_ahead_of_writing():
 
     (content,) = encoded([noise(2, 2)])
     files = ImageFiles(Counted([content] * 20_000), ["it"] * 20_000)
-    blocks = _blocks(files)
+    blocks = write_images._blocks(files)
     first = next(blocks)
     time.sleep(0.2)
     assert len(first.chunks) * (2 * n_cores() + 1) >= Counted.asked

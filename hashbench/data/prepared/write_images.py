@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,20 @@ NAMED = 5
 """Broken images that an error names."""
 SMALL, LARGE = 256, 32
 """Images that a thread takes at once, where a size is stated and where none is."""
+
+
+@dataclass(frozen=True)
+class _Chosen(Sequence[Path | bytes]):
+    """Some images of a sequence that may read each only when it is asked for."""
+
+    sources: Sequence[Path | bytes]
+    rows: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.sources[self.rows[at]]
 
 
 def write_images(
@@ -89,7 +104,7 @@ def write_images(
         sound = [row for row in range(len(files)) if row not in broken]
         same = replace(
             files,
-            sources=[files.sources[row] for row in sound] if broken else files.sources,
+            sources=_Chosen(files.sources, sound) if broken else files.sources,
             shown_as=[files.shown_as[row] for row in sound],
             size=sizes[0],
         )
