@@ -19,6 +19,16 @@ DEEP_MODES = ("I", "F")
 """Pillow's modes of more than 8 bits a channel (with their variants): converting them to 8 bits clips them."""
 UPRIGHT = 1
 """The EXIF orientation of an image that needs no turning."""
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What makes an image upright, by its EXIF orientation: names of Pillow's, whose rotations go anticlockwise."""
 MAX_BYTES = 2**28
 """Of an image file: far above any photograph."""
 _FRAMES = (0xC0, 0xC1, 0xC2)
@@ -72,8 +82,9 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = Fals
     InputError
         It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel.
     """
-    if exif and _orientation(encoded) != UPRIGHT:
-        return _pillow(encoded, shown_as, n_channels, exif=True)
+    orientation = _orientation(encoded) if exif else UPRIGHT
+    if orientation != UPRIGHT:
+        return _pillow(encoded, shown_as, n_channels, orientation)
     frame = _jpeg_frame(encoded)
     fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) and n_channels == 3 else None
     if frame is not None and fast is not None:
@@ -86,28 +97,30 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = Fals
 
 
 def _orientation(encoded: bytes) -> int:
-    """Return the EXIF orientation that an image file states, 1 to 8; 1 where it states none."""
+    """Return the EXIF orientation that an image file states, 1 to 8; 1 where it states none, or Pillow turns it."""
     from PIL import ExifTags, Image
 
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            return int(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+            stated = UPRIGHT if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation)
+            return stated if stated in TURNS else UPRIGHT
     except Exception:  # damaged EXIF, or a damaged image, of which decoding says what is wrong
         return UPRIGHT
 
 
-def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = False) -> np.ndarray:
-    from PIL import Image, ImageOps
+def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3, orientation: int = UPRIGHT) -> np.ndarray:
+    from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(encoded), formats=FORMATS) as file:
+            image: Image.Image = file
             _refuse_bomb(image.width * image.height, shown_as)
             if image.mode.startswith(DEEP_MODES):
                 raise InputError(f"{shown_as} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
             image.load()
             image.info.pop("transparency", None)  # or Pillow warns that it is dropped
-            if exif:
-                ImageOps.exif_transpose(image, in_place=True)
+            if orientation != UPRIGHT:  # not by exif_transpose, which fails on other tags that are odd
+                image = image.transpose(Image.Transpose[TURNS[orientation]])
             pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
             return pixels.reshape(*pixels.shape[:2], n_channels)
     except InputError:

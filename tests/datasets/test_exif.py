@@ -1,6 +1,7 @@
 """EXIF orientation: applied where it is asked for, and codes with and without it never meet."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -39,6 +40,25 @@ def test_pixels_are_turned_as_pillow_turns_them(orientation, kind):
 def test_an_orientation_that_does_not_exist_is_none(value):
     encoded = photograph(value)
     assert np.array_equal(decode(encoded, "photograph", exif=True), decode(encoded, "photograph"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"),
+    [(0x011A, 2, b"72\0"), (0x0100, 9, struct.pack("<i", -1)), (0x0132, 12, struct.pack("<d", 1.5))],
+    ids=["resolution as text", "negative width", "date as a number"],
+)
+def test_no_other_tag_is_looked_at(tag, kind, value):
+    """A directory of two tags in the order of their numbers, as EXIF stores it, and after it a value that is long."""
+    entries = {TAG: (3, 1, struct.pack("<H", 6)), tag: (kind, len(value) if kind == 2 else 1, value)}
+    packed = [
+        struct.pack("<HHI", tag, kind, n) + (value.ljust(4, b"\0") if len(value) <= 4 else struct.pack("<I", 38))
+        for tag, (kind, n, value) in sorted(entries.items())
+    ]
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(packed) + bytes(4) + value
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(photograph(None, "PNG"))).save(stream, "PNG", exif=exif)
+    plain = decode(stream.getvalue(), "photograph")
+    assert np.array_equal(decode(stream.getvalue(), "photograph", exif=True), np.rot90(plain, -1))
 
 
 def test_damaged_exif_is_none():
