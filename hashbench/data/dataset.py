@@ -48,7 +48,7 @@ class Dataset:
     items_sha256 : str
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     exif : bool
-        Whether images were turned as their EXIF orientation says.
+        Whether images were turned as their EXIF orientation says; TIFF files always are.
     """
 
     name: str

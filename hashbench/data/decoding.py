@@ -62,7 +62,7 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = Fals
     Alpha channels and transparent colours are dropped, grey becomes three equal channels, colours become grey by
     ITU-R 601's weights, CMYK is converted by Pillow's plain formula; of an animation, the first frame is taken. The
     EXIF orientation is applied only where that is asked for, as the loaders of the papers' code do not apply it; one
-    that cannot be read counts as none.
+    that cannot be read counts as none. TIFF files are turned in any case, since Pillow does so as it reads them.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ class ImageFiles:
     size : (height, width) or None
         What every image must have; None where sizes differ.
     exif : bool
-        Whether images are turned as their EXIF orientation says.
+        Whether images are turned as their EXIF orientation says; TIFF files always are.
     """
 
     sources: Sequence[Path | bytes]
@@ -55,7 +55,7 @@ class EncodedImages:
     sizes : ndarray of shape (n, 2), int32
         Height and width in pixels.
     exif : bool
-        Whether images are turned as their EXIF orientation says; sizes are those after it.
+        Whether images are turned as their EXIF orientation says; TIFF files always are. Sizes are those after it.
     """
 
     data: np.ndarray

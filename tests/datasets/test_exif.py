@@ -26,13 +26,14 @@ def photograph(orientation, kind="JPEG", size=(24, 16), seed=0):
 
 
 @pytest.mark.parametrize("orientation", [None, *range(1, 9)])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_pixels_are_turned_as_pillow_turns_them(orientation, kind):
     encoded = photograph(orientation, kind)
     with Image.open(io.BytesIO(encoded)) as image:
         plain, turned = np.asarray(image), np.asarray(ImageOps.exif_transpose(image))
     assert np.array_equal(decode(encoded, "photograph"), plain)
     assert np.array_equal(decode(encoded, "photograph", exif=True), turned)
+    assert np.array_equal(plain, turned) == (kind == "TIFF" or orientation in (None, 1))  # TIFF is turned as it is read
     assert (turned.shape[:2] == (24, 16)) == (orientation is not None and orientation > 4)
 
 
