@@ -34,6 +34,12 @@ def test_a_training_set_outside_the_database_leaves_it_whole():
     assert (split.database == np.arange(10, 20)).all()
 
 
+def test_no_query_is_lost_to_rounding():
+    for percent in range(1, 100):
+        split = hold_out_queries(Split(np.arange(100), np.arange(100, 110), np.arange(100)), percent / 100)
+        assert len(split.query) == percent
+
+
 def test_it_goes_with_other_numbers_of_the_draw():
     chosen = load_dataset("digits", protocol="digits/1[validation=0.2,queries_per_class=10]")
     assert chosen.protocol.name == "digits/1[queries_per_class=10,validation=0.2]"
