@@ -11,7 +11,7 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.vectors import read_vectors
-from hashbench.data.splits import Split, draw_any
+from hashbench.data.splits import Split, draw_any, share_of
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
 
@@ -119,7 +119,7 @@ class Vectors(HashDataset):
 
 
 def _n_queries(n: int, most: int, share: float) -> int:
-    n_queries = min(most, int(share * n))
+    n_queries = min(most, share_of(n, share))
     if not 0 < n_queries < n:
         raise InputError(f"vectors: of {n} rows {n_queries} queries would be drawn; name database and query instead")
     return n_queries

@@ -173,7 +173,7 @@ def hold_out_queries(split: Split, share: float) -> Split:
     InputError
         No query would be drawn.
     """
-    n_query = _share_of(len(split.train), share)
+    n_query = share_of(len(split.train), share)
     if n_query == 0:
         raise InputError(f"--protocol: validation={share} gives no query of {len(split.train)} training items")
     query = draw_any(len(split.train), n_query, VALIDATION_SEED, among=split.train)
@@ -234,6 +234,11 @@ def own_split(items: Items, protocol: Protocol) -> Split:
     return Split(train, query, database)
 
 
+def share_of(n: int, share: float) -> int:
+    """Return a share of a number, rounded down; 0.29 * 100, which is a little less than 29, is 29."""
+    return int(share * n + 1e-9)
+
+
 def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Draw a share of the pool, of every class the same if items have one label each; at least one.
 
@@ -250,17 +255,12 @@ def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) ->
     ndarray of int64, ascending
     """
     if labels.ndim == 2:
-        return draw_any(len(labels), max(1, _share_of(len(pool), share)), seed, among=pool)
+        return draw_any(len(labels), max(1, share_of(len(pool), share)), seed, among=pool)
     rng, drawn = np.random.default_rng(seed), []
     for label in np.unique(labels[pool]):
         members = pool[labels[pool] == label]
-        drawn.append(rng.permutation(members)[: max(1, _share_of(len(members), share))])
+        drawn.append(rng.permutation(members)[: max(1, share_of(len(members), share))])
     return np.sort(np.concatenate(drawn))
-
-
-def _share_of(n: int, share: float) -> int:
-    """Return a share of a number, rounded down; 0.29 * 100, which is a little less than 29, is 29."""
-    return int(share * n + 1e-9)
 
 
 def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray) -> None:

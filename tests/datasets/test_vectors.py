@@ -134,6 +134,9 @@ def test_queries_are_drawn_where_no_part_is_named(clusters, tmp_path, cache_dir,
     assert (len(chosen.split.query), len(chosen.split.database), len(chosen.split.train)) == (20, 480, 70)
     assert set(chosen.split.train) <= set(chosen.split.database)
     assert chosen.protocol.name == "vectors/1[queries=20,training=70]"
+    np.save(tmp_path / "mine.npy", X[:200])
+    chosen = load_dataset("vectors", data_dir=tmp_path, cache_dir=cache_dir, protocol="vectors/1[query_share=0.29]")
+    assert len(chosen.split.query) == 58  # 0.29 * 200 is a little less in floating point
     np.save(tmp_path / "mine.npy", X[:5])
     arguments = ["run", "--dataset", "vectors", "--data-dir", tmp_path, "--methods", "lsh", "--out", tmp_path / "out"]
     one_clear_line(cli(*arguments), "of 5 rows 0 queries")
