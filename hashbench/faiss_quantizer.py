@@ -127,7 +127,9 @@ class FaissQuantizer(Quantizer):
         ValueError
             One is missing or has another shape or dtype, or there are more.
         """
-        faiss, width = faiss_module(self.name), learned["n_features_in_"]
+        faiss, width = faiss_module(self.name), learned.get("n_features_in_")
+        if not isinstance(width, int):
+            raise ValueError(f"n_features_in_={width!r}: expected a whole number")
         arrays = {name: np.asarray(value) for name, value in learned.items() if name != "n_features_in_"}
         given = {name: (array.dtype.name, *array.shape) for name, array in arrays.items()}
         expected = {name: ("float32", *PARTS[name].shape(width)) for name in self.parts}

@@ -225,6 +225,13 @@ def test_no_damage_gives_anything_but_codes_or_one_line(folder_of_models, cli, d
             assert left == {"c.npy", "c.model.json"}
 
 
+@pytest.mark.parametrize("name", ["n_features_in_", "centroids_"])
+def test_learned_values_that_lack_one_are_refused(folder_of_models, name):
+    learned = load_model(folder_of_models / "pq.safetensors").method.learned()
+    with pytest.raises(ValueError, match=name):
+        load_quantizer("pq")(**PARAMS["pq"]).set_learned({key: value for key, value in learned.items() if key != name})
+
+
 def test_methods_and_quantizers_are_told_apart(folder_of_models, model, data, tmp_path):
     with pytest.raises(InputError, match=r"one of the quantizers \('pq'\), not one of the methods"):
         load_method("lsh").load(folder_of_models / "pq.safetensors")
