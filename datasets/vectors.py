@@ -1,4 +1,4 @@
-"""Your own vectors: embeddings from .npy, .npz, parquet or ann-benchmarks' HDF5 files."""
+"""Your own vectors: embeddings from .npy, .npz, parquet, .fvecs, .fbin and such, or ann-benchmarks' HDF5 files."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -59,8 +59,8 @@ class Vectors(HashDataset):
     licence = "yours"
     needs = (
         "--data-dir FILE or FOLDER: vectors.npy, or database.npy and query.npy, optionally with labels or neighbors; "
-        "the same as .npz, as parquet (column vector or embedding, optionally label and part), or as ann-benchmarks' "
-        "HDF5 (train, test, neighbors); see docs/datasets.md"
+        "the same as .npz, as parquet (column vector or embedding, optionally label and part), as .fvecs, .fbin and "
+        "their kin, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
     )
 
     def read(self, options: LoadOptions) -> Items:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_ROWS = 1_024
-"""Images in a batch; sorting takes the cube of it, 4 GB at this size."""
+"""Images in a batch; sorting takes its cube: 4 GB at this size, of which a step holds four to five at a time."""
 
 
 class NSH(ViewPairMethod):

@@ -27,10 +27,11 @@ class UHBDNN(FullBatchMethod):
 
     Where it differs from the authors' code: theirs takes 400 iterations of L-BFGS a round and up to 21 rounds, and
     stops as soon as the retrieval of 1,000 training rows' Euclidean neighbours is no better than before; this takes 40
-    iterations in 20 rounds. Numbers have single precision. A hidden layer is never wider than the features, as it
-    starts from eigenvectors. Between the listed lengths, 8, 16, 24 and 32 bits, the next one's layers are taken; above
-    32 bits they must be given. A sign of exactly 0 counts as −1. As in their code, columns' minima are subtracted,
-    and everything is divided by the widest column's range. The paper's mAP is that of Euclidean neighbours.
+    iterations in 20 rounds. Numbers have single precision. A hidden layer is never wider than its inputs, as it
+    starts from their eigenvectors: what is more of ``hidden1`` than features, or of ``hidden2`` than ``hidden1``, is
+    cut. Between the listed lengths, 8, 16, 24 and 32 bits, the next one's layers are taken; above 32 bits they must be
+    given. A sign of exactly 0 counts as −1. As in their code, columns' minima are subtracted, and everything is divided
+    by the widest column's range. The paper's mAP is that of Euclidean neighbours.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ def cached_neighbors(
 
     Parameters
     ----------
-    vectors : ndarray of shape (n, d), float32
+    vectors : ndarray of shape (n, d), float32 or a type whose values float32 holds
     split : Split
     k : int
     distance : {"euclidean", "angular"}

@@ -333,7 +333,7 @@ def bad_files(X, label):
     yield "flipped npz", "a.npz", bytes(flipped), ["a.npz", "not a readable", "CRC"]
     yield "not a zip", "a.npz", b"nothing", ["a.npz", "not a readable"]
     yield "claims", "a.npz", claiming((10**12, 12)), ["a.npz: vectors", "another size"]
-    yield "unknown kind", "vectors.csv", b"1,2", ["holds no vectors", "vectors"]
+    yield "unknown kind", "vectors.csv", b"1,2", ["holds no vectors", "vectors", ".npy", ".fbin"]
 
     def table(**columns):
         return written(lambda stream: pq.write_table(pa.table(columns), stream))

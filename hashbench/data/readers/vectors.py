@@ -43,9 +43,9 @@ IN_MEMORY = 2**28
 def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None) -> Items:
     """Read embeddings from a file or a folder.
 
-    Rows stand in the order database, query, learn, whatever the file. What lies in one file row by row is
-    memory-mapped and not converted; everything else is read in blocks into one array, of float32 or of the narrower
-    type that all parts have.
+    Rows stand in the order database, query, learn, whatever the file. What lies in one file row by row, in a
+    type whose values float32 holds, is memory-mapped and not converted; everything else is read in blocks into one
+    array, of float32 or of the narrower type that all parts have.
 
     Parameters
     ----------

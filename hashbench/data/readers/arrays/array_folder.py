@@ -58,7 +58,8 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
     files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
     if len(files) == 1:
         return files[0], open_file(files[0])
-    raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as .npy or .parquet files")
+    known = ", ".join((".npy", ".parquet", *row_files.SUFFIXES))
+    raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {known}")
 
 
 def part_of(file: Path) -> str:
