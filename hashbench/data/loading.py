@@ -12,7 +12,7 @@ from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named, returned
+from hashbench.data.plugin_errors import named, read_items, returned
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
@@ -159,7 +159,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     if plugin.embedded:
         if options.data_dir is not None:
             raise InputError(f"--data-dir {options.data_dir}: {plugin.name} brings its data along and reads no files")
-        return _read(plugin, options)
+        return read_items(plugin, options)
     cache_dir = cache_directory(options.cache_dir)
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
@@ -175,17 +175,10 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
             skip_broken = options.skip_broken or newest.manifest["skip_broken"]
             options = replace(options, data_dir=_origin(newest), skip_broken=skip_broken)
         elif not options.download:
-            items = _read(plugin, options)
+            items = read_items(plugin, options)
             if not isinstance(items.images, ImageFiles):
                 return items
     return prepare(plugin, options)[0].open()
-
-
-def _read(plugin: HashDataset, options: LoadOptions) -> Items:
-    options.refuse_unread(plugin.name, plugin.reads)
-    with named(plugin, "read"):
-        items = plugin.read(options)
-    return returned(plugin, "read", items, Items)
 
 
 def _newest(cache_dir: Path, name: str, options: LoadOptions) -> Entry | None:

@@ -1,4 +1,4 @@
-"""Errors of data set plugins: one line that names the plugin, its file and what it was asked for."""
+"""What data set plugins return, checked; an error is one line: the plugin, its file and what it was asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.errors import InputError
 
@@ -57,6 +59,20 @@ def returned(plugin: HashDataset, what: str, value: object, kind: type[Returned]
             f"{kind.__name__}"
         )
     return value
+
+
+def read_items(plugin: HashDataset, options: LoadOptions) -> Items:
+    """Return what a plugin reads.
+
+    Raises
+    ------
+    InputError
+        An option is given that it does not look at, its code fails, or it returns no items.
+    """
+    options.refuse_unread(plugin.name, plugin.reads)
+    with named(plugin, "read"):
+        items = plugin.read(options)
+    return returned(plugin, "read", items, Items)
 
 
 def _file(plugin: HashDataset) -> str:

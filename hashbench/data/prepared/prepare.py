@@ -17,7 +17,7 @@ from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named, returned
+from hashbench.data.plugin_errors import named, read_items
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.stamp import plugin_hash, stamp
 from hashbench.data.prepared.write_images import write_images
@@ -105,10 +105,7 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
     before = _stamp(plugin, options, cache_dir, options.skip_broken)
-    options.refuse_unread(plugin.name, plugin.reads)
-    with named(plugin, "read"):
-        items = plugin.read(options)
-    items = returned(plugin, "read", items, Items)
+    items = read_items(plugin, options)
     if options.download:  # the files may have come only now
         before = _stamp(plugin, options, cache_dir, options.skip_broken)
     folder = _folder(cache_dir, plugin, before)
