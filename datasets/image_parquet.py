@@ -14,14 +14,11 @@ from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.arrays.array_folder import part_of, refuse_missing_shards
 from hashbench.data.readers.image_parquet import ImageTable, read_image_parquet
-from hashbench.data.readers.labelled_images import PART_OF
+from hashbench.data.readers.labelled_images import ARRANGEMENTS, HELD_OUT, PART_OF
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
-
-ARRANGEMENTS = ({"train", "query"}, {"query", "database"}, {"query", "database", "train"})
-VALIDATION = ("validation", "valid", "val", "dev")
 
 
 class ImageParquet(HashDataset):
@@ -92,13 +89,13 @@ def _parts(source: Path) -> dict[str, list[Path]]:
         words.setdefault(part_of(file), []).append(file)
     for group in words.values():
         refuse_missing_shards(group)
-    if len(words) == 1 or not {*PART_OF, *VALIDATION}.intersection(words):
+    if len(words) == 1 or not {*PART_OF, *HELD_OUT}.intersection(words):
         return {"": files}
     return _named(words, folder)
 
 
 def _named(words: dict[str, list[Path]], folder: Path) -> dict[str, list[Path]]:
-    left_out = [word for word in words if word in VALIDATION]
+    left_out = [word for word in words if word in HELD_OUT]
     parts = {PART_OF[word]: group for word, group in words.items() if word in PART_OF}
     if left_out and "query" not in parts:
         parts["query"] = words[left_out.pop(0)]

@@ -87,7 +87,7 @@ def test_shares_are_exact_and_reach_every_class():
     assert set(draw_share(labels, drawn, 0.5, seed=1)) < set(drawn)
 
 
-@pytest.mark.parametrize("names", [("train", "test"), ("database", "query")])
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "query"), ("database", "query")])
 def test_parts_above_the_class_folders(tmp_path, names):
     database, query = names
     for row in range(40):
@@ -238,6 +238,14 @@ def test_parts_that_are_not_known_are_refused(tmp_path, refused):
     (tmp_path / "extra").rename(tmp_path / ".extra")
     (tmp_path / "test" / "class1").rename(tmp_path / "test" / "klass1")
     refused(tmp_path, "2 of 4 queries have no relevant image", "test/klass1/1.png", "'klass1'")
+    (tmp_path / "test").rename(tmp_path / "dev")
+    refused(tmp_path, "dev, train", "nothing beside them")
+
+
+def test_one_part_under_two_names_is_refused(tmp_path, refused):
+    for part in ("database", "query", "test"):
+        image(tmp_path / part / "class" / "1.png", 1)
+    refused(tmp_path, "database, query, test", "nothing beside them")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,11 @@ from hashbench.files.paths import relative
 TABLES = (".csv", ".parquet")
 PART_OF = {"query": "query", "test": "query", "train": "train", "database": "database"}
 """What users call the parts."""
-ARRANGEMENTS = ({"train", "test"}, {"query", "database"}, {"query", "database", "train"})
-RESERVED = {*PART_OF, "val", "valid", "validation"}
+ARRANGEMENTS = ({"train", "query"}, {"query", "database"}, {"query", "database", "train"})
+"""Which parts go together."""
+HELD_OUT = ("validation", "valid", "val", "dev")
+"""What users call images that are for choosing parameters."""
+RESERVED = {*PART_OF, *HELD_OUT}
 """Folders of these names are parts, not classes, where there are two or more of them."""
 _SEPARATOR = re.compile(r"[|;]")
 
@@ -77,7 +80,8 @@ def _list_folder(folder: Path) -> Listing:
         files, names = _class_folders(folder)
         labels = [[name.partition("/")[0]] for name in names]
         return Listing(files, names, labels, shown_as=[str(file) for file in files])
-    if set(below) not in ARRANGEMENTS:
+    parts = {PART_OF.get(name, "") for name in below}
+    if len(parts) < len(below) or parts not in ARRANGEMENTS:
         raise InputError(
             f"{folder} has the folders {', '.join(below)}; parts are train and test, or query and database and "
             "perhaps train, with nothing beside them"
