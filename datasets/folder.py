@@ -75,7 +75,6 @@ class Folder(HashDataset):
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
-            exif=options.exif,
         )
 
     def watched(self, file: Path) -> Path:

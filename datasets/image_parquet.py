@@ -68,7 +68,6 @@ class ImageParquet(HashDataset):
             label_names=names,
             parts=_rows(parts, table.shown_as) if "" not in parts else {},
             provenance="the user's own",
-            exif=options.exif,
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:

@@ -64,7 +64,7 @@ class Items:
     sha256 : str
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
     exif : bool
-        Whether images are turned as their EXIF orientation says; TIFF files always are.
+        Whether images are turned as their EXIF orientation says; TIFF files always are. Plugins say it in `ImageFiles`.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None

@@ -487,6 +487,13 @@ def test_leaving_one_out_takes_few_images_into_memory(tmp_path, monkeypatch):
     assert CountedBytes.most < 10
 
 
+@pytest.mark.parametrize("sizes", [(5, 6), (6, 6)])
+def test_what_image_files_say_of_exif_is_recorded(tmp_path, sizes):
+    (tmp_path / "data").mkdir()
+    files = ImageFiles(encoded([noise(height, 7, height) for height in sizes]), ["first", "second"], exif=True)
+    assert load_items(InMemory(Items(images=files)), LoadOptions(tmp_path / "data", tmp_path / "cache")).exif
+
+
 def test_skipping_nothing_is_the_same_data(toy, tmp_path):
     load_toy(toy, tmp_path, data_dir=toy[1])
     assert load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True).n_left_out == 0

@@ -139,7 +139,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
     """Write the arrays of an entry and return its manifest."""
     if isinstance(items.images, ImageFiles):
         images, broken = write_images(items.images, folder, plugin.name, skip_broken)
-        items = replace(_without(items, broken, plugin.name), images=images)
+        items = replace(_without(items, broken, plugin.name), images=images, exif=items.images.exif)
         reasons = list(broken.values())
     else:
         reasons = []
