@@ -65,8 +65,8 @@ def test_the_network_by_formula(center):
         outputs = net(torch.tensor(X))
     assert 0 < bits.mean() < 1
     assert outputs[0].numpy() == pytest.approx(bits)
-    assert outputs[1].numpy() == pytest.approx(values, abs=1e-6)
-    assert outputs[2].numpy() == pytest.approx(rebuilt if center else np.maximum(rebuilt, 0), abs=1e-5)
+    assert outputs[1].numpy() == pytest.approx(values, abs=1e-12)
+    assert outputs[2].numpy() == pytest.approx(rebuilt if center else np.maximum(rebuilt, 0), abs=1e-12)
 
 
 def test_both_losses_by_formula():
