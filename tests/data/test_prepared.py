@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import one_clear_line
+from disk_limits import files_of_at_most
 from PIL import Image
 
 from hashbench import InputError, load_dataset
@@ -702,17 +702,6 @@ def test_a_second_process_waits_and_uses_what_the_first_made(toy, tmp_path):
     assert (first.returncode, second.returncode) == (0, 0)
     assert reads.read_text() == "read\n"
     assert len(entries(tmp_path / "cache")) == 1
-
-
-@contextlib.contextmanager
-def files_of_at_most(n_bytes):
-    """Let the system refuse to write files beyond a size, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_one_clear_line(toy, tmp_path, data):

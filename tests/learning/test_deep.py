@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from interrupted import goes_on_bit_for_bit
 from sklearn.base import clone
 from torch import nn
 
@@ -65,24 +66,9 @@ def test_importing_a_deep_method_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 @pytest.mark.parametrize("params", [{}, {"kind": "noisy"}, {"dropout": 0.5}], ids=str)
 def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path, params):
-    whole, curve = fit(data, make(**params))
-
-    def kill(**values):
-        if values["epoch"] == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        make(**params).fit(data, workdir=tmp_path, log=kill)
-    resumed, again = fit(data, make(**params), workdir=tmp_path)
-    assert again == curve
-    assert (resumed.weights1_ == whole.weights1_).all()
-    assert resumed.resumed_s_ > 0
+    goes_on_bit_for_bit(lambda **extras: make(**params).fit(data, **extras), tmp_path, 2)
 
 
 def test_torchs_generator_is_given_back(data):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import one_clear_line
 from hashbench.methods.cibhash import symmetric_kl
+from interrupted import Killed
 from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
@@ -157,10 +158,6 @@ def test_fresh_views_are_used_in_order_and_once(pool):
     assert fit((X, changed), n_views="fresh", epochs=3)[1][:2] == curve[:2]
     assert fit((X, changed), n_views="fresh", epochs=3)[1][2] != curve[2]
     assert load_method("cibhash")(16, n_views="fresh").n_pool_views(5000) == 160
-
-
-class Killed(BaseException):
-    """Stands for a kill."""
 
 
 @pytest.mark.parametrize("params", [{}, {"sampling": "bernoulli"}], ids=str)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import one_clear_line
 from hashbench.methods.crovca import coding_rate
+from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
 
@@ -86,24 +87,8 @@ def test_the_rate_falls_along_half_a_cosine():
     assert rates == pytest.approx([0.1 + 0.9 * (1 + np.cos(np.pi * t / 4)) / 2 for t in range(4)])
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path):
-    whole, curve = fit(pool, epochs=4)
-
-    def kill(**values):
-        if values["epoch"] == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        fit(pool, {"workdir": tmp_path, "log": kill}, epochs=4)
-    resumed, again = fit(pool, {"workdir": tmp_path}, epochs=4)
-    assert again == curve
-    assert resumed.resumed_s_ > 0
-    for name in ("weights1_", "bias1_", "weights2_", "bias2_"):
-        assert (getattr(resumed, name) == getattr(whole, name)).all()
+    goes_on_bit_for_bit(lambda **extras: fit(pool, extras, epochs=4)[0], tmp_path, 3)
 
 
 def test_vectors_have_no_views(tmp_path, cli):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hashbench.methods.nsh import soft_sort
+from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
 
@@ -77,24 +78,8 @@ def test_a_batch_without_negatives_is_left_out():
     assert [make(positives=2).rows_used(n) for n in (30, 3, 2, 1)] == [30, 3, 0, 0]
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path):
-    whole, curve = fit(pool, epochs=4)
-
-    def kill(**values):
-        if values["epoch"] == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        fit(pool, {"workdir": tmp_path, "log": kill}, epochs=4)
-    resumed, again = fit(pool, {"workdir": tmp_path}, epochs=4)
-    assert again == curve
-    assert resumed.resumed_s_ > 0
-    assert (resumed.weights1_ == whole.weights1_).all()
-    assert (resumed.bias1_ == whole.bias1_).all()
+    goes_on_bit_for_bit(lambda **extras: fit(pool, extras, epochs=4)[0], tmp_path, 3)
 
 
 @pytest.mark.parametrize(

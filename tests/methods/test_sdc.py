@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from interrupted import goes_on_bit_for_bit
 from scipy.stats import beta as beta_distribution
 
 from hashbench import Unsupported, load_method
@@ -100,25 +101,11 @@ def test_codes_follow_the_features_order_and_hold_the_normalisation(data):
     assert order > 0.8
 
 
-class Killed(BaseException):
-    """Stands for a kill."""
-
-
 def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path):
-    def make():
-        return load_method("sdc")(8, epochs=5, random_state=0)
+    def fit(**extras):
+        return load_method("sdc")(8, epochs=5, random_state=0).fit(data, **extras)
 
-    def kill(**values):
-        if values["epoch"] == 3:
-            raise Killed
-
-    whole = make().fit(data)
-    with pytest.raises(Killed):
-        make().fit(data, workdir=tmp_path, log=kill)
-    resumed = make().fit(data, workdir=tmp_path)
-    assert resumed.resumed_s_ > 0
-    for name in ("weights1_", "bias1_", "weights2_", "bias2_"):
-        assert (getattr(resumed, name) == getattr(whole, name)).all()
+    goes_on_bit_for_bit(fit, tmp_path, 3)
 
 
 @pytest.mark.parametrize("center", [True, False])

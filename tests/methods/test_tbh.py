@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
 from hashbench.learning.plain.twin_bottleneck import hamming_graph
@@ -144,21 +145,10 @@ def test_it_rebuilds_better_and_codes_keep_clusters(data):
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path):
-    class Killed(BaseException):
-        """Stands for a kill."""
+    def fit(**extras):
+        return load_method("tbh")(8, **SMALL, epochs=4, random_state=3).fit(data, **extras)
 
-    def kill(**values):
-        if values["epoch"] == 2:
-            raise Killed
-
-    curves = [[], []]
-    make = lambda: load_method("tbh")(8, **SMALL, epochs=4, random_state=3)  # noqa: E731
-    whole = make().fit(data, log=lambda **values: curves[0].append(values))
-    with pytest.raises(Killed):
-        make().fit(data, workdir=tmp_path, log=kill)
-    resumed = make().fit(data, workdir=tmp_path, log=lambda **values: curves[1].append(values))
-    assert curves[0] == curves[1]
-    assert (resumed.weights2_ == whole.weights2_).all()
+    goes_on_bit_for_bit(fit, tmp_path, 2)
 
 
 def test_only_full_batches_train(data):

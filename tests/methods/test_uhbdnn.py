@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
 from hashbench.learning.plain.binary_codes import best_codes, itq_codes, moment_directions
@@ -132,21 +133,10 @@ def test_rounds_lower_the_loss_and_bring_network_and_codes_together(data):
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path):
-    class Killed(BaseException):
-        """Stands for a kill."""
+    def fit(**extras):
+        return load_method("uhbdnn")(8, epochs=4, lbfgs_steps=10, random_state=3).fit(data, **extras)
 
-    def kill(**values):
-        if values["epoch"] == 2:
-            raise Killed
-
-    curves = [[], []]
-    make = lambda: load_method("uhbdnn")(8, epochs=4, lbfgs_steps=10, random_state=3)  # noqa: E731
-    whole = make().fit(data, log=lambda **values: curves[0].append(values))
-    with pytest.raises(Killed):
-        make().fit(data, workdir=tmp_path, log=kill)
-    resumed = make().fit(data, workdir=tmp_path, log=lambda **values: curves[1].append(values))
-    assert curves[0] == curves[1]
-    assert (resumed.weights3_ == whole.weights3_).all()
+    goes_on_bit_for_bit(fit, tmp_path, 2)
 
 
 @pytest.mark.parametrize(("n_bits", "widths"), [(5, (90, 20)), (8, (90, 20)), (12, (90, 30)), (32, (120, 50))])

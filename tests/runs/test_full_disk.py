@@ -1,11 +1,10 @@
 """A disk that fills up while a run goes on: one clear line, what was written stays whole, more room and it goes on."""
 
-import resource
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 from conftest import one_clear_line
+from disk_limits import files_of_at_most
 
 from hashbench.runs.records.store import Store
 
@@ -23,17 +22,6 @@ def disk(tmp_path):
         pytest.skip(f"no small disk can be mounted here: {error}")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-@contextmanager
-def files_of_at_most(n_bytes):
-    """Let no file of this process grow larger, which a write is told as it is of a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def files(out):
