@@ -21,6 +21,8 @@ from hashbench import load_dataset
 from hashbench.cli.main import main
 from hashbench.runs.records.store import Store
 
+pytest.register_assert_rewrite("interrupted", "model_files")
+
 # Tests that need real data look for it in HASHBENCH_TEST_DATA, by default in shared/data beside the checkout, and are
 # skipped where it is not there. The folder may hold cifar10-jpeg (the parquet files of CIFAR-10's copy on the Hugging
 # Face hub), tiny-coco (100 images of MS-COCO 2017 with their annotations) and nuswide-21-lists (split lists).
