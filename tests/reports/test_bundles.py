@@ -131,6 +131,31 @@ def lying_header(content):
     return stream.getvalue()
 
 
+def with_header(text):
+    """Return a change that adds an array whose header is any text."""
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+    def change(content):
+        stream = io.BytesIO(content)
+        with zipfile.ZipFile(stream, "a") as archive:
+            archive.writestr("radius_x.npy", header)
+        return stream.getvalue()
+
+    return with_arrays(change)
+
+
+def encrypted(content):
+    """Say in the archive's directory that the arrays are encrypted."""
+    content = bytearray(content)
+    at = content.index(b"PK\x01\x02")
+    content[at + 8] |= 1
+    return bytes(content)
+
+
+def of_type(descr):
+    return with_header(b"{'descr': %s, 'fortran_order': False, 'shape': (1,)}" % descr)
+
+
 def understate(path):
     """Say in the archive's directory that a file has 5 bytes."""
     content = bytearray(path.read_bytes())
@@ -177,6 +202,11 @@ ODD = {
     "objects of Python": (
         with_arrays(as_npz({"query_codes": np.array([{}], dtype=object)})), "Python objects"
     ),
+    "encrypted arrays": (with_arrays(encrypted), "encrypted arrays"),
+    "a header without an end": (with_header(b"{'descr': ("), "a header that cannot be read: TokenError"),
+    "a header with a key that is none": (with_header(b"{[]:1}"), "a header that cannot be read: TypeError"),
+    "an empty type": (of_type(b"()"), "a header that cannot be read: IndexError"),
+    "a type that is a comma": (of_type(b"','"), "a header that cannot be read: SyntaxError"),
     "arrays that are none": (with_arrays(b"none"), "holds no arrays"),
     "a newer format": (of_format(99), "it has format 99"),
     "no manifest": (manifest(b""), "no readable manifest.json"),
