@@ -86,6 +86,19 @@ def test_without_the_data_only_the_bundles_own_labels_serve(run, tmp_path, cli):
     assert "theirs: the labels are the bundle's own, as the data is not here" in done.notes[0]
 
 
+def test_published_lists_are_scored_by_the_bundles_own_labels(run, tmp_path, cli):
+    for with_labels in (False, True):
+        path = tmp_path / f"{with_labels}.zip"
+        bundle(run, path, with_labels)
+        contents = contents_of(path)
+        edit_records(contents, lambda values: values["config"].update(protocol="digits/1+lists:0a1b2c3d"))
+        write(path, contents)
+    words = ("no labels of digits", "of published lists, SHA-256 0a1b2c3d", "--with-labels")
+    one_clear_line(cli("validate", "--recompute", tmp_path / "False.zip"), *words)
+    (note,) = recompute(tmp_path / "True.zip").notes
+    assert note.startswith("digits: the labels are the bundle's own, as the data is not here (its split is of")
+
+
 def test_code_that_is_not_here_is_said(run, tmp_path):
     bundle(run, tmp_path / "other.zip")
     contents = contents_of(tmp_path / "other.zip")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.protocol import NameParts
 from hashbench.errors import InputError
 from hashbench.plugins.registry import Registry
 from hashbench.reports.bundles.archive import unpack
@@ -98,8 +99,8 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
 def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, Any], registry: Registry) -> list[str]:
     """Put the labels of the data that is here in the place of the bundle's; return notes on those that are not."""
     notes = []
-    for data in dict.fromkeys(record.config["data"] for record in records):
-        own = [record for record in records if record.config["data"] == data]
+    for own in _of_one_load(records):
+        data = own[0].config["data"]
         refuse_unknown_protocol(own[0], registry)
         try:
             dataset = dataset_of(own[0], registry)
@@ -112,6 +113,16 @@ def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, An
         if stated != relevance_sha256(store.relevance(data)):
             raise InputError(f"the labels of {own[0].config['dataset']} are not those that its manifest names")
     return notes
+
+
+def _of_one_load(records: Iterable[Record]) -> Iterable[list[Record]]:
+    """Return the records in groups that one data set, loaded once, was scored on; rankings stand together."""
+    groups: dict[tuple[str, str, NameParts], list[Record]] = {}
+    for record in records:
+        config = record.config
+        loaded = replace(NameParts.of(config["protocol"]), ranking="")
+        groups.setdefault((config["dataset"], config["data"], loaded), []).append(record)
+    return groups.values()
 
 
 def _without_data(store: Store, record: Record, why: InputError) -> str:
