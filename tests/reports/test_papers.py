@@ -108,6 +108,17 @@ def test_the_command_shows_what_is_asked_for_in_that_order(published, cli, form)
     assert not re.search(r"(?<![\d.])16(?!\d)", done.stdout)
 
 
+def test_methods_and_lengths_that_have_no_score_together_are_told(tmp_path, cli):
+    store = Store(tmp_path)
+    store.open_for_writing()
+    for name, n_bits in (("itq", 16), ("lsh", 32)):
+        record = made_record(name, n_bits=n_bits, metrics={"mAP@all": 0.5})
+        store.write(record, {"per_query:mAP@all": [0.5]})
+    refused = cli("show", tmp_path, "--methods", "itq", "--bits", "32")
+    one_clear_line(refused, "--methods itq --bits 32: nothing was measured of both together")
+    assert "lsh" in cli("show", tmp_path, "--methods", "itq,lsh", "--bits", "32").stdout
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_do_no_harm(name):
     grids = [Grid(name, name, name, "mAP@all", {name: {16: Score(0.5, None, 1)}, "itq": {16: Score(0.4, None, 1)}})]
