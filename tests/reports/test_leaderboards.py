@@ -100,6 +100,7 @@ EDITS = [
     (lambda p: _cell(p, "mAP@all low", "0.99999"), "with the interval from 0.99999"),
     (lambda p: _cell(p, "mAP@all high", ""), "to nothing"),
     (lambda p: _cell(p, "mAP@all high", "inf"), "expected a number, or nothing"),
+    (lambda p: _cell(p, "fit_s", "1e+999"), "fit_s is '1e+999', expected a number"),
     (lambda p: _cell(p, "mAP@all verdict", "good"), "expected best"),
     (lambda p: _cell(p, "mAP@all verdict", ""), "verdicts that contradict"),
     (lambda p: [_cell(p, "mAP@all verdict", "best", line) for line in (0, 1)], "verdicts that contradict"),
