@@ -16,7 +16,7 @@ from hashbench.reports.bundles.archive import unpack
 from hashbench.reports.bundles.labels import dataset_of, problem_with, refuse_unknown_protocol, relevance_sha256
 from hashbench.reports.leaderboards.checks import name_of, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, metrics_in, of_metric, setting
-from hashbench.reports.leaderboards.evidence import Evidence
+from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
 from hashbench.reports.leaderboards.rows import rows_of
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
@@ -157,13 +157,17 @@ def _of_other_code(records: Iterable[Record], registry: Registry) -> Iterator[st
 
 
 def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[str], list[str]]:
-    """Compare rows that were made again with those of a leaderboard; return problems and notes."""
+    """Compare rows that were made again with those of a leaderboard; return problems and notes.
+
+    Rows that no leaderboard has, those on validation queries and those by bytes, are left out.
+    """
     problems = problems_of(board)
     if problems:
         return problems, []
     published = [(number, row) for number, row in enumerate(read_rows(board), 2)]
     known, compared = registry.plugins("methods"), 0
-    for made in rows:
+    comparable = [row for row in rows if not why_on_no_leaderboard(row["protocol"])]
+    for made in comparable:
         by_label = name_of(made) in known
         same = [one for one in published if _key(one[1], by_label) == _key(made, by_label)]
         if not same:
@@ -173,8 +177,11 @@ def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[
             judged = whole == sum(setting(other) == setting(made) for other in rows)
             problems += [f"line {number}: {problem}" for problem in _differences(row, made, judged)]
             compared += 1
-    lacking = len(published) - compared
-    return problems, [f"{compared} rows compared" + (f"; {lacking} are not in the bundle" if lacking else "")]
+    lacking, beside = len(published) - compared, len(rows) - len(comparable)
+    told = [f"{compared} rows compared"]
+    told += [f"{lacking} are not in the bundle"] if lacking else []
+    told += [f"{beside} of the bundle's are of protocols that no leaderboard has"] if beside else []
+    return problems, ["; ".join(told)]
 
 
 def _key(row: Row, by_label: bool) -> tuple[str, ...]:
