@@ -11,7 +11,7 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
-from hashbench.data.protocol import Protocol
+from hashbench.data.protocol import HELD_OUT, Protocol
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
@@ -135,10 +135,6 @@ class Dataset:
             "query_labels": self.labels[self.split.query],
             "database_labels": self.labels[self.split.database],
         }
-
-
-HELD_OUT = "+validation"
-"""Ends the name of a protocol whose method has looked at half of the queries."""
 
 
 def hold_out_validation(dataset: Dataset) -> tuple[Dataset, Dataset]:

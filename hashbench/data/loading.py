@@ -16,7 +16,7 @@ from hashbench.data.plugin_errors import named, read_items, returned
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
-from hashbench.data.protocol import Protocol, choose_protocol
+from hashbench.data.protocol import LISTS, Protocol, choose_protocol
 from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.errors import InputError
@@ -47,7 +47,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         split, checksum = read_lists(options.splits, items.names, len(items), items.left_out)
         protocol = replace(
             protocol,
-            name=f"{protocol.name}+lists:{checksum[:8]}",
+            name=f"{protocol.name}{LISTS}{checksum[:8]}",
             split=f"published lists with the SHA-256 {checksum}",
             n_query=len(split.query),
             n_database=len(split.database),

@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 
+LISTS = "+lists:"
+"""Stands in the name of a protocol before the checksum of published lists."""
+HELD_OUT = "+validation"
+"""Ends the name of a protocol whose method has looked at half of the queries; how it ranks may follow."""
 ASYMMETRIC = "+asymmetric"
 """Ends the name of a protocol that ranks by real-valued queries."""
 BY_BYTES = "+bytes"
@@ -24,6 +28,11 @@ _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed
 VALIDATION = "validation"
 """The share of the training set that a user may choose as queries in place of the protocol's; every protocol has it."""
 _ON_VALIDATION = re.compile(rf"[\[,]{VALIDATION}=")
+_PARTS = re.compile(
+    rf"(?P<choice>.*?)({re.escape(LISTS)}(?P<lists>[0-9a-f]+))?(?P<held_out>{re.escape(HELD_OUT)})?"
+    rf"(?P<ranking>{re.escape(ASYMMETRIC)}|{re.escape(BY_BYTES)})?",
+    re.DOTALL,
+)
 _CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<draw>[^\[\]]*)\])?")
 
 
@@ -143,6 +152,41 @@ def _check_chosen(key: str, value: int | float, default: int | float) -> None:
     if not 0 < value < most or (whole and not isinstance(value, int)):
         kind = "a whole number above 0" if whole else "a number above 0"
         raise InputError(f"--protocol: {key}={value}: expected {kind}{' and below 1' if most == 1 else ''}")
+
+
+@dataclass(frozen=True)
+class NameParts:
+    """A protocol's name as records keep it, taken apart.
+
+    Attributes
+    ----------
+    choice : str
+        What `choose_protocol` reads, such as ``mscoco-cibhash/1[queries=20]``.
+    lists : str
+        Beginning of the SHA-256 of the published lists that took the place of the draw; empty where none did.
+    held_out : bool
+        Whether the method has looked at half of the queries.
+    ranking : str
+        `ASYMMETRIC`, `BY_BYTES`, or empty.
+    """
+
+    choice: str
+    lists: str = ""
+    held_out: bool = False
+    ranking: str = ""
+
+    @classmethod
+    def of(cls, name: str) -> NameParts:
+        """Return the parts of any name."""
+        parts = _PARTS.fullmatch(name)
+        assert parts is not None
+        return cls(parts["choice"], parts["lists"] or "", parts["held_out"] is not None, parts["ranking"] or "")
+
+    def ranked(self, protocol: Protocol) -> Protocol:
+        """Return a protocol with the ranking that the name says."""
+        if self.ranking == BY_BYTES:
+            return protocol.by_bytes()
+        return protocol.ranked_by("asymmetric" if self.ranking == ASYMMETRIC else "hamming")
 
 
 def is_validation(name: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from hashbench.data.dataset import HELD_OUT
+from hashbench.data.protocol import NameParts
 from hashbench.evaluation.metrics import headline
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
@@ -59,9 +60,9 @@ def print_tables(
 
 def by_setting(records: Sequence[Record]) -> list[list[Record]]:
     """Return the records in groups of one data set, protocol and backbone; who saw queries stands with the others."""
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, NameParts, str], list[Record]] = {}
     for record in records:
-        protocol = record.config["protocol"].replace(HELD_OUT, "")
+        protocol = replace(NameParts.of(record.config["protocol"]), held_out=False)
         groups.setdefault((record.config["dataset"], protocol, record.backbone), []).append(record)
     return list(groups.values())
 
@@ -110,7 +111,7 @@ def print_models(records: Sequence[Record], store: Store, console: Console) -> N
 
 
 def _saw_queries(record: Record) -> bool:
-    return HELD_OUT in record.config["protocol"]
+    return NameParts.of(record.config["protocol"]).held_out
 
 
 def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:

@@ -109,6 +109,11 @@ def test_records_stand_apart_and_are_not_published(tmp_path, cli):
     text = (to / "digits.csv").read_text()
     assert "digits/1," in text
     assert "validation" not in text
+    done = cli("bundle", tmp_path / "out", "-o", tmp_path / "both.zip")
+    assert done.returncode == 0, done.stderr
+    done = cli("validate", to / "digits.csv", "--recompute", tmp_path / "both.zip")
+    assert done.returncode == 0, done.stdout
+    assert "1 rows compared; 1 of the bundle's are of protocols that no leaderboard has" in done.stdout
 
 
 @pytest.mark.parametrize(

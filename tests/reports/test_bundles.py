@@ -86,6 +86,19 @@ def test_without_the_data_only_the_bundles_own_labels_serve(run, tmp_path, cli):
     assert "theirs: the labels are the bundle's own, as the data is not here" in done.notes[0]
 
 
+def test_published_lists_are_scored_by_the_bundles_own_labels(run, tmp_path, cli):
+    for with_labels in (False, True):
+        path = tmp_path / f"{with_labels}.zip"
+        bundle(run, path, with_labels)
+        contents = contents_of(path)
+        edit_records(contents, lambda values: values["config"].update(protocol="digits/1+lists:0a1b2c3d"))
+        write(path, contents)
+    words = ("no labels of digits", "of published lists, SHA-256 0a1b2c3d", "--with-labels")
+    one_clear_line(cli("validate", "--recompute", tmp_path / "False.zip"), *words)
+    (note,) = recompute(tmp_path / "True.zip").notes
+    assert note.startswith("digits: the labels are the bundle's own, as the data is not here (its split is of")
+
+
 def test_code_that_is_not_here_is_said(run, tmp_path):
     bundle(run, tmp_path / "other.zip")
     contents = contents_of(tmp_path / "other.zip")
@@ -129,6 +142,31 @@ def lying_header(content):
     with zipfile.ZipFile(stream, "a") as archive:
         archive.writestr("radius_x.npy", header.getvalue())
     return stream.getvalue()
+
+
+def with_header(text):
+    """Return a change that adds an array whose header is any text."""
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+    def change(content):
+        stream = io.BytesIO(content)
+        with zipfile.ZipFile(stream, "a") as archive:
+            archive.writestr("radius_x.npy", header)
+        return stream.getvalue()
+
+    return with_arrays(change)
+
+
+def encrypted(content):
+    """Say in the archive's directory that the arrays are encrypted."""
+    content = bytearray(content)
+    at = content.index(b"PK\x01\x02")
+    content[at + 8] |= 1
+    return bytes(content)
+
+
+def of_type(descr):
+    return with_header(b"{'descr': %s, 'fortran_order': False, 'shape': (1,)}" % descr)
 
 
 def understate(path):
@@ -177,6 +215,11 @@ ODD = {
     "objects of Python": (
         with_arrays(as_npz({"query_codes": np.array([{}], dtype=object)})), "Python objects"
     ),
+    "encrypted arrays": (with_arrays(encrypted), "encrypted arrays"),
+    "a header without an end": (with_header(b"{'descr': ("), "a header that cannot be read: TokenError"),
+    "a header with a key that is none": (with_header(b"{[]:1}"), "a header that cannot be read: TypeError"),
+    "an empty type": (of_type(b"()"), "a header that cannot be read: IndexError"),
+    "a type that is a comma": (of_type(b"','"), "a header that cannot be read: SyntaxError"),
     "arrays that are none": (with_arrays(b"none"), "holds no arrays"),
     "a newer format": (of_format(99), "it has format 99"),
     "no manifest": (manifest(b""), "no readable manifest.json"),

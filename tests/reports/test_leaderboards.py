@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from boards import rows_of, snapshot
 from conftest import one_clear_line
@@ -100,6 +101,7 @@ EDITS = [
     (lambda p: _cell(p, "mAP@all low", "0.99999"), "with the interval from 0.99999"),
     (lambda p: _cell(p, "mAP@all high", ""), "to nothing"),
     (lambda p: _cell(p, "mAP@all high", "inf"), "expected a number, or nothing"),
+    (lambda p: _cell(p, "fit_s", "1e+999"), "fit_s is '1e+999', expected a number"),
     (lambda p: _cell(p, "mAP@all verdict", "good"), "expected best"),
     (lambda p: _cell(p, "mAP@all verdict", ""), "verdicts that contradict"),
     (lambda p: [_cell(p, "mAP@all verdict", "best", line) for line in (0, 1)], "verdicts that contradict"),
@@ -257,6 +259,35 @@ def test_an_interval_below_zero_stays_a_number():
 )
 def test_labels_hold_what_differs_from_the_defaults(params, label):
     assert label_of("m", params, {"a": 1, "b": "x"}) == label
+
+
+def _deviation_problem(path, mean, deviation, n_seeds):
+    """Return what is said of the deviation of a row with so many seeds."""
+    _cell(path, "mAP@all", f"{mean:.5f}")
+    _cell(path, "mAP@all std", f"{deviation:.5f}")
+    _cell(path, "n_seeds", str(n_seeds))
+    _cell(path, "seeds", " ".join(map(str, range(n_seeds))))
+    _cell(path, "mAP@all low", "")
+    _cell(path, "mAP@all high", "")
+    problems = [problem for problem in problems_of(path) if "n_seeds" in problem or "at most" in problem]
+    return "".join(problems)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 5, 10, 30])
+@pytest.mark.parametrize("total", [4.9e-5, 3e-4, 0.05, 0.7, 1, 1.2, 1.999])
+def test_whatever_deviation_seeds_can_have_is_valid(copied, n_seeds, total):
+    scores = np.zeros(n_seeds)
+    scores[: int(total)], scores[int(total)] = 1, total % 1  # no other scores of this sum deviate more
+    for one in (scores, 1 - scores):
+        assert _deviation_problem(copied, one.mean(), one.std(ddof=1), n_seeds) == ""
+
+
+@pytest.mark.parametrize(
+    ("mean", "deviation", "n_seeds"),
+    [(0, 0.00003, 10), (1, 0.00003, 10), (0.0001, 0.00034, 10), (0.5, 0.70712, 2), (0.4, 0.5, 100)],
+)
+def test_deviations_that_no_seeds_can_have_are_not_valid(copied, mean, deviation, n_seeds):
+    assert "it can be at most" in _deviation_problem(copied, mean, deviation, n_seeds)
 
 
 def test_metrics_stand_in_the_order_of_their_cut_offs():

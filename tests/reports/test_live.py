@@ -4,10 +4,13 @@ import io
 import os
 import pty
 import re
+import select
+import signal
 import sys
 import termios
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import pytest
 from rich.console import Console
@@ -110,30 +113,59 @@ def test_ctrl_c_twice_ends_at_once_and_leaves_the_terminal_as_it_was(tmp_path):
     file.write_text(SLEEPS)
     arguments = ["run", "--plugin", str(file), "--methods", "sleeps", "--bits", "8,16", "--jobs", "2"]
     command = [sys.executable, "-m", "hashbench", *arguments, "--out", str(tmp_path / "out")]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, command, {**os.environ, "TERM": "xterm", "COLUMNS": "100"})
-    before, output = termios.tcgetattr(terminal), b""
-    try:
-        output = read_until(terminal, output, b"[2/2] sleeps")
+    with on_terminal(command) as (child, terminal):
+        before = termios.tcgetattr(terminal)
+        output = read_until(terminal, b"", b"[2/2] sleeps")
         os.write(terminal, b"\x03")
         output = read_until(terminal, output, b"cells in flight are finished")
         os.write(terminal, b"\x03")
         output = read_until(terminal, output, b"interrupted; nothing is half done")
         after = termios.tcgetattr(terminal)
-    finally:
-        _, status = os.waitpid(child, 0)
-        os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 130
+        assert exit_code(child) == 130
     assert after == before
     assert output.rfind(b"\x1b[?25h") > output.rfind(b"\x1b[?25l")
     assert not list((tmp_path / "out" / "records").iterdir())
 
 
-def read_until(terminal, output, words):
+def test_a_program_that_shows_nothing_more_fails_its_test_and_is_killed():
+    with pytest.raises(AssertionError), on_terminal(["/bin/sleep", "600"]) as (child, terminal):
+        read_until(terminal, b"", b"never shown", seconds=0.1)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(child, os.WNOHANG)
+
+
+@contextmanager
+def on_terminal(command):
+    """Run a program on a terminal of its own; it is killed where the test fails, for it may sleep for minutes."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(command[0], command, {**os.environ, "TERM": "xterm", "COLUMNS": "100"})
+    try:
+        yield child, terminal
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(terminal)
+
+
+def read_until(terminal, output, words, seconds=60):
     """Return all that a terminal has shown, when the words are among it."""
-    end = time.monotonic() + 60
-    while words not in output and time.monotonic() < end:
+    end = time.monotonic() + seconds
+    while words not in output and select.select([terminal], [], [], max(0, end - time.monotonic()))[0]:
         output += os.read(terminal, 65536)
     assert words in output, output
     return output
+
+
+def exit_code(child, seconds=60):
+    """Return the exit code of a program that is about to end."""
+    end = time.monotonic() + seconds
+    ended, status = os.waitpid(child, os.WNOHANG)
+    while not ended and time.monotonic() < end:
+        time.sleep(0.02)
+        ended, status = os.waitpid(child, os.WNOHANG)
+    assert ended, "it goes on"
+    return os.waitstatus_to_exitcode(status)

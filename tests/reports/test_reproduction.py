@@ -72,6 +72,10 @@ def test_features_protocols_and_seeds_stand_in_the_options():
     lists = row("x", features="b", protocol="toy/1+lists:01234567")
     options = "--protocol toy/1 --splits DIR --backbone vgg16 --image-size 224 --precision bf16 \\"
     assert options in commands("toy", [lists], KEYS)[0]
+    ranked = row("x", protocol="toy/1+lists:01234567+validation+asymmetric")
+    first, second, _ = commands("toy", [ranked, row("x")], KEYS)
+    assert "--protocol toy/1 --splits DIR --distance asymmetric --backbone pixels \\" in first
+    assert "--protocol toy/1 --backbone pixels \\" in second
     (given, _) = commands("toy", [row("x", "none", features="c")], KEYS)
     assert "--protocol toy/1 \\\n" in given
     assert "--bits 16 --seeds 0 " in given

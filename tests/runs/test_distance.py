@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from bundles import contents_of, edit_records, write
 from conftest import one_clear_line
 
 from hashbench import evaluate
@@ -69,6 +70,32 @@ def test_the_two_have_other_names_wherever_they_are_shown(both, cli, tmp_path):
     assert board.groupby("protocol").size().to_dict() == {"digits/1": 2, "digits/1+asymmetric": 2}
     valid = cli("validate", tmp_path / "digits.csv")
     assert valid.returncode == 0, valid.stdout
+
+
+def test_a_bundle_of_both_is_scored_again(both, cli, tmp_path):
+    publish = cli("publish", both[0], "--to", tmp_path)
+    assert publish.returncode == 0, publish.stderr
+    packed = cli("bundle", both[0], "-o", tmp_path / "both.zip")
+    assert packed.returncode == 0, packed.stderr
+    done = cli("validate", tmp_path / "digits.csv", "--recompute", tmp_path / "both.zip")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 records: their codes give their metrics" in done.stdout
+    assert "4 rows compared" in done.stdout
+
+
+@pytest.mark.parametrize(("distance", "word"), [(None, "digits/1+asymmetric"), ("asymmetric", "digits/1")])
+def test_a_bundle_whose_distance_is_not_its_protocols_is_refused(both, cli, tmp_path, distance, word):
+    cli("bundle", both[0], "-o", tmp_path / "both.zip")
+    contents = contents_of(tmp_path / "both.zip")
+
+    def change(values):
+        values["config"].pop("distance", None)
+        values["config"] |= {"distance": distance} if distance else {}
+
+    edit_records(contents, change, lambda values: values["config"]["protocol"] == word)
+    write(tmp_path / "both.zip", contents)
+    refused = cli("validate", "--recompute", tmp_path / "both.zip")
+    one_clear_line(refused, f"its distance is not that of {word}")
 
 
 def test_a_record_whose_values_are_not_those_of_its_codes_is_not_published(both, cli, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from boards import part_of
 from conftest import one_clear_line
 
 from hashbench.evaluation.candidates import recalls
@@ -76,6 +77,22 @@ def test_a_finished_run_is_not_computed_again(finished, cli):
 
 def test_recall_for_bytes_has_no_leaderboard(finished, cli, tmp_path):
     one_clear_line(cli("publish", finished[0], "--to", tmp_path), "nothing to publish", "recall for bytes")
+
+
+def test_a_bundle_holds_the_hash_methods_alone_and_says_so(finished, cli, tmp_path):
+    done = cli("bundle", finished[0], "-o", tmp_path / "methods.zip", "--with-labels")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'methods.zip'}: 4 records\n")
+    assert "left out, records: 4: of quantizers, whose codes are not kept" in done.stderr
+    done = cli("validate", "--recompute", tmp_path / "methods.zip")
+    assert done.returncode == 0, done.stderr
+    assert "4 records: their codes give their metrics" in done.stdout
+
+
+def test_a_bundle_of_quantizers_alone_cannot_be_made(finished, cli, tmp_path):
+    part_of(finished[0], tmp_path / "run", lambda record: record.is_quantizer)
+    refused = cli("bundle", tmp_path / "run", "-o", tmp_path / "none.zip")
+    one_clear_line(refused, "records of quantizers only", "no codes to bundle")
+    assert not (tmp_path / "none.zip").exists()
 
 
 def test_quantizers_need_true_neighbours(cli, tmp_path):

@@ -10,6 +10,8 @@ from typing import IO
 
 import numpy as np
 
+from hashbench.errors import describe_error
+
 UNREADABLE = (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RecursionError)
 """What damaged archives and arrays raise."""
 
@@ -30,6 +32,8 @@ def problem_in_npz(content: bytes) -> str:
             if sum(member.file_size for member in members) > len(content):
                 return "holds arrays that are larger than the file"
             for member in members:
+                if member.flag_bits & 1:
+                    return "holds encrypted arrays"
                 if member.compress_type != zipfile.ZIP_STORED:
                     return "holds compressed arrays; numpy.savez stores them"
                 with archive.open(member) as stream:
@@ -45,7 +49,10 @@ def _stated_bytes(stream: IO[bytes]) -> int:
     """Read an array's header and return how many bytes it says that follow."""
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
+    try:
+        shape, _, dtype = read(stream)
+    except Exception as error:  # numpy promises no set of errors here: the parsers of Python and of types raise theirs
+        raise ValueError(f"a header that cannot be read: {describe_error(error):.80}") from error
     if dtype.hasobject:
         raise ValueError("an array of Python objects")
     return math.prod(shape) * dtype.itemsize

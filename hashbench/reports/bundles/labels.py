@@ -7,17 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hashbench.data.dataset import HELD_OUT, Dataset, hold_out_validation
+from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
-from hashbench.data.protocol import choose_protocol
+from hashbench.data.protocol import ASYMMETRIC, BY_BYTES, NameParts, choose_protocol
 from hashbench.errors import InputError
 from hashbench.plugins.registry import Registry
 from hashbench.runs.guard import running_plugin
 from hashbench.runs.records.record import Record
-
-LISTS = "+lists:"
-"""Stands in the name of a protocol before the checksum of published lists."""
 
 
 def relevance_sha256(relevance: Mapping[str, np.ndarray]) -> str:
@@ -47,27 +44,28 @@ def refuse_unknown_protocol(record: Record, registry: Registry) -> None:
     if config["dataset"] in registry.names("datasets"):
         with running_plugin():
             protocols = registry.find("datasets", config["dataset"]).load()().protocols
-        name = config["protocol"].removesuffix(HELD_OUT).partition(LISTS)[0]
         try:
-            choose_protocol(protocols, name)
+            choose_protocol(protocols, NameParts.of(config["protocol"]).choice)
         except InputError as error:
             raise InputError(f"{config['dataset']} has no protocol {config['protocol']!r:.80}") from error
 
 
 def dataset_of(record: Record, registry: Registry) -> Dataset:
-    """Return the data that a record was scored on, loaded here.
+    """Return the data that a record was scored on, loaded here; its protocol ranks by Hamming distance.
 
     Raises
     ------
     InputError
-        The data set is unknown, its files are not here, or they are others.
+        The data set is unknown, its files are not here, or they are others; or published lists split it.
     """
     config = record.config
-    protocol = config["protocol"]
+    name = NameParts.of(config["protocol"])
     with running_plugin():
         plugin = registry.find("datasets", config["dataset"]).load()()
-        whole = load(plugin, LoadOptions(protocol=protocol.removesuffix(HELD_OUT)))
-    dataset = hold_out_validation(whole)[0] if protocol.endswith(HELD_OUT) else whole
+        if name.lists:
+            raise InputError(f"its split is of published lists, SHA-256 {name.lists:.8}…, which no bundle holds")
+        whole = load(plugin, LoadOptions(protocol=name.choice))
+    dataset = hold_out_validation(whole)[0] if name.held_out else whole
     if dataset.fingerprint != config["data"]:
         raise InputError(f"{config['dataset']} as it is here has other items, labels or another split")
     return dataset
@@ -82,8 +80,12 @@ def problem_with(record: Record, dataset: Dataset) -> str:
     dataset : Dataset
         From `dataset_of`.
     """
-    if record.config["protocol_hash"] != dataset.protocol.hash:
-        return f"its protocol_hash is not that of {dataset.protocol.name}"
+    name = NameParts.of(record.config["protocol"])
+    protocol = name.ranked(dataset.protocol)
+    if record.config["protocol_hash"] != protocol.hash:
+        return f"its protocol_hash is not that of {protocol.name}"
+    if name.ranking != BY_BYTES and record.is_asymmetric != (name.ranking == ASYMMETRIC):
+        return f"its distance is not that of {protocol.name}"
     if record.provenance != dataset.provenance:
         return f"it says that its data is {record.provenance!r:.80}, which is {dataset.provenance!r}"
     return ""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hashbench.errors import InputError
 from hashbench.files.writing import writable_file
+from hashbench.progress import to_stderr
 from hashbench.reports.bundles.archive import write_bundle
 from hashbench.reports.bundles.labels import relevance_sha256
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 
 
-def bundle(store: Store, path: Path, with_labels: bool = False) -> int:
+def bundle(store: Store, path: Path, with_labels: bool = False, log: Callable[[str], object] = to_stderr) -> int:
     """Write a run's records and codes as one file that `recompute` scores again.
 
-    Models, checkpoints and records of failed cells stay out. What is relevant to what is not ours to pass on: the
-    bundle holds its checksum, and whoever scores it again loads the data; with labels, also where the data is not.
+    Models, checkpoints and records of failed cells stay out, and so do those of quantizers, whose codes no run keeps.
+    What is relevant to what is not ours to pass on: the bundle holds its checksum, and whoever scores it again loads
+    the data; with labels, also where the data is not.
 
     Parameters
     ----------
@@ -26,6 +29,8 @@ def bundle(store: Store, path: Path, with_labels: bool = False) -> int:
         A name that ends in ``.zip``; what lay there is replaced.
     with_labels : bool
         Put the labels, or true neighbours, in.
+    log : callable
+        Told of records that are left out.
 
     Returns
     -------
@@ -35,12 +40,10 @@ def bundle(store: Store, path: Path, with_labels: bool = False) -> int:
     Raises
     ------
     InputError
-        No record ended well, arrays or labels are missing or damaged, or the file cannot be written.
+        No record ended well and has codes, arrays or labels are missing or damaged, or the file cannot be written.
     """
     writable_file(path, "-o", ".zip", [])
-    records = [record for record in store if record.status == "ok"]
-    if not records:
-        raise InputError(f"{store.directory} holds no record that ended well: there are no codes to bundle")
+    records = _with_codes(store, log)
     files: dict[str, bytes] = {}
     for record in records:
         store.arrays(record.id)  # which raises where they are damaged
@@ -54,6 +57,18 @@ def bundle(store: Store, path: Path, with_labels: bool = False) -> int:
             files[f"labels/{file.name}"] = file.read_bytes()
     write_bundle(path, files, labels)
     return len(records)
+
+
+def _with_codes(store: Store, log: Callable[[str], object]) -> list[Record]:
+    ended_well = [record for record in store if record.status == "ok"]
+    records = [record for record in ended_well if not record.is_quantizer]
+    n_left_out = len(ended_well) - len(records)
+    if not records:
+        what = "records of quantizers only, whose codes are not kept" if n_left_out else "no record that ended well"
+        raise InputError(f"{store.directory} holds {what}: there are no codes to bundle")
+    if n_left_out:
+        log(f"left out, records: {n_left_out}: of quantizers, whose codes are not kept to be scored again")
+    return records
 
 
 def _facts(store: Store, record: Record) -> dict[str, Any]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.protocol import NameParts
 from hashbench.errors import InputError
 from hashbench.plugins.registry import Registry
 from hashbench.reports.bundles.archive import unpack
 from hashbench.reports.bundles.labels import dataset_of, problem_with, refuse_unknown_protocol, relevance_sha256
 from hashbench.reports.leaderboards.checks import name_of, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, metrics_in, of_metric, setting
-from hashbench.reports.leaderboards.evidence import Evidence
+from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
 from hashbench.reports.leaderboards.rows import rows_of
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
@@ -98,8 +99,8 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
 def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, Any], registry: Registry) -> list[str]:
     """Put the labels of the data that is here in the place of the bundle's; return notes on those that are not."""
     notes = []
-    for data in dict.fromkeys(record.config["data"] for record in records):
-        own = [record for record in records if record.config["data"] == data]
+    for own in _of_one_load(records):
+        data = own[0].config["data"]
         refuse_unknown_protocol(own[0], registry)
         try:
             dataset = dataset_of(own[0], registry)
@@ -112,6 +113,16 @@ def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, An
         if stated != relevance_sha256(store.relevance(data)):
             raise InputError(f"the labels of {own[0].config['dataset']} are not those that its manifest names")
     return notes
+
+
+def _of_one_load(records: Iterable[Record]) -> Iterable[list[Record]]:
+    """Return the records in groups that one data set, loaded once, was scored on; rankings stand together."""
+    groups: dict[tuple[str, str, NameParts], list[Record]] = {}
+    for record in records:
+        config = record.config
+        loaded = replace(NameParts.of(config["protocol"]), ranking="")
+        groups.setdefault((config["dataset"], config["data"], loaded), []).append(record)
+    return groups.values()
 
 
 def _without_data(store: Store, record: Record, why: InputError) -> str:
@@ -146,13 +157,17 @@ def _of_other_code(records: Iterable[Record], registry: Registry) -> Iterator[st
 
 
 def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[str], list[str]]:
-    """Compare rows that were made again with those of a leaderboard; return problems and notes."""
+    """Compare rows that were made again with those of a leaderboard; return problems and notes.
+
+    Rows that no leaderboard has, those on validation queries and those by bytes, are left out.
+    """
     problems = problems_of(board)
     if problems:
         return problems, []
     published = [(number, row) for number, row in enumerate(read_rows(board), 2)]
     known, compared = registry.plugins("methods"), 0
-    for made in rows:
+    comparable = [row for row in rows if not why_on_no_leaderboard(row["protocol"])]
+    for made in comparable:
         by_label = name_of(made) in known
         same = [one for one in published if _key(one[1], by_label) == _key(made, by_label)]
         if not same:
@@ -162,8 +177,11 @@ def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[
             judged = whole == sum(setting(other) == setting(made) for other in rows)
             problems += [f"line {number}: {problem}" for problem in _differences(row, made, judged)]
             compared += 1
-    lacking = len(published) - compared
-    return problems, [f"{compared} rows compared" + (f"; {lacking} are not in the bundle" if lacking else "")]
+    lacking, beside = len(published) - compared, len(rows) - len(comparable)
+    told = [f"{compared} rows compared"]
+    told += [f"{lacking} are not in the bundle"] if lacking else []
+    told += [f"{beside} of the bundle's are of protocols that no leaderboard has"] if beside else []
+    return problems, ["; ".join(told)]
 
 
 def _key(row: Row, by_label: bool) -> tuple[str, ...]:

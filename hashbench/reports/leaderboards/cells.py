@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import date
 
@@ -46,7 +47,7 @@ def are_seeds(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Return whether a cell is a finite number, or empty."""
-    return cell == "" or NUMBER.fullmatch(cell) is not None
+    return cell == "" or (NUMBER.fullmatch(cell) is not None and math.isfinite(float(cell)))
 
 
 def is_amount(cell: str) -> bool:

@@ -14,6 +14,8 @@ from hashbench.reports.leaderboards.columns import KEY, VERDICT, Row, columns, i
 
 ROUNDING = 1.5e-5
 """By how much two values with five digits may differ where the exact ones are equal."""
+ROUNDED = 5.001e-6
+"""How far a value with five digits may lie from the exact one: half of its last digit, and what floating point adds."""
 
 
 def problems_of(path: Path) -> list[str]:
@@ -118,9 +120,22 @@ def _deviation_problems(row: Row, metric: str) -> Iterator[str]:
     if bool(deviation) != (n_seeds > 1 and bool(mean)):
         yield f"{metric} std is {deviation or 'empty'} where n_seeds is {n_seeds}"
     elif deviation:
-        most = math.sqrt(float(mean) * (1 - float(mean)) * n_seeds / (n_seeds - 1))
-        if not float(deviation) <= most + ROUNDING:
+        most = _largest_deviation(float(mean), n_seeds)
+        if not float(deviation) <= most + ROUNDED:
             yield f"{metric} std is {deviation}; with the mean {mean} it can be at most {most:.5f}"
+
+
+def _largest_deviation(mean: float, n_seeds: int) -> float:
+    """Return the largest standard deviation of scores from 0 to 1 whose mean is rounded to five digits.
+
+    It grows with the mean's distance from 0 or 1, whichever is nearer; so of the means that round to this one, the
+    nearest to 1/2 bounds it. Up to 1/n one seed can hold all of that distance, beyond it none can.
+    """
+    nearest = min(max(0.5, mean - ROUNDED), mean + ROUNDED)
+    distance = min(nearest, 1 - nearest)
+    if n_seeds * distance <= 1:
+        return distance * math.sqrt(n_seeds)
+    return math.sqrt(distance * (1 - distance) * n_seeds / (n_seeds - 1))
 
 
 def _at_most(low: str, high: str) -> bool:

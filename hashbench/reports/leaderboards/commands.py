@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from hashbench.data.protocol import ASYMMETRIC, NameParts
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.leaderboards.columns import Row
 
@@ -64,10 +65,12 @@ def _most(seeds: Iterable[str]) -> str:
 
 def _options(row: Row, features: Mapping[str, Any]) -> Iterator[str]:
     key = features[row["features"]]
-    protocol, _, variant = row["protocol"].partition("+")
-    yield from ("--protocol", protocol)
-    if variant.startswith("lists:"):
+    name = NameParts.of(row["protocol"])
+    yield from ("--protocol", name.choice)
+    if name.lists:
         yield from ("--splits", "DIR")
+    if name.ranking == ASYMMETRIC:
+        yield from ("--distance", "asymmetric")
     if key["backbone"] is None:
         return
     yield from ("--backbone", key["backbone"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.data.protocol import is_validation
+from hashbench.data.protocol import BY_BYTES, NameParts, is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
@@ -157,16 +157,24 @@ def _newest_last(stores: Sequence[Store]) -> Iterator[tuple[Record, Store]]:
 
 def _unpublishable(record: Record, plugins: Mapping[str, Plugin]) -> str:
     name = record.config["method"]
-    if record.is_by_bytes:
-        return "it is of recall for bytes, which has no leaderboard"
-    if is_validation(record.config["protocol"]):
-        return "scored on validation queries, which are for choosing parameters"
+    reason = why_on_no_leaderboard(record.config["protocol"])
+    if reason:
+        return reason
     if name not in plugins:
         return f"{name} is not here; name its file with --plugin"
     if record.config["source"] != plugins[name].source_hash:
         return f"{name} is of other code than is here; run it again"
     if record.config["engine"] != metrics.VERSION:
         return f"{name} has the metrics of engine {record.config['engine']}, here is {metrics.VERSION}; run it again"
+    return ""
+
+
+def why_on_no_leaderboard(protocol: str) -> str:
+    """Return why no leaderboard has rows of a protocol of this name; empty where one may have."""
+    if NameParts.of(protocol).ranking == BY_BYTES:
+        return "it is of recall for bytes, which has no leaderboard"
+    if is_validation(protocol):
+        return "scored on validation queries, which are for choosing parameters"
     return ""
 
 

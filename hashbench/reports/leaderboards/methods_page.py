@@ -75,7 +75,7 @@ def _entry(name: str, method_class: type[HashMethod], cost: str) -> str:
         "Defaults": f"`{defaults}`" if defaults else "it has no parameters",
     }
     lines = [_filled(f"- {key}: {value}", "  ") for key, value in facts.items()]
-    return "\n".join([f"## {name}", "", _filled(what.replace("``", "`")), "", *lines, ""])
+    return "\n".join([f"## {name}", "", _filled(what), "", *lines, ""])
 
 
 def _filled(text: str, indent: str = "") -> str:

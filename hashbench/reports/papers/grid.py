@@ -101,7 +101,7 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     Raises
     ------
     InputError
-        No table has one of them.
+        No table has one of them, or no method that is asked for was measured at any of the code lengths.
     """
     grids = list(grids)
     labels = sorted({method for grid in grids for method in grid.scores})
@@ -113,8 +113,12 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     for n_bits in bits:
         if n_bits not in lengths:
             raise InputError(f"--bits: nothing was measured at {n_bits} bits; there is {', '.join(map(str, lengths))}")
-    kept = [replace(grid, scores=_part(grid.scores, methods, bits)) for grid in grids]
-    return [grid for grid in kept if grid.scores]
+    parts = [replace(grid, scores=_part(grid.scores, methods, bits)) for grid in grids]
+    kept = [grid for grid in parts if grid.scores]
+    if grids and not kept:
+        asked = f"--methods {','.join(methods)} --bits {','.join(map(str, bits))}"
+        raise InputError(f"{asked}: nothing was measured of both together")
+    return kept
 
 
 def _part(
