@@ -20,7 +20,7 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.files.hashing import canonical_hash
-from hashbench.reports.page.figures.codes import class_matrix, per_class, principal_plane
+from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
 from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
@@ -196,18 +196,39 @@ def test_pareto_front(costs, scores, front):
 
 
 def test_per_class_means():
-    members = class_matrix(np.array([0, 2, 0, 2]))
-    assert members.shape == (4, 3)
-    np.testing.assert_array_equal(per_class(np.array([0.1, 0.2, 0.3, 0.6]), members), [0.2, np.nan, 0.4])
+    labels = np.array([0, 10**12, 0, 10**12])
+    classes = classes_in(labels)
+    assert classes.tolist() == [0, 10**12]
+    np.testing.assert_allclose(per_class(np.array([0.1, 0.2, 0.3, 0.6]), class_matrix(labels, classes)), [0.2, 0.4])
 
 
 def test_labels_of_every_kind_give_one_matrix():
     matrix = np.random.default_rng(0).random((9, 70)) < 0.2
-    matrix[0, 69] = True
+    matrix[:, 3], matrix[0, 69] = False, True
     padded = np.pad(matrix, ((0, 0), (0, 58)))
     masks = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    np.testing.assert_array_equal(class_matrix(masks), matrix)
-    np.testing.assert_array_equal(class_matrix(matrix), matrix)
+    classes = np.flatnonzero(matrix.any(axis=0))
+    for labels in (masks, matrix):
+        np.testing.assert_array_equal(classes_in(labels), classes)
+        np.testing.assert_array_equal(class_matrix(labels, classes), matrix[:, classes])
+
+
+def relabelled(store, labels_of):
+    """Let what is kept of a made run's labels be other labels: ``labels_of`` the classes 0, 1, 2."""
+    fingerprint = next(iter(store)).config["data"]
+    relevance = store.relevance(fingerprint)
+    store.labels_path(fingerprint).unlink()
+    store.write_relevance(fingerprint, {name: labels_of[labels] for name, labels in relevance.items()})
+    return list(figures_of_codes(settings_of_run(store.directory)[0]))
+
+
+def test_class_numbers_may_be_of_any_size(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
+    figures = relabelled(store, np.array([7, 10**12, 2**63 - 1]))
+    classes = {str(number) for number in (7, 10**12, 2**63 - 1)}
+    assert {figure.panel for figure in figures} == {"map", "classes"}
+    for figure in figures:
+        assert set(figure.data["class" if figure.panel == "classes" else "name"]) == classes
 
 
 def test_the_plane_keeps_hamming_distances_where_two_bits_vary():
@@ -277,6 +298,25 @@ def test_the_gallery_shows_the_nearest_and_counts_ties(board_run, digits):
     row, uri = next(iter(gallery.images.items()))
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
     np.testing.assert_array_equal(pixels, digits.images[int(row), ..., 0])
+
+
+def test_a_gallery_of_class_numbers_of_any_size(board_run, digits):
+    (setting,) = settings_of_run(board_run)
+    gallery = make_gallery(setting, digits)
+    far = make_gallery(setting, replace(digits, labels=digits.labels + 10**12))
+    assert [query["label"] for query in far.queries] == [str(int(q["label"]) + 10**12) for q in gallery.queries]
+    assert far.rankings == gallery.rankings
+
+
+def test_a_gallery_of_items_with_several_labels(board_run, digits):
+    (setting,) = settings_of_run(board_run)
+    labels = digits.labels[:, None] == np.arange(10)
+    labels[:, 8] |= labels[:, 3]
+    gallery = make_gallery(setting, replace(digits, labels=labels))
+    assert [query["label"] for query in gallery.queries if digits.labels[query["row"]] == 3] == ["3, 8"]
+    for ranking in gallery.rankings[::7]:
+        query = gallery.queries[ranking["query"]]["row"]
+        assert all(relevant == (labels[row] & labels[query]).any() for row, _, relevant in ranking["items"])
 
 
 def test_a_gallery_of_other_data_is_left_out_and_said(run, board_run, tmp_path, cli):

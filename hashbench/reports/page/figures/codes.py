@@ -36,20 +36,22 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     relevance = setting.store.relevance(setting.facts["data and split, SHA-256"])
     if "query_labels" not in relevance:
         return
-    of_query, of_database = (class_matrix(relevance[name]) for name in ("query_labels", "database_labels"))
+    of_query, of_database = (relevance[name] for name in ("query_labels", "database_labels"))
     for row in setting.rows:
         arrays = setting.store.arrays(row.records[0].id)
         if (len(arrays["query_codes"]), len(arrays["database_codes"])) != (len(of_query), len(of_database)):
             raise InputError(f"{setting.origin}: the labels do not fit the codes of record {row.records[0].id}")
         yield _map(row, arrays, of_database)
-    if of_query.shape[1] <= MOST_CLASSES:
+    classes = classes_in(of_query)
+    if 0 < len(classes) <= MOST_CLASSES:
+        members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
         for metric in setting.headline:
             for n_bits in setting.bits:
-                yield _heat_map(setting, of_query, metric, n_bits)
+                yield _heat_map(setting, members, metric, n_bits)
 
 
-def class_matrix(labels: np.ndarray) -> np.ndarray:
-    """Return which item has which label.
+def classes_in(labels: np.ndarray) -> np.ndarray:
+    """Return the numbers of the classes that items have.
 
     Parameters
     ----------
@@ -58,14 +60,33 @@ def class_matrix(labels: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n, n_labels), bool
+    ndarray of shape (n_classes,), int64
+        Ascending: a user's numbers may have gaps of any width.
     """
-    if labels.ndim == 1:
-        return labels[:, None] == np.arange(labels.max() + 1)
+    return np.unique(labels) if labels.ndim == 1 else np.flatnonzero(_unpacked(labels).any(axis=0))
+
+
+def class_matrix(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return which item is of which class.
+
+    Parameters
+    ----------
+    labels : ndarray
+        As `classes_in` takes them.
+    classes : ndarray of shape (n_classes,), int64
+        From `classes_in`.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), bool
+    """
+    return labels[:, None] == classes if labels.ndim == 1 else _unpacked(labels)[:, classes].astype(bool)
+
+
+def _unpacked(labels: np.ndarray) -> np.ndarray:
     if labels.dtype == np.uint64:
-        labels = np.unpackbits(labels.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-        labels = labels[:, : int(np.flatnonzero(labels.any(axis=0)).max(initial=0)) + 1]
-    return labels.astype(bool)
+        return np.unpackbits(labels.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    return labels
 
 
 def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
@@ -75,20 +96,18 @@ def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     ----------
     values : ndarray of shape (n_queries,), float64
     members : ndarray of shape (n_queries, n_classes), bool
-        From `class_matrix`.
+        From `class_matrix`; each class has a query.
 
     Returns
     -------
     ndarray of shape (n_classes,), float64
-        NaN where a class has no query.
     """
-    n_queries = members.sum(axis=0)
-    return np.divide(values @ members, n_queries, out=np.full(members.shape[1], np.nan), where=n_queries > 0)
+    return values @ members / members.sum(axis=0)
 
 
-def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) -> Figure:
+def _heat_map(setting: Setting, members: pd.DataFrame, metric: str, n_bits: int) -> Figure:
     rows = [row for row in setting.rows if row.n_bits == n_bits and metric in row.scores]
-    data = pd.concat([_cells(setting, row, of_query, metric) for row in rows], ignore_index=True)
+    data = pd.concat([_cells(setting, row, members, metric) for row in rows], ignore_index=True)
     means = data.groupby("class")["y"].mean().sort_values()
     order = sorted(rows, key=lambda row: -row.scores[metric].mean)
     return Figure(
@@ -108,27 +127,23 @@ def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) 
     )
 
 
-def _cells(setting: Setting, row: Row, of_query: np.ndarray, metric: str) -> pd.DataFrame:
+def _cells(setting: Setting, row: Row, members: pd.DataFrame, metric: str) -> pd.DataFrame:
     assert setting.store is not None
     values = np.mean([setting.store.arrays(one.id)[f"per_query:{metric}"] for one in row.records], axis=0)
-    cells = pd.DataFrame(
-        {
-            "name": row.label,
-            "class": [str(number) for number in range(of_query.shape[1])],
-            "y": np.round(per_class(values, of_query), 4),
-            "n": of_query.sum(axis=0),
-        }
-    )
-    return cells[cells["n"] > 0]
+    means = np.round(per_class(values, members.to_numpy()), 4)
+    return pd.DataFrame({"name": row.label, "class": members.columns, "y": means, "n": members.sum().to_numpy()})
 
 
 def _map(row: Row, arrays: Mapping[str, np.ndarray], of_database: np.ndarray) -> Figure:
     sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
     signs = 2.0 * np.unpackbits(arrays["database_codes"][sample], axis=1, count=row.n_bits) - 1
     points, share = principal_plane(signs)
-    classes = of_database[sample].argmax(axis=1)
-    frequent = np.bincount(classes).argsort(kind="stable")[::-1][:NAMED_CLASSES]
-    names = [str(number) for number in sorted(frequent[np.isin(frequent, classes)])]
+    labels = of_database[sample]
+    present = classes_in(labels)
+    classes = present[class_matrix(labels, present).argmax(axis=1)]
+    numbers, counts = np.unique(classes, return_counts=True)
+    frequent = numbers[counts.argsort(kind="stable")[::-1][:NAMED_CLASSES]]
+    names = [str(number) for number in sorted(frequent)]
     of_point = np.where(np.isin(classes, frequent), classes.astype(str), "other")
     data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(3), "y": points[:, 1].round(3)})
     distinct = len(np.unique(signs, axis=0))
