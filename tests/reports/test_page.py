@@ -15,7 +15,7 @@ import pytest
 from boards import edit_record, rows_of
 from conftest import one_clear_line
 from made_records import made_record
-from made_runs import HOSTILE, METRICS, made_run
+from made_runs import HOSTILE, METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 from PIL import Image
 
 from hashbench import load_dataset
@@ -216,9 +216,9 @@ def test_labels_of_every_kind_give_one_matrix():
 def relabelled(store, labels_of):
     """Let what is kept of a made run's labels be other labels: ``labels_of`` the classes 0, 1, 2."""
     fingerprint = next(iter(store)).config["data"]
-    relevance = store.relevance(fingerprint)
     store.labels_path(fingerprint).unlink()
-    store.write_relevance(fingerprint, {name: labels_of[labels] for name, labels in relevance.items()})
+    sizes = {"query_labels": N_QUERIES, "database_labels": N_DATABASE}
+    store.write_relevance(fingerprint, {name: labels_of[np.arange(n) % N_CLASSES] for name, n in sizes.items()})
     return list(figures_of_codes(settings_of_run(store.directory)[0]))
 
 
@@ -229,6 +229,17 @@ def test_class_numbers_may_be_of_any_size(tmp_path):
     assert {figure.panel for figure in figures} == {"map", "classes"}
     for figure in figures:
         assert set(figure.data["class" if figure.panel == "classes" else "name"]) == classes
+
+
+def test_a_map_says_who_has_no_class_and_who_has_several(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
+    labels_of = np.array([[1, 0], [1, 1], [0, 0]], bool)
+    (figure,) = (one for one in relabelled(store, labels_of) if one.panel == "map")
+    assert figure.data["name"].value_counts().to_dict() == {"0": N_DATABASE * 2 // 3, "none": N_DATABASE // 3}
+    assert figure.spec["encoding"]["color"]["scale"]["domain"] == ["0", "none"]
+    assert "its first one, where a code has several" in figure.alt
+    (figure,) = (one for one in relabelled(store, np.eye(2, dtype=bool)[[0, 1, 1]]) if one.panel == "map")
+    assert "several" not in figure.alt
 
 
 def test_the_plane_keeps_hamming_distances_where_two_bits_vary():

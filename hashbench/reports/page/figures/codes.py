@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ BLACK_FROM = 0.47
 """Where on the colour scale numbers turn from white to black: both have a contrast of 4.5 there."""
 NAMED_CLASSES = 10
 """Classes that a map tells apart; the rest are ``other``."""
+NO_CLASS = "none"
+"""What a map calls the class of an item without any label."""
 
 
 def figures_of_codes(setting: Setting) -> Iterator[Figure]:
@@ -37,11 +40,13 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     if "query_labels" not in relevance:
         return
     of_query, of_database = (relevance[name] for name in ("query_labels", "database_labels"))
+    sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
+    items = [classes_in(of_database[[item]]) for item in sample]
     for row in setting.rows:
         arrays = setting.store.arrays(row.records[0].id)
         if (len(arrays["query_codes"]), len(arrays["database_codes"])) != (len(of_query), len(of_database)):
             raise InputError(f"{setting.origin}: the labels do not fit the codes of record {row.records[0].id}")
-        yield _map(row, arrays, of_database)
+        yield _map(row, arrays["database_codes"][sample], items)
     classes = classes_in(of_query)
     if 0 < len(classes) <= MOST_CLASSES:
         members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
@@ -134,30 +139,33 @@ def _cells(setting: Setting, row: Row, members: pd.DataFrame, metric: str) -> pd
     return pd.DataFrame({"name": row.label, "class": members.columns, "y": means, "n": members.sum().to_numpy()})
 
 
-def _map(row: Row, arrays: Mapping[str, np.ndarray], of_database: np.ndarray) -> Figure:
-    sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
-    signs = 2.0 * np.unpackbits(arrays["database_codes"][sample], axis=1, count=row.n_bits) - 1
+def _map(row: Row, codes: np.ndarray, items: Sequence[np.ndarray]) -> Figure:
+    signs = 2.0 * np.unpackbits(codes, axis=1, count=row.n_bits) - 1
     points, share = principal_plane(signs)
-    labels = of_database[sample]
-    present = classes_in(labels)
-    classes = present[class_matrix(labels, present).argmax(axis=1)]
-    numbers, counts = np.unique(classes, return_counts=True)
-    frequent = numbers[counts.argsort(kind="stable")[::-1][:NAMED_CLASSES]]
-    names = [str(number) for number in sorted(frequent)]
-    of_point = np.where(np.isin(classes, frequent), classes.astype(str), "other")
+    counts = Counter(int(classes[0]) for classes in items if len(classes))
+    frequent = sorted(number for number, _ in counts.most_common(NAMED_CLASSES))
+    names = [*map(str, frequent), *(["other"] if len(counts) > len(frequent) else [])]
+    of_point = [_name(classes, frequent) for classes in items]
     data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(3), "y": points[:, 1].round(3)})
     distinct = len(np.unique(signs, axis=0))
-    title = f"{row.label}, {row.n_bits} bits: {len(sample)} codes of the database"
+    several = " (its first one, where a code has several)" if any(len(classes) > 1 for classes in items) else ""
+    title = f"{row.label}, {row.n_bits} bits: {len(items)} codes of the database"
     return Figure(
         "map",
         title,
-        f"Points, one a code, coloured by class. The {len(sample)} codes are {distinct} distinct ones; the plane keeps "
-        f"{share:.0%} of their variance.",
-        charts.scatter([*names, *(["other"] if "other" in of_point else [])], "class"),
+        f"Points, one a code, coloured by class{several}. The {len(items)} codes are {distinct} distinct ones; the "
+        f"plane keeps {share:.0%} of their variance.",
+        charts.scatter([*names, *([NO_CLASS] if NO_CLASS in of_point else [])], "class"),
         data,
         bits=row.n_bits,
         choice=row.label,
     )
+
+
+def _name(classes: np.ndarray, frequent: Sequence[int]) -> str:
+    if not len(classes):
+        return NO_CLASS
+    return str(classes[0]) if classes[0] in frequent else "other"
 
 
 def principal_plane(signs: np.ndarray) -> tuple[np.ndarray, float]:
