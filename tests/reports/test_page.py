@@ -20,7 +20,9 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.files.hashing import canonical_hash
+from hashbench.reports.figures import _series
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
+from hashbench.reports.page.figures.curves import figures_of_curves
 from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
@@ -147,6 +149,32 @@ def test_figures_as_png(run, tmp_path, cli, monkeypatch):
 def test_the_same_input_gives_the_same_page(run, page, tmp_path):
     report([run.directory], tmp_path / "again.html", command="hashbench report </script>")
     assert (tmp_path / "again.html").read_bytes() == page
+
+
+def test_an_edited_plugin_is_two_methods_at_all_its_lengths(tmp_path):
+    training = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]
+    for source in ("5eed" * 16, "beef" * 16):
+        store = made_run(tmp_path / "run", {"m": (0.5, {})}, training=training, source=source)
+    (setting,) = settings_of_run(store.directory)
+    names = ["m (5eed5ee)", "m (beefbee)"]
+    assert [(row.label, row.n_bits) for row in setting.rows] == [(name, n_bits) for n_bits in (8, 16) for name in names]
+    assert [one.choice for one in figures_of_curves(setting) if one.panel == "training"] == names
+    assert [one.name for one in _series(list(store))] == names
+
+
+def test_an_edit_at_one_length_alone_is_told_at_both(tmp_path):
+    made_run(tmp_path / "run", {"m": (0.5, {})})
+    store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(16,), source="beef" * 16)
+    (setting,) = settings_of_run(store.directory)
+    assert [row.label for row in setting.rows] == ["m (5eed5ee)", "m (5eed5ee)", "m (beefbee)"]
+
+
+def test_equal_labels_of_equal_code_are_told_apart_too(tmp_path):
+    for views in (None, {"crop": 1}):
+        store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(8,), views=views)
+    (setting,) = settings_of_run(store.directory)
+    assert len(setting.labels) == 2
+    assert [one.name for one in _series(list(store))] == setting.labels
 
 
 def test_protocols_are_not_mixed(run, tmp_path):

@@ -10,13 +10,13 @@ import numpy as np
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
-from hashbench.reports.grids import grouped
+from hashbench.reports.grids import grouped, method_names
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.runs.records.verdicts import Verdicts, group_of, method_of, verdicts
 
 COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
 """What records must agree in to stand in one table."""
@@ -90,14 +90,13 @@ def _command(records: Sequence[Record]) -> str:
 
 def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
     groups = [sorted(group, key=lambda record: record.date) for group in grouped(records, group_of).values()]
-    names = [(group[-1].config["n_bits"], _label(group[-1])) for group in groups]
-    for (n_bits, label), group in sorted(zip(names, groups, strict=True), key=lambda pair: pair[0]):
+    names = method_names(records, _label)
+    for group in sorted(groups, key=lambda group: (group[0].config["n_bits"], names[method_of(group[0])])):
         newest = group[-1]
-        tail = f" ({group_of(newest)[:7]})" if names.count((n_bits, label)) > 1 else ""
         yield Row(
-            label=label + tail,
+            label=names[method_of(newest)],
             config={key: newest.config[key] for key in ("method", "source", "params")},
-            n_bits=n_bits,
+            n_bits=newest.config["n_bits"],
             n_seeds=len(group),
             seeds=_seeds(group),
             scores=_scores(group, compared),

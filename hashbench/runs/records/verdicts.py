@@ -20,6 +20,11 @@ def group_of(record: Record) -> str:
     return canonical_hash({key: value for key, value in record.config.items() if key != "seed"})
 
 
+def method_of(record: Record) -> str:
+    """Return what records of one method with its parameters have in common, whatever their code length and seed."""
+    return canonical_hash({key: value for key, value in record.config.items() if key not in ("n_bits", "seed")})
+
+
 def column_of(record: Record) -> str:
     """Return what records have in common that may be compared: data, protocol, features and code length."""
     keys = ("dataset", "data", "protocol", "protocol_hash", "features", "n_bits", "engine")
