@@ -207,6 +207,17 @@ def test_what_failed_is_told(tmp_path):
     assert setting.notes == ["two 8 bits seed 0: failed: out of <memory>"]
 
 
+def test_a_data_set_of_which_all_failed_is_told(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
+    store.write(made_record("one", 8, 0, dataset="second", status="failed", error="out of memory"))
+    (setting,) = settings_of_run(store.directory)
+    title = "second · second/1 · pixels"
+    assert setting.notes == [
+        f"{title} is not on this page, since no cell of it ended well",
+        f"{title}: one 8 bits seed 0: failed: out of memory",
+    ]
+
+
 # ---- figures
 
 

@@ -25,7 +25,7 @@ MOST_FAILURES = 20
 
 
 def settings_of_run(directory: Path) -> list[Setting]:
-    """Return the settings of a run.
+    """Return the settings of a run; what failed in settings without any result is told in the first one's notes.
 
     Raises
     ------
@@ -40,21 +40,24 @@ def settings_of_run(directory: Path) -> list[Setting]:
             f"{directory} holds no record that ended well: there is nothing to report (the first: {_why(records[0])})"
         )
     compared = verdicts(scored, store)
-    settings = []
+    settings, without = [], []
     for members in grouped(records, _setting_of).values():
         rows = list(_rows([record for record in members if record.status == "ok"], compared))
-        if rows:
-            settings.append(
-                Setting(
-                    **_about(members),
-                    origin=str(directory),
-                    command=_command(members),
-                    rows=rows,
-                    evidence=[_evidence(record) for row in rows for record in row.records],
-                    notes=[*_failures(members), *_timing_notes(members)],
-                    store=store,
-                )
+        if not rows:
+            without += _lost(members)
+            continue
+        settings.append(
+            Setting(
+                **_about(members),
+                origin=str(directory),
+                command=_command(members),
+                rows=rows,
+                evidence=[_evidence(record) for row in rows for record in row.records],
+                notes=[*_failures(members), *_timing_notes(members)],
+                store=store,
             )
+        )
+    settings[0].notes.extend(without)
     return settings
 
 
@@ -155,6 +158,16 @@ def _failures(records: Sequence[Record]) -> list[str]:
     lines = [_why(record) for record in without[:MOST_FAILURES]]
     more = len(without) - len(lines)
     return [*lines, f"{more} more cells have no result"] if more else lines
+
+
+def _lost(records: Sequence[Record]) -> list[str]:
+    """Return the failures of a setting that is not shown, since nothing of it ended well."""
+    about = _about(records)
+    title = shown(f"{about['dataset']} · {about['protocol']} · {about['backbone']}")
+    return [
+        f"{title} is not on this page, since no cell of it ended well",
+        *(f"{title}: {why}" for why in _failures(records)),
+    ]
 
 
 def _timing_notes(records: Sequence[Record]) -> list[str]:
