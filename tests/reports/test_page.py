@@ -261,6 +261,18 @@ def relabelled(store, labels_of):
     return list(figures_of_codes(settings_of_run(store.directory)[0]))
 
 
+def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {}), "two": (0.4, {})}, bits=(4, 8, 16))
+    for record in list(store):
+        if record.config["n_bits"] == 16:
+            edit_record(store, record, lambda values: values["metrics"].pop("mAP@10"))
+    (setting,) = settings_of_run(store.directory)
+    (lines,) = (one for one in figures_of_scores(setting) if (one.panel, one.metric) == ("by_bits", "mAP@10"))
+    assert "At 8 bits the highest of 2 methods is one" in lines.alt
+    shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
+    assert shown_at == [4, 8]
+
+
 def test_class_numbers_may_be_of_any_size(tmp_path):
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
     figures = relabelled(store, np.array([7, 10**12, 2**63 - 1]))

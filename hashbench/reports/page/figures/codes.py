@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from hashbench.errors import InputError
+from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting
@@ -51,8 +52,9 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     if 0 < len(classes) <= MOST_CLASSES:
         members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
         for metric in setting.headline:
-            for n_bits in setting.bits:
-                yield _heat_map(setting, members, metric, n_bits)
+            scored = [row for row in setting.rows if metric in row.scores]
+            for n_bits, rows in grouped(scored, lambda row: row.n_bits).items():
+                yield _heat_map(setting, rows, members, metric, n_bits)
 
 
 def classes_in(labels: np.ndarray) -> np.ndarray:
@@ -110,8 +112,7 @@ def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     return values @ members / members.sum(axis=0)
 
 
-def _heat_map(setting: Setting, members: pd.DataFrame, metric: str, n_bits: int) -> Figure:
-    rows = [row for row in setting.rows if row.n_bits == n_bits and metric in row.scores]
+def _heat_map(setting: Setting, rows: Sequence[Row], members: pd.DataFrame, metric: str, n_bits: int) -> Figure:
     data = pd.concat([_cells(setting, row, members, metric) for row in rows], ignore_index=True)
     means = data.groupby("class")["y"].mean().sort_values()
     order = sorted(rows, key=lambda row: -row.scores[metric].mean)

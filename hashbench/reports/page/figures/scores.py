@@ -44,7 +44,7 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
     return Figure(
         "by_bits",
         f"{metric} by code length",
-        f"Lines of {metric} over code length. {_extremes(data, metric, max(setting.bits))}",
+        f"Lines of {metric} over code length. {_extremes(data)}",
         charts.lines(setting.labels, x, charts.axis("y", metric, zero=False), told, banded=True),
         data,
         metric=metric,
@@ -56,7 +56,8 @@ def _scored(row: Row, metric: str) -> dict[str, object]:
     return {"y": score.mean, "low": score.low, "high": score.high, "marked": True}
 
 
-def _extremes(data: pd.DataFrame, metric: str, n_bits: int) -> str:
+def _extremes(data: pd.DataFrame) -> str:
+    n_bits = data["x"].max()
     at = data[data["x"] == n_bits].sort_values("y")
     low, high = at.iloc[0], at.iloc[-1]
     return (
