@@ -23,11 +23,13 @@ from hashbench.files.hashing import canonical_hash
 from hashbench.reports.figures import _series
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
 from hashbench.reports.page.figures.curves import figures_of_curves
+from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
+from hashbench.reports.page.png import write_png
 from hashbench.reports.page.report import report
 from hashbench.reports.page.setting import Row, Score, Setting, shown
 from hashbench.reports.page.summary import summaries
@@ -144,6 +146,26 @@ def test_figures_as_png(run, tmp_path, cli, monkeypatch):
     pictures = [Path(line) for line in done.stdout.splitlines()[1:]]
     assert [path.read_bytes()[:4] for path in pictures] == [b"\x89PNG"] * 2
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", path.name) for path in pictures)
+
+
+def test_pictures_of_one_name_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.setattr("hashbench.reports.page.png._drawn", lambda figure: b"\x89PNG")
+    setting = made_setting({"a": (0.5, "best")})
+    figure = Figure("map", "one title", "", {}, pd.DataFrame())
+    names = [path.stem for path in write_png([setting], [[figure] * 4], tmp_path)]
+    assert names == ["map_one_title", "map_one_title-2", "map_one_title-3", "map_one_title-4"]
+
+
+def test_the_old_page_stays_where_pictures_cannot_be_written(run, tmp_path, cli, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hashbench.reports.page.png.write_atomically", full)
+    monkeypatch.setattr("hashbench.reports.page.report._figures", lambda setting: list(figures_of_scores(setting))[:1])
+    old = tmp_path / "old.html"
+    old.write_text("old")
+    one_clear_line(cli("report", run.directory, "-o", old, "--png", tmp_path / "png"), "No space left")
+    assert old.read_text() == "old"
 
 
 def test_the_same_input_gives_the_same_page(run, page, tmp_path):
@@ -333,7 +355,7 @@ def test_verdicts_in_a_sentence():
 
 def test_names_of_settings_are_text_too():
     setting = replace(made_setting({"a": (0.5, "best")}), dataset="<script>alert(1)</script>\u200f", origin='"\n<b>')
-    content = render([setting, setting], lambda one: [], {}, "")
+    content = render([setting, setting], [[], []], {}, "")
     assert b"<script>alert" not in content
     payload = Tags(content).payload
     assert [one["dataset"] for one in payload["settings"]] == [shown(setting.dataset)] * 2

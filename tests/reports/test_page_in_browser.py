@@ -60,10 +60,8 @@ def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     store = made_run(folder / "run", HOSTILE, method="m")
     (small,) = settings_of_run(store.directory)
-    figures = {"toy": [*figures_of_scores(small), *figures_of_curves(small), *figures_of_codes(small)], "many": []}
-    content = render(
-        [many_rows(), small], lambda one: figures[one.dataset], {1: make_gallery(small, made_dataset())}, ""
-    )
+    figures = [*figures_of_scores(small), *figures_of_curves(small), *figures_of_codes(small)]
+    content = render([many_rows(), small], [[], figures], {1: make_gallery(small, made_dataset())}, "")
     (folder / "report.html").write_bytes(content)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM

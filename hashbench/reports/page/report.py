@@ -45,7 +45,7 @@ def report(
     out : Path
         The page, a ``.html`` file; whatever is wrong, an older one stays as it is.
     png : Path, optional
-        Folder that each figure is also written to.
+        Folder that each figure is also written to, before the page.
     gallery : bool
         Whether to show what each method finds nearest to some queries, where the data's images are here.
     plugins : iterable of path-like
@@ -71,13 +71,14 @@ def report(
     settings = list(chain.from_iterable(map(_settings, sources)))
     galleries = _galleries(settings, plugins, log) if gallery else {}
     figures = [_figures(setting) for setting in settings]
-    drawn = dict(zip(map(id, settings), figures, strict=True))
-    content = render(settings, lambda setting: drawn[id(setting)], galleries, command)
+    content = render(settings, figures, galleries, command)
+    pictures = []
     if png is not None:
         writable_directory(png, "--png")
+        pictures = write_png(settings, figures, png)
     with said_clearly(out):
         write_atomically(out, content)
-    return [out, *(write_png(settings, figures, png) if png is not None else [])]
+    return [out, *pictures]
 
 
 def _settings(source: Path) -> list[Setting]:
