@@ -102,6 +102,33 @@ def test_every_figure_has_a_description_and_its_numbers(page):
         assert len({len(column) for column in figure["columns"].values()}) == 1
 
 
+def told_exactly(layer):
+    """Return the titles of what a figure's tooltip tells to the last digit."""
+    tooltips = layer.get("encoding", {}).get("tooltip", [])
+    own = {one["title"] for one in tooltips if one.get("format") == ","}
+    return own.union(*map(told_exactly, layer.get("layer", [])))
+
+
+def test_counts_and_parameters_are_told_to_the_last_digit(tmp_path):
+    store = made_run(
+        tmp_path / "run", {"a": (0.5, {"size": 16384}), "b": (0.4, {"size": 16385})}, method="m", training=TRAINING
+    )
+    (setting,) = settings_of_run(store.directory)
+    told = {}
+    for figure in (*figures_of_scores(setting), *figures_of_curves(setting), *figures_of_codes(setting)):
+        told.setdefault(figure.panel, set()).update(told_exactly(figure.spec))
+    assert told == {
+        "by_bits": {"bits"},
+        "cost": {"bytes of a code"},
+        "pr": set(),
+        "precision": {"N (items retrieved)"},
+        "classes": {"queries"},
+        "map": set(),
+        "sensitivity": {"size"},
+        "training": {"epoch"},
+    }
+
+
 def test_training_curves_are_means_over_seeds(page):
     (setting,) = Tags(page).payload["settings"]
     (figure,) = (

@@ -36,7 +36,8 @@ def figures_of_curves(setting: Setting) -> Iterator[Figure]:
             ("precision", f"precision@N, {n_bits} bits", ranks, _by_rank),
         ):
             data = pd.concat([drawn(label, seeds) for label, seeds in curves.items()], ignore_index=True)
-            told = charts.tooltip(name="method", x=x["title"], y="precision")
+            exact = ("x",) if panel == "precision" else ()
+            told = charts.tooltip(exact=exact, name="method", x=x["title"], y="precision")
             yield Figure(
                 panel,
                 title,
@@ -94,7 +95,7 @@ def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
         for bits, part in data.groupby("name", sort=False)
     )
     x = charts.axis("x", "epoch", nice=False, axis={"format": "d", "tickMinStep": 1})
-    told = charts.tooltip(name="code length", x="epoch", y=name)
+    told = charts.tooltip(exact=("x",), name="code length", x="epoch", y=name)
     return Figure(
         "training",
         f"{label}: {name} by epoch",

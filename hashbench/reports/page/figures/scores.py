@@ -40,7 +40,7 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
     data = pd.DataFrame([{"name": row.label, "x": row.n_bits, **_scored(row, metric)} for row in rows])
     ticks = {"values": setting.bits, "format": "d"}
     x = charts.axis("x", "bits", type="log", base=2, nice=False, padding=12, axis=ticks)
-    told = charts.tooltip(name="method", x="bits", y=metric, low="95% from", high="to")
+    told = charts.tooltip(exact=("x",), name="method", x="bits", y=metric, low="95% from", high="to")
     return Figure(
         "by_bits",
         f"{metric} by code length",
@@ -84,7 +84,7 @@ def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
         x = charts.axis("x", title, zero=False, padding=12, axis={"values": sorted(set(data["x"]))})
     else:
         x = charts.log_axis("x", title, low, high, "~s" if more_is_better else "~g")
-    told = charts.tooltip(name="method", bits="bits", x=title, y=metric)
+    told = charts.tooltip(exact=("x",) if name == "bytes" else (), name="method", bits="bits", x=title, y=metric)
     yield Figure(
         "cost",
         f"{metric} against {title}",
@@ -127,7 +127,7 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) ->
     data = pd.DataFrame(points)
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
-    told = charts.tooltip(text, name="code length", x=title, y=metric, low="95% from", high="to")
+    told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
     best = data.loc[data["y"].idxmax()]
     x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
     return Figure(
