@@ -150,6 +150,15 @@ def test_rows_are_those_of_the_records(run):
     assert len(setting.evidence) == len(list(run))
 
 
+def test_the_lowest_seed_is_first_whenever_it_ended(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,), seeds=(2, 10, 0))
+    (lowest,) = (record for record in store if record.config["seed"] == 0)
+    edit_record(store, lowest, lambda values: values.update(date="2026-02-02T00:00:00+00:00"))
+    ((row,),) = (setting.rows for setting in settings_of_run(store.directory))
+    assert [record.config["seed"] for record in row.records] == [0, 2, 10]
+    assert row.date == "2026-02-02"
+
+
 def test_a_leaderboard_gives_its_rows(board_run, tmp_path, cli):
     assert cli("publish", board_run, "--to", tmp_path).returncode == 0
     lines = rows_of(tmp_path / "digits.csv")

@@ -106,7 +106,7 @@ def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
             timings=_timings(group),
             uses_labels=newest.uses_labels,
             date=newest.date[:10],
-            records=tuple(group),
+            records=tuple(sorted(group, key=lambda record: record.config["seed"] or 0)),
         )
 
 

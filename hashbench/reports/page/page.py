@@ -33,7 +33,7 @@ PANELS = (
      "intro": "Each point is a method at one code length. Ringed points are the Pareto front: nothing else is both "
               "as cheap and as good. Times are medians over seeds, without the features, which all methods share."},
     {"id": "map", "title": "A map of the codes", "choice": "Method", "wide": False,
-     "intro": "Codes of a sample of the database, first seed, in the plane of their two largest principal "
+     "intro": "Codes of a sample of the database, lowest seed, in the plane of their two largest principal "
               "components: classical multidimensional scaling of their Hamming distances."},
     {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter", "wide": False,
      "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},

@@ -51,7 +51,7 @@ class Row:
     date : str
         Day of the newest seed.
     records : tuple of Record
-        One per seed; empty where the row comes from a leaderboard.
+        One per seed, lowest first; empty where the row comes from a leaderboard.
     """
 
     label: str
