@@ -19,6 +19,8 @@ from made_runs import HOSTILE, METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_r
 from PIL import Image
 
 from hashbench import load_dataset
+from hashbench.data.dataset import hold_out_validation
+from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 from hashbench.reports.figures import _series
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
@@ -30,7 +32,7 @@ from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
 from hashbench.reports.page.png import write_png
-from hashbench.reports.page.report import report
+from hashbench.reports.page.report import _gallery, report
 from hashbench.reports.page.setting import Row, Score, Setting, shown
 from hashbench.reports.page.summary import summaries
 from hashbench.runs.records.store import Store
@@ -445,8 +447,38 @@ def test_a_gallery_of_other_data_is_left_out_and_said(run, board_run, tmp_path, 
     assert "no gallery of toy" in done.stderr
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,), dataset="digits", protocol="digits/1")
     done = cli("report", store.directory, "-o", tmp_path / "digits.html", "--gallery")
-    assert "not what" in done.stderr
+    assert done.returncode == 0
+    assert "digits as it is here has other items" in done.stderr
     assert load_dataset("digits").fingerprint != next(iter(store)).config["data"]
+
+
+def setting_of(directory, dataset, suffix):
+    """Return a run of one method on a data set, by a protocol whose name ends in ``suffix``, and its setting."""
+    store = Store(directory)
+    store.open_for_writing()
+    values = {"data": dataset.fingerprint, "protocol": "digits/1" + suffix}
+    record = made_record("one", 8, dataset="digits", metrics={"mAP@all": 0.5}, **values)
+    parts = {"query_codes": dataset.split.query, "database_codes": dataset.split.database}
+    codes = {name: np.zeros((len(rows), 1), np.uint8) for name, rows in parts.items()}
+    store.write(record, {"per_query:mAP@all": np.full(len(dataset.split.query), 0.5), **codes})
+    return store, settings_of_run(directory)[0]
+
+
+@pytest.mark.parametrize("suffix", ["", "+bytes", "+validation"])
+def test_a_gallery_finds_the_data_of_each_kind_of_protocol(tmp_path, digits, suffix):
+    dataset = hold_out_validation(digits)[0] if suffix == "+validation" else digits
+    _, setting = setting_of(tmp_path, dataset, suffix)
+    gallery = _gallery(setting, ())
+    assert [ranking["method"] for ranking in gallery.rankings] == ["one"] * len(gallery.queries)
+
+
+def test_a_gallery_of_rankings_by_real_values_is_left_out_and_said(tmp_path, digits):
+    store, _ = setting_of(tmp_path, digits, "+asymmetric")
+    (record,) = store
+    edit_record(store, record, lambda values: values["config"].update(distance="asymmetric"))
+    (setting,) = settings_of_run(store.directory)
+    with pytest.raises(InputError, match="not by Hamming distances"):
+        _gallery(setting, ())
 
 
 # ---- bad input

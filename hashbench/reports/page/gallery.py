@@ -13,7 +13,7 @@ from PIL import Image
 
 from hashbench.data.dataset import Dataset
 from hashbench.reports.page.figures.codes import class_matrix, classes_in
-from hashbench.reports.page.setting import Setting
+from hashbench.reports.page.setting import Row, Setting
 
 N_QUERIES, DEPTH, SIDE = 6, 10, 64
 """Queries that are shown, items of each ranking, pixels of an image's longer side at most."""
@@ -57,9 +57,7 @@ def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
     ]
     rankings: list[dict[str, Any]] = []
     rows: set[int] = {query["row"] for query in queries}
-    for row in setting.rows:
-        if "distance" in row.records[0].config:  # its ranking is not by the Hamming distances of its codes
-            continue
+    for row in filter(ranks_by_codes, setting.rows):
         arrays = setting.store.arrays(row.records[0].id)
         for number, n in enumerate(chosen):
             ranking = _ranking(arrays["query_codes"][n], arrays["database_codes"])
@@ -73,6 +71,11 @@ def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
                 {"method": row.label, "bits": row.n_bits, "query": number, "items": items, "ties": ranking["ties"]}
             )
     return Gallery(queries, rankings, _images(dataset, sorted(rows)))
+
+
+def ranks_by_codes(row: Row) -> bool:
+    """Return whether a row's ranking is by the Hamming distances of its codes."""
+    return "distance" not in row.records[0].config
 
 
 def _spread(dataset: Dataset) -> list[int]:
