@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hashbench.errors import InputError
+from hashbench.evaluation.curves import at_equal_recall
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
@@ -129,9 +130,7 @@ def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title:
     figure, (axes,) = new_figure(title)
     lines = {}
     for one, seeds in curves:
-        recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
-        # Seeds reach a recall at different ranks: their precisions are compared at the same recall.
-        precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
+        recall, precision = at_equal_recall(seeds)
         lines[one.name] = _draw(axes, recall, precision, one.looks)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(bottom=0)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from hashbench.evaluation.curves import at_equal_recall
 from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -63,10 +64,8 @@ def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarra
 
 
 def _by_recall(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
-    recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
-    # Seeds reach a recall at different ranks: their precisions are compared at the same recall.
-    precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
-    return _line(label, recall, np.mean(precision, axis=0))
+    recall, precision = at_equal_recall(seeds)
+    return _line(label, recall, precision.mean(axis=0))
 
 
 def _by_rank(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:

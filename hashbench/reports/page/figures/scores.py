@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from hashbench.reports.figure_style import LOG_FROM
 from hashbench.reports.grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -18,8 +19,6 @@ COSTS = {
     "bytes": ("bytes of a code", False),
 }
 """What a method costs: the axis's title, and whether more is better."""
-LOG_FROM = 20
-"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
 
 
 def figures_of_scores(setting: Setting) -> Iterator[Figure]:
