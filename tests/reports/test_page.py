@@ -391,6 +391,10 @@ def test_verdicts_in_a_sentence():
     assert summaries(made_setting({"a": (0.5, "")}))[0]["text"].endswith("so there are no verdicts.")
 
 
+def test_odd_characters_are_spelled_out():
+    assert shown("a\n\u200f\U000e0001") == r"a\n\u200f\U000e0001"
+
+
 def test_names_of_settings_are_text_too():
     setting = replace(made_setting({"a": (0.5, "best")}), dataset="<script>alert(1)</script>\u200f", origin='"\n<b>')
     content = render([setting, setting], [[], []], {}, "")
