@@ -16,10 +16,8 @@ from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, method_of, verdicts
+from hashbench.runs.records.verdicts import COMMON, Verdicts, group_of, method_of, verdicts
 
-COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
-"""What records must agree in to stand in one table."""
 MOST_FAILURES = 20
 """Cells without a result that are told one by one."""
 
