@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -331,6 +332,16 @@ def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
     assert "At 8 bits the highest of 2 methods is one" in lines.alt
     shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
     assert shown_at == [4, 8]
+
+
+def test_heat_maps_of_all_metrics_read_each_record_once(run, monkeypatch):
+    (setting,) = settings_of_run(run.directory)
+    reads, read = Counter(), Store.arrays
+    monkeypatch.setattr(Store, "arrays", lambda store, id: reads.update([id]) or read(store, id))
+    figures = list(figures_of_codes(setting))
+    assert {one.metric for one in figures if one.panel == "classes"} == set(METRICS)
+    maps = {row.records[0].id for row in setting.rows}
+    assert reads == {record.id: 2 if record.id in maps else 1 for row in setting.rows for record in row.records}
 
 
 def test_class_numbers_may_be_of_any_size(tmp_path):

@@ -14,6 +14,7 @@ from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting
+from hashbench.runs.records.verdicts import per_query
 
 MOST_CLASSES = 100
 """Classes of a heat map; with more its cells are too small to see."""
@@ -51,10 +52,8 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     classes = classes_in(of_query)
     if 0 < len(classes) <= MOST_CLASSES:
         members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
-        for metric in setting.headline:
-            scored = [row for row in setting.rows if metric in row.scores]
-            for n_bits, rows in grouped(scored, lambda row: row.n_bits).items():
-                yield _heat_map(setting, rows, members, metric, n_bits)
+        for rows in grouped(setting.rows, lambda row: row.n_bits).values():
+            yield from _heat_maps(setting, rows, members)
 
 
 def classes_in(labels: np.ndarray) -> np.ndarray:
@@ -112,8 +111,22 @@ def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     return values @ members / members.sum(axis=0)
 
 
-def _heat_map(setting: Setting, rows: Sequence[Row], members: pd.DataFrame, metric: str, n_bits: int) -> Figure:
-    data = pd.concat([_cells(setting, row, members, metric) for row in rows], ignore_index=True)
+def _heat_maps(setting: Setting, rows: Sequence[Row], members: pd.DataFrame) -> Iterator[Figure]:
+    """Yield the heat maps of one code length; each record's file is read once."""
+    assert setting.store is not None
+    of_rows = [
+        (row, per_query(row.records, [metric for metric in setting.headline if metric in row.scores], setting.store))
+        for row in rows
+    ]
+    for metric in setting.headline:
+        scored = [(row, np.atleast_2d(values[metric]).mean(axis=0)) for row, values in of_rows if metric in values]
+        if scored:
+            yield _heat_map(scored, members, metric)
+
+
+def _heat_map(scored: Sequence[tuple[Row, np.ndarray]], members: pd.DataFrame, metric: str) -> Figure:
+    data = pd.concat([_cells(row, values, members) for row, values in scored], ignore_index=True)
+    rows, n_bits = [row for row, _ in scored], scored[0][0].n_bits
     means = data.groupby("class")["y"].mean().sort_values()
     order = sorted(rows, key=lambda row: -row.scores[metric].mean)
     return Figure(
@@ -133,9 +146,7 @@ def _heat_map(setting: Setting, rows: Sequence[Row], members: pd.DataFrame, metr
     )
 
 
-def _cells(setting: Setting, row: Row, members: pd.DataFrame, metric: str) -> pd.DataFrame:
-    assert setting.store is not None
-    values = np.mean([setting.store.arrays(one.id)[f"per_query:{metric}"] for one in row.records], axis=0)
+def _cells(row: Row, values: np.ndarray, members: pd.DataFrame) -> pd.DataFrame:
     means = np.round(per_class(values, members.to_numpy()), 4)
     return pd.DataFrame({"name": row.label, "class": members.columns, "y": means, "n": members.sum().to_numpy()})
 
