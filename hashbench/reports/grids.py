@@ -32,7 +32,7 @@ def method_names(records: Iterable[Record], label: Callable[[Record], str]) -> d
         an edited plugin and what it was before, the begin of their code's SHA-256 tells them apart.
     """
     newest = {method_of(record): record for record in sorted(records, key=lambda record: record.date)}
-    names = {}
+    names: dict[str, str] = {}
     for shared, keys in grouped(newest, lambda key: label(newest[key])).items():
         sources = {key: newest[key].config["source"] for key in keys}
         tails = sources if len(set(sources.values())) == len(keys) else dict(zip(keys, keys, strict=True))
