@@ -50,7 +50,7 @@ def settings_of_run(directory: Path) -> list[Setting]:
                 origin=str(directory),
                 command=_command(members),
                 rows=rows,
-                evidence=[_evidence(record) for row in rows for record in row.records],
+                evidence=[_evidence(row.label, record) for row in rows for record in row.records],
                 notes=[*_failures(members), *_timing_notes(members)],
                 store=store,
             )
@@ -133,12 +133,12 @@ def _timings(group: Sequence[Record]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in named.items() if values}
 
 
-def _evidence(record: Record) -> dict[str, str]:
+def _evidence(label: str, record: Record) -> dict[str, str]:
     environment: Mapping[str, Any] = record.environment
     versions = environment.get("versions", {})
     seed = record.config["seed"]
     return {
-        "method": shown(record.label),
+        "method": label,
         "bits": str(record.config["n_bits"]),
         "seed": NO_SEED if seed is None else str(seed),
         "record": record.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Gallery:
 
     queries: list[dict[str, Any]]
     rankings: list[dict[str, Any]]
-    images: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str]
 
 
 def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
