@@ -19,7 +19,6 @@ from made_records import made_record
 from made_runs import HOSTILE, METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 from PIL import Image
 
-from hashbench import load_dataset
 from hashbench.data.dataset import hold_out_validation
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
@@ -238,7 +237,7 @@ def test_equal_labels_of_equal_code_are_told_apart_too(tmp_path):
     assert [one.name for one in _series(list(store))] == setting.labels
 
 
-def test_protocols_are_not_mixed(run, tmp_path):
+def test_protocols_are_not_mixed(tmp_path):
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
     first = next(iter(store))
     edit_record(store, first, lambda values: values["config"].update(protocol="toy/2"))
@@ -258,6 +257,7 @@ def test_quantizers_and_rankings_by_real_values_have_no_curves(tmp_path):
     report([store.directory], tmp_path / "r.html")
     (setting,) = Tags((tmp_path / "r.html").read_bytes()).payload["settings"]
     assert setting["labels"] == ["int8", "itq asymmetric"]
+    assert [line["method"] for line in setting["evidence"]] == setting["labels"]
     assert not setting["figures"]
 
 
@@ -464,7 +464,8 @@ def test_a_gallery_of_other_data_is_left_out_and_said(run, board_run, tmp_path, 
     done = cli("report", store.directory, "-o", tmp_path / "digits.html", "--gallery")
     assert done.returncode == 0
     assert "digits as it is here has other items" in done.stderr
-    assert load_dataset("digits").fingerprint != next(iter(store)).config["data"]
+    (setting,) = Tags((tmp_path / "digits.html").read_bytes()).payload["settings"]
+    assert setting["gallery"] is None
 
 
 def setting_of(directory, dataset, suffix):
@@ -499,7 +500,7 @@ def test_a_gallery_of_rankings_by_real_values_is_left_out_and_said(tmp_path, dig
 # ---- bad input
 
 
-def broken(directory, run, board_run):
+def broken(directory, board_run):
     """Return by name what cannot be reported, and a word of the line that says so."""
     (directory / "other.csv").write_text("model,score\na,1\n")
     (directory / "older.csv").write_text("dataset,params,feature_key,mAP@all\n")
@@ -522,7 +523,7 @@ def broken(directory, run, board_run):
 def test_bad_input_is_one_line_and_the_old_page_stays(run, board_run, tmp_path, cli):
     old = tmp_path / "old.html"
     old.write_text("old")
-    for source, words in broken(tmp_path, run, board_run).values():
+    for source, words in broken(tmp_path, board_run).values():
         one_clear_line(cli("report", run.directory, source, "-o", old), words)
         assert old.read_text() == "old"
 
