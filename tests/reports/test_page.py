@@ -1,13 +1,8 @@
 """The report's page without a browser: what it says, what it holds, hostile names, bad input."""
 
-import base64
-import io
-import json
 import re
 import sys
-from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,49 +11,25 @@ import pytest
 from boards import edit_record, rows_of
 from conftest import one_clear_line
 from made_records import made_record
-from made_runs import HOSTILE, METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
-from PIL import Image
+from made_runs import HOSTILE, METRICS, made_run
+from pages import Tags
 
-from hashbench.data.dataset import hold_out_validation
-from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 from hashbench.reports.figures import _series
-from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
 from hashbench.reports.page.figures.curves import figures_of_curves
 from hashbench.reports.page.figures.figure import Figure
-from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
+from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
-from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
 from hashbench.reports.page.png import write_png
-from hashbench.reports.page.report import _gallery, report
+from hashbench.reports.page.report import report
 from hashbench.reports.page.setting import Row, Score, Setting, shown
 from hashbench.reports.page.summary import summaries
 from hashbench.runs.records.store import Store
 from hashbench.runs.records.verdicts import group_of, verdicts
 
 TRAINING = [{"epoch": 1, "<b>loss": 2.0}, {"epoch": 2, "<b>loss": 1.0}, {"note": 1.0}]
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and the text of its data."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.tags, self.data = [], ""
-        self.feed(content.decode())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        if self.tags and self.tags[-1] == ("script", {"type": "application/json", "id": "data"}):
-            self.data += data
-
-    @property
-    def payload(self):
-        return json.loads(self.data)
 
 
 @pytest.fixture(scope="module")
@@ -102,33 +73,6 @@ def test_every_figure_has_a_description_and_its_numbers(page):
     for figure in setting["figures"]:
         assert len(figure["alt"]) > 30
         assert len({len(column) for column in figure["columns"].values()}) == 1
-
-
-def told_exactly(layer):
-    """Return the titles of what a figure's tooltip tells to the last digit."""
-    tooltips = layer.get("encoding", {}).get("tooltip", [])
-    own = {one["title"] for one in tooltips if one.get("format") == ","}
-    return own.union(*map(told_exactly, layer.get("layer", [])))
-
-
-def test_counts_and_parameters_are_told_to_the_last_digit(tmp_path):
-    store = made_run(
-        tmp_path / "run", {"a": (0.5, {"size": 16384}), "b": (0.4, {"size": 16385})}, method="m", training=TRAINING
-    )
-    (setting,) = settings_of_run(store.directory)
-    told = {}
-    for figure in (*figures_of_scores(setting), *figures_of_curves(setting), *figures_of_codes(setting)):
-        told.setdefault(figure.panel, set()).update(told_exactly(figure.spec))
-    assert told == {
-        "by_bits": {"bits"},
-        "cost": {"bytes of a code"},
-        "pr": set(),
-        "precision": {"N (items retrieved)"},
-        "classes": {"queries"},
-        "map": set(),
-        "sensitivity": {"size"},
-        "training": {"epoch"},
-    }
 
 
 def test_training_curves_are_means_over_seeds(page):
@@ -279,100 +223,6 @@ def test_a_data_set_of_which_all_failed_is_told(tmp_path):
     ]
 
 
-# ---- figures
-
-
-@pytest.mark.parametrize(
-    ("costs", "scores", "front"),
-    [
-        ([1, 2, 3], [0.1, 0.2, 0.3], [True, True, True]),
-        ([1, 2, 3], [0.3, 0.2, 0.1], [True, False, False]),
-        ([1, 1, 2], [0.2, 0.3, 0.3], [False, True, False]),
-        ([1, 1], [0.3, 0.3], [True, True]),
-    ],
-)
-def test_pareto_front(costs, scores, front):
-    assert pareto_front(pd.Series(costs), pd.Series(scores)).tolist() == front
-
-
-def test_per_class_means():
-    labels = np.array([0, 10**12, 0, 10**12])
-    classes = classes_in(labels)
-    assert classes.tolist() == [0, 10**12]
-    np.testing.assert_allclose(per_class(np.array([0.1, 0.2, 0.3, 0.6]), class_matrix(labels, classes)), [0.2, 0.4])
-
-
-def test_labels_of_every_kind_give_one_matrix():
-    matrix = np.random.default_rng(0).random((9, 70)) < 0.2
-    matrix[:, 3], matrix[0, 69] = False, True
-    padded = np.pad(matrix, ((0, 0), (0, 58)))
-    masks = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    classes = np.flatnonzero(matrix.any(axis=0))
-    for labels in (masks, matrix):
-        np.testing.assert_array_equal(classes_in(labels), classes)
-        np.testing.assert_array_equal(class_matrix(labels, classes), matrix[:, classes])
-
-
-def relabelled(store, labels_of):
-    """Let what is kept of a made run's labels be other labels: ``labels_of`` the classes 0, 1, 2."""
-    fingerprint = next(iter(store)).config["data"]
-    store.labels_path(fingerprint).unlink()
-    sizes = {"query_labels": N_QUERIES, "database_labels": N_DATABASE}
-    store.write_relevance(fingerprint, {name: labels_of[np.arange(n) % N_CLASSES] for name, n in sizes.items()})
-    return list(figures_of_codes(settings_of_run(store.directory)[0]))
-
-
-def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
-    store = made_run(tmp_path / "run", {"one": (0.5, {}), "two": (0.4, {})}, bits=(4, 8, 16))
-    for record in list(store):
-        if record.config["n_bits"] == 16:
-            edit_record(store, record, lambda values: values["metrics"].pop("mAP@10"))
-    (setting,) = settings_of_run(store.directory)
-    (lines,) = (one for one in figures_of_scores(setting) if (one.panel, one.metric) == ("by_bits", "mAP@10"))
-    assert "At 8 bits the highest of 2 methods is one" in lines.alt
-    shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
-    assert shown_at == [4, 8]
-
-
-def test_heat_maps_of_all_metrics_read_each_record_once(run, monkeypatch):
-    (setting,) = settings_of_run(run.directory)
-    reads, read = Counter(), Store.arrays
-    monkeypatch.setattr(Store, "arrays", lambda store, id: reads.update([id]) or read(store, id))
-    figures = list(figures_of_codes(setting))
-    assert {one.metric for one in figures if one.panel == "classes"} == set(METRICS)
-    maps = {row.records[0].id for row in setting.rows}
-    assert reads == {record.id: 2 if record.id in maps else 1 for row in setting.rows for record in row.records}
-
-
-def test_class_numbers_may_be_of_any_size(tmp_path):
-    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
-    figures = relabelled(store, np.array([7, 10**12, 2**63 - 1]))
-    classes = {str(number) for number in (7, 10**12, 2**63 - 1)}
-    assert {figure.panel for figure in figures} == {"map", "classes"}
-    for figure in figures:
-        assert set(figure.data["class" if figure.panel == "classes" else "name"]) == classes
-
-
-def test_a_map_says_who_has_no_class_and_who_has_several(tmp_path):
-    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
-    labels_of = np.array([[1, 0], [1, 1], [0, 0]], bool)
-    (figure,) = (one for one in relabelled(store, labels_of) if one.panel == "map")
-    assert figure.data["name"].value_counts().to_dict() == {"0": N_DATABASE * 2 // 3, "none": N_DATABASE // 3}
-    assert figure.spec["encoding"]["color"]["scale"]["domain"] == ["0", "none"]
-    assert "its first one, where a code has several" in figure.alt
-    (figure,) = (one for one in relabelled(store, np.eye(2, dtype=bool)[[0, 1, 1]]) if one.panel == "map")
-    assert "several" not in figure.alt
-
-
-def test_the_plane_keeps_hamming_distances_where_two_bits_vary():
-    signs = np.array([[1, 1, 1.0], [1, -1, 1], [-1, 1, 1], [-1, -1, 1]])
-    points, share = principal_plane(signs)
-    between = np.square(points[:, None] - points[None]).sum(axis=2) / 4
-    np.testing.assert_allclose(between, (signs[:, None] != signs[None]).sum(axis=2), atol=1e-12)
-    assert share == pytest.approx(1)
-    assert not principal_plane(np.ones((5, 8)))[0].any()
-
-
 def made_setting(verdict_of, n_bits=16):
     rows = [
         Row(
@@ -413,88 +263,6 @@ def test_names_of_settings_are_text_too():
     payload = Tags(content).payload
     assert [one["dataset"] for one in payload["settings"]] == [shown(setting.dataset)] * 2
     assert len({one["name"] for one in payload["settings"]}) == 2
-
-
-# ---- the gallery
-
-
-def test_the_gallery_shows_the_nearest_and_counts_ties(board_run, digits):
-    (setting,) = settings_of_run(board_run)
-    gallery = make_gallery(setting, digits)
-    store, labels = Store(board_run), digits.labels
-    rows = {(row.label, row.n_bits): row for row in setting.rows}
-    assert len(gallery.rankings) == len(setting.rows) * len(gallery.queries)
-    for ranking in gallery.rankings[::7]:
-        query = gallery.queries[ranking["query"]]["row"]
-        arrays = store.arrays(rows[ranking["method"], ranking["bits"]].records[0].id)
-        asked = arrays["query_codes"][np.flatnonzero(digits.split.query == query)[0]]
-        distances = np.unpackbits(arrays["database_codes"] ^ asked, axis=1).sum(axis=1)
-        assert [distance for _, distance, _ in ranking["items"]] == sorted(distances)[:10]
-        assert ranking["ties"] == (distances <= ranking["items"][-1][1]).sum() - 10
-        assert all(relevant == (labels[row] == labels[query]) for row, _, relevant in ranking["items"])
-    row, uri = next(iter(gallery.images.items()))
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
-    np.testing.assert_array_equal(pixels, digits.images[int(row), ..., 0])
-
-
-def test_a_gallery_of_class_numbers_of_any_size(board_run, digits):
-    (setting,) = settings_of_run(board_run)
-    gallery = make_gallery(setting, digits)
-    far = make_gallery(setting, replace(digits, labels=digits.labels + 10**12))
-    assert [query["label"] for query in far.queries] == [str(int(q["label"]) + 10**12) for q in gallery.queries]
-    assert far.rankings == gallery.rankings
-
-
-def test_a_gallery_of_items_with_several_labels(board_run, digits):
-    (setting,) = settings_of_run(board_run)
-    labels = digits.labels[:, None] == np.arange(10)
-    labels[:, 8] |= labels[:, 3]
-    gallery = make_gallery(setting, replace(digits, labels=labels))
-    assert [query["label"] for query in gallery.queries if digits.labels[query["row"]] == 3] == ["3, 8"]
-    for ranking in gallery.rankings[::7]:
-        query = gallery.queries[ranking["query"]]["row"]
-        assert all(relevant == (labels[row] & labels[query]).any() for row, _, relevant in ranking["items"])
-
-
-def test_a_gallery_of_other_data_is_left_out_and_said(run, board_run, tmp_path, cli):
-    done = cli("report", run.directory, "-o", tmp_path / "toy.html", "--gallery")
-    assert done.returncode == 0
-    assert "no gallery of toy" in done.stderr
-    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,), dataset="digits", protocol="digits/1")
-    done = cli("report", store.directory, "-o", tmp_path / "digits.html", "--gallery")
-    assert done.returncode == 0
-    assert "digits as it is here has other items" in done.stderr
-    (setting,) = Tags((tmp_path / "digits.html").read_bytes()).payload["settings"]
-    assert setting["gallery"] is None
-
-
-def setting_of(directory, dataset, suffix):
-    """Return a run of one method on a data set, by a protocol whose name ends in ``suffix``, and its setting."""
-    store = Store(directory)
-    store.open_for_writing()
-    values = {"data": dataset.fingerprint, "protocol": "digits/1" + suffix}
-    record = made_record("one", 8, dataset="digits", metrics={"mAP@all": 0.5}, **values)
-    parts = {"query_codes": dataset.split.query, "database_codes": dataset.split.database}
-    codes = {name: np.zeros((len(rows), 1), np.uint8) for name, rows in parts.items()}
-    store.write(record, {"per_query:mAP@all": np.full(len(dataset.split.query), 0.5), **codes})
-    return store, settings_of_run(directory)[0]
-
-
-@pytest.mark.parametrize("suffix", ["", "+bytes", "+validation"])
-def test_a_gallery_finds_the_data_of_each_kind_of_protocol(tmp_path, digits, suffix):
-    dataset = hold_out_validation(digits)[0] if suffix == "+validation" else digits
-    _, setting = setting_of(tmp_path, dataset, suffix)
-    gallery = _gallery(setting, ())
-    assert [ranking["method"] for ranking in gallery.rankings] == ["one"] * len(gallery.queries)
-
-
-def test_a_gallery_of_rankings_by_real_values_is_left_out_and_said(tmp_path, digits):
-    store, _ = setting_of(tmp_path, digits, "+asymmetric")
-    (record,) = store
-    edit_record(store, record, lambda values: values["config"].update(distance="asymmetric"))
-    (setting,) = settings_of_run(store.directory)
-    with pytest.raises(InputError, match="not by Hamming distances"):
-        _gallery(setting, ())
 
 
 # ---- bad input
