@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from scipy.integrate import trapezoid
 
@@ -46,6 +48,26 @@ def curves(histograms: Histograms) -> dict[str, np.ndarray]:
         "radius_precision": radius_precision,
         "radius_recall": radius_recall,
     }
+
+
+def at_equal_recall(seeds: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the precisions of several seeds at the same recalls, which they reach at different ranks.
+
+    Parameters
+    ----------
+    seeds : sequence of mapping from str to ndarray
+        Each from `curves`, over the same ranks.
+
+    Returns
+    -------
+    recall : ndarray of shape (n_ranks,), float64
+        The mean over seeds at each rank.
+    precision : ndarray of shape (n_seeds, n_ranks), float64
+        Of each seed there, interpolated linearly.
+    """
+    recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
+    precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
+    return recall, np.array(precision)
 
 
 def pooled_curve(histograms: Histograms) -> tuple[np.ndarray, np.ndarray, float]:

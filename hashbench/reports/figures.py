@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from hashbench.errors import InputError
+from hashbench.evaluation.curves import at_equal_recall
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
@@ -34,9 +35,10 @@ from hashbench.reports.figure_style import (
     unused,
     with_legend,
 )
-from hashbench.reports.grids import grouped, one_parameter_grids
+from hashbench.reports.grids import grouped, method_names, one_parameter_grids
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
+from hashbench.runs.records.verdicts import method_of
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,7 @@ def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title:
     figure, (axes,) = new_figure(title)
     lines = {}
     for one, seeds in curves:
-        recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
-        # Seeds reach a recall at different ranks: their precisions are compared at the same recall.
-        precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
+        recall, precision = at_equal_recall(seeds)
         lines[one.name] = _draw(axes, recall, precision, one.looks)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(bottom=0)
@@ -212,18 +212,10 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
 
 
 def _series(records: list[Record]) -> list[_Series]:
-    """Group records into methods with their parameters, ordered by name; equal names are told apart."""
-
-    def identity(record: Record) -> str:
-        return canonical_hash([record.config[key] for key in ("method", "params", "source", "views", "engine")])
-
-    groups = sorted(grouped(records, identity).values(), key=lambda group: group[0].label)
-    labels = [group[0].label for group in groups]
-    names = [
-        label if labels.count(label) == 1 else f"{label} ({group[0].config['source'][:7]})"
-        for label, group in zip(labels, groups, strict=True)
-    ]
-    return [_Series(name, group, looks_of(i)) for i, (name, group) in enumerate(zip(names, groups, strict=True))]
+    """Group records into methods with their parameters, ordered by name."""
+    names = method_names(records, lambda record: record.label)
+    groups = grouped(records, lambda record: names[method_of(record)])
+    return [_Series(name, group, looks_of(number)) for number, (name, group) in enumerate(groups.items())]
 
 
 def _draw(axes: Axes, x: np.ndarray, seeds: Iterable[Any], looks: Mapping[str, Any]) -> Line2D:

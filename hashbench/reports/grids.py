@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from hashbench.files.hashing import canonical_hash
+from hashbench.runs.records.record import Record
+from hashbench.runs.records.verdicts import method_of
 
 T = TypeVar("T")
 
@@ -16,6 +18,26 @@ def grouped(rows: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return dict(sorted(groups.items()))
+
+
+def method_names(records: Iterable[Record], label: Callable[[Record], str]) -> dict[str, str]:
+    """Return by `method_of` a name for each method of a table or figure, the same at all its code lengths.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of one setting.
+    label : callable
+        Returns what a record's method is called; the newest record's holds. Where several methods have one, such as
+        an edited plugin and what it was before, the begin of their code's SHA-256 tells them apart.
+    """
+    newest = {method_of(record): record for record in sorted(records, key=lambda record: record.date)}
+    names: dict[str, str] = {}
+    for shared, keys in grouped(newest, lambda key: label(newest[key])).items():
+        sources = {key: newest[key].config["source"] for key in keys}
+        tails = sources if len(set(sources.values())) == len(keys) else dict(zip(keys, keys, strict=True))
+        names |= {key: f"{shared} ({tails[key][:7]})" if len(keys) > 1 else shared for key in keys}
+    return names
 
 
 def one_parameter_grids(

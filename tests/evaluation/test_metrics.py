@@ -13,7 +13,7 @@ from reference import over_all_graded_orders, over_all_orders, ranked_value
 from hashbench import evaluate
 from hashbench.evaluation import metrics as m
 from hashbench.evaluation.counting.histograms import Histograms
-from hashbench.evaluation.curves import curves, pooled_curve
+from hashbench.evaluation.curves import at_equal_recall, curves, pooled_curve
 from hashbench.evaluation.formulas.harmonic import reciprocal_sums
 from hashbench.evaluation.metrics import base
 
@@ -286,3 +286,14 @@ def test_curves_by_definition():
     for radius in range(9):
         assert found["radius_precision"][radius] == pytest.approx(m.Lookup(radius, "P").per_query(h).mean(), abs=1e-12)
         assert found["radius_recall"][radius] == pytest.approx(m.Lookup(radius, "R").per_query(h).mean(), abs=1e-12)
+
+
+def test_seeds_are_compared_at_the_same_recall():
+    """Ranks where one seed has a recall of 0.2 and 0.6, the other of 0.4 and 1."""
+    seeds = [
+        {"rank_recall": np.array([0.2, 0.6]), "rank_precision": np.array([1.0, 0.6])},
+        {"rank_recall": np.array([0.4, 1.0]), "rank_precision": np.array([0.8, 0.2])},
+    ]
+    recall, precision = at_equal_recall(seeds)
+    np.testing.assert_allclose(recall, [0.3, 0.8])
+    np.testing.assert_allclose(precision, [[0.9, 0.6], [0.8, 0.4]])

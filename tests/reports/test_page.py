@@ -1,12 +1,8 @@
 """The report's page without a browser: what it says, what it holds, hostile names, bad input."""
 
-import base64
-import io
-import json
 import re
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +12,17 @@ from boards import edit_record, rows_of
 from conftest import one_clear_line
 from made_records import made_record
 from made_runs import HOSTILE, METRICS, made_run
-from PIL import Image
+from pages import Tags
 
-from hashbench import load_dataset
 from hashbench.files.hashing import canonical_hash
-from hashbench.reports.page.figures.codes import class_matrix, per_class, principal_plane
-from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
+from hashbench.reports.figures import _series
+from hashbench.reports.page.figures.curves import figures_of_curves
+from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
-from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
+from hashbench.reports.page.png import write_png
 from hashbench.reports.page.report import report
 from hashbench.reports.page.setting import Row, Score, Setting, shown
 from hashbench.reports.page.summary import summaries
@@ -33,26 +30,6 @@ from hashbench.runs.records.store import Store
 from hashbench.runs.records.verdicts import group_of, verdicts
 
 TRAINING = [{"epoch": 1, "<b>loss": 2.0}, {"epoch": 2, "<b>loss": 1.0}, {"note": 1.0}]
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and the text of its data."""
-
-    def __init__(self, content):
-        super().__init__()
-        self.tags, self.data = [], ""
-        self.feed(content.decode())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        if self.tags and self.tags[-1] == ("script", {"type": "application/json", "id": "data"}):
-            self.data += data
-
-    @property
-    def payload(self):
-        return json.loads(self.data)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +96,15 @@ def test_rows_are_those_of_the_records(run):
     assert len(setting.evidence) == len(list(run))
 
 
+def test_the_lowest_seed_is_first_whenever_it_ended(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,), seeds=(2, 10, 0))
+    (lowest,) = (record for record in store if record.config["seed"] == 0)
+    edit_record(store, lowest, lambda values: values.update(date="2026-02-02T00:00:00+00:00"))
+    ((row,),) = (setting.rows for setting in settings_of_run(store.directory))
+    assert [record.config["seed"] for record in row.records] == [0, 2, 10]
+    assert row.date == "2026-02-02"
+
+
 def test_a_leaderboard_gives_its_rows(board_run, tmp_path, cli):
     assert cli("publish", board_run, "--to", tmp_path).returncode == 0
     lines = rows_of(tmp_path / "digits.csv")
@@ -144,12 +130,58 @@ def test_figures_as_png(run, tmp_path, cli, monkeypatch):
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+", path.name) for path in pictures)
 
 
+def test_pictures_of_one_name_are_numbered(tmp_path, monkeypatch):
+    monkeypatch.setattr("hashbench.reports.page.png._drawn", lambda figure: b"\x89PNG")
+    setting = made_setting({"a": (0.5, "best")})
+    figure = Figure("map", "one title", "", {}, pd.DataFrame())
+    names = [path.stem for path in write_png([setting], [[figure] * 4], tmp_path)]
+    assert names == ["map_one_title", "map_one_title-2", "map_one_title-3", "map_one_title-4"]
+
+
+def test_the_old_page_stays_where_pictures_cannot_be_written(run, tmp_path, cli, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hashbench.reports.page.png.write_atomically", full)
+    monkeypatch.setattr("hashbench.reports.page.report._figures", lambda setting: list(figures_of_scores(setting))[:1])
+    old = tmp_path / "old.html"
+    old.write_text("old")
+    one_clear_line(cli("report", run.directory, "-o", old, "--png", tmp_path / "png"), "No space left")
+    assert old.read_text() == "old"
+
+
 def test_the_same_input_gives_the_same_page(run, page, tmp_path):
     report([run.directory], tmp_path / "again.html", command="hashbench report </script>")
     assert (tmp_path / "again.html").read_bytes() == page
 
 
-def test_protocols_are_not_mixed(run, tmp_path):
+def test_an_edited_plugin_is_two_methods_at_all_its_lengths(tmp_path):
+    training = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]
+    for source in ("5eed" * 16, "beef" * 16):
+        store = made_run(tmp_path / "run", {"m": (0.5, {})}, training=training, source=source)
+    (setting,) = settings_of_run(store.directory)
+    names = ["m (5eed5ee)", "m (beefbee)"]
+    assert [(row.label, row.n_bits) for row in setting.rows] == [(name, n_bits) for n_bits in (8, 16) for name in names]
+    assert [one.choice for one in figures_of_curves(setting) if one.panel == "training"] == names
+    assert [one.name for one in _series(list(store))] == names
+
+
+def test_an_edit_at_one_length_alone_is_told_at_both(tmp_path):
+    made_run(tmp_path / "run", {"m": (0.5, {})})
+    store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(16,), source="beef" * 16)
+    (setting,) = settings_of_run(store.directory)
+    assert [row.label for row in setting.rows] == ["m (5eed5ee)", "m (5eed5ee)", "m (beefbee)"]
+
+
+def test_equal_labels_of_equal_code_are_told_apart_too(tmp_path):
+    for views in (None, {"crop": 1}):
+        store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(8,), views=views)
+    (setting,) = settings_of_run(store.directory)
+    assert len(setting.labels) == 2
+    assert [one.name for one in _series(list(store))] == setting.labels
+
+
+def test_protocols_are_not_mixed(tmp_path):
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
     first = next(iter(store))
     edit_record(store, first, lambda values: values["config"].update(protocol="toy/2"))
@@ -169,6 +201,7 @@ def test_quantizers_and_rankings_by_real_values_have_no_curves(tmp_path):
     report([store.directory], tmp_path / "r.html")
     (setting,) = Tags((tmp_path / "r.html").read_bytes()).payload["settings"]
     assert setting["labels"] == ["int8", "itq asymmetric"]
+    assert [line["method"] for line in setting["evidence"]] == setting["labels"]
     assert not setting["figures"]
 
 
@@ -179,44 +212,15 @@ def test_what_failed_is_told(tmp_path):
     assert setting.notes == ["two 8 bits seed 0: failed: out of <memory>"]
 
 
-# ---- figures
-
-
-@pytest.mark.parametrize(
-    ("costs", "scores", "front"),
-    [
-        ([1, 2, 3], [0.1, 0.2, 0.3], [True, True, True]),
-        ([1, 2, 3], [0.3, 0.2, 0.1], [True, False, False]),
-        ([1, 1, 2], [0.2, 0.3, 0.3], [False, True, False]),
-        ([1, 1], [0.3, 0.3], [True, True]),
-    ],
-)
-def test_pareto_front(costs, scores, front):
-    assert pareto_front(pd.Series(costs), pd.Series(scores)).tolist() == front
-
-
-def test_per_class_means():
-    members = class_matrix(np.array([0, 2, 0, 2]))
-    assert members.shape == (4, 3)
-    np.testing.assert_array_equal(per_class(np.array([0.1, 0.2, 0.3, 0.6]), members), [0.2, np.nan, 0.4])
-
-
-def test_labels_of_every_kind_give_one_matrix():
-    matrix = np.random.default_rng(0).random((9, 70)) < 0.2
-    matrix[0, 69] = True
-    padded = np.pad(matrix, ((0, 0), (0, 58)))
-    masks = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    np.testing.assert_array_equal(class_matrix(masks), matrix)
-    np.testing.assert_array_equal(class_matrix(matrix), matrix)
-
-
-def test_the_plane_keeps_hamming_distances_where_two_bits_vary():
-    signs = np.array([[1, 1, 1.0], [1, -1, 1], [-1, 1, 1], [-1, -1, 1]])
-    points, share = principal_plane(signs)
-    between = np.square(points[:, None] - points[None]).sum(axis=2) / 4
-    np.testing.assert_allclose(between, (signs[:, None] != signs[None]).sum(axis=2), atol=1e-12)
-    assert share == pytest.approx(1)
-    assert not principal_plane(np.ones((5, 8)))[0].any()
+def test_a_data_set_of_which_all_failed_is_told(tmp_path):
+    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
+    store.write(made_record("one", 8, 0, dataset="second", status="failed", error="out of memory"))
+    (setting,) = settings_of_run(store.directory)
+    title = "second · second/1 · pixels"
+    assert setting.notes == [
+        f"{title} is not on this page, since no cell of it ended well",
+        f"{title}: one 8 bits seed 0: failed: out of memory",
+    ]
 
 
 def made_setting(verdict_of, n_bits=16):
@@ -248,51 +252,23 @@ def test_verdicts_in_a_sentence():
     assert summaries(made_setting({"a": (0.5, "")}))[0]["text"].endswith("so there are no verdicts.")
 
 
+def test_odd_characters_are_spelled_out():
+    assert shown("a\n\u200f\U000e0001") == r"a\n\u200f\U000e0001"
+
+
 def test_names_of_settings_are_text_too():
     setting = replace(made_setting({"a": (0.5, "best")}), dataset="<script>alert(1)</script>\u200f", origin='"\n<b>')
-    content = render([setting, setting], lambda one: [], {}, "")
+    content = render([setting, setting], [[], []], {}, "")
     assert b"<script>alert" not in content
     payload = Tags(content).payload
     assert [one["dataset"] for one in payload["settings"]] == [shown(setting.dataset)] * 2
     assert len({one["name"] for one in payload["settings"]}) == 2
 
 
-# ---- the gallery
-
-
-def test_the_gallery_shows_the_nearest_and_counts_ties(board_run, digits):
-    (setting,) = settings_of_run(board_run)
-    gallery = make_gallery(setting, digits)
-    store, labels = Store(board_run), digits.labels
-    rows = {(row.label, row.n_bits): row for row in setting.rows}
-    assert len(gallery.rankings) == len(setting.rows) * len(gallery.queries)
-    for ranking in gallery.rankings[::7]:
-        query = gallery.queries[ranking["query"]]["row"]
-        arrays = store.arrays(rows[ranking["method"], ranking["bits"]].records[0].id)
-        asked = arrays["query_codes"][np.flatnonzero(digits.split.query == query)[0]]
-        distances = np.unpackbits(arrays["database_codes"] ^ asked, axis=1).sum(axis=1)
-        assert [distance for _, distance, _ in ranking["items"]] == sorted(distances)[:10]
-        assert ranking["ties"] == (distances <= ranking["items"][-1][1]).sum() - 10
-        assert all(relevant == (labels[row] == labels[query]) for row, _, relevant in ranking["items"])
-    row, uri = next(iter(gallery.images.items()))
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
-    np.testing.assert_array_equal(pixels, digits.images[int(row), ..., 0])
-
-
-def test_a_gallery_of_other_data_is_left_out_and_said(run, board_run, tmp_path, cli):
-    done = cli("report", run.directory, "-o", tmp_path / "toy.html", "--gallery")
-    assert done.returncode == 0
-    assert "no gallery of toy" in done.stderr
-    store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,), dataset="digits", protocol="digits/1")
-    done = cli("report", store.directory, "-o", tmp_path / "digits.html", "--gallery")
-    assert "not what" in done.stderr
-    assert load_dataset("digits").fingerprint != next(iter(store)).config["data"]
-
-
 # ---- bad input
 
 
-def broken(directory, run, board_run):
+def broken(directory, board_run):
     """Return by name what cannot be reported, and a word of the line that says so."""
     (directory / "other.csv").write_text("model,score\na,1\n")
     (directory / "older.csv").write_text("dataset,params,feature_key,mAP@all\n")
@@ -315,7 +291,7 @@ def broken(directory, run, board_run):
 def test_bad_input_is_one_line_and_the_old_page_stays(run, board_run, tmp_path, cli):
     old = tmp_path / "old.html"
     old.write_text("old")
-    for source, words in broken(tmp_path, run, board_run).values():
+    for source, words in broken(tmp_path, board_run).values():
         one_clear_line(cli("report", run.directory, source, "-o", old), words)
         assert old.read_text() == "old"
 

@@ -22,6 +22,7 @@ webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.select import Select  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver")
@@ -60,10 +61,8 @@ def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     store = made_run(folder / "run", HOSTILE, method="m")
     (small,) = settings_of_run(store.directory)
-    figures = {"toy": [*figures_of_scores(small), *figures_of_curves(small), *figures_of_codes(small)], "many": []}
-    content = render(
-        [many_rows(), small], lambda one: figures[one.dataset], {1: make_gallery(small, made_dataset())}, ""
-    )
+    figures = [*figures_of_scores(small), *figures_of_curves(small), *figures_of_codes(small)]
+    content = render([many_rows(), small], [[], figures], {1: make_gallery(small, made_dataset())}, "")
     (folder / "report.html").write_bytes(content)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -161,7 +160,10 @@ def test_numbers_and_gallery_by_keyboard(browser):
     choose(browser, setting="1", bits="8")
     summary = browser.find_element(By.CSS_SELECTOR, "#cost details summary")
     summary.send_keys(Keys.ENTER)
-    rows = browser.find_elements(By.CSS_SELECTOR, "#cost details[open] tbody tr")
+    # The browser tells the page that the details are open only after it has answered.
+    rows = WebDriverWait(browser, 10).until(
+        lambda browser: browser.find_elements(By.CSS_SELECTOR, "#cost details[open] tbody tr")
+    )
     assert len(rows) == len(HOSTILE) * 2
     before = browser.execute_script("return document.querySelector('#rankings img').src")
     browser.find_element(By.ID, "query").send_keys(Keys.ARROW_DOWN)
@@ -182,6 +184,7 @@ def test_hostile_names_do_nothing(browser):
 
 
 def test_the_reader_chooses_light_or_dark(browser):
+    choose(browser, setting="1", bits="8")
     colours = set()
     for scheme in ("light", "dark"):
         browser.execute_cdp_cmd(
@@ -189,7 +192,7 @@ def test_the_reader_chooses_light_or_dark(browser):
         )
         colours.add(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
         colours.add(browser.execute_script("return getComputedStyle(document.querySelector('.role-axis text')).fill"))
-    assert len(colours) >= 3
+    assert len(colours) == 4  # the page and the text on it, both in the light and in the dark
 
 
 def test_a_phone_does_not_scroll_sideways(browser):

@@ -179,3 +179,11 @@ def test_what_cannot_be_shown(published, tmp_path, monkeypatch, cli, arguments, 
     (tmp_path / "other.csv").write_text("model,score\nx,1\n")
     (tmp_path / "older.csv").write_text("dataset,method,params,feature_key,mAP@all\n")
     one_clear_line(cli("show", *(published if one == "BOARD" else one for one in arguments)), words)
+
+
+def test_scores_by_two_versions_of_the_metrics_are_two_tables(tmp_path):
+    store = Store(tmp_path)
+    store.open_for_writing()
+    for engine, label in enumerate(("old", "new"), 1):
+        store.write(made_record(label, metrics={"mAP@all": 0.5}, engine=engine), {"per_query:mAP@all": [0.5]})
+    assert [list(grid.scores) for grid in grids_of(tmp_path)] == [["new"], ["old"]]

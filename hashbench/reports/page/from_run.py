@@ -10,22 +10,20 @@ import numpy as np
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
-from hashbench.reports.grids import grouped
+from hashbench.reports.grids import grouped, method_names
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.runs.records.verdicts import COMMON, Verdicts, group_of, method_of, verdicts
 
-COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
-"""What records must agree in to stand in one table."""
 MOST_FAILURES = 20
 """Cells without a result that are told one by one."""
 
 
 def settings_of_run(directory: Path) -> list[Setting]:
-    """Return the settings of a run.
+    """Return the settings of a run; what failed in settings without any result is told in the first one's notes.
 
     Raises
     ------
@@ -40,21 +38,24 @@ def settings_of_run(directory: Path) -> list[Setting]:
             f"{directory} holds no record that ended well: there is nothing to report (the first: {_why(records[0])})"
         )
     compared = verdicts(scored, store)
-    settings = []
+    settings, without = [], []
     for members in grouped(records, _setting_of).values():
         rows = list(_rows([record for record in members if record.status == "ok"], compared))
-        if rows:
-            settings.append(
-                Setting(
-                    **_about(members),
-                    origin=str(directory),
-                    command=_command(members),
-                    rows=rows,
-                    evidence=[_evidence(record) for row in rows for record in row.records],
-                    notes=[*_failures(members), *_timing_notes(members)],
-                    store=store,
-                )
+        if not rows:
+            without += _lost(members)
+            continue
+        settings.append(
+            Setting(
+                **_about(members),
+                origin=str(directory),
+                command=_command(members),
+                rows=rows,
+                evidence=[_evidence(row.label, record) for row in rows for record in row.records],
+                notes=[*_failures(members), *_timing_notes(members)],
+                store=store,
             )
+        )
+    settings[0].notes.extend(without)
     return settings
 
 
@@ -90,21 +91,20 @@ def _command(records: Sequence[Record]) -> str:
 
 def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
     groups = [sorted(group, key=lambda record: record.date) for group in grouped(records, group_of).values()]
-    names = [(group[-1].config["n_bits"], _label(group[-1])) for group in groups]
-    for (n_bits, label), group in sorted(zip(names, groups, strict=True), key=lambda pair: pair[0]):
+    names = method_names(records, _label)
+    for group in sorted(groups, key=lambda group: (group[0].config["n_bits"], names[method_of(group[0])])):
         newest = group[-1]
-        tail = f" ({group_of(newest)[:7]})" if names.count((n_bits, label)) > 1 else ""
         yield Row(
-            label=label + tail,
+            label=names[method_of(newest)],
             config={key: newest.config[key] for key in ("method", "source", "params")},
-            n_bits=n_bits,
+            n_bits=newest.config["n_bits"],
             n_seeds=len(group),
             seeds=_seeds(group),
             scores=_scores(group, compared),
             timings=_timings(group),
             uses_labels=newest.uses_labels,
             date=newest.date[:10],
-            records=tuple(group),
+            records=tuple(sorted(group, key=lambda record: record.config["seed"] or 0)),
         )
 
 
@@ -133,12 +133,12 @@ def _timings(group: Sequence[Record]) -> dict[str, float]:
     return {name: float(np.median(values)) for name, values in named.items() if values}
 
 
-def _evidence(record: Record) -> dict[str, str]:
+def _evidence(label: str, record: Record) -> dict[str, str]:
     environment: Mapping[str, Any] = record.environment
     versions = environment.get("versions", {})
     seed = record.config["seed"]
     return {
-        "method": shown(record.label),
+        "method": label,
         "bits": str(record.config["n_bits"]),
         "seed": NO_SEED if seed is None else str(seed),
         "record": record.id,
@@ -156,6 +156,16 @@ def _failures(records: Sequence[Record]) -> list[str]:
     lines = [_why(record) for record in without[:MOST_FAILURES]]
     more = len(without) - len(lines)
     return [*lines, f"{more} more cells have no result"] if more else lines
+
+
+def _lost(records: Sequence[Record]) -> list[str]:
+    """Return the failures of a setting that is not shown, since nothing of it ended well."""
+    about = _about(records)
+    title = shown(f"{about['dataset']} · {about['protocol']} · {about['backbone']}")
+    return [
+        f"{title} is not on this page, since no cell of it ended well",
+        *(f"{title}: {why}" for why in _failures(records)),
+    ]
 
 
 def _timing_notes(records: Sequence[Record]) -> list[str]:

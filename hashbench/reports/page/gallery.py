@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from hashbench.data.dataset import Dataset
-from hashbench.reports.page.figures.codes import class_matrix
-from hashbench.reports.page.setting import Setting
+from hashbench.reports.page.figures.codes import class_matrix, classes_in
+from hashbench.reports.page.setting import Row, Setting
 
 N_QUERIES, DEPTH, SIDE = 6, 10, 64
 """Queries that are shown, items of each ranking, pixels of an image's longer side at most."""
@@ -36,7 +36,7 @@ class Gallery:
 
     queries: list[dict[str, Any]]
     rankings: list[dict[str, Any]]
-    images: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str]
 
 
 def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
@@ -52,19 +52,16 @@ def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
     assert setting.store is not None
     split = dataset.split
     chosen = _spread(dataset)
-    classes = None if dataset.labels is None else class_matrix(np.asarray(dataset.labels))
     queries: list[dict[str, Any]] = [
-        {"row": int(split.query[n]), "label": _label(classes, int(split.query[n]))} for n in chosen
+        {"row": int(split.query[n]), "label": _label(dataset, int(split.query[n]))} for n in chosen
     ]
     rankings: list[dict[str, Any]] = []
     rows: set[int] = {query["row"] for query in queries}
-    for row in setting.rows:
-        if "distance" in row.records[0].config:  # its ranking is not by the Hamming distances of its codes
-            continue
+    for row in filter(ranks_by_codes, setting.rows):
         arrays = setting.store.arrays(row.records[0].id)
         for number, n in enumerate(chosen):
             ranking = _ranking(arrays["query_codes"][n], arrays["database_codes"])
-            relevant = _relevant(dataset, classes, n, ranking["items"])
+            relevant = _relevant(dataset, n, ranking["items"])
             items = [
                 [int(split.database[item]), int(distance), bool(hit)]
                 for item, distance, hit in zip(ranking["items"], ranking["distances"], relevant, strict=True)
@@ -76,15 +73,26 @@ def make_gallery(setting: Setting, dataset: Dataset) -> Gallery:
     return Gallery(queries, rankings, _images(dataset, sorted(rows)))
 
 
+def ranks_by_codes(row: Row) -> bool:
+    """Return whether a row's ranking is by the Hamming distances of its codes."""
+    return "distance" not in row.records[0].config
+
+
 def _spread(dataset: Dataset) -> list[int]:
     """Return queries of different classes as far as there are some, the first of each."""
-    labels = None if dataset.labels is None else class_matrix(np.asarray(dataset.labels))[dataset.split.query]
-    firsts = [] if labels is None else [int(column.argmax()) for column in labels.T if column.any()]
+    firsts = [] if dataset.labels is None else _first_of_each(np.asarray(dataset.labels)[dataset.split.query])
     return list(dict.fromkeys([*firsts, *range(len(dataset.split.query))]))[:N_QUERIES]
 
 
-def _label(classes: np.ndarray | None, row: int) -> str:
-    return "" if classes is None else ", ".join(map(str, np.flatnonzero(classes[row])))
+def _first_of_each(labels: np.ndarray) -> list[int]:
+    """Return the first item of each class."""
+    if labels.ndim == 1:
+        return np.unique(labels, return_index=True)[1].tolist()
+    return class_matrix(labels, classes_in(labels)).argmax(axis=0).tolist()
+
+
+def _label(dataset: Dataset, row: int) -> str:
+    return "" if dataset.labels is None else ", ".join(map(str, classes_in(np.asarray(dataset.labels[[row]]))))
 
 
 def _ranking(query: np.ndarray, database: np.ndarray) -> dict[str, Any]:
@@ -96,11 +104,12 @@ def _ranking(query: np.ndarray, database: np.ndarray) -> dict[str, Any]:
     return {"items": items, "distances": distances[items], "ties": ties}
 
 
-def _relevant(dataset: Dataset, classes: np.ndarray | None, query: int, items: np.ndarray) -> np.ndarray:
-    if classes is None:
+def _relevant(dataset: Dataset, query: int, items: np.ndarray) -> np.ndarray:
+    if dataset.labels is None:
         assert dataset.neighbors is not None
         return np.isin(items, dataset.neighbors[query])
-    return (classes[dataset.split.query[query]] & classes[dataset.split.database[items]]).any(axis=1)
+    asked, labels = dataset.labels[dataset.split.query[query]], dataset.labels[dataset.split.database[items]]
+    return labels == asked if labels.ndim == 1 else (labels & asked).any(axis=1)
 
 
 def _images(dataset: Dataset, rows: Sequence[int]) -> dict[str, str]:

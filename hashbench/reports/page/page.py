@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -33,7 +33,7 @@ PANELS = (
      "intro": "Each point is a method at one code length. Ringed points are the Pareto front: nothing else is both "
               "as cheap and as good. Times are medians over seeds, without the features, which all methods share."},
     {"id": "map", "title": "A map of the codes", "choice": "Method", "wide": False,
-     "intro": "Codes of a sample of the database, first seed, in the plane of their two largest principal "
+     "intro": "Codes of a sample of the database, lowest seed, in the plane of their two largest principal "
               "components: classical multidimensional scaling of their Hamming distances."},
     {"id": "sensitivity", "title": "Sensitivity to parameters", "choice": "Parameter", "wide": False,
      "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},
@@ -45,7 +45,7 @@ PANELS = (
 
 def render(
     settings: Sequence[Setting],
-    figures: Callable[[Setting], Sequence[Figure]],
+    figures: Sequence[Sequence[Figure]],
     galleries: Mapping[int, Gallery],
     command: str,
 ) -> bytes:
@@ -54,8 +54,8 @@ def render(
     Parameters
     ----------
     settings : sequence of Setting
-    figures : callable
-        Returns the figures of a setting.
+    figures : sequence of sequences of Figure
+        Of each setting.
     galleries : mapping from int to Gallery
         By the number of their setting.
     command : str
@@ -77,8 +77,8 @@ def render(
         title=shown(f"hashbench report: {datasets}"),
         payload={
             "settings": [
-                {**_setting(one, figures(one), galleries.get(number)), "name": name}
-                for number, (one, name) in enumerate(zip(settings, _names(settings), strict=True))
+                {**_setting(one, drawn, galleries.get(number)), "name": name}
+                for number, (one, drawn, name) in enumerate(zip(settings, figures, _names(settings), strict=True))
             ]
         },
         panels=PANELS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hashbench.files.writing import said_clearly, write_atomically
-from hashbench.reports.figure_style import slug
+from hashbench.reports.figure_style import slug, unused
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.needs import need
 from hashbench.reports.page.page import columns_of
@@ -28,9 +28,7 @@ def write_png(settings: Sequence[Setting], figures: Sequence[Sequence[Figure]], 
     for number, members in enumerate(figures):
         prefix = f"{settings[number].dataset}_{number + 1}_" if len(settings) > 1 else ""
         for figure in members:
-            stem = slug(f"{prefix}{figure.panel}_{figure.title}")
-            while stem in paths:
-                stem += "-2"
+            stem = unused(slug(f"{prefix}{figure.panel}_{figure.title}"), paths)
             paths[stem] = directory / f"{stem}.png"
             with said_clearly(paths[stem]):
                 write_atomically(paths[stem], _drawn(figure))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from hashbench.data.options import LoadOptions
+from hashbench.data.protocol import BY_BYTES
 from hashbench.errors import InputError
-from hashbench.files.cache import cache_directory
 from hashbench.files.writing import said_clearly, writable_directory, writable_file, write_atomically
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
@@ -18,7 +18,7 @@ from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
-from hashbench.reports.page.gallery import Gallery, make_gallery
+from hashbench.reports.page.gallery import Gallery, make_gallery, ranks_by_codes
 from hashbench.reports.page.needs import need
 from hashbench.reports.page.page import render
 from hashbench.reports.page.png import write_png
@@ -45,7 +45,7 @@ def report(
     out : Path
         The page, a ``.html`` file; whatever is wrong, an older one stays as it is.
     png : Path, optional
-        Folder that each figure is also written to.
+        Folder that each figure is also written to, before the page.
     gallery : bool
         Whether to show what each method finds nearest to some queries, where the data's images are here.
     plugins : iterable of path-like
@@ -71,13 +71,14 @@ def report(
     settings = list(chain.from_iterable(map(_settings, sources)))
     galleries = _galleries(settings, plugins, log) if gallery else {}
     figures = [_figures(setting) for setting in settings]
-    drawn = dict(zip(map(id, settings), figures, strict=True))
-    content = render(settings, lambda setting: drawn[id(setting)], galleries, command)
+    content = render(settings, figures, galleries, command)
+    pictures = []
     if png is not None:
         writable_directory(png, "--png")
+        pictures = write_png(settings, figures, png)
     with said_clearly(out):
         write_atomically(out, content)
-    return [out, *(write_png(settings, figures, png) if png is not None else [])]
+    return [out, *pictures]
 
 
 def _settings(source: Path) -> list[Setting]:
@@ -105,14 +106,15 @@ def _galleries(
 
 
 def _gallery(setting: Setting, plugins: Iterable[str | Path]) -> Gallery:
-    from hashbench.data.loading import load
+    from hashbench.reports.bundles.labels import dataset_of
 
     if setting.store is None:
         raise InputError(f"{setting.origin} holds no codes; name the run's directory")
-    plugin = Registry(plugins).find("datasets", setting.dataset).load()()
-    dataset = load(plugin, LoadOptions(None, cache_directory(None), False, setting.protocol, None, False))
-    if dataset.fingerprint != setting.rows[0].records[0].config["data"]:
-        raise InputError(f"the data that is here is not what {setting.origin} was computed from")
+    if not any(map(ranks_by_codes, setting.rows)):
+        raise InputError("its rankings are not by Hamming distances of codes, which a gallery shows")
+    record = setting.rows[0].records[0]
+    config = {**record.config, "protocol": record.config["protocol"].removesuffix(BY_BYTES)}
+    dataset = dataset_of(replace(record, config=config), Registry(plugins))
     if dataset.images is None:
         raise InputError("the data set has no images")
     return make_gallery(setting, dataset)

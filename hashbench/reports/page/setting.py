@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from hashbench.evaluation.metrics import headline
+from hashbench.files.paths import printable
 from hashbench.reports.leaderboards.cells import is_metric
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
@@ -51,7 +53,7 @@ class Row:
     date : str
         Day of the newest seed.
     records : tuple of Record
-        One per seed; empty where the row comes from a leaderboard.
+        One per seed, lowest first; empty where the row comes from a leaderboard.
     """
 
     label: str
@@ -130,8 +132,8 @@ class Setting:
 
 
 def shown(text: object) -> str:
-    """Return a text as one line in which each character can be seen: control and direction marks are spelled out."""
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in str(text))
+    """Return a text as one line in which each character can be seen, of whatever length."""
+    return printable(str(text), sys.maxsize)
 
 
 def listed(values: Mapping[str, Any]) -> str:

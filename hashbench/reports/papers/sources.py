@@ -14,7 +14,7 @@ from hashbench.reports.leaderboards.columns import SETTING, VERDICT, Row, metric
 from hashbench.reports.papers.grid import Grid, Score
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.runs.records.verdicts import COMMON, Verdicts, group_of, verdicts
 
 Setting = tuple[str, ...]
 
@@ -72,7 +72,7 @@ def _by_row(records: Sequence[Record]) -> Iterable[list[Record]]:
 
 
 def _setting(record: Record) -> Setting:
-    return tuple(str(record.config[key]) for key in ("dataset", "protocol", "protocol_hash", "data", "features"))
+    return tuple(str(record.config[key]) for key in COMMON)
 
 
 def _empty(record: Record, metric: str) -> Grid:

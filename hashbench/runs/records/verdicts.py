@@ -13,6 +13,8 @@ from hashbench.runs.records.store import Store
 
 Verdicts = dict[tuple[str, str], Comparison]
 """By `group_of` a record, and by metric."""
+COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
+"""What records must agree in to stand in one table."""
 
 
 def group_of(record: Record) -> str:
@@ -20,10 +22,14 @@ def group_of(record: Record) -> str:
     return canonical_hash({key: value for key, value in record.config.items() if key != "seed"})
 
 
+def method_of(record: Record) -> str:
+    """Return what records of one method with its parameters have in common, whatever their code length and seed."""
+    return canonical_hash({key: value for key, value in record.config.items() if key not in ("n_bits", "seed")})
+
+
 def column_of(record: Record) -> str:
     """Return what records have in common that may be compared: data, protocol, features and code length."""
-    keys = ("dataset", "data", "protocol", "protocol_hash", "features", "n_bits", "engine")
-    return canonical_hash({key: record.config[key] for key in keys})
+    return canonical_hash({key: record.config[key] for key in (*COMMON, "n_bits")})
 
 
 def grouped(records: Iterable[Record]) -> dict[str, dict[str, list[Record]]]:

@@ -67,13 +67,15 @@ def log_axis(field: str, title: str, low: float, high: float, written: str) -> S
     )
 
 
-def tooltip(text: Sequence[str] = ("name", "bits", "class"), **titles: str) -> list[Spec]:
-    """Return what a mark tells of itself, by field; fields that are not ``text`` are numbers with four digits."""
-    number = {"type": "quantitative", "format": ",.4~r"}
-    return [
-        {"field": field, "title": title, **({"type": "nominal"} if field in text else number)}
-        for field, title in titles.items()
-    ]
+def tooltip(text: Sequence[str] = ("name", "bits", "class"), exact: Sequence[str] = (), **titles: str) -> list[Spec]:
+    """Return what a mark tells of itself, by field: texts, exact numbers (counts, parameters), else four digits."""
+    return [{"field": field, "title": title, **_told(field, text, exact)} for field, title in titles.items()]
+
+
+def _told(field: str, text: Sequence[str], exact: Sequence[str]) -> Spec:
+    if field in text:
+        return {"type": "nominal"}
+    return {"type": "quantitative", "format": "," if field in exact else ",.4~r"}
 
 
 def _color_and_shape(names: Sequence[str], title: str | None = None) -> Spec:
@@ -160,7 +162,7 @@ def heat_map(classes: Sequence[str], names: Sequence[str], metric: str, middle: 
         "mark": {"type": "rect"},
         "encoding": {
             "color": {"field": "y", "type": "quantitative", "title": metric, "scale": {"scheme": "cividis"}},
-            "tooltip": tooltip(name="method", **{"class": "class"}, y=metric, n="queries"),
+            "tooltip": tooltip(exact=("n",), name="method", **{"class": "class"}, y=metric, n="queries"),
         },
     }
     numbers = {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
 from hashbench.errors import InputError
+from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting
+from hashbench.runs.records.verdicts import per_query
 
 MOST_CLASSES = 100
 """Classes of a heat map; with more its cells are too small to see."""
@@ -21,6 +24,8 @@ BLACK_FROM = 0.47
 """Where on the colour scale numbers turn from white to black: both have a contrast of 4.5 there."""
 NAMED_CLASSES = 10
 """Classes that a map tells apart; the rest are ``other``."""
+NO_CLASS = "none"
+"""What a map calls the class of an item without any label."""
 
 
 def figures_of_codes(setting: Setting) -> Iterator[Figure]:
@@ -36,20 +41,23 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     relevance = setting.store.relevance(setting.facts["data and split, SHA-256"])
     if "query_labels" not in relevance:
         return
-    of_query, of_database = (class_matrix(relevance[name]) for name in ("query_labels", "database_labels"))
+    of_query, of_database = (relevance[name] for name in ("query_labels", "database_labels"))
+    sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
+    items = [classes_in(of_database[[item]]) for item in sample]
     for row in setting.rows:
         arrays = setting.store.arrays(row.records[0].id)
         if (len(arrays["query_codes"]), len(arrays["database_codes"])) != (len(of_query), len(of_database)):
             raise InputError(f"{setting.origin}: the labels do not fit the codes of record {row.records[0].id}")
-        yield _map(row, arrays, of_database)
-    if of_query.shape[1] <= MOST_CLASSES:
-        for metric in setting.headline:
-            for n_bits in setting.bits:
-                yield _heat_map(setting, of_query, metric, n_bits)
+        yield _map(row, arrays["database_codes"][sample], items)
+    classes = classes_in(of_query)
+    if 0 < len(classes) <= MOST_CLASSES:
+        members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
+        for rows in grouped(setting.rows, lambda row: row.n_bits).values():
+            yield from _heat_maps(setting, rows, members)
 
 
-def class_matrix(labels: np.ndarray) -> np.ndarray:
-    """Return which item has which label.
+def classes_in(labels: np.ndarray) -> np.ndarray:
+    """Return the numbers of the classes that items have.
 
     Parameters
     ----------
@@ -58,14 +66,33 @@ def class_matrix(labels: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n, n_labels), bool
+    ndarray of shape (n_classes,), int64
+        Ascending: a user's numbers may have gaps of any width.
     """
-    if labels.ndim == 1:
-        return labels[:, None] == np.arange(labels.max() + 1)
+    return np.unique(labels) if labels.ndim == 1 else np.flatnonzero(_unpacked(labels).any(axis=0))
+
+
+def class_matrix(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return which item is of which class.
+
+    Parameters
+    ----------
+    labels : ndarray
+        As `classes_in` takes them.
+    classes : ndarray of shape (n_classes,), int64
+        From `classes_in`.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), bool
+    """
+    return labels[:, None] == classes if labels.ndim == 1 else _unpacked(labels)[:, classes].astype(bool)
+
+
+def _unpacked(labels: np.ndarray) -> np.ndarray:
     if labels.dtype == np.uint64:
-        labels = np.unpackbits(labels.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-        labels = labels[:, : int(np.flatnonzero(labels.any(axis=0)).max(initial=0)) + 1]
-    return labels.astype(bool)
+        return np.unpackbits(labels.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    return labels
 
 
 def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
@@ -75,20 +102,31 @@ def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     ----------
     values : ndarray of shape (n_queries,), float64
     members : ndarray of shape (n_queries, n_classes), bool
-        From `class_matrix`.
+        From `class_matrix`; each class has a query.
 
     Returns
     -------
     ndarray of shape (n_classes,), float64
-        NaN where a class has no query.
     """
-    n_queries = members.sum(axis=0)
-    return np.divide(values @ members, n_queries, out=np.full(members.shape[1], np.nan), where=n_queries > 0)
+    return values @ members / members.sum(axis=0)
 
 
-def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) -> Figure:
-    rows = [row for row in setting.rows if row.n_bits == n_bits and metric in row.scores]
-    data = pd.concat([_cells(setting, row, of_query, metric) for row in rows], ignore_index=True)
+def _heat_maps(setting: Setting, rows: Sequence[Row], members: pd.DataFrame) -> Iterator[Figure]:
+    """Yield the heat maps of one code length; each record's file is read once."""
+    assert setting.store is not None
+    of_rows = [
+        (row, per_query(row.records, [metric for metric in setting.headline if metric in row.scores], setting.store))
+        for row in rows
+    ]
+    for metric in setting.headline:
+        scored = [(row, np.atleast_2d(values[metric]).mean(axis=0)) for row, values in of_rows if metric in values]
+        if scored:
+            yield _heat_map(scored, members, metric)
+
+
+def _heat_map(scored: Sequence[tuple[Row, np.ndarray]], members: pd.DataFrame, metric: str) -> Figure:
+    data = pd.concat([_cells(row, values, members) for row, values in scored], ignore_index=True)
+    rows, n_bits = [row for row, _ in scored], scored[0][0].n_bits
     means = data.groupby("class")["y"].mean().sort_values()
     order = sorted(rows, key=lambda row: -row.scores[metric].mean)
     return Figure(
@@ -108,41 +146,38 @@ def _heat_map(setting: Setting, of_query: np.ndarray, metric: str, n_bits: int) 
     )
 
 
-def _cells(setting: Setting, row: Row, of_query: np.ndarray, metric: str) -> pd.DataFrame:
-    assert setting.store is not None
-    values = np.mean([setting.store.arrays(one.id)[f"per_query:{metric}"] for one in row.records], axis=0)
-    cells = pd.DataFrame(
-        {
-            "name": row.label,
-            "class": [str(number) for number in range(of_query.shape[1])],
-            "y": np.round(per_class(values, of_query), 4),
-            "n": of_query.sum(axis=0),
-        }
-    )
-    return cells[cells["n"] > 0]
+def _cells(row: Row, values: np.ndarray, members: pd.DataFrame) -> pd.DataFrame:
+    means = np.round(per_class(values, members.to_numpy()), 4)
+    return pd.DataFrame({"name": row.label, "class": members.columns, "y": means, "n": members.sum().to_numpy()})
 
 
-def _map(row: Row, arrays: Mapping[str, np.ndarray], of_database: np.ndarray) -> Figure:
-    sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
-    signs = 2.0 * np.unpackbits(arrays["database_codes"][sample], axis=1, count=row.n_bits) - 1
+def _map(row: Row, codes: np.ndarray, items: Sequence[np.ndarray]) -> Figure:
+    signs = 2.0 * np.unpackbits(codes, axis=1, count=row.n_bits) - 1
     points, share = principal_plane(signs)
-    classes = of_database[sample].argmax(axis=1)
-    frequent = np.bincount(classes).argsort(kind="stable")[::-1][:NAMED_CLASSES]
-    names = [str(number) for number in sorted(frequent[np.isin(frequent, classes)])]
-    of_point = np.where(np.isin(classes, frequent), classes.astype(str), "other")
+    counts = Counter(int(classes[0]) for classes in items if len(classes))
+    frequent = sorted(number for number, _ in counts.most_common(NAMED_CLASSES))
+    names = [*map(str, frequent), *(["other"] if len(counts) > len(frequent) else [])]
+    of_point = [_name(classes, frequent) for classes in items]
     data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(3), "y": points[:, 1].round(3)})
     distinct = len(np.unique(signs, axis=0))
-    title = f"{row.label}, {row.n_bits} bits: {len(sample)} codes of the database"
+    several = " (its first one, where a code has several)" if any(len(classes) > 1 for classes in items) else ""
+    title = f"{row.label}, {row.n_bits} bits: {len(items)} codes of the database"
     return Figure(
         "map",
         title,
-        f"Points, one a code, coloured by class. The {len(sample)} codes are {distinct} distinct ones; the plane keeps "
-        f"{share:.0%} of their variance.",
-        charts.scatter([*names, *(["other"] if "other" in of_point else [])], "class"),
+        f"Points, one a code, coloured by class{several}. The {len(items)} codes are {distinct} distinct ones; the "
+        f"plane keeps {share:.0%} of their variance.",
+        charts.scatter([*names, *([NO_CLASS] if NO_CLASS in of_point else [])], "class"),
         data,
         bits=row.n_bits,
         choice=row.label,
     )
+
+
+def _name(classes: np.ndarray, frequent: Sequence[int]) -> str:
+    if not len(classes):
+        return NO_CLASS
+    return str(classes[0]) if classes[0] in frequent else "other"
 
 
 def principal_plane(signs: np.ndarray) -> tuple[np.ndarray, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from hashbench.evaluation.curves import at_equal_recall
 from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -36,7 +37,8 @@ def figures_of_curves(setting: Setting) -> Iterator[Figure]:
             ("precision", f"precision@N, {n_bits} bits", ranks, _by_rank),
         ):
             data = pd.concat([drawn(label, seeds) for label, seeds in curves.items()], ignore_index=True)
-            told = charts.tooltip(name="method", x=x["title"], y="precision")
+            exact = ("x",) if panel == "precision" else ()
+            told = charts.tooltip(exact=exact, name="method", x=x["title"], y="precision")
             yield Figure(
                 panel,
                 title,
@@ -62,10 +64,8 @@ def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarra
 
 
 def _by_recall(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
-    recall = np.mean([seed["rank_recall"] for seed in seeds], axis=0)
-    # Seeds reach a recall at different ranks: their precisions are compared at the same recall.
-    precision = [np.interp(recall, seed["rank_recall"], seed["rank_precision"]) for seed in seeds]
-    return _line(label, recall, np.mean(precision, axis=0))
+    recall, precision = at_equal_recall(seeds)
+    return _line(label, recall, precision.mean(axis=0))
 
 
 def _by_rank(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
         for bits, part in data.groupby("name", sort=False)
     )
     x = charts.axis("x", "epoch", nice=False, axis={"format": "d", "tickMinStep": 1})
-    told = charts.tooltip(name="code length", x="epoch", y=name)
+    told = charts.tooltip(exact=("x",), name="code length", x="epoch", y=name)
     return Figure(
         "training",
         f"{label}: {name} by epoch",

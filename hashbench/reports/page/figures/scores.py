@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from hashbench.reports.figure_style import LOG_FROM
 from hashbench.reports.grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -18,8 +19,6 @@ COSTS = {
     "bytes": ("bytes of a code", False),
 }
 """What a method costs: the axis's title, and whether more is better."""
-LOG_FROM = 20
-"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
 
 
 def figures_of_scores(setting: Setting) -> Iterator[Figure]:
@@ -40,11 +39,11 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
     data = pd.DataFrame([{"name": row.label, "x": row.n_bits, **_scored(row, metric)} for row in rows])
     ticks = {"values": setting.bits, "format": "d"}
     x = charts.axis("x", "bits", type="log", base=2, nice=False, padding=12, axis=ticks)
-    told = charts.tooltip(name="method", x="bits", y=metric, low="95% from", high="to")
+    told = charts.tooltip(exact=("x",), name="method", x="bits", y=metric, low="95% from", high="to")
     return Figure(
         "by_bits",
         f"{metric} by code length",
-        f"Lines of {metric} over code length. {_extremes(data, metric, max(setting.bits))}",
+        f"Lines of {metric} over code length. {_extremes(data)}",
         charts.lines(setting.labels, x, charts.axis("y", metric, zero=False), told, banded=True),
         data,
         metric=metric,
@@ -56,7 +55,8 @@ def _scored(row: Row, metric: str) -> dict[str, object]:
     return {"y": score.mean, "low": score.low, "high": score.high, "marked": True}
 
 
-def _extremes(data: pd.DataFrame, metric: str, n_bits: int) -> str:
+def _extremes(data: pd.DataFrame) -> str:
+    n_bits = data["x"].max()
     at = data[data["x"] == n_bits].sort_values("y")
     low, high = at.iloc[0], at.iloc[-1]
     return (
@@ -83,7 +83,7 @@ def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
         x = charts.axis("x", title, zero=False, padding=12, axis={"values": sorted(set(data["x"]))})
     else:
         x = charts.log_axis("x", title, low, high, "~s" if more_is_better else "~g")
-    told = charts.tooltip(name="method", bits="bits", x=title, y=metric)
+    told = charts.tooltip(exact=("x",) if name == "bytes" else (), name="method", bits="bits", x=title, y=metric)
     yield Figure(
         "cost",
         f"{metric} against {title}",
@@ -126,7 +126,7 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) ->
     data = pd.DataFrame(points)
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
-    told = charts.tooltip(text, name="code length", x=title, y=metric, low="95% from", high="to")
+    told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
     best = data.loc[data["y"].idxmax()]
     x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
     return Figure(
