@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from hashbench.data.protocol import BY_BYTES
 from hashbench.errors import InputError
 from hashbench.files.writing import said_clearly, writable_directory, writable_file, write_atomically
 from hashbench.plugins.registry import Registry
@@ -113,8 +111,7 @@ def _gallery(setting: Setting, plugins: Iterable[str | Path]) -> Gallery:
     if not any(map(ranks_by_codes, setting.rows)):
         raise InputError("its rankings are not by Hamming distances of codes, which a gallery shows")
     record = setting.rows[0].records[0]
-    config = {**record.config, "protocol": record.config["protocol"].removesuffix(BY_BYTES)}
-    dataset = dataset_of(replace(record, config=config), Registry(plugins))
+    dataset = dataset_of(record, Registry(plugins))
     if dataset.images is None:
         raise InputError("the data set has no images")
     return make_gallery(setting, dataset)
