@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hashbench.learning.plain.centred import full_batch_epochs
+from hashbench.learning.plain.gelu import gelu
 from hashbench.learning.plain.pairs import PairMethod
 
 
@@ -74,6 +75,11 @@ class SDC(PairMethod):
         hidden = self.hidden or n_features
         layers = [nn.Linear(n_features, hidden), nn.GELU(), nn.Linear(hidden, self.n_bits), nn.BatchNorm1d(self.n_bits)]
         return nn.Sequential(*layers)
+
+    def project(self, X):
+        """Return the second layer's outputs."""
+        hidden = gelu(X @ self.weights1_ + self.bias1_)
+        return hidden @ self.weights2_ + self.bias2_
 
     def begin(self, trainer):
         """Keep the targets: all batches have the same number of pairs."""

@@ -9,6 +9,7 @@ from interrupted import goes_on_bit_for_bit
 from scipy.stats import beta as beta_distribution
 
 from hashbench import Unsupported, load_method
+from hashbench.learning.encoder import run_encoder
 
 
 def cosine(a, b):
@@ -99,6 +100,13 @@ def test_codes_follow_the_features_order_and_hold_the_normalisation(data):
     centred = data - data.mean(axis=0)
     order = np.corrcoef(cosine(bits[:600], bits[600:]), cosine(centred[:600], centred[600:]))[0, 1]
     assert order > 0.8
+
+
+def test_projecting_equals_the_exported_layers_and_leaves_rows_alone(data):
+    method = load_method("sdc")(16, epochs=1, batch_size=64, random_state=0).fit(data)
+    rows = data.copy()
+    assert method.project(rows) == pytest.approx(run_encoder(data, vars(method)), abs=1e-5)
+    assert (rows == data).all()
 
 
 def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path):
