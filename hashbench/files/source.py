@@ -1,9 +1,9 @@
 """The identity of a plugin: a checksum of the source code that decides its result, and of nothing else.
 
-Of a method count its own files and what they import of ``hashbench.learning``, of a data set its own and what they
-import of ``hashbench.data.readers`` and ``hashbench.data.neighbors``. What else they import is named by the feature
-key, by the data's fingerprint or by the engine's version. Comments, docstrings, blank space and where a file lies do
-not count.
+Of a method count its own files and the definitions that they reach in ``hashbench.learning``, of a data set its own
+files and what they reach in ``hashbench.data.readers`` and ``hashbench.data.neighbors`` (`hashbench.files.reached`).
+What else they import is named by the feature key, by the data's fingerprint or by the engine's version. Comments,
+docstrings, blank space and where a file or a definition lies do not count.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import hashlib
 import io
 import token
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1]
-COUNTED = ("learning", "data/readers", "data/neighbors.py")
-"""Folders and files of hashbench that belong to the plugins which import them."""
+from hashbench.files.reached import is_note, reached_statements, read_source
+
 UNSEEN = {token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER}
 MARKS = {token.NEWLINE: "\n", token.INDENT: "{", token.DEDENT: "}"}
 FSTRING_START, FSTRING_END = getattr(token, "FSTRING_START", -1), getattr(token, "FSTRING_END", -1)
@@ -43,37 +42,12 @@ def hash_source(file: Path) -> str:
         A file is not Python.
     """
     own = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    digests = sorted(hashlib.sha256(code_of(path.read_text("utf-8")).encode()).hexdigest() for path in own)
-    shared = sorted(hashlib.sha256(code_of(path.read_text("utf-8")).encode()).hexdigest() for path in counted(own))
-    return hashlib.sha256("\n".join([*digests, "and", *shared]).encode()).hexdigest()
+    parts = [read_source(path) for path in own], reached_statements(own)
+    digests = [sorted({hashlib.sha256(code_of(text).encode()).hexdigest() for text in texts}) for texts in parts]
+    return hashlib.sha256("\n".join([*digests[0], "and", *digests[1]]).encode()).hexdigest()
 
 
 hash_once = functools.cache(hash_source)
-
-
-def counted(files: Iterable[Path]) -> list[Path]:
-    """Return the files of hashbench that count for a plugin: those it imports, and those they import in turn."""
-    reached: set[Path] = set()
-    ahead = list(files)
-    while ahead:
-        for module in _imported(ast.parse(ahead.pop().read_text("utf-8"))):
-            file = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
-            name = file.relative_to(PACKAGE).as_posix()
-            if name.startswith(COUNTED) and file.is_file() and file not in reached:
-                reached.add(file)
-                ahead.append(file)
-    return sorted(reached)
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the modules inside hashbench, relative to it, that a file may import."""
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        yield from (name.removeprefix("hashbench.") for name in names if name.startswith("hashbench."))
 
 
 def code_of(text: str) -> str:
@@ -83,7 +57,7 @@ def code_of(text: str) -> str:
     """
     tree = ast.parse(text)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_own(node)]
-    notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and _is_note(node)]
+    notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and is_note(node)]
     unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
     code = [
@@ -92,11 +66,6 @@ def code_of(text: str) -> str:
         if line not in unseen or kind in (token.INDENT, token.DEDENT)
     ]
     return " ".join([*code, *sorted(names)])
-
-
-def _is_note(node: ast.Expr) -> bool:
-    """Return whether a statement is nothing but a string: a docstring, or a note below a constant."""
-    return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _is_own(node: ast.ImportFrom) -> bool:
