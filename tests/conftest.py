@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from hashbench import load_dataset
@@ -22,6 +23,11 @@ from hashbench.cli.main import main
 from hashbench.runs.records.store import Store
 
 pytest.register_assert_rewrite("interrupted", "model_files")
+
+# The same draws every time, so that a test fails on every machine or on none; new ones: --hypothesis-profile=fresh.
+settings.register_profile("fixed", derandomize=True, database=None)
+settings.register_profile("fresh", derandomize=False, print_blob=True)
+settings.load_profile("fixed")
 
 # Tests that need real data look for it in HASHBENCH_TEST_DATA, by default in shared/data beside the checkout, and are
 # skipped where it is not there. The folder may hold cifar10-jpeg (the parquet files of CIFAR-10's copy on the Hugging

@@ -22,12 +22,15 @@ from hashbench.files.schema import count, listed, mapped, misfit, number, text
 from hashbench.files.writing import said_clearly, writable_directory, write_atomically
 
 ENVIRONMENT_VARIABLE = "HASHBENCH_CACHE"
-KINDS = ("features", "views", "neighbors")
-"""Folders of the cache that hold growing arrays."""
+ROW_AXES = {"features": 1, "views": 2, "neighbors": 1}
+"""Folders of the cache that hold growing arrays, and how many axes a row has in each."""
 NUMBERS = re.compile("[<>|][biuf][0-9]{1,2}")
 """Types that rows may have."""
 NEEDED = {"rows": count, "seconds": number}
-WITH_ROWS = {"dtype": lambda value: text(value) and bool(NUMBERS.fullmatch(value)), "row_shape": listed(count)}
+WITH_ROWS = {
+    "dtype": lambda value: text(value) and bool(NUMBERS.fullmatch(value)),
+    "row_shape": lambda value: listed(count)(value) and len(value) > 0 and min(value) > 0,
+}
 """What a manifest says once there are rows."""
 OPTIONAL = {"steps": listed(mapped(lambda value: count(value) or text(value)))}
 STEP = {"first": count, "rows": count, "sha256": text}
@@ -57,7 +60,7 @@ class GrowingArray:
     Parameters
     ----------
     directory : Path
-        The entry's own directory.
+        The entry's directory. The folder around it, one of `ROW_AXES`, says how many axes a row has.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -73,10 +76,15 @@ class GrowingArray:
                 return None
             if any(misfit(step, STEP) for step in manifest.get("steps", [])):
                 return None
+            if manifest["rows"] and len(manifest["row_shape"]) != self._row_axes(manifest):
+                return None
             whole = manifest["rows"] * _row_bytes(manifest) if manifest["rows"] else 0
             return manifest if self._data.stat().st_size >= whole else None
         except (OSError, ValueError, TypeError, RecursionError):
             return None
+
+    def _row_axes(self, manifest: dict[str, Any]) -> int:
+        return ROW_AXES.get(self.directory.parent.name, len(manifest["row_shape"]))
 
     @property
     def n_rows(self) -> int:
@@ -201,7 +209,7 @@ def verify_cached(directory: Path) -> list[str]:
         A file cannot be read.
     """
     problems: list[str] = []
-    for folder in sorted(folder for kind in KINDS for folder in (directory / kind).glob("*") if folder.is_dir()):
+    for folder in sorted(folder for kind in ROW_AXES for folder in (directory / kind).glob("*") if folder.is_dir()):
         try:
             problems += GrowingArray(folder).problems()
         except OSError as error:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from conftest import one_clear_line
 from disk_limits import files_of_at_most
 from PIL import Image
+from waiting import wait_until
 
 from hashbench import InputError, load_dataset
 from hashbench.data import decoding
@@ -363,7 +363,6 @@ def test_downloaded_files_are_the_source(toy, tmp_path):
 
 def test_without_a_directory_the_newest_entry_serves(toy, tmp_path, capsys):
     first = load_toy(toy, tmp_path, data_dir=toy[1])
-    time.sleep(0.01)
     noise(40, 40, 99).save(toy[1] / "a00.png")
     second = load_toy(toy, tmp_path, data_dir=toy[1])
     assert load_toy(toy, tmp_path).fingerprint == second.fingerprint != first.fingerprint
@@ -650,9 +649,13 @@ def test_reading_stays_a_few_blocks_ahead_of_writing():
     files = ImageFiles(Counted([content] * 20_000), ["it"] * 20_000)
     blocks = write_images._blocks(files)
     first = next(blocks)
-    time.sleep(0.2)
-    assert len(first.chunks) * (2 * n_cores() + 1) >= Counted.asked
-    assert sum(len(block.chunks) for block in blocks) == 20_000 - len(first.chunks)
+    ahead = 2 * n_cores() + 1
+    wait_until(lambda: len(first.chunks) * ahead <= Counted.asked, "reading ahead")
+    n_read = len(first.chunks)
+    for number, block in enumerate(blocks, ahead + 1):
+        assert len(first.chunks) * number >= Counted.asked
+        n_read += len(block.chunks)
+    assert n_read == 20_000
 
 
 def start(toy, tmp_path, **environment):
@@ -667,17 +670,10 @@ def start(toy, tmp_path, **environment):
     )
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen within a minute"
-        time.sleep(0.01)
-
-
 def test_a_killed_preparation_leaves_nothing_that_is_taken_for_whole(toy, tmp_path):
     process = start(toy, tmp_path, TOY_GATE=str(tmp_path / "never"))
     datasets = tmp_path / "cache" / "datasets"
-    wait_for(lambda: list(datasets.glob(".toy-*/data.bin")))
+    wait_until(lambda: list(datasets.glob(".toy-*/data.bin")))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -693,7 +689,7 @@ def test_a_killed_preparation_leaves_nothing_that_is_taken_for_whole(toy, tmp_pa
 def test_a_second_process_waits_and_uses_what_the_first_made(toy, tmp_path):
     reads, gate = tmp_path / "reads", tmp_path / "gate"
     first = start(toy, tmp_path, TOY_GATE=str(gate), TOY_READS=str(reads))
-    wait_for(lambda: list((tmp_path / "cache" / "datasets").glob(".toy-*/data.bin")))
+    wait_until(lambda: list((tmp_path / "cache" / "datasets").glob(".toy-*/data.bin")))
     second = start(toy, tmp_path, TOY_READS=str(reads))
     assert "waiting for another process" in second.stderr.readline()
     gate.touch()

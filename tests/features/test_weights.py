@@ -1,7 +1,6 @@
 """Where weights come from: the hub's cache, the hub, a URL; and how it is when there is no network."""
 
 import json
-import time
 import types
 
 import huggingface_hub
@@ -50,10 +49,8 @@ def publish(hub, revision="main", architecture="test_resnet", mean=0.5):
 
 @pytest.mark.parametrize("name", ["resnet18.a1_in1k", "gcvit_tiny.in1k"])
 def test_weights_that_cannot_be_fetched(name, hub, cli, tmp_path, capfd):
-    started = time.monotonic()
     done = cli("run", "--backbone", name, "--out", tmp_path / "out")
     one_clear_line(done, name, "there is no network", "--weights FILE")
-    assert time.monotonic() - started < 15
     assert "Retrying" not in capfd.readouterr().err + done.stderr
 
 

@@ -125,6 +125,9 @@ def test_errors_of_the_computation_are_not_the_disk_s(tmp_path):
         {"row_shape": 3},
         {"row_shape": ["3"]},
         {"row_shape": [-3]},
+        {"row_shape": []},
+        {"row_shape": [0]},
+        {"row_shape": [1, 3]},
         {"steps": 1},
         {"steps": [1]},
         {"steps": [{"first": "0", "rows": 2, "sha256": ""}]},
@@ -152,8 +155,8 @@ def test_a_manifest_that_is_no_object_is_a_damaged_entry(content, tmp_path):
 
 
 def test_a_flipped_bit_is_noticed(tmp_path):
-    for name in ("features/a", "views/b", "neighbors/c"):
-        GrowingArray(tmp_path / name).ensure(6, rows, {})
+    for name, axes in (("features/a", (2, 3)), ("views/b", (2, 1, 3)), ("neighbors/c", (2, 3))):
+        GrowingArray(tmp_path / name).ensure(6, lambda first, axes=axes: rows(first).reshape(axes), {})
     assert verify_cached(tmp_path) == []
     file = tmp_path / "views" / "b" / "data.bin"
     content = bytearray(file.read_bytes())

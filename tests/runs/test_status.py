@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import one_clear_line
+from waiting import wait_until
 
 from hashbench.runs.records.status import read_status
 from hashbench.runs.records.store import Store
@@ -65,9 +65,7 @@ def test_every_state_while_a_run_goes_on(slow, tmp_path, cli):
     assert "running: slow[seconds=600] 8 bits, digits/1" in done.stdout
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
-    end = time.monotonic() + 10
-    while "running" in states(out).values() and time.monotonic() < end:
-        time.sleep(0.1)
+    wait_until(lambda: "running" not in states(out).values(), "the end of the killed run's worker")
     assert states(out) == {**expected, "slow[seconds=600] 8 bits": "missing"}
 
 

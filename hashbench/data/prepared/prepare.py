@@ -159,7 +159,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "dataset": plugin.name,
         "plugin": plugin_hash(type(plugin)),
         "n_items": len(items),
-        "date": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "date": datetime.now(UTC).isoformat(timespec="microseconds"),
         "skip_broken": skip_broken,
         "source": plugin.source,
         "licence": plugin.licence,
