@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hashbench.reports.leaderboards.columns import Row, columns, key_of, metrics_in, order
+from hashbench.runs.records.setting import Setting
 
 LARGEST = 2**26
 """Bytes of a file that are read."""
@@ -75,6 +76,19 @@ def read_entries(directory: Path) -> Entries:
         if not isinstance(value, dict) or set(value) != {"method", "params"} or not isinstance(value["params"], dict):
             raise Unreadable(f"{METHODS}: {key} is no method with its parameters")
     return entries
+
+
+def setting_of(row: Row, entries: Entries) -> Setting:
+    """Return the setting of a row of a valid leaderboard; its checksums are as short as the row has them."""
+    return Setting(
+        dataset=row["dataset"],
+        protocol=row["protocol"],
+        data=row["data"],
+        protocol_hash=row["protocol_hash"],
+        features=json.dumps(entries.features[row["features"]], sort_keys=True),
+        engine=int(row["engine"]),
+        reads_labels=row["uses_labels"] == "True",
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
