@@ -69,7 +69,7 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Also write the rows.")] = None,
 ) -> None:
     """Tell which differences between two runs, or two methods of one, are more than chance."""
-    from hashbench.files.writing import said_clearly, writable_file, write_atomically
+    from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
     from hashbench.reports.console import open_console
     from hashbench.reports.differences import print_differences
     from hashbench.runs.records.differences import compare_runs
@@ -82,7 +82,7 @@ def compare(
     print_differences(frame, open_console())
     if csv:
         with said_clearly(csv):
-            write_atomically(csv, frame.to_csv(index=False).encode())
+            write_atomically(csv, table_bytes(frame))
         print(csv)
 
 
@@ -91,12 +91,15 @@ def audit(
     csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention.")] = None,
 ) -> None:
     """Score a run's codes under every convention of the literature: how far apart the readings lie."""
+    from hashbench.files.writing import writable_file
     from hashbench.progress import progress
     from hashbench.reports.audit import audit as audit_records
     from hashbench.reports.audit import print_audit, write_csv
     from hashbench.reports.console import open_console
     from hashbench.runs.records.store import open_results
 
+    if csv:
+        writable_file(csv, "--csv", ".csv", [])
     store = open_results(directory)
     with progress("audit", sum(record.status == "ok" for record in store)) as bar:
         scores = audit_records(store, bar.advance)

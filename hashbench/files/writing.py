@@ -8,9 +8,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from hashbench.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DIGITS = 10
+"""Significant digits of a number in a table: more than any measurement has, fewer than a sum's rounding reaches."""
 
 
 def refuse_unwritable(directory: Path, option: str) -> None:
@@ -165,3 +171,19 @@ def write_atomically(path: Path, content: bytes) -> None:
 def csv_safe(text: str) -> str:
     """Keep a spreadsheet from taking a text for a formula."""
     return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
+def number_text(value: float) -> str:
+    """Return a number with the digits that it has, at most `DIGITS`.
+
+    Examples
+    --------
+    >>> number_text(0.6841999999999999), number_text(1 / 3), number_text(1.5e-30)
+    ('0.6842', '0.3333333333', '1.5e-30')
+    """
+    return repr(float(f"{value:.{DIGITS}g}"))
+
+
+def table_bytes(frame: pd.DataFrame) -> bytes:
+    """Return a table as the content of a CSV file, its numbers as `number_text` writes them."""
+    return frame.to_csv(index=False, lineterminator="\n", float_format=number_text).encode()

@@ -16,14 +16,16 @@ from rich.markup import escape
 from hashbench.errors import InputError
 from hashbench.evaluation.conventions import CUTOFFS, TIES, conventions
 from hashbench.evaluation.metrics import MAP, parse
-from hashbench.files.writing import csv_safe
+from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.reports.console import new_table, print_title
 from hashbench.runs.records.record import Record
+from hashbench.runs.records.rows import rows_of
+from hashbench.runs.records.setting import by_setting, file_of, named
 from hashbench.runs.records.store import Store
 
 IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
-"""What records must agree in to be one method at one length, seeds apart."""
+"""What records must agree in to be one method at one length, seeds apart; the first three name their setting."""
 CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
 NOT_AUDITED = (
     "scored by true neighbours, or by real-valued queries; the conventions that are audited are those of mAP by "
@@ -71,8 +73,8 @@ def audit(
     if len(labelled) < len(records):
         log(f"{len(records) - len(labelled)} records are left out: they are {NOT_AUDITED}")
         advance(len(records) - len(labelled))
-    frames = []
-    for record in sorted(labelled, key=_label):
+    frames, identities = [], _identities(labelled)
+    for record in sorted(labelled, key=lambda record: _place(record, identities)):
         relevance = relevance_of[record.config["data"]]
         arrays = store.arrays(record.id)
         try:
@@ -86,7 +88,7 @@ def audit(
         except ValueError as error:
             path = store.labels_path(record.config["data"])
             raise InputError(f"{path} does not fit the codes of {store.arrays_path(record.id)}: {error}") from error
-        frames.append(pd.DataFrame([{**_identity(record), **row} for row in scores]))
+        frames.append(pd.DataFrame([{**identities[record.id], **_scored(record), **row} for row in scores]))
         advance(1)
     return pd.concat(frames, ignore_index=True)
 
@@ -108,13 +110,11 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     InputError
-        The file cannot be written.
+        The file cannot be written; an older one is as it was then.
     """
     safe = frame.assign(**{name: frame[name].map(csv_safe) for name in ("dataset", "protocol", "backbone", "method")})
-    try:
-        safe.to_csv(path, index=False)
-    except OSError as error:
-        raise InputError(f"--csv {path} cannot be written ({error.strerror or error})") from error
+    with said_clearly(path):
+        write_atomically(path, table_bytes(safe))
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
@@ -205,21 +205,34 @@ def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:
     return f"@{cutoff} / {divisor}, {ties}, no hit: {without_hit}"
 
 
-def _label(record: Record) -> tuple[str, str, str, int, int]:
-    config = record.config
-    return config["dataset"], config["protocol"], record.label, config["n_bits"], config["seed"] or 0
+def _identities(records: list[Record]) -> dict[str, dict[str, Any]]:
+    """Return by a record's id what tells its method at its length: the columns of `IDENTITY`."""
+    settings = by_setting(records)
+    names = named({setting: file_of(members) for setting, members in settings.items()})
+    return {
+        record.id: {
+            **vars(names[setting]),
+            "method": row.label,
+            "source": record.config["source"][:12],
+            "n_bits": row.n_bits,
+        }
+        for setting, members in settings.items()
+        for row in rows_of(members)
+        for record in row.records
+    }
 
 
-def _identity(record: Record) -> dict[str, Any]:
+def _place(record: Record, identities: dict[str, dict[str, Any]]) -> tuple[Any, ...]:
+    identity = identities[record.id]
+    return *(identity[name] for name in ("dataset", "protocol", "backbone", "method", "n_bits")), record.config[
+        "seed"
+    ] or 0
+
+
+def _scored(record: Record) -> dict[str, Any]:
     audited = (f"mAP@{cutoff or 'all'}" for cutoff in cutoffs_of(record))
     headline = next((name for name in audited if name in record.metrics), None)
     return {
-        "dataset": record.config["dataset"],
-        "protocol": record.config["protocol"],
-        "backbone": record.backbone,
-        "method": record.label,
-        "source": record.config["source"][:12],
-        "n_bits": record.config["n_bits"],
         "seed": record.config["seed"],
         "id": record.id,
         "hashbench": record.metrics[headline] if headline else np.nan,

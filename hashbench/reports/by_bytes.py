@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,63 +17,40 @@ from rich.markup import escape
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.reports.figure_style import looks_of, new_figure, with_legend
 from hashbench.runs.records.record import Record
-from hashbench.runs.records.verdicts import group_of
+from hashbench.runs.records.rows import ASYMMETRIC, Row, rows_of
+from hashbench.runs.records.setting import Named
 
 TIMES = (1, 2, 4, 10)
 """How many candidates are ranked again by their vectors, as multiples of k."""
 PANELS = (1, 4)
 MORE_HEIGHT = 1.4
 """Inches beyond those of panels that show one curve each."""
+TIMED = {"fit_s": ".1f", "encode_items_per_s": ",.0f", "top100_queries_per_s": ",.0f"}
+"""Timings that have a column, and how they are written."""
 TICKS = tuple(2.0**power for power in range(2, 16))
 
 
-@dataclass(frozen=True)
-class Row:
-    """A method at one size, its seeds together.
-
-    Attributes
-    ----------
-    label : str
-        The method as the user wrote it, and the distance where that is not its own or Hamming's.
-    n_bytes : int
-        Of a vector's code, every stored number with it.
-    records : list of Record
-        One per seed.
-    """
-
-    label: str
-    n_bytes: int
-    records: list[Record]
+class BytesRow(Row):
+    """A method at one size, its seeds together."""
 
     def recall(self, k: int, times: int) -> float:
-        """Return recall@k after k × times candidates were ranked again; its mean over seeds."""
-        return self._mean(
-            [one.metrics[f"recall@{k}" if times == 1 else f"recall{k}@{k * times}"] for one in self.records]
-        )
-
-    def timing(self, name: str) -> float:
-        """Return the median over seeds."""
-        return float(np.median([one.timings[name] for one in self.records]))
-
-    def _mean(self, values: list[float]) -> float:
-        return float(np.mean(values))
+        """Return recall@k after k × times candidates were ranked again, its mean over seeds; NaN if unknown."""
+        values = self.values(f"recall@{k}" if times == 1 else f"recall{k}@{k * times}")
+        return float(np.mean(values)) if values else math.nan
 
 
-def rows_of(records: Sequence[Record]) -> list[Row]:
+def rows_of_bytes(records: Iterable[Record]) -> list[BytesRow]:
     """Return the rows of records that ended well, fewest bytes first, equal ones by recall@10."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        if record.status == "ok":
-            groups.setdefault(group_of(record), []).append(record)
-    rows = [Row(_label(group[0]), -(-group[0].config["n_bits"] // 8), group) for group in groups.values()]
-    return sorted(rows, key=lambda row: (row.n_bytes, -row.recall(10, 1), row.label))
+    rows = [BytesRow(row.label, row.records) for row in rows_of(record for record in records if record.status == "ok")]
+    return sorted(rows, key=lambda row: (*_place(row, 1), row.label))
 
 
-def _label(record: Record) -> str:
-    return f"{record.label} asymmetric" if record.is_asymmetric else record.label
+def _place(row: BytesRow, times: int) -> tuple[int, float]:
+    recall = row.recall(10, times)
+    return row.newest.n_bytes, math.inf if math.isnan(recall) else -recall
 
 
-def front(rows: Sequence[Row], times: int) -> list[Row]:
+def front(rows: Sequence[BytesRow], times: int) -> list[BytesRow]:
     """Return the rows that no other beats: as few bytes and more recall@10, or fewer bytes and as much.
 
     Parameters
@@ -83,26 +60,28 @@ def front(rows: Sequence[Row], times: int) -> list[Row]:
         Of the rescoring, 1 for none.
     """
     best, kept = -1.0, []
-    for row in sorted(rows, key=lambda row: (row.n_bytes, -row.recall(10, times))):
+    for row in sorted(rows, key=lambda row: _place(row, times)):
         if row.recall(10, times) > best:
             best = row.recall(10, times)
             kept.append(row)
     return kept
 
 
-def print_by_bytes(records: Sequence[Record], console: Console) -> None:
+def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> None:
     """Print the table of one data set, a row per method and size.
 
     Parameters
     ----------
     records : sequence of Record
-        Of one protocol of recall for bytes.
+        Of one setting with recall for bytes.
+    name : Named
+        The setting in words.
     console : rich.console.Console
     """
-    rows, first = rows_of(records), records[0]
+    rows = rows_of_bytes(records)
     if not rows:
         return
-    print_title(f"recall for bytes: {first.config['dataset']} ({first.config['protocol']}), {first.backbone}", console)
+    print_title(f"recall for bytes: {name.dataset} ({name.protocol}), {name.backbone}", console)
     plain, rescored = front(rows, 1), front(rows, 4)
     table = new_table(console)
     table.add_column("method", overflow="fold")
@@ -111,23 +90,23 @@ def print_by_bytes(records: Sequence[Record], console: Console) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         marks = ("*" if row in plain else " ") + ("+" if row in rescored else " ")
-        scores = [f"{row.recall(k, times):.3f}".replace("0.", ".") for k in (10, 100) for times in TIMES]
-        times_taken = (row.timing("fit_s"), row.timing("encode_items_per_s"), row.timing("top100_queries_per_s"))
-        fit_s, *rates = times_taken
-        table.add_row(
-            escape(row.label), str(row.n_bytes), marks, *scores, f"{fit_s:.1f}", *(f"{one:,.0f}" for one in rates)
-        )
+        scores = [_number(row.recall(k, times), ".3f").replace("0.", ".") for k in (10, 100) for times in TIMES]
+        timings = [_number(row.timing(name), form) for name, form in TIMED.items()]
+        table.add_row(escape(row.label), str(row.newest.n_bytes), marks, *scores, *timings)
     console.print(table)
-    rate = np.median([row.timing("rescored_candidates_per_s") for row in rows])
+    rates = [rate for row in rows if (rate := row.timing("rescored_candidates_per_s"))]
+    again = f"; ranking again: {1e6 / np.median(rates):.2f} µs a candidate, float32 in memory" if rates else ""
     print_note(
         "@10, @100: recall of the true 10 and 100 neighbours; ×m: after k × m candidates were ranked again", console
     )
     print_note(
         "* nothing has as few bytes and more recall@10; + the same after ×4; bytes with every stored number", console
     )
-    print_note(
-        f"q/s: top 100 of all, one core; ranking again: {1e6 / rate:.2f} µs a candidate, float32 in memory", console
-    )
+    print_note(f"q/s: top 100 of all, one core{again}", console)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:{form}}"
 
 
 def bytes_figure(records: Sequence[Record], about: str) -> Figure:
@@ -139,16 +118,16 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     about : str
         The data, for the title.
     """
-    rows = rows_of(records)
+    rows = rows_of_bytes(records)
     figure, panels = new_figure(about, len(PANELS))
     figure.set_figheight(figure.get_figheight() + MORE_HEIGHT)
     lines: dict[str, Line2D] = {}
     for axes, times in zip(panels, PANELS, strict=True):
         chosen = front(rows, times)
-        x, y = [row.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
+        x, y = [row.newest.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
         axes.step(x, y, where="post", color="#BBBBBB", zorder=1)
         for name, own, looks in _series(rows):
-            (line,) = axes.plot([row.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
+            (line,) = axes.plot([row.newest.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
             if looks["markerfacecolor"] != "white" or name not in lines:
                 lines[name] = line
         axes.set_ylabel("recall@10" if times == 1 else f"recall@10, ×{times}")
@@ -157,13 +136,13 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     return with_legend(figure, lines)
 
 
-def _series(rows: Sequence[Row]) -> list[tuple[str, list[Row], dict[str, Any]]]:
+def _series(rows: Sequence[BytesRow]) -> list[tuple[str, list[BytesRow], dict[str, Any]]]:
     """Return name, rows and looks of each line: real-valued queries look as Hamming's, with hollow marks."""
-    names = sorted({row.records[0].label for row in rows})
+    names = sorted({row.label.removesuffix(ASYMMETRIC) for row in rows})
     series = []
     for number, name in enumerate(names):
         for hollow in (False, True):
-            own = [row for row in rows if row.records[0].label == name and row.records[0].is_asymmetric == hollow]
+            own = [row for row in rows if row.label == (name + ASYMMETRIC if hollow else name)]
             looks = looks_of(number)
             looks["markerfacecolor"] = "white" if hollow else looks["color"]
             looks["linestyle"] = looks["linestyle"] if len(own) > 1 else "none"

@@ -12,7 +12,7 @@ from hashbench.reports.console import new_table, print_note, print_title
 
 
 def print_differences(frame: pd.DataFrame, console: Console) -> None:
-    """Print a table for each data set, protocol and backbone.
+    """Print a table for each setting.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ def print_differences(frame: pd.DataFrame, console: Console) -> None:
         From `hashbench.runs.records.differences.compare_runs`.
     console : rich.console.Console
     """
-    for (_, protocol, backbone), rows in frame.groupby(["dataset", "protocol", "backbone"]):
-        print_title(f"{protocol}, features: {backbone}", console)
+    for (dataset, protocol, backbone), rows in frame.groupby(["dataset", "protocol", "backbone"]):
+        print_title(f"{dataset} ({protocol}), features: {backbone}", console)
         table = new_table(console)
         table.add_column("method", overflow="fold")
         for column in ("metric", "bits", "seeds", "A", "B", "B - A", "95% interval", "p (Holm)", "verdict"):

@@ -35,10 +35,15 @@ from hashbench.reports.figure_style import (
     unused,
     with_legend,
 )
-from hashbench.reports.grids import grouped, method_names, one_parameter_grids
+from hashbench.reports.grids import one_parameter_grids
 from hashbench.runs.records.record import Record
+from hashbench.runs.records.rows import label_of, method_names
+from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped_ascending, named
 from hashbench.runs.records.store import Store
 from hashbench.runs.records.verdicts import method_of
+
+MOST_OF_PREFIX = 60
+"""Characters of a figure's file name that tell its setting."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,13 @@ class _Series:
 
     def by_bits(self) -> dict[int, list[Record]]:
         """Return the records of each length, lengths ascending."""
-        return grouped(self.records, lambda record: record.config["n_bits"])
+        return grouped_ascending(self.records, lambda record: record.config["n_bits"])
 
 
 def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list[Path]:
     """Draw every figure that the records have data for.
 
-    These are, per data set and features: ``pr_curve_<n_bits>bits`` (precision against recall over ranks),
+    These are, per setting: ``pr_curve_<n_bits>bits`` (precision against recall over ranks),
     ``precision_at_n_<n_bits>bits``, ``<metric>_by_bits`` for each mAP or recall of true neighbours,
     ``training_<method>`` for methods that log a curve, and ``<metric>_by_<parameter>_<method>`` where records
     differ in one parameter of one method.
@@ -87,27 +92,27 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there is nothing to plot")
     writable_directory(out_dir, "--to")
-    settings = grouped(records, _setting)
+    settings = by_setting(records)
+    names = _short_names(named({setting: file_of(members) for setting, members in settings.items()}))
     written: dict[str, list[Path]] = {}
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
-        for setting, members in settings.items():
-            prefix = f"{setting[0]}_{canonical_hash(setting)[:8]}_" if len(settings) > 1 else ""
-            for name, figure in _figures(store, members):
+        for setting, members in sorted(settings.items()):
+            prefix = f"{slug(names[setting])[:MOST_OF_PREFIX]}_" if len(settings) > 1 else ""
+            for name, figure in _figures(store, members, names[setting] + _origin(members[0])):
                 stem = unused(slug(prefix + name), written)
                 written[stem] = [save(figure, out_dir / f"{stem}.{extension}", extension) for extension in wanted]
     return [path for paths in written.values() for path in paths]
 
 
-def _figures(store: Store, records: list[Record]) -> Iterator[tuple[str, Figure]]:
+def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[str, Figure]]:
     if records[0].is_by_bytes:
-        yield "recall_by_bytes", bytes_figure(records, _about(records[0]))
+        yield "recall_by_bytes", bytes_figure(records, about)
         return
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
     metrics = headline({name for record in records for name in record.metrics})
-    about = _about(records[0])
     for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
@@ -200,7 +205,9 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
         return place_of[canonical_hash(record.config["params"][parameter])]
 
     lines = {}
-    for number, (n_bits, group) in enumerate(grouped(records, lambda record: record.config["n_bits"]).items()):
+    for number, (n_bits, group) in enumerate(
+        grouped_ascending(records, lambda record: record.config["n_bits"]).items()
+    ):
         lines[f"{n_bits} bits"] = _draw_points(axes, group, metric, place, looks_of(number))
     if numeric:
         scale_for(axes, ordered)
@@ -213,8 +220,8 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
 
 def _series(records: list[Record]) -> list[_Series]:
     """Group records into methods with their parameters, ordered by name."""
-    names = method_names(records, lambda record: record.label)
-    groups = grouped(records, lambda record: names[method_of(record)])
+    names = method_names(records, label_of)
+    groups = grouped_ascending(records, lambda record: names[method_of(record)])
     return [_Series(name, group, looks_of(number)) for number, (name, group) in enumerate(groups.items())]
 
 
@@ -232,7 +239,7 @@ def _draw_points(
     axes: Axes, records: list[Record], metric: str, place: Callable[[Record], float], looks: Mapping[str, Any]
 ) -> Line2D:
     """Draw a metric of records at their places, as `_draw` does; each place has its own number of seeds."""
-    points = {x: [record.metrics[metric] for record in group] for x, group in grouped(records, place).items()}
+    points = {x: [record.metrics[metric] for record in group] for x, group in grouped_ascending(records, place).items()}
     (line,) = axes.plot(list(points), [np.mean(values) for values in points.values()], **looks)
     if any(len(values) > 1 for values in points.values()):
         low, high = ([bound(values) for values in points.values()] for bound in (min, max))
@@ -245,12 +252,15 @@ def _curves(store: Store, record: Record) -> dict[str, np.ndarray]:
     return {name: arrays[name] for name in ("ranks", "rank_precision", "rank_recall")}
 
 
-def _setting(record: Record) -> tuple[str, str, str]:
-    """Return what records must share to stand in one figure: data, protocol and features."""
-    config = record.config
-    return config["dataset"], config["protocol_hash"], canonical_hash([config["data"], config["features"]])
+def _short_names(names: Mapping[Setting, Named]) -> dict[Setting, str]:
+    """Return names for titles and files: the data set, and of protocol and backbone what tells settings apart."""
+    parts = {setting: [name.dataset, name.protocol, name.backbone] for setting, name in names.items()}
+    shown = {setting: every[0] for setting, every in parts.items()}
+    for place in (1, 2):
+        if len(set(shown.values())) < len(shown) and len({every[place] for every in parts.values()}) > 1:
+            shown = {setting: f"{shown[setting]}, {every[place]}" for setting, every in parts.items()}
+    return shown
 
 
-def _about(record: Record) -> str:
-    origin = "" if record.provenance == "official" else f", {record.provenance}"
-    return f"{record.config['dataset']}{origin}"
+def _origin(record: Record) -> str:
+    return "" if record.provenance == "official" else f", {record.provenance}"

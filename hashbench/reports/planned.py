@@ -13,7 +13,7 @@ from hashbench.reports.estimate import estimate_s, in_words
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.plan import Unplanned, plan
-from hashbench.runs.records.record import Record
+from hashbench.runs.records.record import GIVEN, Record
 from hashbench.runs.records.store import Store
 from hashbench.runs.workbench import open_workbench
 
@@ -105,7 +105,7 @@ def _to_make(jobs: list[Job], options: RunOptions) -> list[str]:
     for setting in dict.fromkeys(job.setting for job in jobs):
         bench = open_workbench(setting, options)
         share = bench.source.cached_features()
-        backbone = bench.source.key["backbone"] or "given"
+        backbone = bench.source.key["backbone"] or GIVEN
         lines.append(f"features of {len(bench.dataset):,} items, {bench.dataset.name}, {backbone}: {share}")
         for of, n_views, views_seed in training_views(jobs):
             if of == setting:

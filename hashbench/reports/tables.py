@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from rich.console import Console
@@ -16,6 +17,8 @@ from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
+from hashbench.runs.records.rows import Row, deviation, rows_of
+from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped, named
 from hashbench.runs.records.store import Store
 from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
@@ -23,13 +26,13 @@ NOT_SEPARABLE, UNMARKED = "*", " "
 SAW_QUERIES = "†"
 GAP = 3
 """Characters between two columns of a table, at most."""
-Cell = Callable[[list[Record]], str]
+Cell = Callable[[Row], str]
 
 
 def print_tables(
     records: Sequence[Record], console: Console, store: Store | None = None, metrics: Sequence[str] = ()
 ) -> None:
-    """Print metrics and timings, methods against bits; one group of tables for each data set, protocol and backbone.
+    """Print metrics and timings, methods against bits; one group of tables for each setting.
 
     Parameters
     ----------
@@ -42,45 +45,67 @@ def print_tables(
         Which metrics get a table of their own; the headline ones by default.
     """
     compared = verdicts(records, store) if store else {}
-    for group in by_setting(records):
+    tables = tables_of(records)
+    for title, group in tables:
         if group[0].is_by_bytes:
-            print_by_bytes(group, console)
+            print_by_bytes(group, title, console)
             continue
-        scored = [record for record in group if record.status == "ok"]
-        for metric in metrics or (headline(scored[0].metrics) if scored else ()):
-            print_title(f"{metric}: {_title(group, bool(store))}", console)
-            _print_grid(group, _score_cell(metric, compared), console)
+        rows = rows_of(group)
+        for metric in metrics or headline(dict.fromkeys(name for record in group for name in record.metrics)):
+            print_title(f"{metric}: {_title(group, title, bool(store))}", console)
+            _print_grid(rows, _score_cell(metric, compared), console)
         _print_notes(group, compared, console)
         print_title("timings (median over seeds; features and views are computed once and shared)", console)
-        _print_timings(group, console)
-    for record in records:
-        if record.status != "ok":
-            print_note(f"{record.title}: {record.status}: {record.error}", console)
+        _print_timings(rows, console)
+    for title, group in tables:
+        where = f"{title.dataset} ({title.protocol}), features: {title.backbone}: " if len(tables) > 1 else ""
+        for record in group:
+            if record.status != "ok":
+                print_note(f"{where}{record.title}: {record.status}: {record.error}", console)
 
 
-def by_setting(records: Sequence[Record]) -> list[list[Record]]:
-    """Return the records in groups of one data set, protocol and backbone; who saw queries stands with the others."""
-    groups: dict[tuple[str, NameParts, str], list[Record]] = {}
-    for record in records:
-        protocol = replace(NameParts.of(record.config["protocol"]), held_out=False)
-        groups.setdefault((record.config["dataset"], protocol, record.backbone), []).append(record)
-    return list(groups.values())
+def tables_of(records: Sequence[Record]) -> list[tuple[Named, list[Record]]]:
+    """Return the records of each table with its name: one setting, and with it the methods that have seen queries."""
+    groups = by_setting(records)
+    names = named({setting: file_of(members) for setting, members in groups.items()})
+    home = {setting: _home(setting, names) for setting in groups}
+    together = grouped(groups, lambda setting: home[setting])
+    return [
+        (names[setting], list(chain.from_iterable(groups[one] for one in members)))
+        for setting, members in together.items()
+    ]
 
 
-def _title(records: Sequence[Record], judged: bool) -> str:
+def _home(setting: Setting, names: dict[Setting, Named]) -> Setting:
+    """Return the setting whose table shows a setting: another one's where its methods have seen some of the queries.
+
+    Half of its queries are scored, so that its data and its protocol have other checksums than those of its home.
+    """
+    if not NameParts.of(setting.protocol).held_out:
+        return setting
+
+    def shared(one: Setting) -> tuple[object, ...]:
+        protocol = replace(NameParts.of(one.protocol), held_out=False)
+        return one.dataset, names[one].dataset, protocol, one.features, one.engine
+
+    there = [one for one in names if one != setting and shared(one) == shared(setting) and not one.reads_labels]
+    return there[0] if len(there) == 1 else setting
+
+
+def _title(records: Sequence[Record], name: Named, judged: bool) -> str:
     first = min(records, key=_saw_queries)
     origin = "" if first.provenance == "official" else f", {first.provenance}"
     seeds = {record.config["seed"] for record in records if record.status == "ok"} - {None}
     one = "; one seed, so no verdict on random methods" if judged and len(seeds) == 1 else ""
-    return f"{first.config['dataset']} ({first.config['protocol']}{origin}), features: {first.backbone}{one}"
+    return f"{name.dataset} ({name.protocol}{origin}), features: {name.backbone}{one}"
 
 
 def _score_cell(metric: str, compared: Verdicts) -> Cell:
-    def cell(seeds: list[Record]) -> str:
-        values = [record.metrics[metric] for record in seeds if metric in record.metrics]
+    def cell(row: Row) -> str:
+        values = row.values(metric)
         if not values:
             return ""
-        verdict = compared.get((group_of(seeds[0]), metric))
+        verdict = compared.get((group_of(row.newest), metric))
         close = verdict is not None and verdict.verdict == "not separable"
         return mean_std(values) + (NOT_SEPARABLE if close else UNMARKED)
 
@@ -114,34 +139,32 @@ def _saw_queries(record: Record) -> bool:
     return NameParts.of(record.config["protocol"]).held_out
 
 
-def _by_method(records: Sequence[Record]) -> dict[str, dict[int, list[Record]]]:
-    grouped: dict[str, dict[int, list[Record]]] = {}
-    for record in records:
-        grouped.setdefault(record.label, {}).setdefault(record.config["n_bits"], []).append(record)
-    return grouped
+def _by_method(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
+    return {label: {row.n_bits: row for row in same} for label, same in grouped(rows, lambda row: row.label).items()}
 
 
-def _print_grid(records: Sequence[Record], cell: Cell, console: Console) -> None:
+def _print_grid(rows: Sequence[Row], cell: Cell, console: Console) -> None:
     """Print methods against bits; where the columns do not fit side by side, in several tables."""
-    bits = sorted({record.config["n_bits"] for record in records})
-    rows = {}
-    for label, by_bits in _by_method(records).items():
-        mark = f" {SAW_QUERIES}" if any(_saw_queries(group[0]) for group in by_bits.values()) else ""
-        rows[label + mark] = [_shown(by_bits.get(n_bits, []), cell) for n_bits in bits]
-    widths = [max([len(row[n]) for row in rows.values()] + [len(f"{bits[n]} bits")]) for n in range(len(bits))]
-    for columns in _fitting(widths, console.width - max(map(len, rows), default=0)):
+    bits = sorted({row.n_bits for row in rows})
+    lines = {}
+    for label, by_bits in _by_method(rows).items():
+        mark = f" {SAW_QUERIES}" if any(_saw_queries(row.newest) for row in by_bits.values()) else ""
+        lines[label + mark] = [_shown(by_bits.get(n_bits), cell) for n_bits in bits]
+    widths = [max([len(line[n]) for line in lines.values()] + [len(f"{bits[n]} bits")]) for n in range(len(bits))]
+    for columns in _fitting(widths, console.width - max(map(len, lines), default=0)):
         table = new_table(console)
         table.add_column("method", overflow="fold")
         for n in columns:
             table.add_column(f"{bits[n]} bits", justify="right", no_wrap=True, min_width=widths[n])
-        for label, cells in rows.items():
+        for label, cells in lines.items():
             table.add_row(escape(label), *(cells[n] for n in columns))
         console.print(table)
 
 
-def _shown(group: list[Record], cell: Cell) -> str:
-    seeds = [record for record in group if record.status == "ok"]
-    return cell(seeds) if seeds else (group[0].status if group else "")
+def _shown(row: Row | None, cell: Cell) -> str:
+    if row is None:
+        return ""
+    return cell(row) if any(record.status == "ok" for record in row.records) else row.records[0].status
 
 
 def _fitting(widths: Sequence[int], room: int) -> Iterator[list[int]]:
@@ -158,29 +181,26 @@ def _fitting(widths: Sequence[int], room: int) -> Iterator[list[int]]:
 
 def mean_std(values: Sequence[float]) -> str:
     """Return a mean with four digits, and the standard deviation where there are several values."""
-    mean = f"{np.mean(values):.4f}"
-    return mean if len(values) < 2 else f"{mean} ± {np.std(values, ddof=1):.4f}"
+    mean, std = f"{np.mean(values):.4f}", deviation(values)
+    return mean if std is None else f"{mean} ± {std:.4f}"
 
 
-def _print_timings(records: Sequence[Record], console: Console) -> None:
-    shown = [name for name in TIMINGS if any(name in record.timings for record in records)]
+def _print_timings(rows: Sequence[Row], console: Console) -> None:
+    shown = [name for name in TIMINGS if any(name in record.timings for row in rows for record in row.records)]
     for columns in _fitting([len(name) for name in shown], console.width - 20):
         table = new_table(console)
         table.add_column("method", overflow="fold")
         table.add_column("bits", justify="right", no_wrap=True)
         for n in columns:
             table.add_column(shown[n], justify="right", no_wrap=True, min_width=len(shown[n]))
-        for label, by_bits in _by_method(records).items():
-            for n_bits, group in sorted(by_bits.items()):
-                cells = [_median([record.timings.get(shown[n]) for record in group]) for n in columns]
-                if any(cells):
-                    table.add_row(escape(label), str(n_bits), *cells)
+        for label, by_bits in _by_method(rows).items():
+            for n_bits, row in sorted(by_bits.items()):
+                times = [row.timing(shown[n]) for n in columns]
+                if any(time is not None for time in times):
+                    table.add_row(
+                        escape(label), str(n_bits), *("" if time is None else quantity(time) for time in times)
+                    )
         console.print(table)
-
-
-def _median(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return quantity(float(np.median(known))) if known else ""
 
 
 def quantity(value: float) -> str:

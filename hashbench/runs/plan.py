@@ -13,6 +13,7 @@ from hashbench.evaluation import metrics
 from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
+from hashbench.progress import to_stderr
 from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.grid import (
     DIMS,
@@ -124,7 +125,19 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
         jobs += [
             _job(request, setting, bench, n_bits, seed, distance, by_bytes) for request, n_bits, seed, distance in cells
         ]
-    return jobs
+    return _each_once(jobs)
+
+
+def _each_once(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs without those that repeat an earlier one, as under another spelling of its parameters."""
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(job.id, job)
+    for label, same in dict.fromkeys(
+        (job.label, first[job.id].label) for job in jobs if job.label != first[job.id].label
+    ):
+        to_stderr(f"{label} and {same} are one method with the same parameters: it is run once, as {same}")
+    return list(first.values())
 
 
 def settings(options: RunOptions, registry: Registry) -> list[Setting]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from hashbench.files.paths import printable
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import environment
 from hashbench.runs.job import Job
 from hashbench.runs.records.record import Record
+
+LONGEST_NAME = 100
+"""Characters of the name of a file or folder of data."""
 
 
 def now() -> str:
@@ -33,8 +38,14 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
         config=job.config,
         label=job.label,
         provenance=job.provenance,
+        data_file=_name_of(job.setting.data_dir),
         environment=environment() | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),
         **{"status": "ok", **values},
     )
+
+
+def _name_of(path: Path | None) -> str:
+    """Return the last part of a path: a record holds no places of the machine."""
+    return "" if path is None else printable(path.absolute().name, LONGEST_NAME)

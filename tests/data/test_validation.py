@@ -7,7 +7,7 @@ from conftest import one_clear_line
 from hashbench import InputError, load_dataset
 from hashbench.data.protocol import is_validation
 from hashbench.data.splits import Split, hold_out_queries
-from hashbench.reports.tables import by_setting
+from hashbench.runs.records.setting import by_setting
 from hashbench.runs.records.store import Store
 
 CHOICE = "digits/1[validation=0.1]"

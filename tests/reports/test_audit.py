@@ -224,5 +224,25 @@ def test_directories_without_records_are_refused(cli, tmp_path):
     one_clear_line(cli("audit", tmp_path), "holds no records that can be used")
 
 
-def test_an_unwritable_csv_is_one_line(finished, cli, tmp_path):
-    one_clear_line(cli("audit", finished, "--csv", tmp_path / "no" / "audit.csv"), "--csv", "cannot be written")
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("no/audit.csv", "there is no directory"), ("audit.txt", "ends in .csv"), ("folder.csv", "is a directory")],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_codes_are_scored(
+    finished, cli, tmp_path, monkeypatch, name, word
+):
+    (tmp_path / "folder.csv").mkdir()
+    monkeypatch.setattr(audit, "conventions", lambda *_, **__: pytest.fail("scored first"))
+    one_clear_line(cli("audit", finished, "--csv", tmp_path / name), "--csv", word)
+
+
+def test_a_full_disk_leaves_the_older_file(finished, cli, tmp_path, monkeypatch):
+    file = tmp_path / "audit.csv"
+    file.write_text("older")
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(audit, "write_atomically", full)
+    one_clear_line(cli("audit", finished, "--csv", file), "audit.csv cannot be written (No space left on device)")
+    assert file.read_text() == "older"

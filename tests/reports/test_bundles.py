@@ -107,6 +107,51 @@ def test_code_that_is_not_here_is_said(run, tmp_path):
     assert recompute(tmp_path / "other.zip").notes == ["pcah is of other code than is here"]
 
 
+def packed_again(path, name_of=lambda name: name, folders=(), more=(), compression=zipfile.ZIP_DEFLATED):
+    """Pack a bundle's files as another program does: last first, with entries of folders, under other names."""
+    contents = contents_of(path)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for folder in folders:
+            archive.mkdir(folder)
+        for name in sorted(contents, reverse=True):
+            member = zipfile.ZipInfo("x")
+            member.filename, member.compress_type = name_of(name), compression
+            archive.writestr(member, contents[name])
+        for name in more:
+            archive.writestr(name, b"left by a file manager")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"folders": ("records", "labels")},
+        {"name_of": lambda name: f"./{name}"},
+        {"name_of": lambda name: name.replace("/", "\\")},
+        {"more": ("__MACOSX/records/._x", "__MACOSX/._manifest.json", ".DS_Store", "records/Thumbs.db")},
+        {"compression": zipfile.ZIP_STORED},
+    ],
+    ids=["folders", "dots", "backslashes", "file managers", "stored"],
+)
+def test_a_bundle_that_was_unpacked_and_packed_again_is_scored(run, tmp_path, changes):
+    bundle(run, tmp_path / "again.zip")
+    packed_again(tmp_path / "again.zip", **changes)
+    done = recompute(tmp_path / "again.zip")
+    assert (done.n_records, done.problems) == (2, [])
+
+
+def test_a_bundle_that_was_packed_with_its_folder_is_refused_with_the_cause(run, tmp_path, cli):
+    bundle(run, tmp_path / "again.zip")
+    packed_again(tmp_path / "again.zip", lambda name: f"mine/{name}", ("mine", "mine/records"))
+    done = cli("validate", "--recompute", tmp_path / "again.zip")
+    one_clear_line(done, "all of it lies in a folder, 'mine'; pack what the folder holds")
+
+
+def test_a_directory_in_the_place_of_a_bundle_is_said_to_be_one(run, tmp_path, cli):
+    (tmp_path / "unpacked").mkdir()
+    done = cli("validate", "--recompute", tmp_path / "unpacked")
+    one_clear_line(done, "unpacked is a directory", "hashbench bundle", "pack again what it holds")
+
+
 def with_member(name, content=b"x", mode=stat.S_IFREG | 0o644, compression=zipfile.ZIP_STORED):
     def change(path):
         with zipfile.ZipFile(path, "a") as archive:

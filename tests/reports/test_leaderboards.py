@@ -80,21 +80,27 @@ def _json(path, name, change):
     (path.parent / name).write_text(json.dumps(values))
 
 
+def _conflict(path):
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, "<<<<<<< HEAD", *rows[:1], "=======", *rows[1:], ">>>>>>> theirs", ""]))
+
+
 EDITS = [
     (lambda p: p.write_text(""), "lacks the columns"),
     (lambda p: p.write_text(p.read_text().splitlines()[0] + "\n"), "has no row"),
-    (lambda p: p.write_bytes(b"\xef\xbb\xbf" + p.read_bytes()), "byte order mark"),
     (lambda p: p.write_bytes(p.read_bytes()[:-9] + b"\xff"), "is not UTF-8"),
     (lambda p: p.write_text(p.read_text() + '"'), "is no CSV file"),
     (lambda p: _edit(p, "digits,digits/1", "digit,digits/1"), "dataset is 'digit'"),
     (lambda p: _edit(p, "mAP@all std", "mean average"), "lacks the columns mAP@all std"),
     (lambda p: _edit(p, "P@100,", "Q@100,"), "unknown metric 'Q@100'"),
-    (lambda p: _edit(p, "n_bits,n_seeds", "n_seeds,n_bits"), "not in their order"),
-    (lambda p: _edit(p, "dataset,", "dataset,dataset,"), "not in their order"),
+    (lambda p: _edit(p, "n_bits,n_seeds", "n_seeds,n_bits"), "columns in another order"),
+    (lambda p: _edit(p, "dataset,", "dataset,dataset,"), "column 'dataset' twice"),
     (lambda p: _edit(p, ",False,", ",False,extra,"), "another number of fields"),
     (lambda p: p.write_text(p.read_text() + p.read_text().splitlines()[-1] + "\n"), "repeats line"),
     (lambda p: _write(p, rows_of(p)[::-1]), "order"),
-    (lambda p: p.write_text(p.read_text().replace("\n", "\r\n")), "form"),
+    (lambda p: p.write_text(p.read_text().replace(",", ";")), "parted by semicolons, as some spreadsheets save them"),
+    (lambda p: p.write_text(p.read_text().replace(",", "\t")), "parted by tabs"),
+    (lambda p: _conflict(p), "marks of a git conflict in line 2; take one side whole (git checkout --ours"),
     (lambda p: _cell(p, "mAP@all", "7.5"), "expected a number from 0 to 1"),
     (lambda p: _cell(p, "mAP@all", "nan"), "expected a number from 0 to 1"),
     (lambda p: _cell(p, "mAP@all", ""), "mAP@all is empty, and what belongs to it is not"),
@@ -144,6 +150,35 @@ def test_edited_leaderboards_are_not_valid(copied, board_run, cli, edit, problem
     with pytest.raises(InputError, match=r"digits\.csv is not a valid leaderboard"):
         publish([Store(board_run)], copied.parent)
     assert snapshot(copied.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("save", "problem"),
+    [
+        (lambda content: content.replace(b"\n", b"\r\n"), "CRLF, as git writes them with core.autocrlf"),
+        (lambda content: b"\xef\xbb\xbf" + content, "begins with a byte order mark"),
+        (lambda content: b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"), "begins with a byte order mark"),
+        (lambda content: content.replace(b"itq,", b'"itq",'), "cells quoted as another program saves them"),
+    ],
+)
+def test_a_board_that_another_program_has_saved_is_named_and_publishing_again_mends_it(
+    copied, board_run, cli, save, problem
+):
+    content = copied.read_bytes()
+    copied.write_bytes(save(content))
+    (said,) = problems_of(copied)
+    assert problem in said
+    assert said.endswith("publish again")
+    assert problem in cli("validate", copied).stdout
+    one_clear_line(cli("show", copied), problem)
+    assert cli("publish", board_run, "--to", copied.parent).returncode == 0
+    assert copied.read_bytes() == content
+
+
+def test_json_files_that_another_program_has_saved_are_read(copied):
+    for path in copied.parent.glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert problems_of(copied) == []
 
 
 def test_validate_speaks_plainly(copied, cli):

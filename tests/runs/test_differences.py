@@ -69,7 +69,7 @@ def test_two_methods_of_one_run_are_compared_as_its_tables_compare_them(two):
 def test_the_command_prints_and_writes_the_same_rows(two, tmp_path, cli):
     done = cli("compare", *two, "--csv", tmp_path / "rows.csv")
     assert done.returncode == 0, done.stderr
-    assert "toy/1, features: pixels" in done.stdout
+    assert "toy (toy/1), features: pixels" in done.stdout
     assert "B higher" in done.stdout
     assert "corrected for all 3 rows" in done.stdout
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "rows.csv"), hashbench.compare(*two))

@@ -43,12 +43,16 @@ VERSION = 1
 def headline(names: Iterable[str]) -> list[str]:
     """Return the metrics that get a table and a figure of their own, smallest cut-off first.
 
-    Where true neighbours are relevant these are the recalls, else the mean average precisions.
+    Where true neighbours are relevant these are the recalls, else the mean average precisions. Names that this version
+    does not know are passed over: a record may have them from another one.
     """
     recalls: dict[str, tuple[float, int]] = {}
     precisions: dict[str, tuple[float, int]] = {}
     for name in names:
-        metric = parse(name)
+        try:
+            metric = parse(name)
+        except ValueError:
+            continue
         if isinstance(metric, NeighborRecall):
             recalls[name] = metric.k, metric.among or 0
         elif isinstance(metric, MAP):

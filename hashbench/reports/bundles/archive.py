@@ -28,6 +28,7 @@ LARGEST_BUNDLE = 2**31
 MOST_SHRUNK, SMALL = 100, 2**26
 """How many times larger than the bundle its files may be, where they have more than `SMALL` bytes together."""
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -76,6 +77,11 @@ def unpack(bundle: Path, folder: Path) -> dict[str, Any]:
     InputError
         The file is no bundle, was changed after it was made, or unpacks to more than a bundle may hold.
     """
+    if bundle.is_dir():
+        raise InputError(
+            f"{bundle} is a directory: of a run, make a bundle with hashbench bundle; of a bundle that was unpacked, "
+            "pack again what it holds as a .zip file"
+        )
     try:
         contents = _read(bundle)
         manifest = _manifest(contents.pop(MANIFEST, b""))
@@ -93,21 +99,39 @@ def unpack(bundle: Path, folder: Path) -> dict[str, Any]:
 
 def _read(bundle: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(bundle) as archive:
-        members = archive.infolist()
-        for member in members:
-            _refuse_odd(member)
-        sizes = {member.filename: member.file_size for member in members}
+        members = {member: _name_of(member) for member in archive.infolist() if not _is_passed_over(member)}
+        _refuse_folder(set(members.values()))
+        for member, name in members.items():
+            _refuse_odd(member, name)
+        sizes = {name: member.file_size for member, name in members.items()}
         if len(sizes) < len(members):
             raise Refused("it holds a name twice")
         _refuse_large(sizes)
         if sum(sizes.values()) > max(SMALL, MOST_SHRUNK * bundle.stat().st_size):
             raise Refused(f"it unpacks to more than {MOST_SHRUNK} times its size")
-        contents = {member.filename: _content(archive, member) for member in members}
+        contents = {name: _content(archive, member) for member, name in members.items()}
     return contents
 
 
-def _refuse_odd(member: zipfile.ZipInfo) -> None:
-    name = member.filename
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Return a file's name in the archive; some programs write ``\\`` between its parts."""
+    return member.filename.replace("\\", "/").removeprefix("./")
+
+
+def _is_passed_over(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is none of a bundle's files: an entry of a folder, or what a file manager has added."""
+    *folders, last = _name_of(member).split("/")
+    return (not last and not member.file_size) or last in OF_FILE_MANAGERS or "__MACOSX" in folders
+
+
+def _refuse_folder(names: set[str]) -> None:
+    """Raise if all files lie in a folder: the folder was packed, and not what it holds."""
+    folders = {name.partition("/")[0] for name in names}
+    if MANIFEST not in names and len(folders) == 1 and f"{min(folders)}/{MANIFEST}" in names:
+        raise Refused(f"all of it lies in a folder, {shorten(min(folders))!r}; pack what the folder holds")
+
+
+def _refuse_odd(member: zipfile.ZipInfo, name: str) -> None:
     if name != MANIFEST and not MEMBER.fullmatch(name):
         raise Refused(f"it holds {shorten(name)!r}")
     kind = stat.S_IFMT(member.external_attr >> 16)

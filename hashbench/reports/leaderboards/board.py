@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,15 @@ from typing import Any
 import pandas as pd
 
 from hashbench.reports.leaderboards.columns import Row, columns, key_of, metrics_in, order
+from hashbench.runs.records.setting import Setting
 
 LARGEST = 2**26
 """Bytes of a file that are read."""
 FEATURES, METHODS = "features.json", "methods.json"
 BOM = b"\xef\xbb\xbf"
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |\r?$)", re.MULTILINE)
+PARTED = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets write in the place of commas."""
 
 
 class Unreadable(Exception):
@@ -77,6 +82,19 @@ def read_entries(directory: Path) -> Entries:
     return entries
 
 
+def setting_of(row: Row, entries: Entries) -> Setting:
+    """Return the setting of a row of a valid leaderboard; its checksums are as short as the row has them."""
+    return Setting(
+        dataset=row["dataset"],
+        protocol=row["protocol"],
+        data=row["data"],
+        protocol_hash=row["protocol_hash"],
+        features=json.dumps(entries.features[row["features"]], sort_keys=True),
+        engine=int(row["engine"]),
+        reads_labels=row["uses_labels"] == "True",
+    )
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
@@ -114,19 +132,25 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decoded(content: bytes) -> str:
-    """Return a file's text.
+    """Return a file's text, without the byte order mark that some editors add.
 
     Raises
     ------
     Unreadable
-        It is not UTF-8, or begins with a byte order mark, which some editors add.
+        It is not UTF-8, or git has left a conflict in it.
     """
-    if content.startswith(BOM):
-        raise Unreadable("begins with a byte order mark; save it as UTF-8 without one")
     try:
-        return content.decode()
+        text = content.removeprefix(BOM).decode()
     except UnicodeDecodeError as error:
         raise Unreadable(f"is not UTF-8: {error.reason} at byte {error.start}") from error
+    conflict = CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise Unreadable(
+            f"holds marks of a git conflict in line {line}; take one side whole (git checkout --ours or --theirs "
+            "FILE), then publish the runs of the other side"
+        )
+    return text
 
 
 def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
@@ -135,13 +159,34 @@ def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
     Raises
     ------
     Unreadable
-        It is no CSV file.
+        It is no CSV file, or its cells are parted by another character.
     """
     try:
         header, *rows = list(csv.reader(io.StringIO(decoded(content), newline=""), strict=True)) or [[]]
     except csv.Error as error:
         raise Unreadable(f"is no CSV file: {error}") from error
+    name = next((name for mark, name in PARTED.items() if len(header) == 1 and mark in header[0]), None)
+    if name:
+        raise Unreadable(
+            f"has cells that are parted by {name}, as some spreadsheets save them; save it with commas, or take the "
+            "file from git again"
+        )
     return header, rows
+
+
+def form_of(content: bytes) -> str:
+    """Return in what form another program has saved a file: what it has changed, and how to undo that.
+
+    Empty where publish writes such bytes.
+    """
+    if content.startswith(BOM):
+        return "begins with a byte order mark, as some editors save it; save it as UTF-8 without one, or publish again"
+    if b"\r" in content:
+        return (
+            "has lines that end in CRLF, as git writes them with core.autocrlf, and spreadsheets; git config "
+            "core.autocrlf input and check it out again, or publish again"
+        )
+    return ""
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:

@@ -10,8 +10,9 @@ from hashbench.evaluation import metrics
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards import board, cells
 from hashbench.reports.leaderboards.board import Entries, Unreadable
-from hashbench.reports.leaderboards.columns import KEY, VERDICT, Row, columns, identity, metrics_in, setting
+from hashbench.reports.leaderboards.columns import KEY, VERDICT, Row, columns, identity, metrics_in, order, setting
 
+RESTORE = "take the file from git again, or remove it and publish its runs"
 ROUNDING = 1.5e-5
 """By how much two values with five digits may differ where the exact ones are equal."""
 ROUNDED = 5.001e-6
@@ -27,9 +28,12 @@ def problems_of(path: Path) -> list[str]:
         ``features.json`` and ``methods.json`` lie beside it.
     """
     try:
-        return problems_in(board.read_bytes(path), path.stem, board.read_entries(path.parent))
+        content = board.read_bytes(path)
+        problems = problems_in(content, path.stem, board.read_entries(path.parent))
     except Unreadable as error:
         return [str(error)]
+    form = "" if problems else form_problem(content)
+    return [form] if form else problems
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -39,7 +43,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
-    """Return what is wrong with the content of a leaderboard.
+    """Return what is wrong with the content of a leaderboard, in whatever form a program has saved it.
 
     Parameters
     ----------
@@ -67,9 +71,20 @@ def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
     if problems:
         return problems
     problems = [*_repeated(rows), *_verdict_problems(rows)]
-    if not problems and board.to_csv(rows) != content:
-        problems = ["is not in the order and form that publish writes; publish again instead of editing"]
+    if not problems and rows != sorted(rows, key=order):
+        problems = [f"has its rows in another order than publish writes, so that lines were moved or edited; {RESTORE}"]
     return problems
+
+
+def form_problem(content: bytes) -> str:
+    """Return in what form a leaderboard without problems was saved by another program; empty where publish wrote it.
+
+    Its rows are those that publish wrote, so that publishing again mends it.
+    """
+    header, lines = board.parse(content)
+    if board.to_csv([dict(zip(header, line, strict=True)) for line in lines]) == content:
+        return ""
+    return board.form_of(content) or "has cells quoted as another program saves them; publish again"
 
 
 def _header_problems(header: Sequence[str]) -> list[str]:
@@ -83,8 +98,13 @@ def _header_problems(header: Sequence[str]) -> list[str]:
         return ["has the columns of an older version; hashbench publish converts it"]
     if missing:
         return [f"lacks the columns {', '.join(missing)}"]
+    unknown = [name for name in header if name not in expected]
+    repeated = [name for name in expected if list(header).count(name) > 1]
+    if unknown or repeated:
+        which = f"the unknown column {unknown[0]!r:.100}" if unknown else f"the column {repeated[0]!r:.100} twice"
+        return [f"has {which}; {RESTORE}"]
     if list(header) != expected:
-        return ["has columns that are unknown, repeated, or not in their order; publish again instead of editing"]
+        return [f"has its columns in another order than publish writes; {RESTORE}"]
     return []
 
 

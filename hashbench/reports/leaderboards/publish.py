@@ -120,7 +120,7 @@ def _read(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Ent
         if migrate.is_older(path):
             rows, own = migrate.convert(path, known)
             return rows, True, entries.joined(own)
-        problems = problems_of(path)
+        problems = problems_in(board.read_bytes(path), path.stem, entries)
         if problems:
             raise Unreadable(problems[0])
         return read_rows(path), False, entries

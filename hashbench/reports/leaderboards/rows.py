@@ -12,7 +12,7 @@ from hashbench.progress import progress
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Cell, Row, columns
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
-from hashbench.runs.records.verdicts import grouped
+from hashbench.runs.records.verdicts import by_column
 
 Groups = Mapping[str, Sequence[Evidence]]
 
@@ -36,7 +36,7 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
     by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
     verifier = Verifier()
     with progress(doing, len(records)) as bar:
-        for setting in grouped(one.record for one in records).values():
+        for setting in by_column(one.record for one in records).values():
             groups = {group: [by_id[record.id] for record in seeds] for group, seeds in setting.items()}
             for group, compared in _compared(groups, verifier, bar.advance).items():
                 cell = _cell(groups[group], compared, known)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from hashbench.errors import InputError
-from hashbench.reports.grids import grouped
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.checks import problems_of, read_rows
 from hashbench.reports.leaderboards.columns import TAIL, VERDICT, metrics_in
 from hashbench.reports.leaderboards.columns import Row as Line
-from hashbench.reports.leaderboards.columns import setting as setting_of
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.results import TIMINGS
+from hashbench.runs.records.setting import grouped_ascending, named
 
 NO_CODES = "A leaderboard holds no codes and no curves: a run's directory gives those figures."
 RUNS_OWN = {"seed", "status", "error"}
@@ -31,14 +30,13 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     if problems:
         raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_mend(path)}")
     entries = board.read_entries(path.parent)
-    settings = []
-    for lines in grouped(read_rows(path), _without_bits).values():
+    groups = grouped_ascending(read_rows(path), lambda line: board.setting_of(line, entries))
+    names, settings = named(dict.fromkeys(groups, "")), []
+    for setting, lines in groups.items():
         first = lines[0]
         settings.append(
             Setting(
-                dataset=first["dataset"],
-                protocol=first["protocol"],
-                backbone=first["backbone"],
+                **vars(names[setting]),
                 provenance=first["data_provenance"],
                 origin=str(path),
                 command="",
@@ -65,10 +63,6 @@ def _mend(path: Path) -> str:
     if set(header) >= RUNS_OWN:
         return f"this is a run's table: name its directory, {path.parent}"
     return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files beside it"
-
-
-def _without_bits(line: Line) -> tuple[str, ...]:
-    return setting_of({**line, "n_bits": ""})
 
 
 def _row(line: Line, entries: board.Entries) -> Row:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.files.hashing import canonical_hash
-from hashbench.reports.grids import grouped, method_names
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
+from hashbench.runs.records.rows import ASYMMETRIC, deviation, rows_of
+from hashbench.runs.records.rows import Row as Seeds
+from hashbench.runs.records.setting import Named, by_setting, file_of, named
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import COMMON, Verdicts, group_of, method_of, verdicts
+from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
 MOST_FAILURES = 20
 """Cells without a result that are told one by one."""
@@ -38,15 +39,17 @@ def settings_of_run(directory: Path) -> list[Setting]:
             f"{directory} holds no record that ended well: there is nothing to report (the first: {_why(records[0])})"
         )
     compared = verdicts(scored, store)
+    groups = by_setting(records)
+    names = named({setting: file_of(members) for setting, members in groups.items()})
     settings, without = [], []
-    for members in grouped(records, _setting_of).values():
+    for setting, members in sorted(groups.items()):
         rows = list(_rows([record for record in members if record.status == "ok"], compared))
         if not rows:
-            without += _lost(members)
+            without += _lost(members, names[setting])
             continue
         settings.append(
             Setting(
-                **_about(members),
+                **_about(members, names[setting]),
                 origin=str(directory),
                 command=_command(members),
                 rows=rows,
@@ -59,18 +62,11 @@ def settings_of_run(directory: Path) -> list[Setting]:
     return settings
 
 
-def _setting_of(record: Record) -> tuple[str, str, str]:
-    common = canonical_hash({key: record.config[key] for key in COMMON})
-    return record.config["dataset"], record.config["protocol"], common
-
-
-def _about(records: Sequence[Record]) -> dict[str, Any]:
+def _about(records: Sequence[Record], name: Named) -> dict[str, Any]:
     first = records[0]
     config = first.config
     return {
-        "dataset": config["dataset"],
-        "protocol": config["protocol"],
-        "backbone": first.backbone,
+        **vars(name),
         "provenance": first.provenance,
         "facts": {
             "data and split, SHA-256": config["data"],
@@ -90,26 +86,23 @@ def _command(records: Sequence[Record]) -> str:
 
 
 def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
-    groups = [sorted(group, key=lambda record: record.date) for group in grouped(records, group_of).values()]
-    names = method_names(records, _label)
-    for group in sorted(groups, key=lambda group: (group[0].config["n_bits"], names[method_of(group[0])])):
-        newest = group[-1]
+    for row in sorted(rows_of(records, _label), key=lambda row: (row.n_bits, row.label)):
         yield Row(
-            label=names[method_of(newest)],
-            config={key: newest.config[key] for key in ("method", "source", "params")},
-            n_bits=newest.config["n_bits"],
-            n_seeds=len(group),
-            seeds=_seeds(group),
-            scores=_scores(group, compared),
-            timings=_timings(group),
-            uses_labels=newest.uses_labels,
-            date=newest.date[:10],
-            records=tuple(sorted(group, key=lambda record: record.config["seed"] or 0)),
+            label=row.label,
+            config={key: row.newest.config[key] for key in ("method", "source", "params")},
+            n_bits=row.n_bits,
+            n_seeds=len(row.records),
+            seeds=_seeds(row.records),
+            scores=_scores(row, compared),
+            timings={name: value for name in TIMINGS if (value := row.timing(name)) is not None},
+            uses_labels=row.newest.uses_labels,
+            date=row.newest.date[:10],
+            records=tuple(row.records),
         )
 
 
 def _label(record: Record) -> str:
-    return shown(f"{record.label} asymmetric" if record.is_asymmetric else record.label)
+    return shown(record.label + (ASYMMETRIC if record.is_asymmetric else ""))
 
 
 def _seeds(group: Sequence[Record]) -> str:
@@ -117,20 +110,13 @@ def _seeds(group: Sequence[Record]) -> str:
     return NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
 
 
-def _scores(group: Sequence[Record], compared: Verdicts) -> dict[str, Score]:
+def _scores(row: Seeds, compared: Verdicts) -> dict[str, Score]:
     scores = {}
-    for metric in group[-1].metrics:
-        values = [record.metrics[metric] for record in group if metric in record.metrics]
-        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        one = compared.get((group_of(group[-1]), metric))
+    for metric in row.newest.metrics:
+        values, one = row.values(metric), compared.get((group_of(row.newest), metric))
         low, high = one.interval if one and np.isfinite(one.interval).all() else (None, None)
-        scores[metric] = Score(float(np.mean(values)), std, low, high, one.verdict if one else "")
+        scores[metric] = Score(float(np.mean(values)), deviation(values), low, high, one.verdict if one else "")
     return scores
-
-
-def _timings(group: Sequence[Record]) -> dict[str, float]:
-    named = {name: [record.timings[name] for record in group if name in record.timings] for name in TIMINGS}
-    return {name: float(np.median(values)) for name, values in named.items() if values}
 
 
 def _evidence(label: str, record: Record) -> dict[str, str]:
@@ -158,10 +144,9 @@ def _failures(records: Sequence[Record]) -> list[str]:
     return [*lines, f"{more} more cells have no result"] if more else lines
 
 
-def _lost(records: Sequence[Record]) -> list[str]:
+def _lost(records: Sequence[Record], name: Named) -> list[str]:
     """Return the failures of a setting that is not shown, since nothing of it ended well."""
-    about = _about(records)
-    title = shown(f"{about['dataset']} · {about['protocol']} · {about['backbone']}")
+    title = shown(f"{name.dataset} · {name.protocol} · {name.backbone}")
     return [
         f"{title} is not on this page, since no cell of it ended well",
         *(f"{title}: {why}" for why in _failures(records)),

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hashbench.files.paths import printable
-from hashbench.files.writing import csv_safe
+from hashbench.files.writing import csv_safe, number_text
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.reports.papers.grid import Grid
 
@@ -83,7 +83,7 @@ def _latex_cell(grid: Grid, method: str, n_bits: int) -> str:
 
 
 def to_csv(grids: Sequence[Grid]) -> str:
-    """Return a line for each score, in full precision; no cell begins as a formula does."""
+    """Return a line for each score, numbers as in results.csv; no cell begins as a formula does."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     head = ["dataset", "protocol", "backbone", "metric", "method", "n_bits", "mean", "std", "n_seeds", "verdict"]
@@ -93,8 +93,8 @@ def to_csv(grids: Sequence[Grid]) -> str:
         for method, row in grid.scores.items():
             names = [csv_safe(printable(text, LONGEST)) for text in (*setting, method)]
             for n_bits, score in sorted(row.items()):
-                std = "" if score.std is None else repr(score.std)
-                writer.writerow([*names, n_bits, repr(score.mean), std, score.n_seeds, score.verdict])
+                std = "" if score.std is None else number_text(score.std)
+                writer.writerow([*names, n_bits, number_text(score.mean), std, score.n_seeds, score.verdict])
     return stream.getvalue()
 
 

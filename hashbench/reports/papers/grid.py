@@ -83,12 +83,29 @@ class Grid:
         notes = ["Bold: the highest mean of a column."]
         if any(self.is_as_good(*one) for one in each):
             notes.append("*: not separable from it (seeds and queries; Holm's correction over all pairs, 5%).")
-        seeds = sorted({self.scores[method][n_bits].n_seeds for method, n_bits in each} - {1})
-        if seeds:
-            notes.append(f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds.")
+        notes += self._seeds_note
         if any(not self._is_judged(n_bits) for n_bits in self.bits):
             notes.append("Where no verdict is at hand, nothing is marked.")
         return notes
+
+    @property
+    def _seeds_note(self) -> list[str]:
+        """Over how many seeds means are: the usual number, and by name the scores that have another."""
+        by_number: dict[int, dict[str, list[int]]] = {}
+        for method, row in self.scores.items():
+            for n_bits, score in sorted(row.items()):
+                if score.n_seeds > 1:
+                    by_number.setdefault(score.n_seeds, {}).setdefault(method, []).append(n_bits)
+        if not by_number:
+            return []
+        usual = max(by_number, key=lambda number: (sum(map(len, by_number[number].values())), number))
+        others = [
+            f"{method} at {', '.join(map(str, lengths))} bits over {number}"
+            for number, methods in sorted(by_number.items())
+            for method, lengths in methods.items()
+            if number != usual
+        ]
+        return [f"Mean ± standard deviation over {usual} seeds{''.join(f'; {one}' for one in others)}."]
 
     def _is_judged(self, n_bits: int) -> bool:
         column = self._column(n_bits).values()

@@ -9,14 +9,16 @@ import numpy as np
 
 from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
+from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.checks import problems_of, read_rows
-from hashbench.reports.leaderboards.columns import SETTING, VERDICT, Row, metrics_in
+from hashbench.reports.leaderboards.columns import VERDICT, Row, metrics_in
 from hashbench.reports.papers.grid import Grid, Score
 from hashbench.runs.records.record import Record
+from hashbench.runs.records.rows import Row as Seeds
+from hashbench.runs.records.rows import deviation, label_of, rows_of
+from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped, named
 from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import COMMON, Verdicts, group_of, verdicts
-
-Setting = tuple[str, ...]
+from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
 
 def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:
@@ -41,7 +43,7 @@ def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:
     problems = problems_of(path)
     if problems:
         raise InputError(f"{path} is not a valid leaderboard: {problems[0]}; of a run, name the directory")
-    return _of_board(read_rows(path), metrics)
+    return _of_board(path, metrics)
 
 
 def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
@@ -49,59 +51,57 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
     records = [record for record in store if record.status == "ok"]
     if not records:
         raise InputError(f"{path} holds no record that ended well: there is nothing to show")
-    names = _known(metrics, {name for record in records for name in record.metrics})
-    compared = verdicts(records, store)
+    wanted = _known(metrics, {name for record in records for name in record.metrics})
+    compared, settings = verdicts(records, store), by_setting(_in_order(records))
+    names = named({setting: file_of(members) for setting, members in settings.items()})
     grids: dict[tuple[Setting, str], Grid] = {}
-    for seeds in _by_row(records):
-        for name in names:
-            if all(name in record.metrics for record in seeds):
-                grid = grids.setdefault((_setting(seeds[0]), name), _empty(seeds[0], name))
-                score = _score(seeds, name, compared)
-                grid.scores.setdefault(seeds[0].label, {})[seeds[0].config["n_bits"]] = score
+    for setting, members in settings.items():
+        for row in _newest(members):
+            for metric in wanted:
+                if all(metric in record.metrics for record in row.records):
+                    grid = grids.setdefault((setting, metric), _empty(names[setting], metric))
+                    grid.scores.setdefault(row.label, {})[row.n_bits] = _score(row, metric, compared)
     return list(grids.values())
 
 
-def _by_row(records: Sequence[Record]) -> Iterable[list[Record]]:
-    """Yield the seeds of each method; where a label stands for several, such as of edited plugins, the newest."""
-    rows: dict[tuple[Setting, str, int], list[Record]] = {}
-    for record in sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date)):
-        rows.setdefault((_setting(record), record.label, record.config["n_bits"]), []).append(record)
-    for row in rows.values():
-        last = group_of(row[-1])
-        yield [record for record in row if group_of(record) == last]
+def _in_order(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date))
 
 
-def _setting(record: Record) -> Setting:
-    return tuple(str(record.config[key]) for key in COMMON)
+def _newest(records: Iterable[Record]) -> list[Seeds]:
+    """Return the rows of a setting; where a label stands for several, such as of edited plugins, the newest."""
+    same = grouped(rows_of(records), lambda row: (label_of(row.newest), row.n_bits)).values()
+    newest = [max(rows, key=lambda row: row.newest.date) for rows in same]
+    return rows_of(record for row in newest for record in row.records)
 
 
-def _empty(record: Record, metric: str) -> Grid:
-    return Grid(record.config["dataset"], record.config["protocol"], record.backbone, metric, {})
+def _empty(name: Named, metric: str) -> Grid:
+    return Grid(name.dataset, name.protocol, name.backbone, metric, {})
 
 
-def _score(seeds: Sequence[Record], metric: str, compared: Verdicts) -> Score:
-    values = [record.metrics[metric] for record in seeds]
-    verdict = compared.get((group_of(seeds[0]), metric))
-    return Score(
-        float(np.mean(values)),
-        float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        len(values),
-        verdict.verdict if verdict else "",
-    )
+def _score(row: Seeds, metric: str, compared: Verdicts) -> Score:
+    values, verdict = row.values(metric), compared.get((group_of(row.newest), metric))
+    return Score(float(np.mean(values)), deviation(values), len(values), verdict.verdict if verdict else "")
 
 
-def _of_board(rows: Sequence[Row], metrics: Sequence[str]) -> list[Grid]:
-    grids: dict[tuple[Setting, str], Grid] = {}
-    for name in _known(metrics, metrics_in(rows[0])):
-        for row in rows:
-            if not row[name]:
-                continue
-            setting = tuple(row[column] for column in SETTING if column != "n_bits")
-            empty = Grid(row["dataset"], row["protocol"], row["backbone"], name, {})
-            std = row[f"{name} std"]
-            score = Score(float(row[name]), float(std) if std else None, int(row["n_seeds"]), row[name + VERDICT])
-            grids.setdefault((setting, name), empty).scores.setdefault(row["method"], {})[int(row["n_bits"])] = score
-    return list(grids.values())
+def _of_board(path: Path, metrics: Sequence[str]) -> list[Grid]:
+    rows, entries = read_rows(path), board.read_entries(path.parent)
+    settings = grouped(rows, lambda row: board.setting_of(row, entries))
+    names = named(dict.fromkeys(settings, ""))
+    grids = []
+    for metric in _known(metrics, metrics_in(rows[0])):
+        for setting, members in settings.items():
+            grid = _empty(names[setting], metric)
+            for row in members:
+                if row[metric]:
+                    grid.scores.setdefault(row["method"], {})[int(row["n_bits"])] = _published(row, metric)
+            grids += [grid] if grid.scores else []
+    return grids
+
+
+def _published(row: Row, metric: str) -> Score:
+    std = row[f"{metric} std"]
+    return Score(float(row[metric]), float(std) if std else None, int(row["n_seeds"]), row[metric + VERDICT])
 
 
 def _known(metrics: Sequence[str], known: Iterable[str]) -> Sequence[str]:
@@ -109,4 +109,7 @@ def _known(metrics: Sequence[str], known: Iterable[str]) -> Sequence[str]:
     for name in metrics:
         if name not in known:
             raise InputError(f"--metric {name}: {did_you_mean(name, known) or 'there is ' + ', '.join(known)}")
-    return metrics or headline(known)
+    shown = metrics or headline(known)
+    if not shown:
+        raise InputError(f"this version knows no metric to show by default; name one with --metric: {', '.join(known)}")
+    return shown

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -14,49 +14,56 @@ from hashbench.evaluation.metrics import headline
 from hashbench.evaluation.statistics import ALPHA, holm
 from hashbench.evaluation.variance import Sample, Variance
 from hashbench.runs.asked.grid import split_names
-from hashbench.runs.records.record import Record
+from hashbench.runs.records.record import OWN, Record
+from hashbench.runs.records.rows import Row, label_of, rows_of
+from hashbench.runs.records.setting import Named, Setting, file_of, grouped, named, setting_of
 from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import group_of, per_query
+from hashbench.runs.records.verdicts import method_of, per_query
 
 SAME = {
     "data": "they were scored on different data or splits, so that their queries are not the same",
     "protocol_hash": "their protocols have one name and differ",
+    "features": "their features were not made the same way",
     "engine": "their metrics come from versions of hashbench that count differently",
 }
 """What two records must share to be paired by query, and what it means where they do not."""
-Setting = tuple[str, str, str, int]
+Column = tuple[Setting, int]
+"""A setting, whether or not labels were read in it, and a code length."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison: a run's finished records by data set, protocol, backbone and code length, by label."""
+    """One side of a comparison: the rows of a run's finished records, by setting and code length."""
 
     store: Store
-    by_setting: dict[Setting, dict[str, list[Record]]]
+    columns: dict[Column, list[Row]]
 
     @classmethod
     def of(cls, store: Store) -> Side:
-        """Read a run."""
-        by_setting: dict[Setting, dict[str, list[Record]]] = {}
-        for record in store:
-            if record.status == "ok":
-                config = record.config
-                setting = (config["dataset"], config["protocol"], record.backbone, config["n_bits"])
-                by_setting.setdefault(setting, {}).setdefault(record.label, []).append(record)
-        return cls(store, {key: {label: _newest(of) for label, of in one.items()} for key, one in by_setting.items()})
+        """Read a run; where a label stands for several methods, such as edited plugins, the last is taken."""
+        records = [record for record in store if record.status == "ok"]
+        return cls(store, {column: _newest(members) for column, members in grouped(records, _column_of).items()})
 
     def refuse_unknown(self, label: str) -> None:
         """Raise if no finished record has a label."""
-        labels = sorted({label for one in self.by_setting.values() for label in one})
+        labels = sorted({label for rows in self.columns.values() for row in rows for label in _labels(row)})
         if label not in labels:
             hint = did_you_mean(label, labels) or f"it has {', '.join(labels) or 'no finished cell'}"
             raise InputError(f"--methods: {self.store.directory} has no finished cell of {label!r}; {hint}")
 
 
-def _newest(records: Sequence[Record]) -> list[Record]:
-    """Return the seeds of one configuration: where a label stands for several, such as of edited plugins, the last."""
-    last = group_of(max(records, key=lambda record: record.date))
-    return sorted((one for one in records if group_of(one) == last), key=lambda one: one.config["seed"] or 0)
+def _column_of(record: Record) -> Column:
+    return replace(setting_of(record), reads_labels=False), record.config["n_bits"]
+
+
+def _labels(row: Row) -> set[str]:
+    """Return what the user has called a row's method; one cell can be written in several ways."""
+    return {record.label for record in row.records}
+
+
+def _newest(records: Sequence[Record]) -> list[Row]:
+    same = grouped(rows_of(records), lambda row: (row.newest.label, row.newest.distance))
+    return [max(rows, key=lambda row: row.newest.date) for rows in same.values()]
 
 
 def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = "") -> pd.DataFrame:
@@ -74,10 +81,10 @@ def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = 
     Returns
     -------
     pandas.DataFrame
-        A row per data set, protocol, backbone, code length, metric and pair of methods. ``difference`` is B's mean
-        minus A's over seeds and queries, ``low`` and ``high`` its 95% interval, ``p`` its two-sided p value and
-        ``p_holm`` that corrected for all rows; NaN where one seed of a random method cannot tell. ``verdict`` is
-        ``A higher``, ``B higher``, ``not separable`` or ``unknown``.
+        A row per setting (``dataset``, ``protocol`` and ``backbone`` name it), code length, metric and pair of
+        methods. ``difference`` is B's mean minus A's over seeds and queries, ``low`` and ``high`` its 95% interval,
+        ``p`` its two-sided p value and ``p_holm`` that corrected for all rows; NaN where one seed of a random method
+        cannot tell. ``verdict`` is ``A higher``, ``B higher``, ``not separable`` or ``unknown``.
 
     Raises
     ------
@@ -91,55 +98,88 @@ def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = 
     for side, label in zip((a, b), (names[:1] + names[-1:]), strict=False):
         side.refuse_unknown(label)
     asked = split_names(metrics, "--metrics") if metrics else []
-    rows = [row for setting in a.by_setting for row in _rows(setting, a, b, names, asked)]
-    if not rows:
-        raise InputError(
-            f"{first.directory} and {second.directory} have no finished cells of the same data set, protocol, "
-            "backbone, code length and method"
-        )
-    return _with_verdicts(pd.DataFrame(rows))
+    shared = [column for column in a.columns if column in b.columns and list(_pairs(a, b, column, column, names))]
+    if not shared:
+        raise InputError(_why_nothing_is_shared(a, b, names))
+    settings = named({setting: _file_of(setting, a, b) for setting, _ in [*a.columns, *b.columns]})
+    return _with_verdicts(pd.DataFrame([row for one in shared for row in _rows(one, settings, a, b, names, asked)]))
 
 
-def _rows(setting: Setting, a: Side, b: Side, names: list[str], asked: list[str]) -> Iterable[dict[str, object]]:
-    ours, theirs = a.by_setting[setting], b.by_setting.get(setting, {})
-    pairs = [(names[0], names[-1])] if names else [(label, label) for label in ours]
-    for label_a, label_b in pairs:
-        if label_a not in ours or label_b not in theirs:
-            continue
-        records = ours[label_a], theirs[label_b]
-        _refuse_unpaired(setting, records)
-        shared = [name for name in records[0][0].metrics if all(name in one.metrics for of in records for one in of)]
+def _file_of(setting: Setting, *sides: Side) -> str:
+    rows = [row for side in sides for (of, _), rows in side.columns.items() if of == setting for row in rows]
+    return file_of(record for row in rows for record in row.records)
+
+
+def _pairs(a: Side, b: Side, ours: Column, theirs: Column, names: Sequence[str]) -> Iterator[tuple[Row, Row]]:
+    """Yield the rows of two columns that are compared: those that are asked for, or of one method.
+
+    Codes are compared under one distance; a quantizer's, which has its own, with any.
+    """
+    for row, other in product(a.columns[ours], b.columns[theirs]):
+        distances = {row.newest.distance, other.newest.distance}
+        if names:
+            wanted = names[0] in _labels(row) and names[-1] in _labels(other)
+        else:
+            wanted = bool(_labels(row) & _labels(other)) or method_of(row.newest) == method_of(other.newest)
+        if wanted and (len(distances) == 1 or OWN in distances):
+            yield row, other
+
+
+def _why_nothing_is_shared(a: Side, b: Side, names: Sequence[str]) -> str:
+    """Return why no row of one side can be paired with one of the other: what differs in those that are nearest."""
+    for (ours, n_bits), (theirs, other_bits) in product(a.columns, b.columns):
+        alike = (ours.dataset, ours.protocol, n_bits) == (theirs.dataset, theirs.protocol, other_bits)
+        for row, other in _pairs(a, b, (ours, n_bits), (theirs, other_bits), names) if alike else ():
+            for key, why in SAME.items():
+                one, two = str(getattr(ours, key)), str(getattr(theirs, key))
+                if one != two and (key != "features" or row.newest.backbone == other.newest.backbone):
+                    both = named({ours: _file_of(ours, a, b), theirs: _file_of(theirs, a, b)})
+                    return (
+                        f"{ours.protocol}: {row.newest.title} and {other.newest.title} cannot be compared: {why} "
+                        f"({_differing(key, both[ours], both[theirs], one, two)})"
+                    )
+    return (
+        f"{a.store.directory} and {b.store.directory} have no finished cells of the same data set, protocol, "
+        "backbone, code length and method"
+    )
+
+
+def _differing(key: str, ours: Named, theirs: Named, one: str, two: str) -> str:
+    if key == "features":
+        return f"{ours.backbone} and {theirs.backbone}"
+    return f"{one[:12]} and {two[:12]}"
+
+
+def _rows(
+    column: Column, settings: Mapping[Setting, Named], a: Side, b: Side, names: list[str], asked: list[str]
+) -> Iterator[dict[str, object]]:
+    setting, n_bits = column
+    for pair in _pairs(a, b, column, column, names):
+        each = [record for row in pair for record in row.records]
+        shared = [name for name in each[0].metrics if all(name in record.metrics for record in each)]
         for name in asked:
             if name not in shared:
                 hint = did_you_mean(name, shared) or f"it has {', '.join(shared)}"
-                raise InputError(f"--metrics: {setting[1]} was not scored by {name!r}; {hint}")
+                raise InputError(f"--metrics: {setting.protocol} was not scored by {name!r}; {hint}")
         for metric in asked or headline(shared):
-            identity = dict(zip(("dataset", "protocol", "backbone", "n_bits"), setting, strict=True))
-            yield {**identity, "metric": metric, **_difference(metric, records, (a.store, b.store))}
+            yield {
+                **vars(settings[setting]),
+                "n_bits": n_bits,
+                "metric": metric,
+                **_difference(metric, pair, (a.store, b.store)),
+            }
 
 
-def _refuse_unpaired(setting: Setting, records: tuple[list[Record], list[Record]]) -> None:
-    for one, other in product(*records):
-        for key, why in SAME.items():
-            if one.config[key] != other.config[key]:
-                raise InputError(
-                    f"{setting[1]}: {one.title} and {other.title} cannot be compared: {why} "
-                    f"({str(one.config[key])[:12]} and {str(other.config[key])[:12]})"
-                )
-
-
-def _difference(
-    metric: str, records: tuple[list[Record], list[Record]], stores: tuple[Store, Store]
-) -> dict[str, object]:
-    values = [per_query(of, [metric], store)[metric] for of, store in zip(records, stores, strict=True)]
+def _difference(metric: str, pair: tuple[Row, Row], stores: tuple[Store, Store]) -> dict[str, object]:
+    values = [per_query(row.records, [metric], store)[metric] for row, store in zip(pair, stores, strict=True)]
     a, b = (Sample.of(np.asarray(one, np.float64)) for one in values)
     difference = Variance.of_difference(b, a)
     low, high = difference.interval(ALPHA)
     return {
-        "method_a": records[0][0].label,
-        "method_b": records[1][0].label,
-        "seeds_a": len(records[0]),
-        "seeds_b": len(records[1]),
+        "method_a": label_of(pair[0].newest),
+        "method_b": label_of(pair[1].newest),
+        "seeds_a": len(pair[0].records),
+        "seeds_b": len(pair[1].records),
         "mean_a": float(a.by_query.mean()),
         "mean_b": float(b.by_query.mean()),
         "difference": difference.estimate,

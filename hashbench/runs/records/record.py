@@ -20,6 +20,10 @@ Status = Literal["ok", "failed", "skipped"]
 STATUSES = ("ok", "failed", "skipped")
 LARGEST = 2**26
 """Bytes of a record that are read."""
+OWN = "own"
+"""The distance of a quantizer's codes."""
+GIVEN = "given"
+"""Stands in the place of a backbone where the vectors came with the data."""
 
 
 class UnusableRecord(Exception):
@@ -60,6 +64,8 @@ class Record:
         The method as the user wrote it.
     provenance : str
         Whether the data is the publisher's or a copy.
+    data_file : str
+        Name of the file or folder that ``--data-dir`` gave; empty where it gave none.
     environment : dict
     started, date : str
         When the cell began and when it ended, ISO 8601, UTC.
@@ -80,6 +86,7 @@ class Record:
     uses_labels: bool = False
     label: str = ""
     provenance: str = ""
+    data_file: str = ""
     environment: dict[str, Any] = field(default_factory=dict)
     started: str = ""
     date: str = ""
@@ -88,8 +95,8 @@ class Record:
 
     @property
     def backbone(self) -> str:
-        """The backbone's name, or ``given`` where the vectors came with the data."""
-        return self.config["features"]["backbone"] or "given"
+        """The backbone's name, or `GIVEN`."""
+        return self.config["features"]["backbone"] or GIVEN
 
     @property
     def finished(self) -> bool:
@@ -109,9 +116,19 @@ class Record:
         return f"{self.label} {self.config['n_bits']} bits" + ("" if seed is None else f" seed {seed}") + ranked
 
     @property
+    def distance(self) -> str:
+        """By what its codes are ranked: ``hamming``, ``asymmetric``, or `OWN`."""
+        return self.config.get("distance", "hamming")
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of a code."""
+        return -(-self.config["n_bits"] // 8)
+
+    @property
     def is_asymmetric(self) -> bool:
         """Whether the ranking was by real-valued queries."""
-        return self.config.get("distance") == "asymmetric"
+        return self.distance == "asymmetric"
 
     @property
     def is_by_bytes(self) -> bool:
@@ -121,7 +138,7 @@ class Record:
     @property
     def is_quantizer(self) -> bool:
         """Whether its codes have a distance of their own; they are not kept then."""
-        return self.config.get("distance") == "own"
+        return self.distance == OWN
 
     def to_json(self) -> bytes:
         """Return the record's file."""
@@ -237,6 +254,7 @@ SCHEMA: dict[str, Check] = {
     "uses_labels": lambda value: isinstance(value, bool),
     "label": _text,
     "provenance": _text,
+    "data_file": _text,
     "environment": lambda value: isinstance(value, dict),
     "started": lambda value: value == "" or _date(value),
     "date": _date,
@@ -257,7 +275,7 @@ CONFIG: dict[str, Check] = {
     "n_bits": lambda value: _whole(value) and 1 <= value <= 2**20,
     "seed": lambda value: value is None or _whole(value),
     "engine": _whole,
-    "distance": lambda value: value in ("asymmetric", "own"),
+    "distance": lambda value: value in ("asymmetric", OWN),
 }
 ENVIRONMENT: dict[str, Check] = {
     "cpu": _text,

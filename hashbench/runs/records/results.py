@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
 from hashbench.errors import InputError
-from hashbench.files.writing import csv_safe, write_atomically
+from hashbench.files.writing import csv_safe, table_bytes, write_atomically
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import SHARED, Store
 from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
 
+SHOWN = 16
+"""Characters of a SHA-256."""
 TIMINGS = (
     "features_s",
     "views_s",
@@ -23,7 +25,25 @@ TIMINGS = (
     "top100_queries_per_s",
     "rescored_candidates_per_s",
 )
-ORDER = ["dataset", "protocol", "backbone", "method", "params", "n_bits", "seed", "id"]
+IDENTITY: dict[str, Callable[[Record], object]] = {
+    "dataset": lambda record: csv_safe(record.config["dataset"]),
+    "data_file": lambda record: csv_safe(record.data_file),
+    "data_sha256": lambda record: record.config["data"][:SHOWN],
+    "protocol": lambda record: csv_safe(record.config["protocol"]),
+    "protocol_sha256": lambda record: record.config["protocol_hash"][:SHOWN],
+    "backbone": lambda record: csv_safe(record.backbone),
+    "features": lambda record: json.dumps(record.config["features"], sort_keys=True),
+    "engine": lambda record: record.config["engine"],
+    "uses_labels": lambda record: record.uses_labels,
+    "method": lambda record: csv_safe(record.config["method"]),
+    "source": lambda record: record.config["source"][:SHOWN],
+    "params": lambda record: csv_safe(json.dumps(record.config["params"], sort_keys=True)),
+    "distance": lambda record: record.distance,
+    "n_bits": lambda record: record.config["n_bits"],
+    "bytes": lambda record: record.n_bytes,
+    "seed": lambda record: record.config["seed"],
+}
+"""Columns that tell rows apart, and what they read: the setting of a record, its method, code and seed."""
 
 
 def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -> pd.DataFrame:
@@ -44,7 +64,7 @@ def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -
     at = rest.index("error") + 1
     frame = frame[rest[:at] + metrics + rest[at:]]
     frame["seed"] = frame["seed"].astype("Int64")
-    return frame.sort_values(ORDER, ignore_index=True)
+    return frame.sort_values([*IDENTITY, "id"], ignore_index=True)
 
 
 def _row(record: Record, compared: Verdicts) -> dict[str, object]:
@@ -56,13 +76,7 @@ def _row(record: Record, compared: Verdicts) -> dict[str, object]:
             scores |= {f"{name} low": found.interval[0], f"{name} high": found.interval[1]}
             scores[f"{name} verdict"] = found.verdict
     return {
-        "dataset": csv_safe(record.config["dataset"]),
-        "protocol": csv_safe(record.config["protocol"]),
-        "backbone": csv_safe(record.backbone),
-        "method": csv_safe(record.config["method"]),
-        "params": csv_safe(json.dumps(record.config["params"], sort_keys=True)),
-        "n_bits": record.config["n_bits"],
-        "seed": record.config["seed"],
+        **{name: read(record) for name, read in IDENTITY.items()},
         "status": record.status,
         "error": csv_safe(record.error),
         **scores,
@@ -93,7 +107,7 @@ def write_results(store: Store, final: bool = True) -> None:
     path = store.directory / "results.csv"
     try:
         with store.lock(SHARED):
-            write_atomically(path, frame.to_csv(index=False).encode())
+            write_atomically(path, table_bytes(frame))
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}); make room or name another --out"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import Record
+from hashbench.runs.records.record import GIVEN, Record
 from hashbench.runs.records.store import SHARED, Store
 
 State = Literal["done", "failed", "running", "missing"]
@@ -100,7 +100,7 @@ def _path(store: Store) -> Path:
 
 
 def _planned(id: str, title: str, config: dict[str, Any]) -> Planned:
-    return Planned(id, title, config["dataset"], config["protocol"], config["features"]["backbone"] or "given")
+    return Planned(id, title, config["dataset"], config["protocol"], config["features"]["backbone"] or GIVEN)
 
 
 def _read(path: Path) -> dict[str, Planned]:

@@ -9,12 +9,11 @@ import numpy as np
 from hashbench.evaluation.statistics import Comparison, compare
 from hashbench.files.hashing import canonical_hash
 from hashbench.runs.records.record import Record
+from hashbench.runs.records.setting import Setting, setting_of
 from hashbench.runs.records.store import Store
 
 Verdicts = dict[tuple[str, str], Comparison]
 """By `group_of` a record, and by metric."""
-COMMON = ("dataset", "data", "protocol", "protocol_hash", "features", "engine")
-"""What records must agree in to stand in one table."""
 
 
 def group_of(record: Record) -> str:
@@ -27,14 +26,14 @@ def method_of(record: Record) -> str:
     return canonical_hash({key: value for key, value in record.config.items() if key not in ("n_bits", "seed")})
 
 
-def column_of(record: Record) -> str:
-    """Return what records have in common that may be compared: data, protocol, features and code length."""
-    return canonical_hash({key: record.config[key] for key in (*COMMON, "n_bits")})
+def column_of(record: Record) -> tuple[Setting, int]:
+    """Return what records have in common that may be compared: their setting and code length."""
+    return setting_of(record), record.config["n_bits"]
 
 
-def grouped(records: Iterable[Record]) -> dict[str, dict[str, list[Record]]]:
+def by_column(records: Iterable[Record]) -> dict[tuple[Setting, int], dict[str, list[Record]]]:
     """Return the records that ended well, by column and by group, each group one of seeds."""
-    columns: dict[str, dict[str, list[Record]]] = {}
+    columns: dict[tuple[Setting, int], dict[str, list[Record]]] = {}
     for record in records:
         if record.status == "ok":
             columns.setdefault(column_of(record), {}).setdefault(group_of(record), []).append(record)
@@ -50,7 +49,7 @@ def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
         A record's arrays cannot be read.
     """
     compared: Verdicts = {}
-    for column in grouped(records).values():
+    for column in by_column(records).values():
         metrics = _common_metrics(column)
         values = {group: per_query(seeds, metrics, store) for group, seeds in column.items()}
         for metric in metrics:

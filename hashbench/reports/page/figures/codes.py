@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from hashbench.errors import InputError
-from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting
+from hashbench.runs.records.setting import grouped_ascending
 from hashbench.runs.records.verdicts import per_query
 
 MOST_CLASSES = 100
@@ -52,7 +52,7 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     classes = classes_in(of_query)
     if 0 < len(classes) <= MOST_CLASSES:
         members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
-        for rows in grouped(setting.rows, lambda row: row.n_bits).values():
+        for rows in grouped_ascending(setting.rows, lambda row: row.n_bits).values():
             yield from _heat_maps(setting, rows, members)
 
 

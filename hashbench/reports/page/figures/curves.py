@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from hashbench.evaluation.curves import at_equal_recall
-from hashbench.reports.grids import grouped
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting, shown
+from hashbench.runs.records.setting import grouped_ascending
 
 MOST_EPOCHS = 150
 """Points of a training curve that are drawn; of more, every second, third … one."""
@@ -79,7 +79,7 @@ def _line(name: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
 
 
 def _training(setting: Setting) -> Iterator[Figure]:
-    for label, rows in grouped(setting.rows, lambda row: row.label).items():
+    for label, rows in grouped_ascending(setting.rows, lambda row: row.label).items():
         entries = [entry for row in rows for record in row.records for entry in record.training]
         names = {name for entry in entries if "epoch" in entry for name in entry}
         for quantity in sorted(names - {"epoch"}, key=lambda name: (name != "loss", name)):

@@ -1,0 +1,191 @@
+"""What results must have in common to be compared: one key, used by every table, figure, file and verdict."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from hashbench.files.paths import printable
+from hashbench.runs.records.record import GIVEN, Record
+
+BEGIN = 7
+"""Characters of a SHA-256 that tell two of them apart for people."""
+LONGEST = 100
+"""Characters of a file's name in a title."""
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What results share that may stand in one table: the data, how it was measured, and what the methods were given.
+
+    A protocol's name and hash say the split, the role of its queries (validation) and how items are ranked
+    (asymmetric, by bytes).
+
+    Attributes
+    ----------
+    dataset : str
+        The data set's plugin.
+    protocol : str
+    data : str
+        SHA-256 of items, relevance and split.
+    protocol_hash : str
+    features : str
+        The feature key as JSON.
+    engine : int
+        Version of the metrics.
+    reads_labels : bool
+        Whether the methods have read labels.
+    """
+
+    dataset: str
+    protocol: str
+    data: str
+    protocol_hash: str
+    features: str
+    engine: int
+    reads_labels: bool
+
+
+def setting_of(record: Record) -> Setting:
+    """Return the setting of a record."""
+    config = record.config
+    return Setting(
+        dataset=config["dataset"],
+        protocol=config["protocol"],
+        data=config["data"],
+        protocol_hash=config["protocol_hash"],
+        features=json.dumps(config["features"], sort_keys=True),
+        engine=config["engine"],
+        reads_labels=record.uses_labels,
+    )
+
+
+def grouped(values: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
+    """Return values by their key, keys in the order in which they come first."""
+    groups: dict[K, list[V]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
+
+
+def grouped_ascending(values: Iterable[V], key: Callable[[V], Any]) -> dict[Any, list[V]]:
+    """Return values by their key, keys ascending."""
+    return dict(sorted(grouped(values, key).items()))
+
+
+def by_setting(records: Iterable[Record]) -> dict[Setting, list[Record]]:
+    """Return records by their setting; what did not end well stands with what the same method did elsewhere.
+
+    Such a record does not say whether the method reads labels: it was not trained.
+    """
+    records = list(records)
+    readers = {_method_of(record) for record in records if record.status == "ok" and record.uses_labels}
+
+    def key(record: Record) -> Setting:
+        reads = record.uses_labels or (record.status != "ok" and _method_of(record) in readers)
+        return replace(setting_of(record), reads_labels=reads)
+
+    return grouped(records, key)
+
+
+def _method_of(record: Record) -> tuple[str, str]:
+    return record.config["method"], json.dumps(record.config["params"], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A setting in words that no other setting of the same report has.
+
+    Attributes
+    ----------
+    dataset : str
+        The data set, and its file where the report has several of one data set.
+    protocol : str
+        Its name, and what else tells it apart.
+    backbone : str
+        How the features were made: the backbone, and what else tells it apart.
+    """
+
+    dataset: str
+    protocol: str
+    backbone: str
+
+
+def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
+    """Return the names of the settings of a report.
+
+    A name is data set, protocol and backbone. Files of one data set are told apart by their names, and what would
+    still have one name by the values in which it differs, such as ``resnet18 (image_size=32)``.
+
+    Parameters
+    ----------
+    files : mapping from Setting to str
+        From `file_of`, or empty texts where that is not known.
+    """
+    names = {
+        setting: Named(
+            setting.dataset + _in_brackets(file if _has_several_files(setting.dataset, files) else ""),
+            setting.protocol,
+            json.loads(setting.features)["backbone"] or GIVEN,
+        )
+        for setting, file in files.items()
+    }
+    for tell in (_by_features, _by_labels, _by_engine, _by_protocol, _by_data):
+        for same in grouped(names, names.__getitem__).values():
+            if len(same) > 1:
+                names |= {setting: tell(names[setting], setting, same) for setting in same}
+    return names
+
+
+def file_of(records: Iterable[Record]) -> str:
+    """Return the name of the file that a setting's data was last read from; empty where no record says it."""
+    saying = [record for record in records if record.data_file]
+    return printable(max(saying, key=lambda record: record.date).data_file, LONGEST) if saying else ""
+
+
+def _has_several_files(dataset: str, files: Mapping[Setting, str]) -> bool:
+    return len({file for setting, file in files.items() if setting.dataset == dataset and file}) > 1
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _by_features(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    keys = [json.loads(one.features) for one in same]
+    parts = dict.fromkeys(part for key in keys for part in key)
+    differing = [part for part in parts if len({_shown(key.get(part)) for key in keys}) > 1]
+    mine = json.loads(setting.features)
+    told = ", ".join(f"{part}={_shown(mine.get(part))}" for part in differing)
+    return replace(name, backbone=name.backbone + _in_brackets(told))
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text[:BEGIN] if re.fullmatch("[0-9a-f]{64}", text) else printable(text, LONGEST)
+
+
+def _by_labels(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    both = len({one.reads_labels for one in same}) > 1
+    return replace(
+        name, protocol=name.protocol + (", methods that read labels" if both and setting.reads_labels else "")
+    )
+
+
+def _by_engine(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    several = len({one.engine for one in same}) > 1
+    return replace(name, protocol=name.protocol + (f", metrics of version {setting.engine}" if several else ""))
+
+
+def _by_protocol(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    several = len({one.protocol_hash for one in same}) > 1
+    return replace(name, protocol=name.protocol + (f", protocol {setting.protocol_hash[:BEGIN]}" if several else ""))
+
+
+def _by_data(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    return replace(name, dataset=f"{name.dataset} (data {setting.data[:BEGIN]})")
