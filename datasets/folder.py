@@ -13,6 +13,7 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labelled_images import list_images
+from hashbench.data.readers.labels.reading import read_labels
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
@@ -45,36 +46,28 @@ class Folder(HashDataset):
     needs = (
         "--data-dir DIR with class folders <class>/**/*, by themselves, or in train/ and test/, or in query/ and "
         "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
-        "(several with | or ; between them) and perhaps part (query, database or train)"
+        "(several with | or ; between them) and perhaps part (query, database or train); --label-column names another"
     )
-    reads = ("exif",)
+    reads = ("exif", "label_column")
     views = PHOTO_VIEWS
     # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.
     image_size = 224
 
     def read(self, options: LoadOptions) -> Items:
-        """List the images; their labels are numbered in alphabetical order."""
+        """List the images and read their labels."""
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your images: give {self.needs}")
-        listing = list_images(options.data_dir)
-        names = sorted({label for labels in listing.labels for label in labels})
-        if len(names) < 2:
-            raise InputError(f"{options.data_dir} has one class, {names[0]!r}: all images would be alike; give another")
-        number = {name: column for column, name in enumerate(names)}
-        if listing.multi_label:
-            labels = np.zeros((len(listing.labels), len(names)), bool)
-            for row, given in enumerate(listing.labels):
-                labels[row, [number[label] for label in given]] = True
-        else:
-            labels = np.array([number[label] for (label,) in listing.labels], np.int64)
+        listing = list_images(options.data_dir, options.label_column)
+        labels = read_labels([listing.labels(options.data_dir)])
         parts = np.array(listing.parts)
         return Items(
             images=ImageFiles(listing.files, listing.shown_as, exif=options.exif),
-            labels=labels,
-            label_names=names,
+            labels=labels.array,
+            label_names=labels.names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
+            notes=[*listing.notes, *labels.notes],
         )
 
     def watched(self, file: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.arrays.array_folder import part_of, refuse_missing_shards
-from hashbench.data.readers.image_parquet import ImageTable, read_image_parquet
+from hashbench.data.readers.image_parquet import read_image_parquet
 from hashbench.data.readers.labelled_images import ARRANGEMENTS, HELD_OUT, PART_OF
+from hashbench.data.readers.labels.reading import read_labels
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
@@ -61,13 +62,14 @@ class ImageParquet(HashDataset):
         parts = _parts(options.data_dir)
         files = [file for group in parts.values() for file in group]
         table = read_image_parquet(files, options.image_column, options.label_column)
-        labels, names = _numbered(table, options.data_dir)
+        labels = read_labels(table.labels)
         return Items(
             images=ImageFiles(table.images, table.shown_as, exif=options.exif),
-            labels=labels,
-            label_names=names,
+            labels=labels.array,
+            label_names=labels.names,
             parts=_rows(parts, table.shown_as) if "" not in parts else {},
             provenance="the user's own",
+            notes=[*table.notes, *labels.notes],
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:
@@ -114,20 +116,3 @@ def _rows(parts: dict[str, list[Path]], shown_as: list[str]) -> dict[str, np.nda
     part_of_file = {str(file): part for part, group in parts.items() for file in group}
     own = np.array([part_of_file[shown.rpartition(": row ")[0]] for shown in shown_as])
     return {part: np.flatnonzero(own == part) for part in ("query", "database", "train")}
-
-
-def _numbered(table: ImageTable, source: Path) -> tuple[np.ndarray, list[str]]:
-    """Return labels as int64 classes or a bool matrix, and what the classes are called."""
-    given: list[list[Any]] = table.labels if table.multi_label else [[label] for label in table.labels]
-    known = sorted({label for labels in given for label in labels})
-    if len(known) < 2:
-        raise InputError(f"{source} has one class, {known[0]!r}: all images would be alike; give another")
-    said = dict(enumerate(table.label_names))
-    names = [said.get(label, str(label)) if isinstance(label, int) else label for label in known]
-    column = {label: number for number, label in enumerate(known)}
-    if not table.multi_label:
-        return np.array([column[label] for (label,) in given], np.int64), names
-    marks = np.zeros((len(given), len(known)), bool)
-    for row, labels in enumerate(given):
-        marks[row, [column[label] for label in labels]] = True
-    return marks, names

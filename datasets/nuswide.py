@@ -13,6 +13,7 @@ from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
+from hashbench.data.readers.labels.lines import marked, marked_lines
 from hashbench.data.readers.publisher_files import data_directory
 from hashbench.data.splits import Split, draw_per_label
 from hashbench.data.view_recipes import PHOTO_VIEWS
@@ -63,6 +64,16 @@ class NUSWide(HashDataset):
             metrics=METRICS,
             checksum="b5bbb5e87dc2bec4d3824f26d23568b74b81ed38a872990e8b3b870550a2ff42",
         ),
+        Protocol(
+            name="nuswide81-lists/1",
+            split="split lists with 81 labels a line, one for each concept: queries: test.txt; training set: "
+            "train.txt; database: database.txt, or where there is none, the training set; relevant: a shared label",
+            n_query=None,
+            n_database=None,
+            n_train=None,
+            metrics=METRICS,
+            checksum="3fdc98cbe6eaf72492cf7a9f357ad55671a36c54decd5e95b08f099ef71acc78",
+        ),
     )
     source = "Chua et al., NUS-WIDE: A Real-World Web Image Database from National University of Singapore, CIVR 2009"
     licence = "research use only, by the publisher's agreement; images: their owners' on Flickr"
@@ -85,13 +96,20 @@ class NUSWide(HashDataset):
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
         """Measure by the split lists where the files are these."""
-        drawn, listed = self.protocols
+        assert items.labels is not None
+        drawn, *lists = self.protocols
+        listed = lists[items.labels.shape[1] != N_LABELS]
         if options.protocol is None:
             protocol = listed if items.parts else drawn
         if bool(items.parts) == bool(protocol.draw):
             raise InputError(
                 f"--protocol {protocol.name} needs {IMAGE_LIST if protocol.draw else LISTS['query']}, the data came "
                 f"from {LISTS['query'] if items.parts else IMAGE_LIST}"
+            )
+        if items.parts and not protocol.name.startswith(listed.name):
+            width = items.labels.shape[1]
+            raise InputError(
+                f"--protocol {protocol.name}: the lists have {width} labels a line, which is {listed.name}"
             )
         return protocol, items
 
@@ -143,7 +161,7 @@ def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
         lines = _lines(file)
         if len(lines) != n_images:
             raise InputError(f"{file} has {len(lines):,} lines, {IMAGE_LIST} has {n_images:,}; fetch both again")
-        columns[file.stem.removeprefix("Labels_")] = _binary(np.array(lines), str(file))
+        columns[file.stem.removeprefix("Labels_")] = marked(np.array(lines), file, range(1, n_images + 1))
     concepts = sorted(columns, key=lambda concept: (-columns[concept].sum(), concept))[:N_LABELS]
     return np.stack([columns[concept] for concept in concepts], axis=1), concepts
 
@@ -166,6 +184,8 @@ def _read_lists(directory: Path) -> Items:
         if part == "database" and not file.exists():
             continue
         names, values = _read_list(file)
+        if labels and len(labels[0]) != values.shape[1]:
+            raise InputError(f"{file} has {values.shape[1]} labels a line, {LISTS['query']} {len(labels[0])}")
         refuse_repeated(names, str(file))
         for number, (name, value) in enumerate(zip(names, values, strict=True), 1):
             row = rows.setdefault(name, len(rows))
@@ -188,14 +208,8 @@ def _read_lists(directory: Path) -> Items:
 
 
 def _read_list(file: Path) -> tuple[list[str], np.ndarray]:
-    """Return the names and labels, bool of shape (n, 21), of a split list."""
-    fields = [line.rsplit(maxsplit=N_LABELS) for line in _lines(file)]
-    wrong = next((number for number, entry in enumerate(fields, 1) if len(entry) != N_LABELS + 1), None)
-    if wrong is not None:
-        raise InputError(
-            f"{file} line {wrong} has {len(fields[wrong - 1]) - 1} labels after a path, expected {N_LABELS}"
-        )
-    return [entry[0] for entry in fields], _binary(np.array([entry[1:] for entry in fields]), str(file))
+    """Return the names and labels, bool of shape (n, 21) or (n, 81), of a split list."""
+    return marked_lines(dict(enumerate(_lines(file), 1)), file, (N_LABELS, N_CONCEPTS))
 
 
 def _lines(file: Path) -> list[str]:
@@ -208,13 +222,3 @@ def _lines(file: Path) -> list[str]:
     if not lines:
         raise InputError(f"{file} is empty")
     return lines
-
-
-def _binary(values: np.ndarray, where: str) -> np.ndarray:
-    """Return texts 0 and 1 as bool; they stand one or several a line."""
-    wrong = np.argwhere((values != "0") & (values != "1"))
-    if len(wrong):
-        raise InputError(
-            f"{where} line {wrong[0][0] + 1}: {values[tuple(wrong[0])]!s:.40} is no label, expected 0 or 1"
-        )
-    return values == "1"

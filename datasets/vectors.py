@@ -63,11 +63,13 @@ class Vectors(HashDataset):
         "their kin, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
     )
 
+    reads = ("label_column",)
+
     def read(self, options: LoadOptions) -> Items:
         """Read the user's files."""
         if options.data_dir is None:
             raise InputError(f"vectors needs your files: give {self.needs}")
-        return read_vectors(options.data_dir, N_NEIGHBORS, options.cache_dir)
+        return read_vectors(options.data_dir, N_NEIGHBORS, options.cache_dir, options.label_column)
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
         """Measure by labels where there are any, else by true neighbours; or as the user chose."""

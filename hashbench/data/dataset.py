@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -49,6 +50,8 @@ class Dataset:
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     exif : bool
         Whether images were turned as their EXIF orientation says; TIFF files always are.
+    notes : sequence of str
+        What was made of the files where that is not plain, and what was passed over: a clause each.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Dataset:
     n_left_out: int = 0
     items_sha256: str = ""
     exif: bool = False
+    notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

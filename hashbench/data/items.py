@@ -65,6 +65,8 @@ class Items:
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
     exif : bool
         Whether images are turned as their EXIF orientation says; TIFF files always are. Plugins say it in `ImageFiles`.
+    notes : sequence of str
+        What a reader made of the files where that is not plain, and what it passed over: a clause each.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -79,6 +81,7 @@ class Items:
     left_out: Sequence[str] = ()
     sha256: str = ""
     exif: bool = False
+    notes: Sequence[str] = ()
 
     def __len__(self) -> int:
         """Return the number of items."""

@@ -75,6 +75,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
         exif=items.exif,
+        notes=items.notes,
     )
     _refuse_irrelevant(dataset)
     return dataset

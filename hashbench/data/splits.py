@@ -275,7 +275,10 @@ def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray
         row = int(query[np.argmax(lonely)])
         own = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
         named = f"row {row}" if items.names is None else items.names[row]
+        way_out = (
+            f"give {' or '.join(repr(items.label_names[label]) for label in own)} more images" if own else "label it"
+        )
         raise InputError(
             f"{lonely.sum()} of {len(query)} queries have no relevant image in the database, {named} the "
-            f"first: give {' or '.join(repr(items.label_names[label]) for label in own)} more images, or remove it"
+            f"first: {way_out}, or remove it"
         )

@@ -216,7 +216,7 @@ def test_unusable_folders_are_refused(tmp_path, pets, refused):
     refused(empty, "empty holds no images")
     image(empty / "cat" / "0.png", 0)
     image(empty / "cat" / "1.png", 1)
-    refused(empty, "one class, 'cat'")
+    refused(empty, "every item has the label cat", "all would be alike")
     (empty / "dog").mkdir()
     refused(empty, "empty/dog holds no images")
     image(empty / "dog" / "2.png", 2)
@@ -330,7 +330,7 @@ def test_damaged_tables_are_refused(tmp_path, refused):
         (b"path,path,label\n0.png,0.png,b\n", ["two columns of one name"]),
         (b'path,label\n"0.png,a\n', ["cannot be read as a csv file"]),
         (b"path,label\n\xff.png,a\n", ["cannot be read as a csv file"]),
-        (b"path,label\n0.png,a\n", ["one class, 'a'"]),
+        (b"path,label\n0.png,a\n", ["every item has the label a"]),
     ]:
         path.write_bytes(content)
         refused(path, "list.csv", *words)

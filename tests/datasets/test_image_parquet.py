@@ -132,7 +132,7 @@ def bad_files(folder):
     good = written(folder / "good.parquet")
     yield good, {"image_column": "img"}, ["good.parquet has no column img; its columns are image, label"]
     yield good, {"image_column": "label"}, ["the column label is int64, expected images as bytes"]
-    yield good, {"label_column": "image"}, ["the column image is struct", "expected whole numbers or texts"]
+    yield good, {"label_column": "image"}, ["the column image is an object with the fields bytes, path"]
     other = written(folder / "other.parquet", label="kind")
     yield other, {}, ["columns image, kind: name that of the labels with --label-column"]
     table = pq.read_table(good)
@@ -140,12 +140,20 @@ def bad_files(folder):
     yield folder / "two.parquet", {}, ["columns image, second of images", "--image-column"]
     pq.write_table(table.select(["label"]), folder / "none.parquet")
     yield folder / "none.parquet", {}, ["the columns label: name that of the images"]
-    yield written(folder / "minus.parquet", labels=[-1] * N), {}, ["row 0 of label is -1, expected classes from 0"]
+    yield written(folder / "minus.parquet", labels=[-1] * N), {}, ["of label: a label is -1, expected classes from 0"]
     holes = [None, *range(1, N)]
-    yield written(folder / "hole.parquet", labels=holes), {}, ["hole.parquet: row 0 of label is empty"]
-    yield written(folder / "bare.parquet", labels=[[1], [], *[[0]] * (N - 2)]), {}, ["row 1 of label is empty"]
-    yield written(folder / "half.parquet", labels=[0.5] * N), {}, ["the column label is double"]
-    yield written(folder / "one.parquet", labels=[4] * N), {}, ["one.parquet has one class, 4"]
+    yield written(folder / "hole.parquet", labels=holes), {}, ["hole.parquet: row 0 of label: a label is empty"]
+    yield written(folder / "bare.parquet", labels=[[1], [], *[[0]] * (N - 2)]), {}, ["row 1 of label: a label is empty"]
+    yield (
+        written(folder / "half.parquet", labels=[0.5] * N),
+        {},
+        ["row 0 of label: a label is 0.5 (float), expected whole numbers or texts"],
+    )
+    yield (
+        written(folder / "one.parquet", labels=[4] * N),
+        {},
+        ["one.parquet: the column label: every item has the label 4"],
+    )
     (folder / "cut.parquet").write_bytes(good.read_bytes()[:500])
     yield folder / "cut.parquet", {}, ["cut.parquet is not a readable parquet file"]
     pq.write_table(table[:0], folder / "empty.parquet")
@@ -160,7 +168,7 @@ def bad_files(folder):
         yield folder / known[-1], {}, [f"files of {', '.join(sorted([*known, 'extra']))};", "parts are train and test"]
     written(folder / "kinds" / "train.parquet")
     written(folder / "kinds" / "test.parquet", labels=["a", "b"] * (N // 2))
-    yield folder / "kinds", {}, ["expected the same"]
+    yield folder / "kinds", {}, ["holds numbers", "names of classes, such as 'a'", "give names in both"]
 
 
 @pytest.mark.parametrize("case", range(20))

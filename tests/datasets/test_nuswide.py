@@ -293,6 +293,24 @@ def test_lists_are_the_split(lists):
     assert len(dataset) == 13
 
 
+def test_lists_of_all_81_concepts_are_read_under_a_protocol_of_their_own(lists, cli, tmp_path):
+    directory, labels = lists
+    more = np.random.default_rng(5).random((50, 60)) < 0.1
+    (directory / "images" / "0.jpg").rename(directory / "images" / "night 0 1 sky.jpg")
+    for name in ("test.txt", "database.txt", "train.txt"):
+        lines = (directory / name).read_text().replace("images/0.jpg", "images/night 0 1 sky.jpg").splitlines()
+        rows = range(10) if name == "test.txt" else [int(line.split(".")[0].partition("/")[2]) for line in lines]
+        marks = [" ".join(map(str, more[row].astype(int))) for row in rows]
+        (directory / name).write_text("".join(f"{one} {two}\n" for one, two in zip(lines, marks, strict=True)))
+    dataset = load_dataset("nuswide", data_dir=directory)
+    assert dataset.protocol.name == "nuswide81-lists/1"
+    assert (dataset.labels[dataset.split.query] == np.hstack([labels, more])[:10]).all()
+    run = ("run", "--dataset", "nuswide", "--data-dir", directory, "--methods", "lsh", "--out", tmp_path / "out")
+    one_clear_line(cli(*run, "--protocol", "nuswide21-lists/1"), "81 labels a line", "nuswide81-lists/1")
+    (directory / "train.txt").write_text(f"images/30.jpg 1 {ZEROS}\n")
+    one_clear_line(cli(*run), "train.txt has 21 labels a line, test.txt 81")
+
+
 @pytest.mark.usefixtures("empty_cache")
 def test_a_protocol_of_the_other_layout_is_refused(lists, official, cli, tmp_path):
     directory, _ = lists
@@ -312,8 +330,9 @@ ZEROS = " ".join("0" * 20)
 @pytest.mark.parametrize(
     ("name", "number", "text", "words"),
     [
-        ("test.txt", 2, f"images/1.jpg {ZEROS}", ["test.txt line 2 has 20 labels after a path, expected 21"]),
-        ("test.txt", 2, f"images/1.jpg 1 0 {ZEROS}", ["images/1.jpg 1", "missing"]),
+        ("test.txt", 1, f"images/0.jpg {ZEROS}", ["test.txt line 1 has 20 labels after a path, expected 21 or 81"]),
+        ("test.txt", 2, f"images/1.jpg {ZEROS}", ["line 2 has 20 labels after a path, expected 21 as line 1 has"]),
+        ("test.txt", 2, f"images/1.jpg 1 0 {ZEROS}", ["line 2 has 22 labels after a path, expected 21 as line 1"]),
         ("test.txt", 2, f"images/1.jpg 2 {ZEROS}", ["test.txt line 2: 2 is no label"]),
         ("test.txt", 2, f"images/1.jpg inf {ZEROS}", ["test.txt line 2: inf is no label"]),
         ("test.txt", 2, f"images/0.jpg 1 {ZEROS}", ["test.txt: number 2 is number 1 again", "images/0.jpg"]),

@@ -48,7 +48,7 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag}
+OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag, "notes": listed(text)}
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ class Entry:
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
             exif=manifest.get("exif", False),
+            notes=manifest.get("notes", []),
         )
 
     def verify(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hashbench.data.readers.arrays.parquet import is_list
 from hashbench.data.readers.arrays.stored_array import readable
+from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
+from hashbench.data.readers.labels.names import label_column, passed_over
 from hashbench.errors import InputError
 
-LABELS = ("label", "labels")
-"""What a column of labels is called by itself."""
 KEPT_BYTES = 2**28
 """Of images in memory; two row groups stay, however large."""
 
@@ -97,19 +95,16 @@ class ImageTable:
     images : ParquetImages
     shown_as : list of str
         What a message calls each.
-    labels : list
-        Of each image: a whole number, a text, or a list of them.
-    label_names : list of str
-        What the numbers are called, where the files say it.
-    multi_label : bool
-        Whether labels are lists.
+    labels : list of LabelColumn
+        Those of each file.
+    notes : list of str
+        Which columns were read, and which were passed over.
     """
 
     images: ParquetImages
     shown_as: list[str] = field(default_factory=list)
-    labels: list[Any] = field(default_factory=list)
-    label_names: list[str] = field(default_factory=list)
-    multi_label: bool = False
+    labels: list[LabelColumn] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_image_parquet(files: Sequence[Path], image: str | None = None, label: str | None = None) -> ImageTable:
@@ -119,29 +114,29 @@ def read_image_parquet(files: Sequence[Path], image: str | None = None, label: s
     ----------
     files : sequence of Path
     image, label : str, optional
-        The columns' names; by default the only column of images, and ``label`` or ``labels``.
+        The columns' names; by default the only column of images, and one of a usual name.
 
     Raises
     ------
     InputError
-        A file is damaged, has other columns than the first, or labels that are none.
+        A file is damaged, or has other columns than the first.
     """
     with _opened(files[0]) as parquet:
         schema = parquet.schema_arrow
     image, label = image or _image_column(schema, files[0]), label or _label_column(schema, files[0])
     for name in (image, label):
         _refuse_missing(schema, name, files[0])
-    multi_label = is_list(schema.field(label).type)
-    table = ImageTable(ParquetImages(image), label_names=_class_names(schema, label), multi_label=multi_label)
+    others = [name for name in schema.names if name not in (image, label)]
+    notes = [f"images are the column {image}, labels the column {label}", *passed_over("columns", others)]
+    table = ImageTable(ParquetImages(image), notes=notes)
     for file in files:
         with _opened(file) as parquet:
-            _check_columns(parquet.schema_arrow, image, label, file, schema.field(label).type)
+            _check_columns(parquet.schema_arrow, image, label, file)
             groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
-            labels = parquet.read([label])[label].to_pylist()
-        _refuse_empty(labels, file, label)
+            if sum(groups):
+                table.labels.append(parquet_labels(parquet, label, file))
         table.images.add(file, groups)
-        table.labels.extend(labels)
-        table.shown_as.extend(f"{file}: row {row}" for row in range(len(labels)))
+        table.shown_as.extend(f"{file}: row {row}" for row in range(sum(groups)))
     if not table.labels:
         raise InputError(f"{files[0]} has no rows")
     return table
@@ -179,12 +174,12 @@ def _image_column(schema: Any, file: Path) -> str:
 
 
 def _label_column(schema: Any, file: Path) -> str:
-    names = [name for name in LABELS if name in schema.names]
-    if len(names) != 1:
+    name = label_column([one.name for one in schema if not holds_images(one.type)], str(file))
+    if name is None:
         raise InputError(
             f"{file} has the columns {', '.join(schema.names)}: name that of the labels with --label-column"
         )
-    return names[0]
+    return name
 
 
 def _refuse_missing(schema: Any, name: str, file: Path) -> None:
@@ -192,42 +187,9 @@ def _refuse_missing(schema: Any, name: str, file: Path) -> None:
         raise InputError(f"{file} has no column {name}; its columns are {', '.join(schema.names)}")
 
 
-def _check_columns(schema: Any, image: str, label: str, file: Path, expected: Any) -> None:
-    """Raise unless a file's columns hold images, and labels of the type that the first file has."""
-    import pyarrow as pa
-
+def _check_columns(schema: Any, image: str, label: str, file: Path) -> None:
+    """Raise unless a file has both columns, and that of the images can hold some."""
     for name in (image, label):
         _refuse_missing(schema, name, file)
     if not holds_images(schema.field(image).type):
         raise InputError(f"{file}: the column {image} is {schema.field(image).type}, expected images as bytes")
-    kind = schema.field(label).type
-    value = kind.value_type if is_list(kind) else kind
-    if not (pa.types.is_integer(value) or pa.types.is_string(value) or pa.types.is_large_string(value)):
-        raise InputError(
-            f"{file}: the column {label} is {kind}, expected whole numbers or texts, or lists of them; name another "
-            "with --label-column"
-        )
-    if kind != expected:
-        raise InputError(f"{file}: the column {label} is {kind}, that of another file {expected}: expected the same")
-
-
-def _refuse_empty(labels: list[Any], file: Path, column: str) -> None:
-    for row, label in enumerate(labels):
-        given = label if isinstance(label, list) else [label]
-        if not given or None in given or "" in given:
-            raise InputError(f"{file}: row {row} of {column} is empty; give every image a label")
-        if any(isinstance(one, int) and not 0 <= one < 2**63 for one in given):
-            raise InputError(
-                f"{file}: row {row} of {column} is {label}, expected classes from 0 to 2**63 - 1; leave others out"
-            )
-
-
-def _class_names(schema: Any, column: str) -> list[str]:
-    """Return what the classes are called, if the files say it as ``datasets`` does."""
-    try:
-        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][column]
-        said = said.get("feature", said)
-        names = said["names"] if said["_type"] == "ClassLabel" else []
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return []
-    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []

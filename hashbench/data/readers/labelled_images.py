@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,8 @@ from typing import Any
 import pandas as pd
 
 from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, list_folder, refuse_lost
+from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
+from hashbench.data.readers.labels.names import label_column, passed_over
 from hashbench.errors import InputError
 from hashbench.files.paths import relative
 
@@ -24,7 +24,6 @@ HELD_OUT = ("validation", "valid", "val", "dev")
 """What users call images that are for choosing parameters."""
 RESERVED = {*PART_OF, *HELD_OUT}
 """Folders of these names are parts, not classes, where there are two or more of them."""
-_SEPARATOR = re.compile(r"[|;]")
 
 
 @dataclass(frozen=True)
@@ -36,30 +35,41 @@ class Listing:
     files : list of Path
     names : list of str
         Paths relative to the folder, or to the table's folder.
-    labels : list of list of str
-        Each image's labels.
-    multi_label : bool
-        Whether an image may have several.
+    folders : list of str
+        Each image's class folder; empty for a table.
+    column : LabelColumn, optional
+        A table's labels.
     parts : list of str
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
     shown_as : list of str
         What a message calls each image.
+    notes : list of str
+        What holds the labels, and what was passed over.
     """
 
     files: list[Path] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    labels: list[list[str]] = field(default_factory=list)
-    multi_label: bool = False
+    folders: list[str] = field(default_factory=list)
+    column: LabelColumn | None = None
     parts: list[str] = field(default_factory=list)
     shown_as: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def labels(self, source: Path) -> LabelColumn:
+        """Return the labels as they are to be read; a class folder's name is one class, whatever is in it."""
+        if self.column is not None:
+            return self.column
+        return LabelColumn(self.folders, str(source), self.shown_as.__getitem__, are_names=True)
 
 
-def list_images(source: Path) -> Listing:
+def list_images(source: Path, label: str | None = None) -> Listing:
     """List a folder of class folders, with or without parts above them, or a table.
 
     Parameters
     ----------
     source : Path
+    label : str, optional
+        The table's column of labels, where it has another than a usual name.
 
     Raises
     ------
@@ -67,9 +77,11 @@ def list_images(source: Path) -> Listing:
         It is none of these, or something in it cannot be used.
     """
     if source.is_dir():
+        if label is not None:
+            raise InputError(f"--label-column {label}: {source} is a folder, whose class folders are the labels")
         return _list_folder(source)
     if source.suffix.lower() in TABLES and source.is_file():
-        return _list_table(source)
+        return _list_table(source, label)
     raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
 
 
@@ -78,8 +90,8 @@ def _list_folder(folder: Path) -> Listing:
     named = RESERVED.intersection(below)
     if len(named) < 2:
         files, names = _class_folders(folder)
-        labels = [[name.partition("/")[0]] for name in names]
-        return Listing(files, names, labels, shown_as=[str(file) for file in files])
+        folders = [name.partition("/")[0] for name in names]
+        return Listing(files, names, folders, shown_as=[str(file) for file in files])
     parts = {PART_OF.get(name, "") for name in below}
     if len(parts) < len(below) or parts not in ARRANGEMENTS:
         raise InputError(
@@ -91,7 +103,7 @@ def _list_folder(folder: Path) -> Listing:
         files, names = _class_folders(folder / part)
         listing.files.extend(files)
         listing.names.extend(f"{part}/{name}" for name in names)
-        listing.labels.extend([name.partition("/")[0]] for name in names)
+        listing.folders.extend(name.partition("/")[0] for name in names)
         listing.shown_as.extend(str(file) for file in files)
         listing.parts.extend(PART_OF[part] for _ in names)
     return listing
@@ -118,18 +130,21 @@ def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
     return list(images.values()), list(images)
 
 
-def _list_table(table: Path) -> Listing:
+def _list_table(table: Path, label: str | None) -> Listing:
     frame = _read_table(table)
-    missing = [name for name in ("path", "label") if name not in frame.columns]
-    if missing:
+    column = label_column([str(name) for name in frame.columns if name not in ("path", "part")], str(table), label)
+    missing = [name for name, known in (("path", "path" in frame.columns), ("label", column is not None)) if not known]
+    if missing or column is None:
         has = ", ".join(map(str, frame.columns)) or "none"
         raise InputError(f"{table} has no column {' and none '.join(missing)}; its columns are {has}")
     if frame.empty:
         raise InputError(f"{table} has no rows")
-    listing = Listing(multi_label=_is_multi_label(frame["label"]))
+    others = [name for name in frame.columns if name not in ("path", "part", column)]
+    notes = [f"labels are the column {column}", *passed_over("columns", others)]
+    listing = Listing(column=_table_labels(table, frame, column), notes=notes)
     rows: dict[str, int] = {}
     given = frame["part"] if "part" in frame.columns else [None] * len(frame)
-    for row, (path, label, part) in enumerate(zip(frame["path"], frame["label"], given, strict=True), 1):
+    for row, (path, part) in enumerate(zip(frame["path"], given, strict=True), 1):
         where = f"{table} row {row}"
         if not isinstance(path, str) or not path.strip():
             raise InputError(f"{where}: the path is empty")
@@ -139,7 +154,6 @@ def _list_table(table: Path) -> Listing:
         listing.files.append(table.parent / name)
         listing.names.append(name)
         listing.shown_as.append(f"{where}: {name}")
-        listing.labels.append(_labels(label, where))
         if "part" in frame.columns:
             listing.parts.append(_part(part, where))
     return listing
@@ -163,26 +177,18 @@ def _read_table(table: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
 
 
-def _is_multi_label(column: pd.Series) -> bool:
-    return any(not isinstance(cell, str) and _is_list(cell) for cell in column) or any(
-        isinstance(cell, str) and _SEPARATOR.search(cell) for cell in column
-    )
+def _table_labels(table: Path, frame: pd.DataFrame, column: str) -> LabelColumn:
+    """Return a table's labels; of a parquet file as it has them, with the names of its classes."""
 
+    def row_shown_as(row: int) -> str:
+        return f"{table} row {row + 1}"
 
-def _is_list(cell: Any) -> bool:
-    return hasattr(cell, "__len__") and not isinstance(cell, str | bytes)
+    if table.suffix.lower() != ".parquet":
+        return LabelColumn(frame[column].tolist(), f"{table}: the column {column}", row_shown_as)
+    import pyarrow.parquet as pq
 
-
-def _labels(cell: Any, where: str) -> list[str]:
-    """Return the labels of one row, none of them empty."""
-    if _is_list(cell):
-        given: Sequence[Any] = list(cell)
-    else:
-        given = [] if pd.isna(cell) else _SEPARATOR.split(str(cell))
-    labels = ["" if label is None else str(label).strip() for label in given]
-    if not labels or not all(labels):
-        raise InputError(f"{where}: a label is empty; write one or more, with | or ; between them")
-    return labels
+    with pq.ParquetFile(table) as parquet:
+        return parquet_labels(parquet, column, table, row_shown_as)
 
 
 def _part(cell: Any, where: str) -> str:

@@ -7,93 +7,113 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.readers.arrays.array_formats import Contents
 from hashbench.data.readers.arrays.stored_array import StoredArray
+from hashbench.data.readers.labels.cells import LabelColumn, refuse_shape
+from hashbench.data.readers.labels.names import NONE, label_arrays
+from hashbench.data.readers.labels.reading import Labels, read_labels
 from hashbench.errors import InputError
 
 
 def joined_labels(
-    arrays: Mapping[str, StoredArray],
+    contents: Contents,
     parts: Mapping[str, StoredArray],
     names_of: Mapping[str, Sequence[str]],
     path: Path,
-) -> np.ndarray | None:
+    chosen: str | None = None,
+) -> tuple[Labels | None, list[str]]:
     """Return the labels of all parts.
 
     Parameters
     ----------
-    arrays : dict from str to StoredArray
+    contents : Contents
         What the files hold.
     parts : dict from str to StoredArray
         The vectors of each part.
     names_of : dict from str to sequence of str
         What each part may be called.
     path : Path
+    chosen : str, optional
+        The column that the user chose, or ``none``.
 
     Returns
     -------
-    ndarray of shape (n,), int64, or (n, n_labels), bool
-        In the order of the parts; None where there are no labels.
+    labels : Labels or None
+        In the order of the parts; None where there are none, or none are wanted.
+    sources : list of str
+        The arrays, or columns, that they are.
 
     Raises
     ------
     InputError
-        Labels are missing for some, are no classes and no marks, or are alike for all.
+        Labels are missing for some, or `hashbench.data.readers.labels.reading.read_labels` refuses them.
     """
-    given_labels: dict[str, StoredArray] = {}
-    for part in parts:
-        names = [f"{name}_labels" for name in names_of[part]] + ["labels"] * (part == "vectors")
-        given = [name for name in names if name in arrays]
-        if len(given) > 1:
-            raise InputError(f"{path} has both {given[0]} and {given[1]}: remove one")
-        if given:
-            given_labels[part] = arrays[given[0]]
-    if not given_labels:
-        return None
-    missing = [part for part in parts if part not in given_labels]
+    if chosen == NONE:
+        return None, []
+    if chosen is not None and not contents.labels:
+        raise InputError(f"--label-column {chosen}: {path} has no column of labels")
+    arrays = _label_arrays(contents, parts, names_of, path)
+    columns = {part: _columns(part, contents, arrays, names_of) for part in parts}
+    if not any(columns.values()):
+        return None, []
+    missing = [part for part in parts if not columns[part]]
     if missing:
-        raise InputError(
-            f"{path} has labels of {', '.join(given_labels)}, but no {missing[0]}_labels: label every part or none"
-        )
-    labels = [_labels(given_labels[part], parts[part]) for part in parts]
-    first = given_labels[next(iter(parts))]
-    for part, own in zip(parts, labels, strict=True):
-        if own.shape[1:] != labels[0].shape[1:]:
-            raise InputError(f"{given_labels[part].shown_as} has shape {own.shape}, {first.shown_as} {labels[0].shape}")
-        if part == "query" and own.ndim == 2 and not own.any(axis=1).all():
-            row = int(np.argmin(own.any(axis=1)))
+        labelled = ", ".join(part for part in parts if columns[part])
+        raise InputError(f"{path} has labels of {labelled}, but no {missing[0]}_labels: label every part or none")
+    for part, stored in parts.items():
+        n_labels = sum(len(column.cells) for column in columns[part])
+        if n_labels != stored.shape[0]:
             raise InputError(
-                f"{given_labels[part].shown_as}: row {row} has no label: nothing is relevant to this query"
+                f"{columns[part][0].shown_as} has {n_labels} labels, {stored.shown_as} {stored.shape[0]} vectors"
             )
-    joined = np.concatenate(labels)
-    same = joined.all(axis=0) if joined.ndim == 2 else np.array([(joined == joined[0]).all()])
-    if same.any():
-        which = int(np.argmax(same)) if joined.ndim == 2 else int(joined[0])
-        raise InputError(f"{first.shown_as}: every row has the label {which}: all would be alike; give others or none")
-    return joined
+    labels = read_labels([column for part in parts for column in columns[part]])
+    if "query" in parts:
+        _refuse_bare_queries(labels.array[parts["database"].shape[0] :][: parts["query"].shape[0]], columns["query"])
+    of_files = (column.shown_as.rpartition(": ")[2] for of_part in contents.labels.values() for column in of_part)
+    return labels, list(dict.fromkeys([*arrays.values(), *of_files]))
 
 
-def _labels(stored: StoredArray, vectors: StoredArray) -> np.ndarray:
-    """Return labels as int64 classes (n,), or as a bool matrix (n, n_labels)."""
-    if len(stored.shape) not in (1, 2) or stored.dtype.kind not in "iub":
-        raise InputError(
-            f"{stored.shown_as} is {stored.dtype} of shape {stored.shape}, expected whole numbers (n,), one class "
-            "each, or a matrix (n, n_labels) of 0 and 1"
-        )
-    if stored.shape[0] != vectors.shape[0]:
-        raise InputError(
-            f"{stored.shown_as} has {stored.shape[0]} labels, {vectors.shown_as} {vectors.shape[0]} vectors"
-        )
-    labels = stored.read()
-    if labels.ndim == 1:
-        unusable = (labels < 0) | (labels > np.iinfo(np.int64).max) if labels.dtype.kind in "iu" else labels < 0
-        if unusable.any():
-            row = int(np.argmax(unusable))
-            raise InputError(f"{stored.shown_as}: row {row} is {labels[row]}, expected classes from 0 to 2**63 - 1")
-        return labels.astype(np.int64)
-    odd = ~np.isin(labels, (0, 1)).all(axis=1)
-    if odd.any():
-        raise InputError(f"{stored.shown_as}: row {np.argmax(odd)} holds values other than 0 and 1")
-    return labels.astype(bool)
+def _label_arrays(
+    contents: Contents, parts: Mapping[str, StoredArray], names_of: Mapping[str, Sequence[str]], path: Path
+) -> dict[str, str]:
+    """Return the names of the arrays that are labels, by part."""
+    taken = {name for names in names_of.values() for name in names}
+    words = {part: names_of[part] for part in parts}
+    found = label_arrays([name for name in contents.arrays if name not in taken], words, str(path))
+    if "" in found and "vectors" in parts:
+        if "vectors" in found:
+            raise InputError(f"{path} has both {found['vectors']} and {found['']}: remove one")
+        found["vectors"] = found.pop("")
+    elif "" in found and len(found) == 1 and not contents.labels:
+        each = " and ".join(f"{part}_labels" for part in parts)
+        raise InputError(f"{path} has {found['']} without saying of which part: give {each}")
+    found.pop("", None)
+    return found
+
+
+def _columns(
+    part: str, contents: Contents, arrays: Mapping[str, str], names_of: Mapping[str, Sequence[str]]
+) -> list[LabelColumn]:
+    """Return the labels of a part."""
+    columns = [column for name in names_of[part] for column in contents.labels.get(name, [])]
+    if part not in arrays:
+        return columns
+    stored = contents.arrays[arrays[part]]
+    if columns:
+        raise InputError(f"{stored.shown_as} and {columns[0].shown_as} are both labels of {part}: remove one")
+    refuse_shape(stored.dtype, stored.shape, stored.shown_as)
+    return [LabelColumn(stored.read(), stored.shown_as, lambda row: f"{stored.shown_as}: row {row}")]
+
+
+def _refuse_bare_queries(labels: np.ndarray, columns: Sequence[LabelColumn]) -> None:
+    """Raise if a query has none of the labels."""
+    row = int(np.argmin(labels.any(axis=1))) if labels.ndim == 2 else 0
+    if labels.ndim == 1 or labels[row].any():
+        return
+    for column in columns:
+        if row < len(column.cells):
+            raise InputError(f"{column.row_shown_as(row)} has no label: nothing is relevant to this query")
+        row -= len(column.cells)
 
 
 def given_neighbors(stored: StoredArray, n_query: int, n_database: int, needed: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hashbench.data.items import Items, holds_exactly
 from hashbench.data.readers.arrays.array_folder import open_folder
 from hashbench.data.readers.arrays.array_formats import Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray, refuse_too_large
+from hashbench.data.readers.labels.names import listed, passed_over
 from hashbench.data.readers.vector_labels import given_neighbors, joined_labels
 from hashbench.errors import InputError
 from hashbench.files.writing import refuse_full_disk, said_clearly
@@ -40,7 +42,7 @@ IN_MEMORY = 2**28
 """Bytes of vectors up to which a copy is made in memory; a larger one goes to the disk."""
 
 
-def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None) -> Items:
+def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, label: str | None = None) -> Items:
     """Read embeddings from a file or a folder.
 
     Rows stand in the order database, query, learn, whatever the file. What lies in one file row by row, in a
@@ -56,6 +58,8 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None) -> I
         How many true neighbours are needed of each query, where the files hold any.
     scratch : Path, optional
         Where a copy may lie that is larger than `IN_MEMORY`; by default it lies in memory.
+    label : str, optional
+        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None) -> I
     InputError
         A file is missing or damaged, or its vectors, labels or neighbours are not usable.
     """
-    path, contents = _open(path)
+    path, contents = _open(path, label)
     arrays = _usable(contents, path)
     parts = _parts(arrays, path)
     for stored in parts.values():
@@ -85,22 +89,31 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None) -> I
     if nearest is not None and not named:
         raise InputError(f"{nearest.shown_as}: neighbours need a database and queries that the files name")
     given = None if nearest is None else given_neighbors(nearest, sizes["query"], sizes["database"], n_neighbors)
+    labels, sources = joined_labels(replace(contents, arrays=arrays), parts, NAMES, path, label)
+    used = {*sources, "neighbors", *(name for names in NAMES.values() for name in names if name in arrays)}
+    others = [*sorted(set(contents.arrays) - used), *contents.passed_over]
     return Items(
         features=_joined(list(parts.values()), path, scratch),
-        labels=joined_labels(arrays, parts, NAMES, path),
+        labels=None if labels is None else labels.array,
+        label_names=[] if labels is None else labels.names,
         parts=_rows(sizes) if named else {},
         neighbors=given,
         distance=_distance(contents.attributes, given is not None, path),
         provenance=f"own vectors, {contents.kind}",
+        notes=[
+            *([f"labels are {listed(sources)}"] if sources else []),
+            *passed_over("arrays, columns or files", others),
+            *([] if labels is None else labels.notes),
+        ],
     )
 
 
-def _open(path: Path) -> tuple[Path, Contents]:
+def _open(path: Path, label: str | None) -> tuple[Path, Contents]:
     if path.is_file():
-        return path, open_file(path)
+        return path, open_file(path, label)
     if not path.is_dir():
         raise InputError(f"--data-dir {path}: no such file or folder")
-    return open_folder(path, {name for names in NAMES.values() for name in names}, LAYOUTS)
+    return open_folder(path, {name for names in NAMES.values() for name in names}, LAYOUTS, label)
 
 
 def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from hashbench.data.readers.arrays import row_files
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray, chained
+from hashbench.data.readers.labels.cells import LabelColumn
+from hashbench.data.readers.labels.names import is_label_array
 from hashbench.errors import InputError
 
 SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
 """What the package ``datasets`` calls the files of a part; its older versions added a hash."""
 NEIGHBORS = {"groundtruth": "neighbors", "neighbors": "neighbors"}
 Shards = tuple[str, list[Path]]
+Held = TypeVar("Held")
 
 
-def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[Path, Contents]:
+def open_folder(
+    folder: Path, vectors: Collection[str], expected: str, label: str | None = None
+) -> tuple[Path, Contents]:
     """Open the files of a folder whose names are known; a folder with just one file stands for it.
 
     A ``.npy`` or ``.parquet`` file has the name of a part (or of its labels, or ``neighbors``), several parquet files
@@ -31,6 +38,8 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
         What parts may be called.
     expected : str
         What the folder is to hold, for a message.
+    label : str, optional
+        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
 
     Returns
     -------
@@ -44,20 +53,28 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
         Nothing in it is known, a file is damaged, or two files are the same part.
     """
     arrays: dict[str, StoredArray] = {}
+    labels: dict[str, list[LabelColumn]] = {}
     kinds: set[str] = set()
+    columns: dict[str, None] = {}
+    used: set[Path] = set()
     for name, files in _named_files(folder, vectors):
-        own, kind = _opened(files, folder)
-        kinds.add(kind)
-        for what, stored in own.items():
-            full_name = name if what == "vectors" else f"{name}_labels"
-            if full_name in arrays:
-                raise InputError(f"{stored.shown_as} and {arrays[full_name].shown_as} are both {full_name}: remove one")
-            arrays[full_name] = stored
+        own = _opened(files, folder, label)
+        kinds.add(own.kind)
+        used.update(files)
+        columns |= dict.fromkeys(own.passed_over)
+        stored = own.arrays["vectors"]
+        if name in arrays:
+            raise InputError(f"{stored.shown_as} and {arrays[name].shown_as} are both {name}: remove one")
+        arrays[name] = stored
+        labels |= {name: own.labels["vectors"]} if own.labels else {}
     if arrays:
-        return folder, Contents(f"folder of {' and '.join(sorted(kinds))}", _all_in_one(arrays, folder), {})
+        kind = f"folder of {' and '.join(sorted(kinds))}"
+        others = [*columns, *_others(folder, used)]
+        return folder, Contents(kind, _all_in_one(arrays, folder), {}, _all_in_one(labels, folder), others)
     files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
     if len(files) == 1:
-        return files[0], open_file(files[0])
+        contents = open_file(files[0], label)
+        return files[0], replace(contents, passed_over=[*contents.passed_over, *_others(folder, set(files))])
     known = ", ".join((".npy", ".parquet", *row_files.SUFFIXES))
     raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {known}")
 
@@ -83,9 +100,14 @@ def refuse_missing_shards(files: Sequence[Path]) -> None:
         )
 
 
+def _others(folder: Path, used: set[Path]) -> list[str]:
+    """Return what else can be seen in a folder."""
+    return sorted(path.name for path in folder.iterdir() if path not in used and not path.name.startswith("."))
+
+
 def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
     """Yield what each file is, and the file, or the files that are it together."""
-    known = {*vectors, "labels", *(f"{name}_labels" for name in vectors), "neighbors"}
+    known = {*vectors, "neighbors"}
     shards: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         suffix, shard = file.suffix.lower(), SHARD.fullmatch(file.stem)
@@ -95,31 +117,37 @@ def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
                 yield NEIGHBORS.get(word, word), [file]
         elif suffix == ".parquet" and shard and shard["part"] in vectors:
             shards.setdefault(shard["part"], []).append(file)
-        elif file.suffix in (".npy", ".parquet") and file.stem in known:
+        elif file.suffix in (".npy", ".parquet") and _is_known(file, known, vectors):
             yield file.stem, [file]
     yield from shards.items()
 
 
-def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], str]:
-    """Return vectors and perhaps labels, of one file or of the files of a part, and what kind of file it is."""
-    contents = [open_file(file) for file in files]
+def _is_known(file: Path, known: Collection[str], vectors: Collection[str]) -> bool:
+    """Return whether a file's name says a part, neighbours, or, of an array, labels."""
+    return file.stem in known or (file.suffix == ".npy" and is_label_array(file.stem, {"part": list(vectors)}))
+
+
+def _opened(files: list[Path], folder: Path, label: str | None) -> Contents:
+    """Return vectors and perhaps labels, of one file or of the files of a part."""
+    contents = [open_file(file, label) for file in files]
     for file, one in zip(files, contents, strict=True):
-        if set(one.arrays) - {"vectors", "labels"}:
+        if set(one.arrays) - {"vectors"}:
             raise InputError(f"{file} has a column part: give this file as --data-dir, or one file per part")
     shard = SHARD.fullmatch(files[0].stem)
     if shard is None:
-        return contents[0].arrays, contents[0].kind
+        return contents[0]
     refuse_missing_shards(files)
-    names = {name for one in contents for name in one.arrays}
     for file, one in zip(files, contents, strict=True):
-        for name in names - set(one.arrays):
-            raise InputError(f"{file} has no {name}, another file of its part has: expected the same columns")
+        if any(other.labels for other in contents) and not one.labels:
+            raise InputError(f"{file} has no labels, another file of its part has: expected the same columns")
     shown_as = str(folder / f"{shard['part']}-*.parquet")
-    return {name: chained(shown_as, [one.arrays[name] for one in contents]) for name in names}, contents[0].kind
+    vectors = chained(shown_as, [one.arrays["vectors"] for one in contents])
+    labels = [column for one in contents for column in one.labels.get("vectors", [])]
+    return replace(contents[0], arrays={"vectors": vectors}, labels={"vectors": labels} if labels else {})
 
 
-def _all_in_one(arrays: dict[str, StoredArray], folder: Path) -> dict[str, StoredArray]:
+def _all_in_one(by_part: dict[str, Held], folder: Path) -> dict[str, Held]:
     """Return ``datasets``' only part, which it calls train whatever it is for, as vectors of which none is named."""
-    alone = set(arrays) <= {"train", "train_labels"} and any(folder.glob("train-*-of-*.parquet"))
+    alone = set(by_part) <= {"train", "train_labels"} and any(folder.glob("train-*-of-*.parquet"))
     names = {"train": "vectors", "train_labels": "labels"} if alone else {}
-    return {names.get(name, name): stored for name, stored in arrays.items()}
+    return {names.get(name, name): held for name, held in by_part.items()}

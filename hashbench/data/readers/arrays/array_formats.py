@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from hashbench.data.readers.arrays import row_files
 from hashbench.data.readers.arrays.parquet import read_parquet
 from hashbench.data.readers.arrays.stored_array import Blocks, StoredArray, readable, rows_of_a_block, sliced
+from hashbench.data.readers.labels.cells import LabelColumn
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy as open_array
 
@@ -30,20 +31,31 @@ class Contents:
     arrays : dict from str to StoredArray
     attributes : dict
         What an HDF5 file says of itself.
+    labels : dict from str to list of LabelColumn
+        Columns of labels beside those arrays; labels that are arrays are among `arrays`.
+    passed_over : list of str
+        Columns, or files of a folder, that are not read.
     """
 
     kind: str
     arrays: dict[str, StoredArray]
     attributes: dict[str, Any]
+    labels: dict[str, list[LabelColumn]] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
 
-def open_file(path: Path) -> Contents:
+def open_file(path: Path, label: str | None = None) -> Contents:
     """Return what a file holds, by its suffix; rows are read when they are asked for.
 
     The one array of a ``.npy``, ``.fvecs`` or ``.fbin`` file has the name ``vectors``. So has the column ``vector`` or
-    ``embedding`` of a parquet file, or its only column of lists of floats, with ``labels`` for its column ``label``;
-    where it has a column ``part``, each of the parts that this names is an array, with its labels as
-    ``<part>_labels``. Others have their names in the file.
+    ``embedding`` of a parquet file, or its only column of lists of floats; where it has a column ``part``, each of the
+    parts that this names is an array. Others have their names in the file.
+
+    Parameters
+    ----------
+    path : Path
+    label : str, optional
+        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
 
     Raises
     ------
@@ -57,7 +69,8 @@ def open_file(path: Path) -> Contents:
     if suffix == ".npz":
         return Contents(".npz", _npz(path), {})
     if suffix == ".parquet":
-        return Contents("parquet", read_parquet(path), {})
+        arrays, labels, passed_over = read_parquet(path, label)
+        return Contents("parquet", arrays, {}, labels, passed_over)
     if suffix in row_files.SUFFIXES:
         return Contents(suffix, {"vectors": row_files.open_rows(path)}, {})
     if suffix in SUFFIXES:

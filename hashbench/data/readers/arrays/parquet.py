@@ -13,15 +13,31 @@ from hashbench.data.readers.arrays.stored_array import (
     readable,
     refuse_too_large,
     rows_of_a_block,
-    sliced,
 )
+from hashbench.data.readers.labels.cells import LabelColumn, is_list, parquet_labels
+from hashbench.data.readers.labels.names import label_column
 from hashbench.errors import InputError
 
 VECTOR_COLUMNS = ("vector", "embedding")
 
 
-def read_parquet(path: Path) -> dict[str, StoredArray]:
+def read_parquet(
+    path: Path, label: str | None = None
+) -> tuple[dict[str, StoredArray], dict[str, list[LabelColumn]], list[str]]:
     """Return the vectors of a parquet file, and its labels, by part where the file names parts.
+
+    Parameters
+    ----------
+    path : Path
+    label : str, optional
+        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+
+    Returns
+    -------
+    arrays : dict from str to StoredArray
+    labels : dict from str to list of LabelColumn
+    passed_over : list of str
+        Columns that are not read.
 
     Raises
     ------
@@ -46,9 +62,9 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
         first = next(file.iter_batches(1, columns=[column])).column(0)
         width = len(first[0]) if first[0].is_valid else 0
         refuse_too_large(str(path), (n_rows, width), np.dtype(np.float32))
-        labels = file.read(["label"]).column(0).combine_chunks() if "label" in schema.names else None
+        label = label_column([name for name in schema.names if name not in (column, "part")], str(path), label)
+        labels = None if label is None else parquet_labels(file, label, path)
         parts = file.read(["part"]).column(0).to_pylist() if "part" in schema.names else None
-    label_rows = None if labels is None else _labels(labels, f"{path}: the column label")
 
     def array_of(rows: np.ndarray, shown_as: str) -> StoredArray:
         return StoredArray(
@@ -56,14 +72,11 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
         )
 
     members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
-    arrays = {}
-    for name, rows in members.items():
-        shown_as = str(path) if parts is None else f"{path}: part {name}"
-        arrays[name] = array_of(rows, shown_as)
-        if label_rows is not None:
-            labels_name = "labels" if parts is None else f"{name}_labels"
-            arrays[labels_name] = sliced(f"{shown_as}, column label", label_rows[rows])
-    return arrays
+    arrays = {
+        name: array_of(rows, str(path) if parts is None else f"{path}: part {name}") for name, rows in members.items()
+    }
+    labels_of = {} if labels is None else {name: [labels.of(rows)] for name, rows in members.items()}
+    return arrays, labels_of, [name for name in schema.names if name not in (column, label, "part")]
 
 
 def _vector_column(schema: Any, path: Path) -> str:
@@ -79,13 +92,6 @@ def _vector_column(schema: Any, path: Path) -> str:
     return columns[0]
 
 
-def is_list(kind: Any) -> bool:
-    """Return whether a column's type is that of lists."""
-    import pyarrow as pa
-
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
 def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
     """Return the rows of each part that the column ``part`` names."""
     for row, part in enumerate(parts):
@@ -93,16 +99,6 @@ def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
             raise InputError(f"{path}: row {row} of the column part is {part!r}, expected a name such as query")
     named = np.array(parts)
     return {str(part): np.flatnonzero(named == part) for part in np.unique(named)}
-
-
-def _labels(column: Any, shown_as: str) -> np.ndarray:
-    """Return a column of numbers, or of lists of one length, as an array."""
-    if column.null_count:
-        raise InputError(f"{shown_as}: row {_first(column.is_null())} is empty")
-    if not is_list(column.type):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    rows = np.arange(len(column))
-    return _matrix(column, len(column[0]), rows, shown_as)
 
 
 def _parquet_blocks(path: Path, column: str, rows: np.ndarray, width: int, dtype: np.dtype, n_rows: int) -> Blocks:

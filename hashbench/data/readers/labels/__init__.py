@@ -1,0 +1,1 @@
+"""How labels are read, whatever file holds them: one set of rules, stated in docs/labels.md."""
