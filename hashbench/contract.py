@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
-from hashbench.errors import ContractError, Unsupported, shorten
+from hashbench.errors import ContractError, shorten
 
 BLOCK_ROWS = 1024
 Method = TypeVar("Method")
@@ -93,40 +93,6 @@ def checked_n_bits(n_bits: Any) -> None:
         raise ValueError(f"n_bits={n_bits!r}: expected a positive integer")
 
 
-def checked_vectors(X: Any, method: str) -> np.ndarray:
-    """Return training vectors as ``fit`` takes them.
-
-    Parameters
-    ----------
-    X : array-like of shape (n, d)
-    method : str
-        Who is fitted, for the message.
-
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-        C-contiguous; ``X`` itself where it is that already.
-
-    Raises
-    ------
-    Unsupported
-        There are fewer than 2 rows.
-    ValueError
-        ``X`` is no matrix of real, finite numbers.
-    """
-    X = np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X has shape {X.shape}, expected (n_samples, n_features)")
-    if X.dtype.kind not in "fiu":
-        raise ValueError(f"X has dtype {X.dtype}, expected a real number type")
-    if len(X) < 2:
-        raise Unsupported(f"n_samples={len(X)}: {method} needs at least 2 training rows")
-    X = np.ascontiguousarray(X, dtype=np.float32)
-    for start in range(0, len(X), BLOCK_ROWS):
-        refuse_nonfinite(X[start : start + BLOCK_ROWS], start)
-    return X
-
-
 def checked_values(values: Any, shape: tuple[int, int], method: str) -> np.ndarray:
     """Return what ``project`` gave for a block, if it is an array of the right shape and of real numbers.
 
@@ -180,21 +146,6 @@ def surely_finite(block: np.ndarray) -> bool:
         return bool(np.isfinite(np.dot(flat, flat)))
 
 
-def refuse_nonfinite(block: np.ndarray, first_row: int) -> None:
-    """Refuse a block of input that holds NaN or infinity.
-
-    Raises
-    ------
-    ValueError
-        It does; the message names the first such row.
-    """
-    if surely_finite(block):
-        return
-    bad = ~np.isfinite(block).all(axis=1)
-    if bad.any():
-        raise ValueError(f"X holds NaN or infinite values, first in row {first_row + int(np.argmax(bad))}")
-
-
 def snapshot(params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters such that a later change inside a list, dict or set shows."""
     return {
@@ -218,7 +169,7 @@ def refuse_changed(before: dict[str, Any], after: dict[str, Any], method: str, b
         One is another than before; the message names it with both values.
     """
     for name, value in before.items():
-        if not _equal(value, after[name]):
+        if not equal_parameters(value, after[name]):
             was, now = shorten(repr(value)), shorten(repr(after[name]))
             raise ContractError(f"{method}: {by} changed the parameter {name} from {was} to {now}; keep it as given")
 
@@ -238,9 +189,10 @@ def make_method(method_class: Callable[..., Method], params: dict[str, Any]) -> 
     return method
 
 
-def _equal(one: Any, other: Any) -> bool:
+def equal_parameters(one: Any, other: Any) -> bool:
+    """Return whether two values of a parameter are the same; NaN is itself, also in a list."""
     if one is other:
         return True
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return np.array_equal(one, other)
-    return bool(one == other)
+    return bool(one == other) or (type(one) is type(other) and repr(one) == repr(other))

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
+from hashbench.checked_input import block_of, refuse_nonfinite
 from hashbench.contract import (
     BLOCK_ROWS,
     FIT_EXTRAS,  # noqa: F401 (part of the contract, and looked for here)
     asked_extras,
     checked_n_bits,
     checked_values,
-    checked_vectors,
-    data_parameters,
-    refuse_changed,
-    refuse_nonfinite,
     refuse_nonfinite_values,
-    snapshot,
     surely_finite,
 )
+from hashbench.estimator import Estimator
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
 
 
-class HashMethod(BaseEstimator):
+class HashMethod(Estimator):
     """Base class of every method: a scikit-learn estimator that turns vectors into binary codes.
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
@@ -48,6 +42,8 @@ class HashMethod(BaseEstimator):
         matrix product; encoding then looks for it there, where there is less to read.
     n_features_in_ : int
         Width of the training vectors; `HashMethod` sets it.
+    feature_names_in_ : ndarray of str
+        Names of their columns, where they are a table that has such; `HashMethod` sets it.
     backbone_weights_ : ndarray, float32, or None
         Parameters of the backbone, from a method that has trained it; codes are then made of its features.
     resumed_s_ : float
@@ -59,23 +55,11 @@ class HashMethod(BaseEstimator):
     A method with a ``random_state`` parameter is run once per seed, one without it once.
     """
 
-    supervision: ClassVar[str] = "unsupervised"
-    paper: ClassVar[str] = ""
-    name: ClassVar[str] = ""
     carries_nan: ClassVar[bool] = False
 
     n_bits: int
-    n_features_in_: int
     backbone_weights_: np.ndarray | None = None
     resumed_s_: float = 0.0
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the method after its file and guard its ``fit`` against unusable input."""
-        super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            cls.name = cls.__module__.rpartition(".")[2]
-        if "fit" in cls.__dict__:
-            cls.fit = _guarded(cls.__dict__["fit"])  # type: ignore[method-assign]
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> HashMethod:
         """Learn the hash function.
@@ -85,7 +69,8 @@ class HashMethod(BaseEstimator):
         X : ndarray of shape (n_samples, n_features), float32
             Training vectors. Other float dtypes are converted.
         y : ndarray of shape (n_samples,), int64, or (n_samples, n_labels), bool, optional
-            Classes, or which of several labels each item has; unsupervised methods ignore them.
+            Classes, or which of several labels each item has; unsupervised methods ignore them. For a supervised
+            method lists, tables and other number types are converted.
 
         Returns
         -------
@@ -97,13 +82,16 @@ class HashMethod(BaseEstimator):
         Unsupported
             The method cannot give ``n_bits`` on this data.
         ValueError
-            ``X`` is not a finite matrix.
+            ``X`` is not a finite matrix; or a supervised method is given no labels, or unusable ones.
+        InputError
+            ``workdir`` is asked for and given, and holds a checkpoint of another training.
         ContractError
             ``fit`` has changed a parameter.
 
         Notes
         -----
-        A subclass may leave ``y`` out and give the two other names: they are handed over by position.
+        A subclass may leave ``y`` out and give the two other names: they are handed over by position. A ``fit`` that
+        fails leaves nothing learned.
         """
         raise NotImplementedError(f"{type(self).__name__} must define fit")
 
@@ -130,8 +118,8 @@ class HashMethod(BaseEstimator):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
-            Float vectors; may be a read-only memory-map.
+        X : array-like of shape (n_samples, n_features)
+            Real numbers; may be a read-only memory-map.
 
         Returns
         -------
@@ -143,12 +131,14 @@ class HashMethod(BaseEstimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            ``X`` has another width than the training data, or holds NaN or infinite values.
+            ``X`` has another width or other columns than the training data, or holds something else than finite real
+            numbers; or a parameter is not as it was in ``fit``.
         ContractError
             ``project`` returned something else than finite real numbers, ``n_bits`` to a row.
         """
+        X = self.usable(X, "encode")
         codes = np.empty((len(X), -(-int(self.n_bits) // 8)), np.uint8)
-        for start, values in self._blocks(X, "encode"):
+        for start, values in self._blocks(X):
             codes[start : start + len(values)] = np.packbits(values > 0, axis=1)
         return codes
 
@@ -157,7 +147,7 @@ class HashMethod(BaseEstimator):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features)
 
         Returns
         -------
@@ -168,30 +158,31 @@ class HashMethod(BaseEstimator):
         sklearn.exceptions.NotFittedError, ValueError, ContractError
             As `encode` does.
         """
+        X = self.usable(X, "values")
         values = np.empty((len(X), int(self.n_bits)))
-        for start, block in self._blocks(X, "values"):
+        for start, block in self._blocks(X):
             values[start : start + len(block)] = block
         return values
 
-    def _blocks(self, X: np.ndarray, asked: str) -> Iterator[tuple[int, np.ndarray]]:
+    def _blocks(self, X: Any) -> Iterator[tuple[int, np.ndarray]]:
         """Yield first row and checked values of each block."""
-        if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {asked}")
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
         n_bits = int(self.n_bits)
         for start in range(0, len(X), BLOCK_ROWS):
-            rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
+            rows = block_of(X, start)
             n_rows = len(rows)
             if not self.carries_nan:
-                refuse_nonfinite(rows, start)
+                refuse_nonfinite(rows, start, X)
             if n_rows < BLOCK_ROWS:
                 rows = np.concatenate([rows, np.zeros((BLOCK_ROWS - n_rows, rows.shape[1]), np.float32)])
             values = checked_values(self.project(rows), (BLOCK_ROWS, n_bits), self.name)[:n_rows]
             if self.carries_nan and not surely_finite(values):
-                refuse_nonfinite(rows, start)
+                refuse_nonfinite(rows[:n_rows], start, X)
             refuse_nonfinite_values(values, start, self.name)
             yield start, values
+
+    def check_width(self, n_features: int) -> None:
+        """Refuse an ``n_bits`` that is no positive integer."""
+        checked_n_bits(self.n_bits)
 
     def wants(self) -> set[str]:
         """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.
@@ -219,13 +210,17 @@ class HashMethod(BaseEstimator):
 
         Raises
         ------
+        sklearn.exceptions.NotFittedError
+            ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, or a learned array holds NaN.
+            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
+            was in ``fit``.
         OSError
             The file cannot be written.
         """
         from hashbench.saved_method import write_saved
 
+        self.refuse_stale("save")
         write_saved(Path(path), self, provenance)
 
     @classmethod
@@ -241,25 +236,3 @@ class HashMethod(BaseEstimator):
         from hashbench.saved_method import read_saved, restore
 
         return restore(cls, read_saved(path))
-
-
-def _guarded(fit: Callable[..., Any]) -> Any:
-    """Wrap a plugin's ``fit``: check ``n_bits`` and ``X``, remember the width, hold parameters to what they were."""
-    takes_labels = len(data_parameters(fit)) > 1
-
-    @functools.wraps(fit)
-    def checked(self: HashMethod, X: np.ndarray, y: np.ndarray | None = None, **extras: Any) -> Any:
-        checked_n_bits(self.n_bits)
-        X = checked_vectors(X, self.name)
-        params = snapshot(self.get_params(deep=False))
-        # Known before it is fitted, since validation encodes with what there is so far.
-        self.n_features_in_ = X.shape[1]
-        try:
-            fitted = fit(self, X, *([y] if takes_labels else []), **extras)
-            refuse_changed(params, self.get_params(deep=False), self.name, "fit")
-        except BaseException:
-            self.__dict__.pop("n_features_in_", None)  # a parent's fit may have done so
-            raise
-        return fitted
-
-    return checked

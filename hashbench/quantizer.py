@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
-from hashbench.contract import checked_vectors, refuse_changed, refuse_nonfinite, snapshot
+from hashbench.checked_input import block_of, refuse_nonfinite
+from hashbench.contract import BLOCK_ROWS
 from hashbench.errors import ContractError, Unsupported
+from hashbench.estimator import Estimator
 from hashbench.saved_header import is_learned
 
-BLOCK_ROWS = 1024
 CODE_BLOCK = 8192
 """Codes whose distances to queries are in memory at once."""
 Search = Callable[[np.ndarray, int], np.ndarray]
 
 
-class Quantizer(BaseEstimator):
+class Quantizer(Estimator):
     """Base class of every quantizer: a scikit-learn estimator that turns vectors into bytes.
 
     A subclass writes ``__init__`` (keyword parameters, kept as given), ``fit``, ``encode_block``, ``distances`` and
@@ -35,6 +33,8 @@ class Quantizer(BaseEstimator):
         Where the quantizer comes from.
     n_features_in_ : int
         Width of the training vectors; `Quantizer` sets it.
+    feature_names_in_ : ndarray of str
+        Names of their columns, where they are a table that has such; `Quantizer` sets it.
 
     Notes
     -----
@@ -42,18 +42,6 @@ class Quantizer(BaseEstimator):
     quantizer with others writes `learned` and `set_learned`. Every number that a code needs beside its bits, such as a
     vector's length, stands in the code's bytes: they are what a vector costs.
     """
-
-    paper: ClassVar[str] = ""
-    name: ClassVar[str] = ""
-    n_features_in_: int
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the quantizer after its file and guard its ``fit`` against unusable input."""
-        super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            cls.name = cls.__module__.rpartition(".")[2]
-        if "fit" in cls.__dict__:
-            cls.fit = _guarded(cls.__dict__["fit"])  # type: ignore[method-assign]
 
     def n_bytes(self, n_features: int) -> int:
         """Return how many bytes the code of a vector of ``n_features`` numbers has.
@@ -64,6 +52,16 @@ class Quantizer(BaseEstimator):
             There is no code for vectors of that width.
         """
         raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
+
+    def check_width(self, n_features: int) -> None:
+        """Refuse a width for which there is no code.
+
+        Raises
+        ------
+        Unsupported
+            There is none.
+        """
+        self.n_bytes(n_features)
 
     def fit(self, X: np.ndarray) -> Quantizer:
         """Learn the quantizer.
@@ -106,8 +104,8 @@ class Quantizer(BaseEstimator):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
-            May be a read-only memory-map.
+        X : array-like of shape (n_samples, n_features)
+            Real numbers; may be a read-only memory-map.
 
         Returns
         -------
@@ -118,18 +116,16 @@ class Quantizer(BaseEstimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            ``X`` has another width than the training data, or holds NaN or infinite values.
+            ``X`` has another width or other columns than the training data, or holds something else than finite real
+            numbers; or a parameter is not as it was in ``fit``.
         ContractError
             The codes have another shape or type.
         """
-        if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before encode")
-        if X.ndim != 2 or X.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
+        X = self.usable(X, "encode")
         codes = np.empty((len(X), self.n_bytes(self.n_features_in_)), np.uint8)
         for start in range(0, len(X), BLOCK_ROWS):
-            rows = np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
-            refuse_nonfinite(rows, start)
+            rows = block_of(X, start)
+            refuse_nonfinite(rows, start, X)
             block = self.encode_block(rows)
             if block.shape != (len(rows), codes.shape[1]) or block.dtype != np.uint8:
                 raise ContractError(
@@ -191,14 +187,14 @@ class Quantizer(BaseEstimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, or a learned array holds NaN.
+            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
+            was in ``fit``.
         OSError
             The file cannot be written.
         """
         from hashbench.saved_method import write_saved
 
-        if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before save")
+        self.refuse_stale("save")
         write_saved(Path(path), self, provenance)
 
     @classmethod
@@ -226,22 +222,6 @@ def _merged(
         return best, rows
     kept = np.sort(np.argpartition(best, k - 1, axis=1)[:, :k], axis=1)
     return np.take_along_axis(best, kept, axis=1), np.take_along_axis(rows, kept, axis=1)
-
-
-def _guarded(fit: Callable[..., Any]) -> Any:
-    """Wrap a plugin's ``fit``: check ``X``, remember the width, hold parameters to what they were."""
-
-    @functools.wraps(fit)
-    def checked(self: Quantizer, X: np.ndarray) -> Any:
-        X = checked_vectors(X, self.name)
-        self.n_bytes(X.shape[1])
-        params = snapshot(self.get_params(deep=False))
-        fitted = fit(self, X)
-        refuse_changed(params, self.get_params(deep=False), self.name, "fit")
-        self.n_features_in_ = X.shape[1]
-        return fitted
-
-    return checked
 
 
 def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:

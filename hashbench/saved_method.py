@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_FEATURES = 2**24
 """Values in a training vector, at most: a greater number in a file is no number of features."""
+NAMES = "feature_names_in_"
+"""The learned attribute that is kept as a list of names: safetensors has no arrays of text."""
 AGAIN = "get the file again, or train it again"
 
 
@@ -92,7 +94,10 @@ def write_saved(path: Path, method: HashMethod | Quantizer, provenance: Mapping[
     from hashbench.files.writing import write_atomically
 
     arrays, values = {}, {}
-    learned = method.learned() if isinstance(method, Quantizer) else vars(method)
+    learned = dict(method.learned() if isinstance(method, Quantizer) else vars(method))
+    learned.pop(NAMES, None)
+    if hasattr(method, NAMES):
+        values[NAMES] = list(method.feature_names_in_)
     for key, value in learned.items():
         if is_learned(key) and isinstance(value, np.ndarray):
             arrays[key] = np.asarray(value, value.dtype.newbyteorder("<"), order="C")
@@ -158,16 +163,30 @@ def restore(method_class: type[Method], saved: SavedMethod) -> Method:
         raise InputError(f"{saved.path} holds a method that was saved before it was fitted")
     if not is_count(width) or width > MAX_FEATURES:
         raise InputError(f"{saved.path} cannot be used: n_features_in_ is {shown(width)}, expected 1 to {MAX_FEATURES}")
+    fitted = dict(saved.header["fitted"])
+    names = _names(fitted.pop(NAMES, None), width, saved.path)
     try:
         method = method_class(**saved.header["params"])
-        _set_learned(method, {**saved.arrays, **saved.header["fitted"]})
+        _set_learned(method, {**saved.arrays, **fitted})
+        method.note_fitted()
         _try(method, width)
     except Unsupported as error:
         raise InputError(f"{saved.path} cannot be used: {printable(str(error), 200)}") from error
     except Exception as error:  # a plugin raises whatever it likes on values that are not its own
         reason = printable(str(error) or type(error).__name__, 200)
         raise InputError(f"{saved.path} does not fit the {name!r} that is here ({reason}); train it again") from error
+    if names is not None:
+        method.feature_names_in_ = names
     return method
+
+
+def _names(names: Any, width: int, path: Path) -> np.ndarray | None:
+    """Return the training table's column names as scikit-learn keeps them."""
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) != width or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{path} cannot be used: its {NAMES} is no list of {width} names; {AGAIN}")
+    return np.array(names, object)
 
 
 def _read(path: Path) -> tuple[str, str | None, dict[str, np.ndarray]]:

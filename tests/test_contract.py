@@ -178,13 +178,14 @@ def fit_with_extras(self, data, target=None, *, log, workdir=None, **rest):
         (fit_alone, set(), {}, (1500, 8)),
         (fit_by_other_names, set(), {}, ((1500, 8), "labels")),
         (fit_with_views, {"views"}, {"views": "given"}, "given"),
-        (fit_with_extras, {"log", "workdir"}, {"log": 1, "workdir": 2}, ("labels", 1, 2)),
+        (fit_with_extras, {"log", "workdir"}, {"log": 1, "workdir": "new"}, ("labels", 1, Path("new"))),
     ],
 )
-def test_the_data_is_handed_over_by_position(X, fit, wanted, extras, seen):
+def test_the_data_is_handed_over_by_position(X, fit, wanted, extras, seen, tmp_path, monkeypatch):
     class Other(Mine):
         """Has a fit of its own."""
 
+    monkeypatch.chdir(tmp_path)  # where the folder of checkpoints is made
     assert asked_extras(fit) == wanted
     method = type("Other", (Mine,), {"fit": fit})()
     assert method.wants() == wanted

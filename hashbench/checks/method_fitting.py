@@ -6,15 +6,16 @@ import inspect
 import pickle
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hashbench.checks.method_trial import N_BITS, N_FEATURES, N_TRAIN, fit, gaussian, make, refused
-from hashbench.contract import extras_problem, snapshot
-from hashbench.errors import ContractError
+from hashbench.checks.method_trial import N_BITS, N_FEATURES, N_TRAIN, classes, fit, gaussian, make, refused
+from hashbench.contract import data_parameters, extras_problem, snapshot
+from hashbench.errors import ContractError, Unsupported, describe_error
 from hashbench.method import HashMethod
 
 
@@ -49,6 +50,41 @@ def check_fit_asks_for_what_there_is(method_class: type[HashMethod]) -> None:
     """Beyond training vectors and labels, fit asks only for what a run can hand over."""
     problem = extras_problem(make(method_class))
     assert not problem, problem
+
+
+def check_labels(method_class: type[HashMethod]) -> None:
+    """A method that says that it is supervised takes labels and uses them; marks of several labels, or it says no."""
+    data = data_parameters(method_class.fit)
+    if method_class.supervision not in ("unsupervised", "supervised"):
+        raise AssertionError(f"supervision is {method_class.supervision!r}, expected 'unsupervised' or 'supervised'")
+    if method_class.supervision == "unsupervised":
+        return
+    assert len(data) > 1, "supervision is 'supervised', but fit has no parameter for labels: fit(self, X, y)"
+    X = gaussian()
+    codes = fit(make(method_class), X).encode(X)
+    others = np.random.default_rng(2).permutation(classes(X))
+    assert (fit(make(method_class), X, others).encode(X) != codes).any(), "other labels give the same codes"
+    marks = np.stack([classes(X) % 2 == 0, classes(X) > 1, np.ones(len(X), bool)], axis=1)
+    with suppress(Unsupported):
+        fit(make(method_class), X, marks)
+
+
+def check_a_last_batch_of_one_row(method_class: type[HashMethod]) -> None:
+    """An epoch may end in a batch of one row: it is used, left out, or the parameters are refused."""
+    if "batch_size" not in inspect.signature(method_class).parameters:
+        return
+    method = make(method_class, batch_size=57)
+    assert N_TRAIN % method.get_params()["batch_size"] == 1, "batch_size is not kept as given"
+    try:
+        fit(method, gaussian())
+    except (ContractError, Unsupported) as error:
+        if isinstance(error, ContractError):
+            raise
+    except Exception as error:
+        raise AssertionError(
+            f"{N_TRAIN} rows in batches of 57 end in a batch of one row: {describe_error(error)}; leave such a batch "
+            "out (rows_used returns 0 for it, as batch normalisation needs), or raise Unsupported"
+        ) from error
 
 
 def check_input_is_not_changed(method_class: type[HashMethod]) -> None:

@@ -20,10 +20,12 @@ from hashbench.checks.method_codes import (
     check_values_are_finite,
 )
 from hashbench.checks.method_fitting import (
+    check_a_last_batch_of_one_row,
     check_degenerate_data,
     check_documented,
     check_fit_asks_for_what_there_is,
     check_input_is_not_changed,
+    check_labels,
     check_parameters,
     check_parameters_stay,
     check_refit_forgets,
@@ -40,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     check_parameters,
     check_parameters_stay,
     check_fit_asks_for_what_there_is,
+    check_labels,
     check_codes_are_packed,
     check_values_are_finite,
     check_seed_decides,
@@ -52,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     check_refuses_unusable_input,
     check_too_many_bits,
     check_degenerate_data,
+    check_a_last_batch_of_one_row,
     check_no_bit_is_constant,
     check_encode_memory_is_bounded,
     check_documented,

@@ -185,7 +185,8 @@ class ExtractedFeatures(FeatureSource):
         backbone, recipe = self.backbone, self.dataset.views
         if isinstance(backbone, Pixels) or recipe is None:
             return super().tunable()
-        return Tunable(self._images(), self.dataset.split.train, recipe, backbone.key, backbone.weights)
+        fingerprint = self.dataset.data_fingerprint
+        return Tunable(self._images(), self.dataset.split.train, recipe, backbone.key, backbone.weights, fingerprint)
 
     def tuned(self, parameters: np.ndarray, cache_dir: Path) -> FeatureSource:
         """Return the source of the features that the backbone makes with other parameters; see `FeatureSource`."""

@@ -40,6 +40,8 @@ class Tunable:
         The backbone's.
     weights : Path or None
         File of its published weights.
+    fingerprint : str
+        SHA-256 of all images, where it is known.
     """
 
     images: np.ndarray | EncodedImages
@@ -47,6 +49,7 @@ class Tunable:
     recipe: ViewRecipe
     key: dict[str, Any]
     weights: Path | None
+    fingerprint: str = ""
 
     def open(self, fabric: Fabric) -> Backbone:
         """Return the backbone on a device and in a precision."""
@@ -86,7 +89,8 @@ class Tunable:
     def identity(self) -> dict[str, Any]:
         """What decides the views that are trained on, beside their seed; JSON values."""
         recipe = json.loads(json.dumps(asdict(self.recipe)))
-        return {"backbone": self.key, "recipe": recipe, "rows": canonical_hash(self.rows.tolist())}
+        rows = canonical_hash(self.rows.tolist())
+        return {"backbone": self.key, "recipe": recipe, "rows": rows, "images": self.fingerprint}
 
     @property
     def has_dropout(self) -> bool:
@@ -97,7 +101,7 @@ class Tunable:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the names of files that images lie in, instead of their content."""
-        return _open, (portable(self.images), self.rows, self.recipe, self.key, self.weights)
+        return _open, (portable(self.images), self.rows, self.recipe, self.key, self.weights, self.fingerprint)
 
 
 def _open(images: Any, *others: Any) -> Tunable:

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hashbench import HashMethod, load_method
+from hashbench import HashMethod, Unsupported, load_method
 from hashbench.checks import methods as checks
+from hashbench.checks.method_fitting import check_a_last_batch_of_one_row
+from hashbench.learning.deep import DeepMethod
 from hashbench.plugins.registry import Registry
 
 METHODS = [load_method(name) for name in Registry().names("methods")]
@@ -152,6 +154,12 @@ class ChangesWhenEncoding(Good):
         return super().encode(X)
 
 
+class ChangesWhenProjecting(Good):
+    def project(self, X):
+        self.scale = 2.0
+        return super().project(X)
+
+
 class AsksForATeacher(Good):
     def fit(self, X, y=None, *, teacher=None):
         return super().fit(X)
@@ -171,6 +179,21 @@ class DividesByLengths(Good):
 class ProjectsTooWide(Good):
     def project(self, X):
         return np.repeat(super().project(X), 2, axis=1)
+
+
+class IgnoresLabels(Good):
+    supervision = "supervised"
+
+
+class FailsOnOneRow(Good):
+    def __init__(self, n_bits=32, *, scale=1.0, batch_size=64, random_state=None):
+        super().__init__(n_bits, scale=scale, random_state=random_state)
+        self.batch_size = batch_size
+
+    def fit(self, X, y=None):
+        if len(X) % self.batch_size == 1:
+            raise ValueError("Expected more than 1 value per channel when training")
+        return super().fit(X)
 
 
 class Leaves(Good):
@@ -211,7 +234,8 @@ BROKEN = [
     (Copies, "check_encode_memory_is_bounded", "allocates"),
     (Undocumented, "check_documented", "no docstring"),
     (ChangesItsLength, "check_parameters_stay", "fit changed the parameter n_bits from 16 to 1024"),
-    (ChangesWhenEncoding, "check_parameters_stay", "encode changes the parameters"),
+    (ChangesWhenEncoding, "check_parameters_stay", "scale was 1.0 in fit and is 2.0 now"),
+    (ChangesWhenProjecting, "check_parameters_stay", "encode changes the parameters"),
     (AsksForATeacher, "check_fit_asks_for_what_there_is", "fit asks for teacher; a run offers device, "),
     (AsksForViews, "check_fit_asks_for_what_there_is", "n_pool_views(n_images)"),
     (
@@ -224,6 +248,12 @@ BROKEN = [
         "check_codes_are_packed",
         "project returned shape (1024, 32), expected an array of shape (1024, 16)",
     ),
+    (IgnoresLabels, "check_labels", "other labels give the same codes"),
+    (
+        FailsOnOneRow,
+        "check_a_last_batch_of_one_row",
+        "a batch of one row: ValueError: Expected more than 1 value per channel when training; leave such a batch out",
+    ),
     (Leaves, "check_codes_are_packed", "SystemExit: 0"),
     (LeavesWhenMade, "check_codes_are_packed", "KeyboardInterrupt"),
     (LeavesWhenProjecting, "check_codes_are_packed", "GeneratorExit"),
@@ -235,6 +265,48 @@ def test_a_broken_method_fails_its_check(broken, name, reason):
     failed = {outcome.name: outcome.reason for outcome in checks.outcomes(broken) if outcome.reason}
     assert name in failed, failed
     assert reason in failed[name]
+
+
+class Supervised(Good):
+    """Centres on the last class; ``scale`` does nothing."""
+
+    supervision = "supervised"
+
+    def fit(self, X, y):
+        if y.ndim > 1:
+            raise Unsupported(f"{self.name} needs classes")
+        super().fit(X)
+        self.mean_ = X[y == y.max()].mean(axis=0)
+        return self
+
+
+def test_a_method_that_reads_labels_is_given_them():
+    checks.check_method(Supervised)
+
+
+class Normalised(DeepMethod):
+    """Normalises batches."""
+
+    def network(self, n_features):
+        from torch import nn
+
+        return nn.Sequential(nn.Linear(n_features, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, self.n_bits))
+
+    def loss(self, outputs, batch):
+        return {"loss": outputs.square().mean()}
+
+
+class LeavesOneRowOut(Normalised):
+    """Normalises batches of two rows or more."""
+
+    def rows_used(self, n_rows):
+        return n_rows if n_rows > 1 else 0
+
+
+def test_batch_normalisation_and_a_last_batch_of_one_row():
+    with pytest.raises(AssertionError, match=r"400 rows in batches of 57 .*rows_used returns 0"):
+        check_a_last_batch_of_one_row(Normalised)
+    check_a_last_batch_of_one_row(LeavesOneRowOut)
 
 
 def test_every_check_is_failed_by_some_broken_method():

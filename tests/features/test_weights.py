@@ -108,3 +108,42 @@ def test_an_unknown_backbone_is_not_repeated_whole(hub):
     with pytest.raises(InputError, match="unknown backbone") as raised:
         find_model("x" * 5000)
     assert len(str(raised.value)) < 300
+
+
+def features_with(state, tmp_path, backbone="test_resnet"):
+    """Return the features of two images with these weights."""
+    torch.save(state, tmp_path / "weights.pth")
+    opened = open_backbone(backbone, weights=tmp_path / "weights.pth", image_size=32, device="cpu", precision="fp32")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    return opened.features(images)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head"),
+    [("test_resnet", "fc."), ("test_efficientnet", "classifier."), ("test_convnext", "head.fc.")],
+)
+def test_a_head_of_other_classes_or_none_changes_no_feature(backbone, head, tmp_path):
+    import timm
+
+    torch.manual_seed(0)
+    whole = timm.create_model(backbone).state_dict()
+    assert [name for name in whole if name.startswith(head)]
+    expected = features_with(whole, tmp_path, backbone)
+    own = {name: value[:10] if name.startswith(head) else value for name, value in whole.items()}
+    headless = {name: value for name, value in whole.items() if not name.startswith(head)}
+    for state in (own, headless):
+        renamed = {f"module.{name}": value for name, value in state.items()}  # then they are taken by their order
+        for one in (state, renamed, {"state_dict": state}):
+            np.testing.assert_array_equal(features_with(one, tmp_path, backbone), expected)
+
+
+def test_all_but_the_head_must_be_there(tmp_path):
+    import timm
+
+    whole = timm.create_model("test_resnet").state_dict()
+    first = next(iter(whole))
+    without = {name: value for name, value in whole.items() if name != first}
+    narrower = {**whole, first: whole[first][:3]}
+    for state in (without, narrower):
+        with pytest.raises(InputError, match=f"1 of 90 tensors are missing or have another shape, first '{first}'"):
+            features_with(state, tmp_path)

@@ -11,7 +11,7 @@ from interrupted import goes_on_bit_for_bit
 from sklearn.base import clone
 from torch import nn
 
-from hashbench import InputError, Unsupported
+from hashbench import InputError, Unsupported, load_method
 from hashbench.learning.deep import DeepMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
@@ -80,15 +80,40 @@ def test_torchs_generator_is_given_back(data):
 
 
 @pytest.mark.parametrize(
-    ("change", "differs"), [({"lr": 0.5}, "method"), ({"epochs": 5}, "epochs, method"), ("rows", "data")], ids=str
+    ("change", "differs"),
+    [({"lr": 0.5}, "parameters"), ({"epochs": 5}, "parameters"), ("rows", "data"), ("one row", "data")],
+    ids=str,
 )
 def test_a_checkpoint_of_another_training_is_refused_and_kept(data, tmp_path, change, differs):
     make().fit(data, workdir=tmp_path)
     kept = (tmp_path / "checkpoint.pt").read_bytes()
-    method, X = (make(), data[::-1]) if change == "rows" else (make(**change), data)
-    with pytest.raises(InputError, match=rf"checkpoint\.pt is a checkpoint of another training \(other {differs}\)"):
+    rows = {"rows": data[::-1], "one row": np.concatenate([data[:1], data[2:3], data[2:]])}
+    method, X = (make(), rows[change]) if isinstance(change, str) else (make(**change), data)
+    with pytest.raises(InputError, match=rf"holds a checkpoint of another training \(other {differs}\): remove it"):
         method.fit(X, workdir=tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
+    make().fit(data, workdir=tmp_path)
+
+
+def test_labels_views_and_code_tell_trainings_apart(data, tmp_path):
+    class Supervised(Autoencoder):
+        """Reads labels."""
+
+        supervision = "supervised"
+
+    labels = np.arange(len(data)) % 7
+    Supervised(8, epochs=1).fit(data, labels, workdir=tmp_path / "labels")
+    with pytest.raises(InputError, match=r"another training \(other labels\)"):
+        Supervised(8, epochs=1).fit(data, labels[::-1], workdir=tmp_path / "labels")
+
+    views = np.stack([data, data + 1], axis=1).astype(np.float16)
+    other = views.copy()
+    other[700, 1, 3] += 1
+    cibhash = load_method("cibhash")(8, epochs=1, n_views=2)
+    cibhash.fit(data, views=views, workdir=tmp_path / "views")
+    assert cibhash.fit(data, views=views, workdir=str(tmp_path / "views")).resumed_s_ > 0
+    with pytest.raises(InputError, match=r"another training \(other views\)"):
+        cibhash.fit(data, views=other, workdir=tmp_path / "views")
 
 
 @pytest.mark.parametrize(

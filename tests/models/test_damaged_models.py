@@ -184,7 +184,7 @@ def test_a_method_with_nan_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="its array 'directions_' holds NaN"):
         method.save(tmp_path / "m.safetensors")
     with pytest.raises(ValueError, match="'dataset'"):
-        load_method("lsh")(n_bits=8).save(tmp_path / "m.safetensors", dataset="../../x")
+        load_method("lsh")(n_bits=8).fit(np.eye(4)).save(tmp_path / "m.safetensors", dataset="../../x")
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,7 @@ from conftest import one_clear_line
 from hashbench import load_method, load_model, load_quantizer, run
 from hashbench.models.encode import encode_input
 from hashbench.runs.records.store import Store
+from hashbench.saved_method import write_saved
 
 
 def recorded(out, dataset):
@@ -154,7 +155,7 @@ def test_models_that_are_none(kept, model, tmp_path, cli, digits):
 
     save_file({"a": np.zeros(2)}, tmp_path / "other.safetensors")
     save_file({"a": np.zeros(2)}, tmp_path / "list.safetensors", metadata={"hashbench": "[1]"})
-    load_method("lsh")(n_bits=8).save(tmp_path / "unfitted.safetensors")
+    write_saved(tmp_path / "unfitted.safetensors", load_method("lsh")(n_bits=8), {})
     for name, word in [
         ("none.safetensors", "no such file"),
         ("text.safetensors", "not a saved hashbench method"),

@@ -78,8 +78,6 @@ class Backbone:
             assert self.weights is not None
             model = create(self.key, self.dropout)
             load_weights(model, self.weights)
-            if hasattr(model, "reset_classifier"):
-                model.reset_classifier(0)
             if self.tuned is not None:
                 set_parameters(model, self.tuned)
             model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)

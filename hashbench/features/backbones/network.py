@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,23 +73,41 @@ def set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
 
 
 def load_weights(model: torch.nn.Module, file: Path) -> None:
-    """Load a state dict by names or, where names differ but the tensors are the same, by their order.
+    """Take a network's head off and load a state dict into the rest, by names or else by the order of its tensors.
 
-    By order, a linear layer's matrix also fills the convolution that timm puts in its place (VGG).
+    Features come from before the head, so the file may hold none, or one for other classes. By order, a linear layer's
+    matrix also fills the convolution that timm puts in its place (VGG).
 
     Raises
     ------
     InputError
         The file holds no state dict, or one of another network.
     """
-    state, own = read_state(file), model.state_dict()
-    missing = [key for key in own if key not in state or state[key].shape != own[key].shape]
+    state, whole = read_state(file), model.state_dict()
+    if hasattr(model, "reset_classifier"):
+        model.reset_classifier(0)
+    body = model.state_dict()
+    missing = [name for name, tensor in body.items() if name not in state or state[name].shape != tensor.shape]
     if missing:
-        pairs = list(zip(own.values(), state.values(), strict=False))
-        if len(own) != len(state) or any(a.shape[:1] != b.shape[:1] or a.numel() != b.numel() for a, b in pairs):
+        ordered = _by_order(state, whole, body) or _by_order(state, body, body)
+        if ordered is None:
             raise InputError(
-                f"{file} does not fit the backbone: {len(missing)} of {len(own)} tensors are missing or have "
+                f"{file} does not fit the backbone: {len(missing)} of {len(body)} tensors are missing or have "
                 f"another shape, first {missing[0]!r}"
             )
-        state = {key: value.reshape(own[key].shape) for key, value in zip(own, state.values(), strict=True)}
-    model.load_state_dict({key: state[key] for key in own})
+        state = ordered
+    model.load_state_dict({name: state[name] for name in body})
+
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def _by_order(state: Tensors, layout: Tensors, body: Tensors) -> dict[str, torch.Tensor] | None:
+    """Return a file's tensors under the names of a layout, without the head; None where one does not fit its place."""
+    if len(state) != len(layout):
+        return None
+    found = {name: tensor for name, tensor in zip(layout, state.values(), strict=True) if name in body}
+    for name, tensor in found.items():
+        if tensor.shape[:1] != body[name].shape[:1] or tensor.numel() != body[name].numel():
+            return None
+    return {name: tensor.reshape(body[name].shape) for name, tensor in found.items()}

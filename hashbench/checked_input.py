@@ -1,0 +1,207 @@
+"""What methods and quantizers take: rows of real, finite numbers, the names of their columns, and labels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from hashbench.contract import BLOCK_ROWS, surely_finite
+from hashbench.errors import Unsupported, shorten
+
+
+def column_names(X: Any) -> np.ndarray | None:
+    """Return the names of a table's columns, (d,) object; None for what has none, or numbers for names.
+
+    Raises
+    ------
+    TypeError
+        Some are text and some are not.
+    """
+    names = list(getattr(X, "columns", ()))
+    texts = [isinstance(name, str) for name in names]
+    if any(texts) and not all(texts):
+        odd = names[texts.index(False)]
+        raise TypeError(f"X has columns named by text and others, such as {odd!r}: name all of them by text")
+    return np.array(names, object) if names and all(texts) else None
+
+
+def refuse_other_columns(fitted: np.ndarray | None, given: np.ndarray | None) -> None:
+    """Refuse a table whose columns are not those of the training table, in its order; without names nothing is known.
+
+    Raises
+    ------
+    ValueError
+        They are others; the words are scikit-learn's.
+    """
+    if fitted is None or given is None or np.array_equal(fitted, given):
+        return
+    reasons = {
+        "Feature names unseen at fit time": sorted(set(given) - set(fitted)),
+        "Feature names seen at fit time, yet now missing": sorted(set(fitted) - set(given)),
+    }
+    said = [f"{why}: {shorten(', '.join(names))}" for why, names in reasons.items() if names]
+    said = said or ["Feature names must be in the same order as they were in fit"]
+    raise ValueError(f"The feature names should match those that were passed during fit. {'. '.join(said)}.")
+
+
+def as_matrix(X: Any, name: str = "X") -> Any:
+    """Return an array-like as an array of real numbers; what lies on disk stays there.
+
+    Parameters
+    ----------
+    X : array-like
+        An array, or what reads like one by rows, stays what it is; lists and tables become arrays.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        It is sparse, holds masked values, or something else than real numbers.
+    """
+    if hasattr(X, "tocsr"):
+        raise ValueError(f"Sparse data was passed for {name}, but dense data is required: convert it with .toarray()")
+    if isinstance(X, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(X)
+        if hidden.any():
+            row = int(np.argwhere(hidden)[0][0])
+            raise ValueError(f"{name} holds masked values, first in row {row}: fill them, or leave their rows out")
+        X = X.data
+    elif not isinstance(getattr(X, "dtype", None), np.dtype) or not hasattr(X, "ndim"):
+        X = _from_python(X, name)
+    if X.dtype.kind == "O":
+        X = _from_python(X.tolist(), name)
+    if X.dtype.kind not in "fiu":
+        raise ValueError(f"{name} has dtype {X.dtype}, expected a real number type")
+    return X
+
+
+def _from_python(values: Any, name: str) -> np.ndarray:
+    """Return lists, tables and the like as an array."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:  # rows of unequal lengths, among others
+        raise ValueError(f"{name} is no matrix of numbers ({shorten(str(error), 200)})") from error
+
+
+def checked_vectors(X: Any, method: str) -> np.ndarray:
+    """Return training vectors as ``fit`` takes them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+    method : str
+        Who is fitted, for the message.
+
+    Returns
+    -------
+    ndarray of shape (n, d), float32
+        C-contiguous; ``X`` itself where it is that already.
+
+    Raises
+    ------
+    Unsupported
+        There are fewer than 2 rows.
+    ValueError
+        ``X`` is no matrix of real, finite numbers.
+    """
+    X = as_matrix(X)
+    if X.ndim != 2:
+        raise ValueError(f"X has shape {X.shape}, expected (n_samples, n_features)")
+    if len(X) < 2:
+        raise Unsupported(f"n_samples={len(X)}: {method} needs at least 2 training rows")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        vectors = np.ascontiguousarray(X, dtype=np.float32)
+    for start in range(0, len(X), BLOCK_ROWS):
+        refuse_nonfinite(vectors[start : start + BLOCK_ROWS], start, X)
+    return vectors
+
+
+def block_of(X: Any, start: int) -> np.ndarray:
+    """Return the block of rows that begins at ``start``, C-contiguous float32; beyond its range is infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
+
+
+def checked_labels(y: Any, n: int, method: str) -> np.ndarray:
+    """Return labels as ``fit`` of a supervised method takes them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, n_labels)
+        Classes as whole numbers; or marks, of which labels an item has: bools, or 0 and 1. A column (n, 1) of classes
+        is taken for (n,), with scikit-learn's warning.
+    n : int
+        Number of training rows.
+    method : str
+        Who is fitted, for messages.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64, or (n, n_labels), bool
+
+    Raises
+    ------
+    ValueError
+        There are none, or they are something else.
+    """
+    if y is None:
+        raise ValueError(f"{method} learns from labels: give y, a label for each row of X")
+    expected = f"expected ({n},), a class for each row of X, or ({n}, n_labels), marks"
+    y = _from_python(y, "y") if not isinstance(y, np.ndarray) else y
+    if y.dtype.kind in "SU":
+        raise ValueError(f"y has dtype {y.dtype}, {expected}: number texts, as scikit-learn's LabelEncoder does")
+    y = y if y.dtype.kind == "b" else as_matrix(y, "y")
+    if y.ndim not in (1, 2) or len(y) != n or 0 in y.shape:
+        raise ValueError(f"y has shape {y.shape}, {expected}")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        row = int(np.argwhere(~np.isfinite(y))[0][0])
+        raise ValueError(f"y holds NaN or infinite values, first in row {row}: leave out rows without a label")
+    if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind != "b":
+        _warn_of_column()
+        y = y[:, 0]
+    if y.ndim == 2:
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(f"y has shape {y.shape} and holds others than 0 and 1, {expected}")
+        return y.astype(bool)
+    classes = y.astype(np.int64)
+    if (classes != y).any():
+        row = int(np.argmax(classes != y))
+        raise ValueError(f"y holds {y[row]} in row {row}: expected classes, which are whole numbers")
+    return classes
+
+
+def _warn_of_column() -> None:
+    from sklearn.exceptions import DataConversionWarning
+
+    text = "A column-vector y was passed when a 1d array was expected; it is taken for one of shape (n_samples,)."
+    warnings.warn(text, DataConversionWarning, stacklevel=5)
+
+
+def refuse_nonfinite(block: np.ndarray, first_row: int, X: Any) -> None:
+    """Refuse a block of input that holds NaN or infinity, or did before it became float32.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n, d), float32
+    first_row : int
+    X : array-like of shape (m, d)
+        What the block is of, in the type that it came in.
+
+    Raises
+    ------
+    ValueError
+        It does; the message names the first such row.
+    """
+    if surely_finite(block):
+        return
+    bad = ~np.isfinite(block).all(axis=1)
+    if bad.any():
+        row = first_row + int(np.argmax(bad))
+        given = np.asarray(X[row])
+        if np.isfinite(given).all():
+            most = given[np.argmax(np.abs(given))]
+            raise ValueError(f"X holds {most} in row {row}, beyond what float32 holds (3.4e38): scale X down")
+        raise ValueError(f"X holds NaN or infinite values, first in row {row}")
