@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Iterable
 
 SHOWN = 60
 """Characters of a name that a message repeats."""
@@ -41,51 +37,6 @@ class PluginExit(Exception):
 
     The exception that it raised is the ``__cause__``.
     """
-
-
-@contextmanager
-def plugin_code() -> Iterator[None]:
-    """Run a plugin's code, so that nothing which it raises ends the program.
-
-    Ordinary exceptions pass unchanged. A KeyboardInterrupt passes too if SIGINT arrived meanwhile: then it was the
-    user's Ctrl-C. Off the main thread no signal arrives, and where something other than Python handles SIGINT there
-    is nothing to watch; a KeyboardInterrupt is the plugin's own then.
-
-    Raises
-    ------
-    PluginExit
-        The code raised SystemExit, GeneratorExit, a KeyboardInterrupt of its own, or another exception that is no
-        `Exception`.
-    """
-    with _watched_interrupts() as arrived:
-        try:
-            yield
-        except Exception:
-            raise
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and arrived:
-                raise
-            raise PluginExit(describe_error(error)) from error
-
-
-@contextmanager
-def _watched_interrupts() -> Iterator[list[int]]:
-    """Yield a list that is empty until SIGINT arrives, which is then handled as before."""
-    arrived: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield arrived
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        arrived.append(number)
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield arrived
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def describe_error(error: BaseException) -> str:

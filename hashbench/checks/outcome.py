@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hashbench.errors import describe_error, plugin_code
+from hashbench.errors import describe_error
+from hashbench.guard.plugin_code import plugin_code
 
 Subject = TypeVar("Subject")
 

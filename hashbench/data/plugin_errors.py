@@ -10,7 +10,9 @@ from typing import TypeVar
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
-from hashbench.errors import InputError
+from hashbench.errors import InputError, shorten
+from hashbench.guard.plugin_code import failure_of, plugin_code
+from hashbench.guard.state import kept_state
 
 LONGEST = 300
 """Characters of an error that a message repeats."""
@@ -19,7 +21,7 @@ Returned = TypeVar("Returned")
 
 @contextmanager
 def named(plugin: HashDataset, what: str, passed_on: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
-    """Run a plugin's code; whatever it raises, an attempt to end the program included, becomes one line.
+    """Run a plugin's code, see `plugin_code`; whatever it raises becomes one line, and the process stays as it was.
 
     Parameters
     ----------
@@ -33,16 +35,17 @@ def named(plugin: HashDataset, what: str, passed_on: tuple[type[BaseException], 
     ------
     InputError
         The plugin's own passes unchanged; all else is named with its type.
+    KeyboardInterrupt
+        The user pressed Ctrl-C meanwhile.
     """
     try:
-        yield
-    except BaseException as error:
-        if isinstance(error, (InputError, KeyboardInterrupt, *passed_on)):
+        with kept_state(), plugin_code():
+            yield
+    except Exception as error:
+        if isinstance(error, (InputError, *passed_on)):
             raise
-        reason = " ".join(str(error).split())
-        reason = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-        shown = "".join(letter if letter.isprintable() else "?" for letter in reason[:LONGEST])
-        raise InputError(f"data set {plugin.name} ({_file(plugin)}): {what} failed: {shown}") from error
+        reason = shorten(failure_of(error), LONGEST)
+        raise InputError(f"data set {plugin.name} ({_file(plugin)}): {what} failed: {reason}") from error
 
 
 def returned(plugin: HashDataset, what: str, value: object, kind: type[Returned]) -> Returned:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from hashbench.errors import InputError, describe_error, plugin_code
+from hashbench.errors import InputError, describe_error
 from hashbench.files.source import hash_once, hash_source
+from hashbench.guard.plugin_code import note_users_code, plugin_code
 
 NAMESPACE = "hashbench_plugins"
 """The package that files named by the user are imported into; it exists in memory only."""
@@ -75,8 +76,10 @@ class Plugin:
         InputError
             It cannot be imported, whatever it raises then, or holds no class or several of its kind.
         KeyboardInterrupt
-            The user pressed Ctrl-C meanwhile; see `hashbench.errors.plugin_code`.
+            The user pressed Ctrl-C meanwhile; see `hashbench.guard.plugin_code`.
         """
+        if self.is_extra or self.entry_point is not None:
+            note_users_code(self.name)
         try:
             with plugin_code():
                 value = self._import() if self.entry_point is None else self.entry_point.load()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.files.cores import n_cores
+from hashbench.files.search_path import safe_environment
 from hashbench.plugins.folders import plugin_path
 from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
@@ -117,7 +118,13 @@ class Registry:
         command = [sys.executable, "-c", IMPORT_ONE, plugin.kind, plugin.name, done, *map(str, self.extra_files)]
         try:
             ended = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False, timeout=IMPORT_LIMIT_S
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=IMPORT_LIMIT_S,
+                env=safe_environment(),
             )
         except subprocess.TimeoutExpired:
             return f"its import was stopped after {IMPORT_LIMIT_S:g} s"

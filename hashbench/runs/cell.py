@@ -16,12 +16,13 @@ from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.features.cut import cut
+from hashbench.guard.plugin_code import failure_of, plugin_code
+from hashbench.guard.state import kept_state
 from hashbench.method import HashMethod
 from hashbench.progress import doing
 from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
-from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
@@ -106,15 +107,15 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     given = given_to(job, bench, workdir)
     doing("fit")
     try:
-        fitted = _fitted(job, options, given, bench, workdir, log)
-        doing("encode")
-        with running_plugin():
-            codes = encode(fitted, job.distance)
+        method_class = bench.registry.find("methods", job.method).load()  # what it sets there, it has for all its cells
+        with kept_state():
+            fitted = _fitted(job, options, method_class, given, bench, workdir, log)
+            doing("encode")
+            with plugin_code():
+                codes = encode(fitted, job.distance)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except Exception as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
     doing("score")
     scores = score(codes, fitted, job.metrics)
@@ -135,13 +136,20 @@ def forget_fitted() -> None:
     _LAST.clear()
 
 
-def _fitted(job: Job, options: RunOptions, given: Given, bench: Workbench, workdir: Path, log: Log) -> Fitted:
+def _fitted(
+    job: Job,
+    options: RunOptions,
+    method_class: type[HashMethod],
+    given: Given,
+    bench: Workbench,
+    workdir: Path,
+    log: Log,
+) -> Fitted:
     """Return the trained method of a job, with the features that its codes are made of."""
     if job.fit_id in _LAST:
         return _LAST[job.fit_id]
     _LAST.clear()
-    with running_plugin():
-        method_class = bench.registry.find("methods", job.method).load()
+    with plugin_code():
         method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
         fitted = fit(method, replace(given, features=cut(given.features, job.dims)), bench, log)
     if fitted.method.backbone_weights_ is not None:

@@ -10,6 +10,8 @@ from typing import Any
 from hashbench.contract import TrainsOnViews, extras_problem, make_method
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
+from hashbench.guard.plugin_code import failure_of, plugin_code
+from hashbench.guard.state import kept_state
 from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
@@ -27,7 +29,6 @@ from hashbench.runs.asked.grid import (
 )
 from hashbench.runs.asked.groups import with_groups
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
 
@@ -205,12 +206,12 @@ def _job(
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
     try:
-        with running_plugin():
+        with kept_state(), plugin_code():
             method = make_method(request.method_class, all_params(request.params, n_bits, seed))
             made |= _sized(method, request, bench) if request.is_quantizer else _asked(method, request, bench)
     except InputError:
         raise
-    except BaseException as error:
+    except Exception as error:
         made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
     all_of_it = made.pop("params") | ({} if request.dims is None else {DIMS: request.dims})

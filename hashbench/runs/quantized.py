@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hashbench.contract import make_method
+from hashbench.data.splits import Split
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
 from hashbench.features.cut import cut
+from hashbench.guard.plugin_code import failure_of, plugin_code
+from hashbench.guard.state import kept_state
 from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
-from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
@@ -27,6 +31,18 @@ from hashbench.runs.workbench import TOP, Workbench
 QUERY_BLOCK = 256
 CANDIDATES = 1000
 """The nearest codes of each query that are looked at: ten times the 100 neighbours."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What a quantizer has given: its codes of the database, and the nearest of them to each query."""
+
+    quantizer: Quantizer
+    fit_s: float
+    codes: np.ndarray
+    encode_rate: float
+    search: Search
+    candidates: np.ndarray
 
 
 def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
@@ -49,27 +65,25 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     if job.skip or job.broken:
         status = "skipped" if job.skip else "failed"
         return Outcome(new_record(job, options, started, status=status, error=job.skip or job.broken))
-    features = bench.source.features()
+    features, split = bench.source.features(), bench.dataset.split
     try:
-        with running_plugin():
-            quantizer, values, per_query = _measured(job, bench, cut(features, job.dims).data)
+        data = cut(features, job.dims).data
+        quantizer_class = bench.registry.find("quantizers", job.method).load()
+        with kept_state(), plugin_code():
+            quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
+            trained = _trained(quantizer, data, split)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except Exception as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+    values, per_query = _measured(job, bench, trained, rows_of(data, split.query))
     values["timings"] |= {"features_s": features.seconds, "cell_s": time.perf_counter() - clock}
     arrays = {f"per_query:{name}": one for name, one in per_query.items()}
-    return Outcome(new_record(job, options, started, **values), arrays, quantizer)
+    return Outcome(new_record(job, options, started, **values), arrays, trained.quantizer)
 
 
-def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[Quantizer, dict, dict[str, np.ndarray]]:
-    """Return the trained quantizer, what a record says of a cell that ended well, and its metrics by query."""
-    split, neighbors = bench.dataset.split, bench.dataset.neighbors
-    assert neighbors is not None
-    quantizer_class = bench.registry.find("quantizers", job.method).load()
-    quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
+def _trained(quantizer: Quantizer, data: np.ndarray, split: Split) -> _Trained:
+    """Let a quantizer learn, encode and search."""
     train = rows_of(data, split.train)
     doing("fit")
     began = time.perf_counter()
@@ -77,23 +91,28 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[Quantizer, 
     fit_s = time.perf_counter() - began
     doing("encode")
     codes, encode_rate = _encoded(quantizer, data, split.database)
-    queries = np.ascontiguousarray(rows_of(data, split.query), np.float32)
     doing("search")
-    search = quantizer.searcher(codes)
+    search, queries = quantizer.searcher(codes), rows_of(data, split.query)
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
-    per_query = recalls(rows, neighbors, job.metrics)
-    top = min(TOP, len(codes))
+    return _Trained(quantizer, fit_s, codes, encode_rate, search, rows)
+
+
+def _measured(
+    job: Job, bench: Workbench, trained: _Trained, queries: np.ndarray
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what a record says of a cell that ended well, and its metrics by query."""
+    assert bench.dataset.neighbors is not None
+    per_query = recalls(trained.candidates, bench.dataset.neighbors, job.metrics)
+    top = min(TOP, len(trained.codes))
+    with plugin_code():
+        rates = bench.one_core_rates(lambda some: trained.search(some, top), queries)
     values = {
         "metrics": {name: float(one.mean()) for name, one in per_query.items()},
-        "timings": {
-            "fit_s": fit_s,
-            "encode_items_per_s": encode_rate,
-            **bench.one_core_rates(lambda some: search(some, top), queries),
-        },
+        "timings": {"fit_s": trained.fit_s, "encode_items_per_s": trained.encode_rate, **rates},
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "codes_sha256": {"database_codes": hashlib.sha256(codes.data).hexdigest()},
+        "codes_sha256": {"database_codes": hashlib.sha256(trained.codes.data).hexdigest()},
     }
-    return quantizer, values, per_query
+    return values, per_query
 
 
 def _encoded(quantizer: Quantizer, data: np.ndarray, database: np.ndarray) -> tuple[np.ndarray, float]:

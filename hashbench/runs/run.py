@@ -45,8 +45,8 @@ Compute = Callable[[Job], Record]
 class Caller(Protocol):
     """What computes: a worker process, or this one."""
 
-    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None) -> Any:
-        """Return ``function(*arguments)``."""
+    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None, user: str) -> Any:
+        """Return ``function(*arguments)``, computed for a user, such as a method."""
 
     def abort(self) -> None:
         """End a call that another thread waits for, at once."""
@@ -58,8 +58,8 @@ class Caller(Protocol):
 class InProcess:
     """Computes in this process, for debuggers."""
 
-    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None) -> Any:
-        """Return ``function(*arguments)``; there is no limit."""
+    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None, user: str) -> Any:
+        """Return ``function(*arguments)``; there is no limit, and one process for all."""
         return function(*arguments)
 
     def abort(self) -> None:
@@ -199,9 +199,11 @@ class _Run:
                 self.queue.stopping = True
                 raise
 
-    def _call(self, caller: Caller, function: Any, *arguments: Any, timeout: float | None = None) -> Any:
+    def _call(
+        self, caller: Caller, function: Any, *arguments: Any, user: str = "", timeout: float | None = None
+    ) -> Any:
         limit = None if self.options.max_memory is None else self.options.max_memory * 1e6
-        return caller.call(function, *arguments, timeout=timeout, max_memory=limit)
+        return caller.call(function, *arguments, timeout=timeout, max_memory=limit, user=user)
 
     def _work(self, compute: Compute) -> None:
         """Compute cells until there is none any more."""
@@ -222,7 +224,10 @@ class _Run:
         """Return a cell's record, whatever becomes of the process that computes it."""
         started = now()
         try:
-            return compute(job)
+            record = compute(job)
+            if record.id != job.id:
+                raise RuntimeError(f"the answer is another cell's, {record.label}")
+            return record
         except (WorkerDied, RuntimeError) as error:
             record = failed_record(job, self.options, started, error)
         self.store.write(record)
@@ -234,7 +239,7 @@ class _Run:
         reason = "" if job.skip or job.broken else self._features(caller, job)
         if reason:
             raise WorkerDied(f"its features cannot be made: {reason}", "")
-        return self._call(caller, compute, job, self.options, timeout=self.options.timeout)
+        return self._call(caller, compute, job, self.options, user=job.method, timeout=self.options.timeout)
 
     def _time_alone(self) -> None:
         """Time the cells again that were computed beside others, one by one and with all cores."""
@@ -251,7 +256,7 @@ class _Run:
                 self.log(f"{self.queue.title(job)}: timed again, alone")
                 try:
                     with self.store.lock(job.id):
-                        timed = self._call(caller, time_again, job, options, timeout=options.timeout)
+                        timed = self._call(caller, time_again, job, options, user=job.method, timeout=options.timeout)
                     self.queue.records[job.id] = timed
                 except (WorkerDied, RuntimeError) as error:
                     reason = str(error).strip().splitlines()[-1]
@@ -265,7 +270,7 @@ class _Run:
             if (setting := job.setting) not in self.features:
                 pools = [(n_views, seed) for of, n_views, seed in training_views(self.jobs) if of == setting]
                 try:
-                    self._call(caller, make_features, job, pools, self.options)
+                    self._call(caller, make_features, job, pools, self.options, user=job.method)
                     self.features[setting] = ""
                 except WorkerDied as error:
                     self.features[setting] = str(error)

@@ -12,8 +12,8 @@ from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
 from hashbench.data.protocol import ASYMMETRIC, BY_BYTES, NameParts, choose_protocol
 from hashbench.errors import InputError
+from hashbench.guard.plugin_code import plugin_code
 from hashbench.plugins.registry import Registry
-from hashbench.runs.guard import running_plugin
 from hashbench.runs.records.record import Record
 
 
@@ -42,7 +42,7 @@ def refuse_unknown_protocol(record: Record, registry: Registry) -> None:
     """
     config = record.config
     if config["dataset"] in registry.names("datasets"):
-        with running_plugin():
+        with plugin_code():
             protocols = registry.find("datasets", config["dataset"]).load()().protocols
         try:
             choose_protocol(protocols, NameParts.of(config["protocol"]).choice)
@@ -60,7 +60,7 @@ def dataset_of(record: Record, registry: Registry) -> Dataset:
     """
     config = record.config
     name = NameParts.of(config["protocol"])
-    with running_plugin():
+    with plugin_code():
         plugin = registry.find("datasets", config["dataset"]).load()()
         if name.lists:
             raise InputError(f"its split is of published lists, SHA-256 {name.lists:.8}…, which no bundle holds")

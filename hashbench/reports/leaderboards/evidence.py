@@ -14,10 +14,10 @@ from hashbench.data.protocol import BY_BYTES, NameParts, is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
+from hashbench.guard.plugin_code import plugin_code
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin
 from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
-from hashbench.runs.guard import running_plugin
 from hashbench.runs.records.arrays import CODES, VALUES
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
@@ -180,7 +180,7 @@ def why_on_no_leaderboard(protocol: str) -> str:
 
 def defaults_of(plugin: Plugin) -> dict[str, object]:
     """Return the defaults of a method's parameters, as JSON has them."""
-    with running_plugin():
+    with plugin_code():
         method_class: type[HashMethod] = plugin.load()
         parameters = inspect.signature(method_class).parameters.values()
     return {one.name: as_json(one.default) for one in parameters if one.default is not inspect.Parameter.empty}

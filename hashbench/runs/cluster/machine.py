@@ -137,10 +137,10 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
         cleanup.callback(_remove_results, store, job.id)
         try:
             try:
-                child.call(prepare_inputs, job, options, max_memory=limit)
+                child.call(prepare_inputs, job, options, max_memory=limit, user=job.method)
             except WorkerDied as error:
                 raise WorkerDied(f"its features cannot be made: {error}", error.output) from error
-            record = child.call(compute, job, options, timeout=options.timeout, max_memory=limit)
+            record = child.call(compute, job, options, timeout=options.timeout, max_memory=limit, user=job.method)
         except (WorkerDied, RuntimeError) as error:
             return Answer(failed_record(job, options, started, error))
         model = store.model_path(job.id)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from hashbench.errors import InputError
+from hashbench.guard.state import left_behind, state
 from hashbench.progress import send_to
 from hashbench.runs.tasks import warm_up
 
@@ -20,27 +22,37 @@ def main() -> None:
     """Serve a parent whose two pipes' numbers are on the command line: requests, and one that ends when it does."""
     requests, lifeline = Connection(int(sys.argv[1])), int(sys.argv[2])
     _end_with_parent(lifeline)
-    lock = threading.Lock()
+    lock, process = threading.Lock(), os.getpid()
 
     def send(kind: str, value: Any) -> None:
-        with lock:
-            requests.send((kind, value))
+        if os.getpid() == process:  # and no process that a plugin has forked
+            with lock:
+                requests.send((kind, value))
 
     send_to(send)
     warm_up()
+    before = state()
     send("ready", os.getpid())
     while True:
         try:
-            function, arguments = requests.recv()
+            number, function, arguments = requests.recv()
         except EOFError:
             return
         _forget_output()
-        try:
-            send("done", function(*arguments))
-        except InputError as error:
-            send("refused", str(error))
-        except BaseException:
-            send("broken", traceback.format_exc())
+        kind, value = _answered(function, arguments)
+        if os.getpid() != process:
+            os._exit(0)
+        send(kind, (number, value, left_behind(before)))
+
+
+def _answered(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, Any]:
+    """Return how a request ends, and what it gives."""
+    try:
+        return "done", function(*arguments)
+    except InputError as error:
+        return "refused", str(error)
+    except BaseException:
+        return "broken", traceback.format_exc()
 
 
 def _end_with_parent(lifeline: int) -> None:
@@ -55,9 +67,9 @@ def _end_with_parent(lifeline: int) -> None:
 
 def _forget_output() -> None:
     """Begin a job with an empty file of output."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # a plugin may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
         os.ftruncate(1, 0)
 
 

@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 import psutil
 
 from hashbench.errors import InputError
+from hashbench.files.search_path import safe_environment
+from hashbench.files.standard_streams import open_what_is_closed
 from hashbench.progress import Watch, to_stderr
 
 POLL_S = 0.05
@@ -67,6 +69,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection
         self._is_ready = False
+        self._asked = 0
+        self._user, self._left = "", list[str]()
         self._lifeline = -1
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         flags = fcntl.fcntl(self._output, fcntl.F_GETFL)
@@ -76,6 +80,7 @@ class Worker:
         """Start the process, without waiting until it is ready."""
         if self._process is not None:
             return
+        open_what_is_closed()
         self._requests, theirs = Pipe()
         read, self._lifeline = os.pipe()
         command = [sys.executable, "-m", "hashbench.runs.workers.child", str(theirs.fileno()), str(read)]
@@ -87,7 +92,7 @@ class Worker:
             stderr=subprocess.STDOUT,
             pass_fds=(theirs.fileno(), read),
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(sys.path), **limits},
+            env={**safe_environment(), "PYTHONUNBUFFERED": "1", **limits},
         )
         theirs.close()
         os.close(read)
@@ -98,8 +103,11 @@ class Worker:
         *arguments: Any,
         timeout: float | None = None,
         max_memory: float | None = None,
+        user: str = "",
     ) -> Result:
         """Return ``function(*arguments)``, computed in the worker process.
+
+        Where one user's code has left the process changed (`hashbench.guard.state`), the next user gets another.
 
         Parameters
         ----------
@@ -110,6 +118,8 @@ class Worker:
             Seconds that it may take, a worker's start not counted.
         max_memory : float, optional
             Bytes of memory that the worker and what it has started may hold.
+        user : str
+            For whom it is done, such as the method of a cell.
 
         Raises
         ------
@@ -120,18 +130,27 @@ class Worker:
         RuntimeError
             The function raised another exception; its traceback is the message.
         """
+        if user != self._user and (self._left or self._has_ended()):
+            self.close()
+        self._user = user
         self.start()
         self._wait(None, max_memory, "ready")
+        self._asked += 1
         try:
-            self._requests.send((function, arguments))
+            self._requests.send((self._asked, function, arguments))
         except OSError as error:
             raise self._died() from error
-        kind, value = self._wait(timeout, max_memory, "done", "refused", "broken")
+        kind, (number, value, self._left) = self._wait(timeout, max_memory, "done", "refused", "broken")
+        if number != self._asked:
+            raise self._killed(f"its process answered request {number} in place of {self._asked}")
         if kind == "refused":
             raise InputError(value)
         if kind == "broken":
             raise RuntimeError(value)
         return value
+
+    def _has_ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
 
     def _wait(self, timeout: float | None, max_memory: float | None, *kinds: str) -> tuple[str, Any]:
         """Return the first message of some kinds, showing lines and progress until then, and minding the limits."""
@@ -240,4 +259,4 @@ class Worker:
         os.close(self._lifeline)
         os.ftruncate(self._output.fileno(), 0)
         self.watch.clear()
-        self._process, self._is_ready = None, False
+        self._process, self._is_ready, self._left = None, False, []

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from hashbench.errors import PluginExit, describe_error, did_you_mean, plugin_code, shorten
+from hashbench.errors import PluginExit, describe_error, did_you_mean, shorten
+from hashbench.guard.plugin_code import plugin_code
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,21 @@ def test_off_the_main_thread_an_interrupt_is_the_plugins():
     thread.start()
     thread.join()
     assert ended == ["KeyboardInterrupt"]
+
+
+def test_a_forked_child_ends_where_the_plugins_code_does():
+    read, write = os.pipe()
+    with plugin_code():
+        child = os.fork()
+    os.write(write, str(os.getpid()).encode())
+    assert os.waitpid(child, 0) == (child, 0)
+    assert os.read(read, 100) == str(os.getpid()).encode()
+
+
+def test_what_a_plugin_prints_stays_out_of_tables(capsys):
+    with plugin_code():
+        print("hello")
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_names_in_messages():

@@ -1,0 +1,93 @@
+"""The one guard around plugins' code: it ends neither the program nor its tables, and its errors become reasons."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from types import FrameType
+
+from hashbench.errors import InputError, PluginExit, describe_error
+from hashbench.files.paths import printable
+
+MOST_CHARACTERS = 2000
+"""Of an error's text; a plugin may raise one of megabytes."""
+
+_users_code: list[str] = []
+"""Names of the plugins that this process has run and that are not the project's."""
+
+
+def note_users_code(name: str) -> None:
+    """Note that this process runs a plugin that is not the project's."""
+    _users_code.append(name)
+
+
+def users_code_has_run() -> bool:
+    """Return whether this process has run a plugin that is not the project's."""
+    return bool(_users_code)
+
+
+@contextmanager
+def plugin_code() -> Iterator[None]:
+    """Run a plugin's code, so that nothing which it does ends the program or what comes after it.
+
+    What it prints goes to standard error. Where it forks, the child ends here: the program goes on once.
+
+    Ordinary exceptions pass unchanged. A KeyboardInterrupt passes too if SIGINT arrived meanwhile: then it was the
+    user's Ctrl-C. Off the main thread no signal arrives, and where something other than Python handles SIGINT there
+    is nothing to watch; a KeyboardInterrupt is the plugin's own then.
+
+    Raises
+    ------
+    PluginExit
+        The code raised SystemExit, GeneratorExit, a KeyboardInterrupt of its own, or another exception that is no
+        `Exception`.
+    """
+    process = os.getpid()
+    with _watched_interrupts() as arrived, redirect_stdout(sys.stderr):
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and arrived:
+                raise
+            raise PluginExit(describe_error(error)) from error
+        finally:
+            if os.getpid() != process:
+                os._exit(0)
+
+
+@contextmanager
+def _watched_interrupts() -> Iterator[list[int]]:
+    """Yield a list that is empty until SIGINT arrives, which is then handled as before."""
+    arrived: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield arrived
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        arrived.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield arrived
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def failure_of(error: BaseException) -> str:
+    """Return an error in one line: its class and its text, cut where it is long, odd characters escaped."""
+    if isinstance(error, PluginExit) and error.__cause__ is not None:
+        error = error.__cause__
+    try:
+        text = " ".join(str(error)[: 2 * MOST_CHARACTERS].split()) or "no message"
+    except Exception as broken:
+        text = f"its message cannot be read ({type(broken).__name__})"
+    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+    return printable(kind + text, MOST_CHARACTERS)
