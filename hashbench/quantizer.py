@@ -16,6 +16,10 @@ from hashbench.saved_header import is_learned
 
 CODE_BLOCK = 8192
 """Codes whose distances to queries are in memory at once."""
+RESOLVED = 2.0**-53 * 2**20
+"""A squared distance that is smaller than this share of the terms it is summed from has lost digits that count."""
+PAIR_BYTES = 2**24
+"""Size of the differences of pairs that are in memory at once."""
 Search = Callable[[np.ndarray, int], np.ndarray]
 
 
@@ -85,7 +89,7 @@ class Quantizer(Estimator):
         raise NotImplementedError(f"{type(self).__name__} must define encode_block")
 
     def distances(self, queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return estimates of squared Euclidean distances, up to a constant of each query.
+        """Return estimates of squared Euclidean distances; a constant of each query may be added to them.
 
         Parameters
         ----------
@@ -94,7 +98,7 @@ class Quantizer(Estimator):
 
         Returns
         -------
-        ndarray of shape (n_queries, n), float32
+        ndarray of shape (n_queries, n), float32 or float64
             Lower is nearer.
         """
         raise NotImplementedError(f"{type(self).__name__} must define distances")
@@ -225,18 +229,38 @@ def _merged(
 
 
 def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return squared Euclidean distances of queries to decoded vectors, less the squared length of each query.
+    """Return squared Euclidean distances of queries to decoded vectors.
 
     Parameters
     ----------
-    queries : ndarray of shape (n_queries, d), float32
-    vectors : ndarray of shape (n, d), float32
+    queries : ndarray of shape (n_queries, d), float
+    vectors : ndarray of shape (n, d), float
 
     Returns
     -------
-    ndarray of shape (n_queries, n), float32
+    ndarray of shape (n_queries, n), float64
+
+    Notes
+    -----
+    |q|² + |x|² − 2 ⟨q, x⟩ loses the digits of a distance that is small beside |q| and |x|. So both are centred, summed
+    in float64, and pairs for which even its rounding counts are computed from their differences.
     """
-    distances = queries @ vectors.T
-    distances *= -2
-    distances += np.einsum("ij,ij->i", vectors, vectors)
-    return distances
+    items, asked = vectors.astype(np.float64), queries.astype(np.float64)
+    centre = items.mean(axis=0)
+    items -= centre
+    asked -= centre
+    own, theirs = (np.einsum("ij,ij->i", rows, rows) for rows in (asked, items))
+    squared = asked @ items.T
+    squared *= -2
+    squared += own[:, None]
+    squared += theirs
+    lost = RESOLVED * (items.shape[1] + 16)
+    rows, columns = np.nonzero(squared < lost * (np.sqrt(own)[:, None] + np.sqrt(theirs.max())) ** 2)
+    doubtful = squared[rows, columns] < lost * (np.sqrt(own)[rows] + np.sqrt(theirs)[columns]) ** 2
+    rows, columns = rows[doubtful], columns[doubtful]
+    step = max(1, PAIR_BYTES // (8 * items.shape[1]))
+    for first in range(0, len(rows), step):
+        pairs = rows[first : first + step], columns[first : first + step]
+        difference = asked[pairs[0]] - items[pairs[1]]
+        squared[pairs] = np.einsum("ij,ij->i", difference, difference)
+    return squared

@@ -9,7 +9,7 @@ from hashbench.quantizer import Quantizer, decoded_distances
 class Float16(Quantizer):
     """Vectors in half precision, as vector databases keep them (pgvector's ``halfvec``); queries stay as they are.
 
-    No paper. Distances are computed in single precision from the rounded vectors.
+    No paper. Distances are those of the rounded vectors.
     """
 
     paper = "none (IEEE 754)"
@@ -37,5 +37,5 @@ class Float16(Quantizer):
         return X.clip(-largest, largest).astype("<f2").view(np.uint8)
 
     def distances(self, queries, codes):
-        """Return squared Euclidean distances to the rounded vectors, less the squared length of each query."""
-        return decoded_distances(queries, np.ascontiguousarray(codes).view("<f2").astype(np.float32))
+        """Return squared Euclidean distances to the rounded vectors, float64."""
+        return decoded_distances(queries, np.ascontiguousarray(codes).view("<f2"))

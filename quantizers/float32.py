@@ -26,5 +26,5 @@ class Float32(Quantizer):
         return X.astype("<f4").view(np.uint8)
 
     def distances(self, queries, codes):
-        """Return squared Euclidean distances, less the squared length of each query."""
+        """Return squared Euclidean distances, float64."""
         return decoded_distances(queries, np.ascontiguousarray(codes).view("<f4"))

@@ -46,6 +46,6 @@ class Int8(Quantizer):
         return (levels - 128).astype(np.int8).view(np.uint8)
 
     def distances(self, queries, codes):
-        """Return squared Euclidean distances to the steps' middles, less the squared length of each query."""
-        levels = codes.view(np.int8).astype(np.float32) + np.float32(128.5)
+        """Return squared Euclidean distances to the steps' middles, float64: a middle need not be a float32 number."""
+        levels = codes.view(np.int8).astype(np.float64) + 128.5
         return decoded_distances(queries, self.starts_ + levels * self.steps_)

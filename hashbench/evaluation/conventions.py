@@ -59,8 +59,11 @@ def conventions(
     Raises
     ------
     ValueError
-        Codes and labels do not fit together.
+        Codes and labels do not fit together, or a cut-off is below 1.
     """
+    for cutoff in cutoffs:
+        if cutoff is not None and cutoff < 1:
+            raise ValueError(f"cutoffs: {cutoff}: expected at least 1, or None for the whole database")
     histograms = evaluate(query_codes, database_codes, query_labels, database_labels, (), n_bits=n_bits).histograms
     query_labels, database_labels = (
         masks_of(labels) if labels.dtype == bool else labels for labels in (query_labels, database_labels)

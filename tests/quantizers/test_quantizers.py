@@ -37,9 +37,50 @@ def test_int8_is_that_of_sentence_transformers():
 
 def test_float32_gives_true_distances(rows):
     quantizer = CLASSES["float32"]().fit(rows)
-    distances = quantizer.distances(rows[:9], quantizer.encode(rows)) + np.square(rows[:9]).sum(axis=1)[:, None]
+    distances = quantizer.distances(rows[:9], quantizer.encode(rows))
     true = np.square(rows[:9, None].astype(float) - rows).sum(axis=2)
-    np.testing.assert_allclose(distances, true, atol=1e-3)
+    np.testing.assert_allclose(distances, true, rtol=1e-9, atol=0)
+
+
+def hard_rows(kind):
+    """Return vectors whose distances are small beside their lengths."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((900, 24))
+    if kind == "one large dimension":
+        X[:, 5] = 1e5 * (100 + X[:, 5])
+    elif kind == "offset":
+        X += 1e4
+    elif kind == "two far clusters":
+        X = X * 1e-3 + 1e3 * rng.choice([-1, 1], (900, 1))
+    elif kind == "places on the earth":
+        X = np.column_stack([52.5 + 1e-4 * X[:, 0], 13.4 + 1e-4 * X[:, 1], 1.7e9 + X[:, 2:]])
+    return X.astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["one large dimension", "offset", "two far clusters", "places on the earth"])
+@pytest.mark.parametrize("name", ["float32", "float16", "int8"])
+def test_distances_and_neighbours_of_decoded_vectors_do_not_cancel(kind, name):
+    X = hard_rows(kind)
+    if name == "float16":
+        X = X * np.float32(60000 / np.abs(X).max())
+    quantizer = CLASSES[name]().fit(X)
+    codes = quantizer.encode(X[40:])
+    if name == "int8":
+        levels = codes.view(np.int8).astype(float) + 128.5
+        decoded = quantizer.starts_.astype(float) + levels * quantizer.steps_
+    else:
+        decoded = np.ascontiguousarray(codes).view({"float32": "<f4", "float16": "<f2"}[name]).astype(float)
+    true = np.square(X[:40, None].astype(float) - decoded).sum(axis=2)
+    np.testing.assert_allclose(quantizer.distances(X[:40], codes), true, rtol=1e-5, atol=0)
+    rows = quantizer.searcher(codes)(X[:40], 10)
+    found = np.take_along_axis(true, rows, axis=1)
+    np.testing.assert_allclose(found, np.sort(true, axis=1)[:, :10], rtol=1e-5, atol=0)
+
+
+def test_a_query_that_is_in_the_database_is_at_distance_zero():
+    X = hard_rows("offset")
+    quantizer = CLASSES["float32"]().fit(X)
+    assert (np.diagonal(quantizer.distances(X[:50], quantizer.encode(X[:50]))) == 0).all()
 
 
 @pytest.fixture(scope="module")

@@ -154,6 +154,13 @@ def test_no_query_with_a_hit_leaves_nothing_to_average():
     assert found.xs("dropped", level="without_hit").isna().all()
 
 
+@pytest.mark.parametrize("cutoff", [0, -1])
+def test_a_cutoff_below_one_is_refused(cutoff):
+    codes = np.packbits(np.eye(4, dtype=bool), axis=1)
+    with pytest.raises(ValueError, match=f"cutoffs: {cutoff}: expected at least 1"):
+        conventions.conventions(codes, codes, np.arange(4), np.arange(4), 4, (cutoff, None))
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, cli):
     out = tmp_path_factory.mktemp("audited")

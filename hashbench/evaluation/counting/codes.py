@@ -8,6 +8,9 @@ import numpy as np
 
 MAX_BITS = 65_535
 """Distances are kept in 16 bits."""
+SIGN_AS_BYTE, SURE = 255, 8
+"""What -1 becomes in uint8, and how many bytes that are nothing but that or 1 are no accident."""
+ROWS_AT_ONCE = 4096
 
 
 def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
@@ -28,7 +31,8 @@ def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     Raises
     ------
     ValueError
-        Wrong shape or dtype, or a matrix that holds zeros: whether those mean −1 or "no bit" is not known.
+        Wrong shape or dtype, or a matrix that holds zeros: whether those mean −1 or "no bit" is not known; or uint8
+        that holds nothing but 1 and 255, which is what −1 becomes in that type.
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] == 0:
@@ -36,6 +40,7 @@ def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     if len(codes) == 0:
         raise ValueError(f"{name} has shape {codes.shape}: there is nothing to evaluate")
     if codes.dtype == np.uint8:
+        _refuse_cast_signs(codes, name)
         return codes, 8 * codes.shape[1]
     if codes.dtype == bool:
         return np.packbits(codes, axis=1), codes.shape[1]
@@ -52,6 +57,19 @@ def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     if not np.isin(codes, (-1, 1)).all():
         raise ValueError(f"{name} holds values other than -1 and 1: pass signs, not projections")
     return np.packbits(codes > 0, axis=1), codes.shape[1]
+
+
+def _refuse_cast_signs(codes: np.ndarray, name: str) -> None:
+    """Raise if packed codes are signs that were cast to uint8: each byte is then 1, or 255 for −1, and both occur."""
+    for start in range(0, len(codes), ROWS_AT_ONCE):
+        block = codes[start : start + ROWS_AT_ONCE]
+        if not ((block == 1) | (block == SIGN_AS_BYTE)).all():
+            return
+    if codes.size >= SURE and (codes == 1).any() and (codes == SIGN_AS_BYTE).any():
+        raise ValueError(
+            f"{name} is uint8 and holds nothing but 1 and 255, which -1 becomes in that type: uint8 is read as packed "
+            "bits; pass a signed type holding -1 and 1, or numpy.packbits(codes > 0, axis=1)"
+        )
 
 
 def item_words(packed: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class MAP(Metric):
     def __str__(self) -> str:
         divided = f"({self.denominator})" if self.k and self.denominator != "hits" else ""
         ties = f"({self.ties})" if self.ties != "expected" else ""
-        return f"mAP@{self.k or 'all'}{divided}{ties}"
+        return f"mAP@{'all' if self.k is None else self.k}{divided}{ties}"
 
     def per_query(self, histograms: Histograms) -> np.ndarray:
         """Return the average precision of each query."""
@@ -108,7 +108,7 @@ class WeightedMAP(Metric):
     k: int | None = None
 
     def __str__(self) -> str:
-        return f"wmAP@{self.k or 'all'}"
+        return f"wmAP@{'all' if self.k is None else self.k}"
 
     def per_query(self, histograms: Histograms) -> np.ndarray:
         """Return the expected value of each query."""

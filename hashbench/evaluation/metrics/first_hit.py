@@ -46,7 +46,7 @@ class MRR(Metric):
     k: int | None = None
 
     def __str__(self) -> str:
-        return f"MRR@{self.k or 'all'}"
+        return f"MRR@{'all' if self.k is None else self.k}"
 
     def per_query(self, histograms: Histograms) -> np.ndarray:
         """Return the expected reciprocal rank of each query."""
