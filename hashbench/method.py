@@ -40,6 +40,9 @@ class HashMethod(Estimator):
     carries_nan : bool
         Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
         matrix product; encoding then looks for it there, where there is less to read.
+    portable : bool
+        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
+        threads. A run computes all other methods with one thread, so that at least the threads change nothing.
     n_features_in_ : int
         Width of the training vectors; `HashMethod` sets it.
     feature_names_in_ : ndarray of str
@@ -56,6 +59,7 @@ class HashMethod(Estimator):
     """
 
     carries_nan: ClassVar[bool] = False
+    portable: ClassVar[bool] = False
 
     n_bits: int
     backbone_weights_: np.ndarray | None = None

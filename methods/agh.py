@@ -52,6 +52,7 @@ class AGH(HashMethod):
     """
 
     paper = "Liu et al., ICML 2011"
+    portable = True
 
     def __init__(
         self,

@@ -6,9 +6,14 @@ import numpy as np
 
 from hashbench.errors import Unsupported
 from hashbench.learning.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
+from hashbench.learning.portable.eigen import leading_eigenvectors
+from hashbench.learning.portable.exact import on_grid, shared_bits
+from hashbench.learning.portable.rotations import nearest_rotation, product
 from hashbench.method import HashMethod
 
 FULL_RANK = 1e-8
+ROTATION_BITS, MOST_BITS = 22, 24
+"""Binary digits of the rotation whose signs are taken, and at most of the rotated values: so that sums are exact."""
 
 
 class DGH(HashMethod):
@@ -57,6 +62,7 @@ class DGH(HashMethod):
     """
 
     paper = "Liu et al., NIPS 2014"
+    portable = True
 
     def __init__(
         self,
@@ -102,11 +108,11 @@ class DGH(HashMethod):
         Y = Z @ W
         AY = Y * eigenvalues
         R = self._rotation(AY) if self.init == "rotation" else np.eye(self.n_bits)
-        Y, B = Y @ R, _signs(AY @ R)
+        Y, B = product(Y, R), _signs(product(AY, R))
         ZtB = Z.T @ B
 
         def objective():
-            return float((ZtB**2 / sizes).sum() + self.rho * np.vdot(B, Y))
+            return float((ZtB**2 / sizes).sum() + self.rho * (B * Y).sum())
 
         self.objectives_ = [objective()]
         for _ in range(self.max_outer):
@@ -132,12 +138,14 @@ class DGH(HashMethod):
     def _rotation(self, AH):
         """Maximise tr(RᵀHᵀAB) over rotations R and codes B in turn (equation 8), from R = I."""
         R, reached = np.eye(self.n_bits), 0.0
+        AH = on_grid(AH, min(MOST_BITS, shared_bits(self.n_bits) - ROTATION_BITS, shared_bits(len(AH))))
         for _ in range(self.max_inner):
-            left, values, right = np.linalg.svd(AH.T @ _signs(AH @ R))
-            R = left @ right
-            if values.sum() - reached <= self.tol * reached:
+            correlation = AH.T @ _signs(AH @ on_grid(R, ROTATION_BITS))  # exact
+            R = nearest_rotation(correlation, R)
+            value = float((correlation * R).sum())
+            if value - reached <= self.tol * reached:
                 break
-            reached = values.sum()
+            reached = value
         return R
 
 
@@ -148,12 +156,28 @@ def _signs(values):
 def _balanced(B, rng):
     """Return the Y nearest to B with 1ᵀY = 0 and YᵀY = nI: √n [U Ū][V V̄]ᵀ, with JB = UΣVᵀ (section 3.2)."""
     n, n_bits = B.shape
-    centred = B - B.mean(axis=0)
-    squares, V = np.linalg.eigh(centred.T @ centred)
+    centre = B.mean(axis=0)
+    squares, V = leading_eigenvectors(B.T @ B - n * np.outer(centre, centre), n_bits)
     kept = squares > FULL_RANK * n
-    U = centred @ V[:, kept] / np.sqrt(squares[kept])
-    if kept.all():
-        return np.sqrt(n) * U @ V.T
-    free = rng.standard_normal((n, n_bits - U.shape[1]))
-    free = np.linalg.qr(np.column_stack([np.ones(n), U, free]))[0][:, 1 + U.shape[1] :]
-    return np.sqrt(n) * (U @ V[:, kept].T + free @ V[:, ~kept].T)
+    # U Vᵀ = JB V Σ⁻¹ Vᵀ: one small matrix for B, whose product with −1 and 1 is exact.
+    small = product(V[:, kept] / np.sqrt(squares[kept]), V[:, kept].T)
+    small = on_grid(small, shared_bits(n_bits) - 1)
+    Y = B @ small - product(centre[None], small)
+    if not kept.all():
+        Y += product(_beside(Y, n_bits - kept.sum(), rng), V[:, ~kept].T)
+    return np.sqrt(n) * Y
+
+
+def _beside(Y, n_columns, rng):
+    """Return random columns of length 1, orthogonal to the ones, to Y and to each other."""
+    n = len(Y)
+    found = np.zeros((n, n_columns))
+    for column in range(n_columns):
+        free = rng.standard_normal(n)
+        for _ in range(2):
+            free -= free.mean()
+            # Y's columns span those of U, and YYᵀ = UUᵀ.
+            free -= (Y * (Y * free[:, None]).sum(axis=0)).sum(axis=1)
+            free -= (found * (found * free[:, None]).sum(axis=0)).sum(axis=1)
+        found[:, column] = free / np.sqrt(np.square(free).sum())
+    return found

@@ -65,5 +65,5 @@ class FaissITQ(LinearMethod):
         transform.train(X)
         # faiss also scales to unit length after centring, which changes no sign.
         directions = faiss.vector_to_array(transform.pca_then_itq.A).reshape(self.n_bits, d).T.copy()
-        self._keep(X, directions, faiss.vector_to_array(transform.mean).astype(np.float64) @ directions)
+        self._keep(directions, centre=faiss.vector_to_array(transform.mean).astype(np.float64))
         return self

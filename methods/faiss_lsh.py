@@ -60,5 +60,5 @@ class FaissLSH(LinearMethod):
         thresholds = np.zeros(self.n_bits)
         if self.train_thresholds:
             thresholds += faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
-        self._keep(X, rotation[: self.n_bits].T.copy(), thresholds)
+        self._keep(rotation[: self.n_bits].T.copy(), thresholds)
         return self

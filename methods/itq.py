@@ -3,7 +3,15 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.learning.linear import LinearMethod, centred_product, principal_directions
+from hashbench.learning.linear import LinearMethod
+from hashbench.learning.portable.exact import on_grid, shared_bits
+from hashbench.learning.portable.rotations import nearest_rotation, product, random_rotation
+from hashbench.learning.principal import centred_values, principal_axes
+
+ROTATION_BITS, MOST_BITS = 22, 24
+"""Binary digits of the rotation whose signs are taken, and at most of the rotated values: what float32 holds."""
+ROWS = 1024
+"""Training rows that are rotated at once: what comes in between stays in the cache."""
 
 
 class ITQ(LinearMethod):
@@ -39,6 +47,7 @@ class ITQ(LinearMethod):
     """
 
     paper = "Gong and Lazebnik, CVPR 2011"
+    portable = True
 
     def __init__(self, n_bits=32, *, n_iter=51, random_state=None):
         self.n_bits = n_bits
@@ -55,16 +64,29 @@ class ITQ(LinearMethod):
         """
         if self.n_iter < 0:
             raise Unsupported(f"n_iter={self.n_iter}: expected at least 0")
-        rng = np.random.default_rng(self.random_state)
-        mean, principal = principal_directions(X, self.n_bits, "ITQ")
-        V = centred_product(X, mean, principal)
-        R = np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
-        squares = np.square(V).sum(dtype=np.float64) / len(X) + self.n_bits  # ‖V‖² + ‖B‖², over n
+        mean, principal = principal_axes(X, self.n_bits, "ITQ")
+        # With so few digits, V @ R and Vᵀ @ B are exact, and so the same with every library and processor.
+        digits = min(MOST_BITS, shared_bits(self.n_bits) - ROTATION_BITS, shared_bits(len(X)))
+        V = on_grid(centred_values(X, mean, principal), digits).astype(np.float32)
+        R = random_rotation(self.n_bits, np.random.default_rng(self.random_state))
+        squares = np.square(V, dtype=np.float64).sum() / len(X) + self.n_bits  # ‖V‖² + ‖B‖², over n
         self.losses_ = []
         for _ in range(self.n_iter):
-            correlation = (V.T @ np.copysign(np.float32(1), V @ R.astype(np.float32))).astype(np.float64)
-            self.losses_.append(float(squares - 2 * np.vdot(correlation, R) / len(X)))
-            left, _, right = np.linalg.svd(correlation)
-            R = left @ right
-        self._keep(X, principal @ R, mean @ (principal @ R))
+            correlation = _correlation(V, on_grid(R, ROTATION_BITS))
+            self.losses_.append(float(squares - 2 * (correlation * R).sum() / len(X)))
+            R = nearest_rotation(correlation, R)
+        self._keep(product(principal, R), centre=mean)
         return self
+
+
+def _correlation(V, R):
+    """Return Vᵀ sgn(V R), some rows at a time; the sign of 0 is 1."""
+    total, space = np.zeros_like(R), np.empty((2, ROWS, len(R)))
+    for start in range(0, len(V), ROWS):
+        values, signs = space[:, : len(V) - start]
+        values[:] = V[start : start + ROWS]
+        np.matmul(values, R, out=signs)
+        signs += 0.0  # a library may give −0
+        np.copysign(1.0, signs, out=signs)
+        total += values.T @ signs
+    return total

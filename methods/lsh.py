@@ -31,6 +31,7 @@ class LSH(LinearMethod):
     """
 
     paper = "Charikar, STOC 2002"
+    portable = True
 
     def __init__(self, n_bits=32, *, random_state=None):
         self.n_bits = n_bits
@@ -40,5 +41,5 @@ class LSH(LinearMethod):
         """Draw the directions; only the mean is learned from ``X``."""
         rng = np.random.default_rng(self.random_state)
         directions = rng.standard_normal((X.shape[1], self.n_bits), dtype=np.float32)
-        self._keep(X, directions, mean(X) @ directions)
+        self._keep(directions, centre=mean(X))
         return self

@@ -1,14 +1,15 @@
 """PCA hashing (PCAH)."""
 
-from hashbench.learning.linear import LinearMethod, principal_directions
+from hashbench.learning.linear import LinearMethod
+from hashbench.learning.principal import principal_axes
 
 
 class PCAH(LinearMethod):
     """PCA hashing: the signs of the leading principal components.
 
     Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose case
-    without labels it is; the baseline PCA-Direct of Gong and Lazebnik, CVPR 2011. Deterministic: the covariance
-    is accumulated in float64, and each direction's largest component is made positive.
+    without labels it is; the baseline PCA-Direct of Gong and Lazebnik, CVPR 2011. Deterministic: each direction's
+    largest component is made positive. Directions of equal variance are any orthogonal basis of their space.
 
     Parameters
     ----------
@@ -29,6 +30,7 @@ class PCAH(LinearMethod):
     """
 
     paper = "Wang et al., CVPR 2010"
+    portable = True
 
     def __init__(self, n_bits=32):
         self.n_bits = n_bits
@@ -41,6 +43,6 @@ class PCAH(LinearMethod):
         Unsupported
             ``n_bits`` exceeds the number of features or of rows, or all rows are the same.
         """
-        mean, directions = principal_directions(X, self.n_bits, "PCAH")
-        self._keep(X, directions, mean @ directions)
+        mean, directions = principal_axes(X, self.n_bits, "PCAH")
+        self._keep(directions, centre=mean)
         return self

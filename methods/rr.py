@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from hashbench.learning.linear import LinearMethod, principal_directions
+from hashbench.learning.linear import LinearMethod
+from hashbench.learning.portable.rotations import product, random_rotation
+from hashbench.learning.principal import principal_axes
 
 
 class RR(LinearMethod):
@@ -34,6 +36,7 @@ class RR(LinearMethod):
     """
 
     paper = "Gong and Lazebnik, CVPR 2011"
+    portable = True
 
     def __init__(self, n_bits=32, *, random_state=None):
         self.n_bits = n_bits
@@ -47,8 +50,7 @@ class RR(LinearMethod):
         Unsupported
             ``n_bits`` exceeds the number of features or of rows, or all rows are the same.
         """
-        mean, principal = principal_directions(X, self.n_bits, "RR")
-        rng = np.random.default_rng(self.random_state)
-        directions = principal @ np.linalg.qr(rng.standard_normal((self.n_bits, self.n_bits)))[0]
-        self._keep(X, directions, mean @ directions)
+        mean, principal = principal_axes(X, self.n_bits, "RR")
+        rotation = random_rotation(self.n_bits, np.random.default_rng(self.random_state))
+        self._keep(product(principal, rotation), centre=mean)
         return self

@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from hashbench.learning.linear import blocks, principal_directions, rounding_slack
-from hashbench.method import BLOCK_ROWS, HashMethod
-
-PHASE_ROUNDING = np.float32(4 * np.finfo(np.float32).eps)
-"""What float32 may make of a phase, as a share of it: its factors, its product and its sum are rounded."""
+from hashbench.learning.portable.decisions import decide_waves, dots
+from hashbench.learning.principal import centred_values, principal_axes
+from hashbench.method import HashMethod
 
 
 class SH(HashMethod):
@@ -35,8 +33,6 @@ class SH(HashMethod):
         Each bit's direction.
     frequencies_ : ndarray of shape (n_bits,), float64
         Each bit's ω = kπ/R, rising.
-    slack_ : ndarray of shape (n_bits,), float32
-        How far from zero an eigenfunction's value must be, whatever its phase, for its sign to be trusted.
 
     Fidelity
     --------
@@ -45,6 +41,7 @@ class SH(HashMethod):
     """
 
     carries_nan = True
+    portable = True
     paper = "Weiss et al., NIPS 2008"
 
     def __init__(self, n_bits=32):
@@ -59,39 +56,36 @@ class SH(HashMethod):
             All rows are the same.
         """
         n_directions = min(self.n_bits, *X.shape)
-        _, self.directions_ = principal_directions(X, n_directions, "SH")
-        projected = [block.astype(np.float64) @ self.directions_ for block in blocks(X)]
-        self.low_ = np.min([values.min(axis=0) for values in projected], axis=0)
-        widths = np.max([values.max(axis=0) for values in projected], axis=0) - self.low_
+        mean, self.directions_ = principal_axes(X, n_directions, "SH")
+        self.low_, widths = _box(X, self.directions_, centred_values(X, mean, self.directions_))
         n_modes = np.maximum(np.ceil((self.n_bits + 1) * widths / widths.max()).astype(int) - 1, 0)
         axes = np.repeat(np.arange(n_directions), n_modes)
         modes = np.concatenate([np.arange(1, count + 1) for count in n_modes])
         frequencies = np.pi * modes / widths[axes]
         chosen = np.argsort(frequencies, kind="stable")[: self.n_bits]
         self.axes_, self.frequencies_ = axes[chosen], frequencies[chosen]
-        self.slack_ = (rounding_slack(X, self.directions_)[self.axes_] * self.frequencies_).astype(np.float32)
         return self
 
     def project(self, X):
-        """Return the eigenfunctions' values, float32, or float64 where most are doubtful."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        """Return the eigenfunctions' values, float32."""
+        X = np.ascontiguousarray(X, np.float32)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             values = X @ self.directions_.astype(np.float32)
             values -= self.low_.astype(np.float32)
-            phases = values[:, self.axes_]
+            phases = np.take(values, self.axes_, axis=1)
             phases *= self.frequencies_.astype(np.float32)
             phases += np.float32(np.pi / 2)
             functions = np.sin(phases)
-            doubtful = np.flatnonzero(np.abs(functions) < self.slack_ + PHASE_ROUNDING * np.abs(phases))
-        if len(doubtful) > len(X):  # far from the origin float32 says little
-            values = X.astype(np.float64) @ self.directions_ - self.low_
-            return np.sin(values[:, self.axes_] * self.frequencies_ + np.pi / 2)
-        rows, bits = np.divmod(doubtful, self.axes_.size)
-        for some in np.array_split(np.arange(len(rows)), -(-len(rows) // BLOCK_ROWS) or 1):
-            functions[rows[some], bits[some]] = self._exactly(X[rows[some]], bits[some])
+        normals = np.ascontiguousarray(self.directions_.T, np.float64)
+        decide_waves(X, functions, phases, normals, self.low_, self.axes_, self.frequencies_)
         return functions
 
-    def _exactly(self, X, bits):
-        """Return one eigenfunction's value of each row, float64."""
-        axes = self.axes_[bits]
-        values = np.einsum("ij,ij->i", X.astype(np.float64), self.directions_.T[axes]) - self.low_[axes]
-        return np.sin(values * self.frequencies_[bits] + np.pi / 2)
+
+def _box(X, directions, values):
+    """Return the least projection of the training data on each direction, and how far it is to the greatest."""
+    ends = []
+    for rows in (values.argmin(axis=0), values.argmax(axis=0)):
+        pairs = zip(X[rows].astype(np.float64), np.ascontiguousarray(directions.T), strict=True)
+        ends.append(np.array([dots(row[None], normal)[0] for row, normal in pairs]))
+    low, high = ends
+    return low, high - low

@@ -36,6 +36,7 @@ class Sign(HashMethod):
     """
 
     paper = "none (practice of vector databases)"
+    portable = True
 
     def __init__(self, n_bits: int = 32, *, center: bool = True):
         self.n_bits = n_bits

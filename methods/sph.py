@@ -3,11 +3,19 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.learning.linear import blocks, centred_product, mean, refuse_constant
-from hashbench.method import BLOCK_ROWS, HashMethod
+from hashbench.learning.linear import blocks, mean, refuse_constant
+from hashbench.learning.portable.decisions import decide_spheres, squared_distances
+from hashbench.learning.portable.exact import on_grid, shared_bits
+from hashbench.learning.portable.rotations import product
+from hashbench.learning.principal import centred_values
+from hashbench.method import HashMethod
 
 POINTS_PER_CENTRE = 5
 TIE = 1e-9
+MIXING_BITS, MOST_BITS = 22, 24
+"""Binary digits of what centres are mixed by, and at most of the products that are mixed: so that sums are exact."""
+ASTRAY = 1e6
+"""Centres that have moved so many times further than they began are not coming back."""
 
 
 class SpH(HashMethod):
@@ -42,7 +50,8 @@ class SpH(HashMethod):
     n_iter_ : int
         Iterations done.
     converged_ : bool
-        Whether the stopping rule was met; False if ``max_iter`` cut it short.
+        Whether the stopping rule was met. If not, because ``max_iter`` cut it short or because the spheres cannot
+        share the data so (many equal rows, few different ones), the spheres are those that came nearest to it.
 
     Fidelity
     --------
@@ -51,6 +60,7 @@ class SpH(HashMethod):
     """
 
     carries_nan = True
+    portable = True
     paper = "Heo et al., CVPR 2012"
 
     def __init__(self, n_bits=32, *, mean_tolerance=0.1, std_tolerance=0.15, max_iter=1000, random_state=None):
@@ -76,73 +86,55 @@ class SpH(HashMethod):
         drawn = [rng.choice(len(X), min(POINTS_PER_CENTRE, len(X)), replace=False) for _ in range(self.n_bits)]
         start = np.stack([X[rows].mean(axis=0, dtype=np.float64) for rows in drawn]) - self.mean_
         # Centres stay combinations of the first ones, mixing @ start: one pass over X serves all iterations.
-        products = centred_product(X, self.mean_, start.T)
+        digits = min(MOST_BITS, shared_bits(self.n_bits) - MIXING_BITS)
+        products = on_grid(centred_values(X, self.mean_, np.ascontiguousarray(start.T)), digits)
         norms = np.concatenate([np.square(block - self.mean_).sum(axis=1) for block in blocks(X)])
-        mixing, gram = np.eye(self.n_bits), start @ start.T
+        mixing, gram = np.eye(self.n_bits), product(start, start.T)
         excess = _excess(products, norms, mixing, gram)
-        self.n_iter_, self.converged_ = 0, False
+        self.n_iter_, self.converged_, nearest, best = 0, False, np.inf, mixing
         while not self.converged_ and self.n_iter_ < self.max_iter:
             push = 0.5 * excess / self.n_bits
-            mixing = mixing + push.sum(axis=1, keepdims=True) * mixing - push @ mixing
+            mixing = mixing + push.sum(axis=1, keepdims=True) * mixing - product(push, mixing)
+            if np.abs(mixing).max() > ASTRAY:
+                break
             excess = _excess(products, norms, mixing, gram)
-            pairs = excess[np.triu_indices(self.n_bits, 1)]
             self.n_iter_ += 1
-            self.converged_ = self.n_bits == 1 or bool(
-                np.abs(pairs).mean() <= self.mean_tolerance and pairs.std() <= self.std_tolerance
-            )
-        self.centres_ = mixing @ start
-        self.radii_ = np.zeros(self.n_bits)
-        self.radii_ = _radii(np.concatenate([-self._exactly(block) for block in blocks(X)]))
+            miss = self._miss(excess)
+            self.converged_ = miss <= 1
+            if miss < nearest:
+                nearest, best = miss, mixing
+        self.centres_ = product(best, start)
+        distances = [squared_distances(block, self.mean_, self.centres_) for block in blocks(X)]
+        self.radii_ = _radii(np.concatenate(distances))
         return self
 
+    def _miss(self, excess):
+        """Return how far overlaps are from the stopping rule, which is met up to 1."""
+        if self.n_bits == 1:
+            return 0.0
+        pairs = excess[np.triu_indices(self.n_bits, 1)]
+        found = np.array([np.abs(pairs).mean(), pairs.std()])
+        allowed = np.array([self.mean_tolerance, self.std_tolerance])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.where(found <= allowed, 0.0, found / allowed).max())
+
     def project(self, X):
-        """Return the squared radii less the squared distances to the centres, float32.
-
-        They are computed again in float64 where rounding could decide their sign; where most are, all of them.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
+        """Return the squared radii less the squared distances to the centres, float32, with float64's signs."""
+        X, squared_radii = np.ascontiguousarray(X, np.float32), np.square(self.radii_)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             rows = X - self.mean_.astype(np.float32)
-            norms = np.einsum("ij,ij->i", rows, rows)
             values = rows @ (2 * self.centres_.T).astype(np.float32)
-            values += (np.square(self.radii_) - np.square(self.centres_).sum(axis=1)).astype(np.float32)
-            values -= norms[:, None]
-            doubtful = np.flatnonzero(np.abs(values) < self._slack(norms)[:, None])
-        if len(doubtful) > len(X):
-            return self._exactly(X)
-        rows, bits = np.divmod(doubtful, len(self.radii_))
-        for some in np.array_split(np.arange(len(rows)), -(-len(rows) // BLOCK_ROWS) or 1):
-            values[rows[some], bits[some]] = self._exactly_pairs(X[rows[some]], bits[some])
+            values += (squared_radii - np.square(self.centres_).sum(axis=1)).astype(np.float32)
+            values -= np.einsum("ij,ij->i", rows, rows)[:, None]
+        decide_spheres(X, values, self.mean_, np.ascontiguousarray(self.centres_), squared_radii)
         return values
-
-    def _slack(self, norms):
-        """Return how far from zero a value of each row must be for its sign to be trusted.
-
-        Every term is at most the square of the sum of row, centre and radius; the mean's rounding moves a row by a
-        share of the mean.
-        """
-        lengths = np.sqrt(norms) + np.linalg.norm(self.centres_, axis=1).max() + self.radii_.max()
-        share = (8 + np.sqrt(len(self.mean_)) / 4) * np.finfo(np.float32).eps
-        return (share * lengths * (lengths + np.linalg.norm(self.mean_))).astype(np.float32)
-
-    def _exactly_pairs(self, X, bits):
-        """Return one sphere's value of each row, float64."""
-        rows, centres = X - self.mean_, self.centres_[bits]
-        squares = np.einsum("ij,ij->i", rows, rows) + np.square(self.centres_).sum(axis=1)[bits]
-        return np.square(self.radii_)[bits] + 2 * np.einsum("ij,ij->i", rows, centres) - squares
-
-    def _exactly(self, X):
-        """Return all values of each row, float64."""
-        rows = X - self.mean_
-        squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.square(self.centres_).sum(axis=1)
-        return np.square(self.radii_) + 2 * (rows @ self.centres_.T) - squares
 
 
 def _excess(products, norms, mixing, gram):
     """Return o_ij / (N/4) − 1 of all pairs of spheres at their median radii, its diagonal 0."""
-    centre_norms = np.sum(mixing @ gram * mixing, axis=1)
-    distances = products @ (-2 * mixing.T).astype(np.float32)
-    distances += centre_norms.astype(np.float32)
-    distances += norms[:, None].astype(np.float32)
+    distances = products @ (-2 * on_grid(mixing, MIXING_BITS).T)
+    distances += np.sum(product(mixing, gram) * mixing, axis=1)
+    distances += norms[:, None]
     middle = (len(distances) - 1) // 2
     inside = (distances <= np.partition(distances, middle, axis=0)[middle]).astype(np.float32)
     excess = (inside.T @ inside) / (len(distances) / 4) - 1.0

@@ -13,6 +13,7 @@ from scipy.linalg import eigh
 from scipy.linalg.blas import dsyrk
 
 from hashbench.errors import Unsupported
+from hashbench.learning.portable.decisions import decide_linear, dots
 from hashbench.method import BLOCK_ROWS, HashMethod
 
 NULL = 1e-12
@@ -91,26 +92,26 @@ class LinearMethod(HashMethod):
         The hyperplanes' normals.
     offset_ : ndarray of shape (n_bits,), float64
         What each product is compared with.
-    slack_ : ndarray of shape (n_bits,), float32
-        How far from zero a float32 value must be for its sign to be trusted.
     """
 
     carries_nan: ClassVar[bool] = True
 
     directions_: np.ndarray
     offset_: np.ndarray
-    slack_: np.ndarray
 
-    def _keep(self, X: np.ndarray, directions: np.ndarray, offset: np.ndarray) -> None:
-        """Set the learned attributes."""
-        self.directions_, self.offset_, self.slack_ = directions, offset, rounding_slack(X, directions)
+    def _keep(self, directions: np.ndarray, offset: np.ndarray | None = None, centre: np.ndarray | None = None) -> None:
+        """Set the learned attributes: the offset as given, or the projected centre."""
+        self.directions_ = directions
+        if offset is None:
+            offset = dots(np.ascontiguousarray(directions.T, np.float64), centre)
+        self.offset_ = offset
 
     def project(self, X: np.ndarray) -> np.ndarray:
         """Return ``X @ directions_ − offset_`` at float32's speed with float64's signs.
 
-        The few values within ``slack_`` of zero are computed again in float64, each from its own row only. So a
-        code depends neither on cancellation against the offset nor on where in a block its row stands, which
-        the last bits of a BLAS product do on many processors.
+        The few values that float32's rounding leaves in doubt are computed again, each from its row only, in a fixed
+        order. So a code depends neither on cancellation against the offset nor on the processor, the number of threads
+        or where in a block its row stands, all of which the last bits of a BLAS product depend on.
 
         Parameters
         ----------
@@ -120,32 +121,9 @@ class LinearMethod(HashMethod):
         -------
         ndarray of shape (n, n_bits), float32
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = X @ self.directions_.astype(np.float32, copy=False)
+        X = np.ascontiguousarray(X, np.float32)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            values = X @ self.directions_.astype(np.float32)
             values -= self.offset_.astype(np.float32)
-        doubtful = np.flatnonzero(np.abs(values) < self.slack_)
-        for start in range(0, len(doubtful), BLOCK_ROWS):
-            rows, bits = np.divmod(doubtful[start : start + BLOCK_ROWS], values.shape[1])
-            normals = np.ascontiguousarray(self.directions_.T[bits], np.float64)
-            values[rows, bits] = np.einsum("ij,ij->i", X[rows].astype(np.float64), normals) - self.offset_[bits]
+        decide_linear(X, values, np.ascontiguousarray(self.directions_.T, np.float64), self.offset_)
         return values
-
-
-def rounding_slack(X: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return how far from zero a float32 product must be for its sign to be trusted.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-        Training vectors; the longest of them sets the scale.
-    directions : ndarray of shape (d, n_bits)
-
-    Returns
-    -------
-    ndarray of shape (n_bits,), float32
-        (2 + √d/8) ε max‖x‖ ‖w‖: over twice the largest error found on real features, Gaussian data and
-        constants (where rounding adds up) with OpenBLAS's kernels for four processors.
-    """
-    longest = np.sqrt(max(float(np.einsum("ij,ij->i", block, block).max()) for block in blocks(X)))
-    scale = (2 + np.sqrt(X.shape[1]) / 8) * np.finfo(np.float32).eps * longest
-    return (scale * np.linalg.norm(directions, axis=0)).astype(np.float32)
