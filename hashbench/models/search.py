@@ -13,7 +13,7 @@ import numpy as np
 from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
-from hashbench.files.writing import atomic_stream, csv_safe
+from hashbench.files.writing import atomic_stream
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refuse_nonfinite, said_of
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
@@ -216,6 +216,8 @@ def _refuse_other_turning(query: bool | None, database: bool | None) -> None:
 def write_csv(path: Path, search: Search, k: int) -> None:
     """Write a line per query and neighbour: rows, rank from 1, distance, and names where there are any.
 
+    Names are as files have them, so that programs can join by them; a spreadsheet may take one for a formula.
+
     Raises
     ------
     InputError
@@ -229,9 +231,9 @@ def write_csv(path: Path, search: Search, k: int) -> None:
             writer = csv.writer(text, lineterminator="\n")
             writer.writerow(header)
             for row, items, distances in search.neighbours(k):
-                of_query = [csv_safe(search.query_names[row])] if search.query_names else []
+                of_query = [search.query_names[row]] if search.query_names else []
                 for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
-                    of_item = [csv_safe(search.item_names[item])] if search.item_names else []
+                    of_item = [search.item_names[item]] if search.item_names else []
                     writer.writerow([row, rank, distance, item, *of_query, *of_item])
             text.detach()
     except OSError as error:

@@ -47,7 +47,7 @@ def rows_of_bytes(records: Iterable[Record]) -> list[BytesRow]:
 
 def _place(row: BytesRow, times: int) -> tuple[int, float]:
     recall = row.recall(10, times)
-    return row.newest.n_bytes, math.inf if math.isnan(recall) else -recall
+    return row.n_bytes, math.inf if math.isnan(recall) else -recall
 
 
 def front(rows: Sequence[BytesRow], times: int) -> list[BytesRow]:
@@ -92,7 +92,7 @@ def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> 
         marks = ("*" if row in plain else " ") + ("+" if row in rescored else " ")
         scores = [_number(row.recall(k, times), ".3f").replace("0.", ".") for k in (10, 100) for times in TIMES]
         timings = [_number(row.timing(name), form) for name, form in TIMED.items()]
-        table.add_row(escape(row.label), str(row.newest.n_bytes), marks, *scores, *timings)
+        table.add_row(escape(row.label), str(row.n_bytes), marks, *scores, *timings)
     console.print(table)
     rates = [rate for row in rows if (rate := row.timing("rescored_candidates_per_s"))]
     again = f"; ranking again: {1e6 / np.median(rates):.2f} µs a candidate, float32 in memory" if rates else ""
@@ -124,10 +124,10 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     lines: dict[str, Line2D] = {}
     for axes, times in zip(panels, PANELS, strict=True):
         chosen = front(rows, times)
-        x, y = [row.newest.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
+        x, y = [row.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
         axes.step(x, y, where="post", color="#BBBBBB", zorder=1)
         for name, own, looks in _series(rows):
-            (line,) = axes.plot([row.newest.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
+            (line,) = axes.plot([row.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
             if looks["markerfacecolor"] != "white" or name not in lines:
                 lines[name] = line
         axes.set_ylabel("recall@10" if times == 1 else f"recall@10, ×{times}")

@@ -7,7 +7,7 @@ from boards import part_of
 from conftest import one_clear_line
 
 from hashbench.evaluation.candidates import recalls
-from hashbench.reports.by_bytes import front, rows_of
+from hashbench.reports.by_bytes import front, rows_of_bytes
 from hashbench.runs.asked.groups import GROUPS, with_groups
 from hashbench.runs.records.store import Store
 
@@ -36,7 +36,7 @@ def finished(file, tmp_path_factory, cli):
 def test_every_cell_is_of_one_protocol_and_has_its_bytes(finished):
     records = [record for record in Store(finished[0]) if record.status == "ok"]
     assert {record.config["protocol"] for record in records} == {"vectors/1+bytes"}
-    sizes = {(row.label, row.n_bytes) for row in rows_of(records)}
+    sizes = {(row.label, row.n_bytes) for row in rows_of_bytes(records)}
     hashed = {(label, n) for label in ("itq[n_iter=2]", "itq[n_iter=2] asymmetric") for n in (3, 4)}
     assert sizes == hashed | {("float32", 128), ("int8", 32), ("rabitq", 12), ("pq", 4)}
     (skipped,) = (record for record in Store(finished[0]) if record.status == "skipped")
@@ -44,7 +44,7 @@ def test_every_cell_is_of_one_protocol_and_has_its_bytes(finished):
 
 
 def test_float32_finds_all_and_rescoring_never_loses(finished):
-    rows = {(row.label, row.n_bytes): row for row in rows_of(list(Store(finished[0])))}
+    rows = {(row.label, row.n_bytes): row for row in rows_of_bytes(list(Store(finished[0])))}
     assert rows["float32", 128].recall(10, 1) == 1
     for row in rows.values():
         for k in (10, 100):
@@ -166,7 +166,7 @@ def test_recalls_refuse_what_rows_cannot_tell(metric, words):
 
 
 def test_no_row_beats_one_of_the_front(finished):
-    rows = rows_of(list(Store(finished[0])))
+    rows = rows_of_bytes(list(Store(finished[0])))
     for times in (1, 4):
         kept = front(rows, times)
         assert kept

@@ -210,3 +210,43 @@ def test_a_record_says_the_name_of_its_data_and_no_path(tmp_path, cli):
     assert cli(*run, "--out", tmp_path / "out").returncode == 0
     (record,) = Store(tmp_path / "out")
     assert record.data_file == "mine.npy"
+
+
+FOREIGN = "mAP@all(of another version)"
+
+
+def test_a_metric_of_another_version_is_one_line_or_passed_over(tmp_path, cli):
+    """Each report shows what it knows; asked for by its name, the metric is shown as any other."""
+    store = Store(tmp_path / "run")
+    store.open_for_writing()
+    for label in ("itq", "lsh"):
+        metrics = {"mAP@all": 0.5, FOREIGN: 0.25}
+        arrays = {f"per_query:{name}": np.full(9, value) for name, value in metrics.items()}
+        store.write(made_record(label, metrics=metrics), arrays)
+    assert "mAP@all on toy" in cli("show", store.directory).stdout
+    assert "0.2500" in cli("show", store.directory, "--metric", FOREIGN).stdout
+    assert cli("compare", store.directory, "--methods", "itq,lsh").returncode == 0
+    assert print_of(store).count("mAP@all: ") == 1
+    only = Store(tmp_path / "only")
+    only.open_for_writing()
+    only.write(made_record("itq", metrics={FOREIGN: 0.25}), {f"per_query:{FOREIGN}": np.full(9, 0.25)})
+    one_clear_line(cli("show", only.directory), "knows no metric to show by default", FOREIGN)
+    assert "timings" in print_of(only)
+    words = ("knows no metric to compare by default", FOREIGN)
+    one_clear_line(cli("compare", only.directory, tmp_path / "run", "--methods", "itq"), *words)
+
+
+def test_records_by_bytes_that_lack_metrics_or_timings_have_gaps(tmp_path):
+    """A record of another version may have other metrics, and its timings may be gone."""
+    store = Store(tmp_path)
+    store.open_for_writing()
+    for label, metrics in (("lsh", {"recall@10": 0.25}), ("pq", {"recall@100": 0.5})):
+        arrays = {f"per_query:{name}": np.full(9, value) for name, value in metrics.items()}
+        store.write(made_record(label, metrics=metrics, protocol="toy/1+bytes"), arrays)
+    printed = print_of(store)
+    assert [line.split()[:2] for line in printed.splitlines() if line.strip().startswith(("lsh", "pq"))] == [
+        ["lsh", "2"],
+        ["pq", "2"],
+    ]
+    assert ".250" in printed
+    assert plot(store, tmp_path / "plots")

@@ -114,7 +114,7 @@ def _read(bundle: Path) -> dict[str, bytes]:
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
-    """Return a file's name in the archive; some programs write backslashes between its parts."""
+    r"""Return a file's name in the archive; some programs write ``\`` between its parts."""
     return member.filename.replace("\\", "/").removeprefix("./")
 
 

@@ -102,7 +102,11 @@ def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = 
     if not shared:
         raise InputError(_why_nothing_is_shared(a, b, names))
     settings = named({setting: _file_of(setting, a, b) for setting, _ in [*a.columns, *b.columns]})
-    return _with_verdicts(pd.DataFrame([row for one in shared for row in _rows(one, settings, a, b, names, asked)]))
+    rows = [row for one in shared for row in _rows(one, settings, a, b, names, asked)]
+    if not rows:
+        known = sorted({name for row in a.columns[shared[0]] for name in row.newest.metrics})
+        raise InputError(f"this version knows no metric to compare by default; name one: --metrics {known[0]!r}")
+    return _with_verdicts(pd.DataFrame(rows))
 
 
 def _file_of(setting: Setting, *sides: Side) -> str:

@@ -40,6 +40,11 @@ class Row:
         """Code length."""
         return self.records[0].config["n_bits"]
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of a code."""
+        return self.records[0].n_bytes
+
     def values(self, metric: str) -> list[float]:
         """Return a metric of each seed that has it."""
         return [record.metrics[metric] for record in self.records if metric in record.metrics]
