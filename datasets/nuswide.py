@@ -108,9 +108,7 @@ class NUSWide(HashDataset):
             )
         if items.parts and not protocol.name.startswith(listed.name):
             width = items.labels.shape[1]
-            raise InputError(
-                f"--protocol {protocol.name}: the lists have {width} labels a line, which is {listed.name}"
-            )
+            raise InputError(f"--protocol {protocol.name}: the lists have {width} labels a line: {listed.name}")
         return protocol, items
 
     def split(self, items: Items, protocol: Protocol) -> Split:

@@ -74,7 +74,8 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
 
 
 ARRAYS = ["array_folder.py", "array_formats.py", "parquet.py", "row_files.py", "stored_array.py"]
-VECTORS = ["neighbors.py", *ARRAYS, "vector_labels.py", "vectors.py"]
+LABELS = ["cells.py", "given.py", "names.py", "reading.py", "texts.py"]
+VECTORS = ["neighbors.py", *ARRAYS, *LABELS, "vector_labels.py", "vectors.py"]
 
 
 @pytest.mark.parametrize(
