@@ -215,19 +215,20 @@ def test_what_is_passed_over_is_named(tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
     items = read_vectors(tmp_path / "v.parquet", 5)
     assert items.label_names == ["cat", "dog", "owl"]
-    assert items.notes == ["labels are the column Category", "arrays, columns or files passed over: id"]
+    assert (items.notes, items.passed_over) == (["labels are the column Category"], ["arrays, columns or files: id"])
     np.savez(tmp_path / "v.npz", vectors=X, Label=np.arange(N) % 2, ids=np.arange(N))
     items = read_vectors(tmp_path / "v.npz", 5)
-    assert items.notes == ["labels are Label", "arrays, columns or files passed over: ids"]
+    assert (items.notes, items.passed_over) == (["labels are Label"], ["arrays, columns or files: ids"])
     folder = tmp_path / "folder"
     folder.mkdir()
     np.save(folder / "vectors.npy", X)
     (folder / "labels.txt").write_text("cat\n")
-    assert read_vectors(folder, 5).notes == ["arrays, columns or files passed over: labels.txt"]
-    assert of_images(tmp_path / "i", ImageParquet().read, img=[PNG] * N, target=CLASSES, id=range(N)).notes == [
-        "images are the column img, labels the column target",
-        "columns passed over: id",
-    ]
+    assert read_vectors(folder, 5).passed_over == ["arrays, columns or files: labels.txt"]
+    items = of_images(tmp_path / "i", ImageParquet().read, img=[PNG] * N, target=CLASSES, id=range(N))
+    assert (items.notes, items.passed_over) == (
+        ["images are the column img, labels the column target"],
+        ["columns: id"],
+    )
 
 
 def test_labels_for_all_parts_at_once_are_refused(tmp_path):
@@ -249,7 +250,8 @@ def test_a_column_of_labels_is_chosen_or_left(tmp_path, cache_dir):
         load_dataset("vectors", **asked)
     chosen = load_dataset("vectors", **asked, label_column="kind")
     assert chosen.labels.tolist() == [0, 1] * 100
-    assert chosen.notes == ["labels are the column kind", "arrays, columns or files passed over: label"]
+    assert chosen.notes == ["labels are the column kind"]
+    assert chosen.passed_over == ["arrays, columns or files: label"]
     assert load_dataset("vectors", **asked, label_column="none").protocol.name == "vectors/1"
     with pytest.raises(InputError, match="no column other; its columns are"):
         load_dataset("vectors", **asked, label_column="other")
