@@ -82,7 +82,7 @@ class NUSWide(HashDataset):
     files = ("ImageList", "Groundtruth", *FOLDERS, *LISTS.values())
     needs = (
         f"--data-dir DIR with {IMAGE_LIST}, {LABELS}/Labels_<concept>.txt and the images in {' or '.join(FOLDERS)}; or "
-        "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21', and the images"
+        "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21' (or … l81), and the images"
     )
 
     def read(self, options: LoadOptions) -> Items:

@@ -28,7 +28,7 @@ def said(labels):
 def examples():
     if not PAGE.is_file():
         return []
-    blocks = re.findall(r"```labels\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    blocks = re.findall(r"```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     return [line.split(" => ") for block in blocks for line in block.splitlines()]
 
 
