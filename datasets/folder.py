@@ -58,7 +58,7 @@ class Folder(HashDataset):
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your images: give {self.needs}")
         listing = list_images(options.data_dir, options.label_column)
-        labels = read_labels([listing.labels(options.data_dir)])
+        labels = read_labels(listing.labels)
         parts = np.array(listing.parts)
         return Items(
             images=ImageFiles(listing.files, listing.shown_as, exif=options.exif),
@@ -68,6 +68,7 @@ class Folder(HashDataset):
             names=listing.names,
             provenance="the user's own",
             notes=[*listing.notes, *labels.notes],
+            passed_over=listing.passed_over,
         )
 
     def watched(self, file: Path) -> Path:

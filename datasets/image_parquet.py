@@ -70,6 +70,7 @@ class ImageParquet(HashDataset):
             parts=_rows(parts, table.shown_as) if "" not in parts else {},
             provenance="the user's own",
             notes=[*table.notes, *labels.notes],
+            passed_over=table.passed_over,
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:

@@ -82,7 +82,7 @@ class NUSWide(HashDataset):
     files = ("ImageList", "Groundtruth", *FOLDERS, *LISTS.values())
     needs = (
         f"--data-dir DIR with {IMAGE_LIST}, {LABELS}/Labels_<concept>.txt and the images in {' or '.join(FOLDERS)}; or "
-        "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21', and the images"
+        "with test.txt, train.txt and, if there is one, database.txt, lines 'path l1 … l21' (or … l81), and the images"
     )
 
     def read(self, options: LoadOptions) -> Items:
@@ -108,9 +108,7 @@ class NUSWide(HashDataset):
             )
         if items.parts and not protocol.name.startswith(listed.name):
             width = items.labels.shape[1]
-            raise InputError(
-                f"--protocol {protocol.name}: the lists have {width} labels a line, which is {listed.name}"
-            )
+            raise InputError(f"--protocol {protocol.name}: the lists have {width} labels a line: {listed.name}")
         return protocol, items
 
     def split(self, items: Items, protocol: Protocol) -> Split:

@@ -110,7 +110,7 @@ def load_dataset(
     exif : bool
         Turn the user's own photographs as their EXIF orientation says.
     image_column, label_column : str, optional
-        Columns of the images and of the labels, where parquet files hold the images.
+        Columns of the images, where parquet files hold them, and of the labels; of vectors, ``"none"`` reads no labels.
     plugins : tuple of path-like
         Plugin files to look in besides the installed ones.
 

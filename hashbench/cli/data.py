@@ -29,7 +29,7 @@ def prepare(
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
     exif: Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")] = False,
     image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels in parquet files.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet files.")] = None,
     cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:

@@ -51,7 +51,9 @@ class Dataset:
     exif : bool
         Whether images were turned as their EXIF orientation says; TIFF files always are.
     notes : sequence of str
-        What was made of the files where that is not plain, and what was passed over: a clause each.
+        Where labels are, and what was made of them where that is not plain: a clause each.
+    passed_over : sequence of str
+        What is there and was not taken, and why, in words.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dataset:
     items_sha256: str = ""
     exif: bool = False
     notes: Sequence[str] = ()
+    passed_over: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

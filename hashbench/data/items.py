@@ -66,7 +66,9 @@ class Items:
     exif : bool
         Whether images are turned as their EXIF orientation says; TIFF files always are. Plugins say it in `ImageFiles`.
     notes : sequence of str
-        What a reader made of the files where that is not plain, and what it passed over: a clause each.
+        Where labels are, and what was made of them where that is not plain: a clause each.
+    passed_over : sequence of str
+        What is there and was not taken, and why, in words.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -82,6 +84,7 @@ class Items:
     sha256: str = ""
     exif: bool = False
     notes: Sequence[str] = ()
+    passed_over: Sequence[str] = ()
 
     def __len__(self) -> int:
         """Return the number of items."""

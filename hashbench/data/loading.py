@@ -76,6 +76,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         items_sha256=items.sha256,
         exif=items.exif,
         notes=items.notes,
+        passed_over=items.passed_over,
     )
     _refuse_irrelevant(dataset)
     return dataset

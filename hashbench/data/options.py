@@ -27,7 +27,9 @@ class LoadOptions:
     skip_broken: bool = option(False, "Leave broken images out, instead of refusing the data.")
     exif: bool = option(False, "Turn your own photographs as their EXIF orientation says.")
     image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
-    label_column: str | None = option(None, "Column of the labels, where parquet files hold the images.")
+    label_column: str | None = option(
+        None, "Column of the labels in a table or parquet files; none: read no labels of vectors."
+    )
 
     @property
     def reading(self) -> str:

@@ -48,7 +48,7 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag, "notes": listed(text)}
+OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag, "notes": listed(text), "passed_over": listed(text)}
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class Entry:
             left_out=manifest["left_out"],
             exif=manifest.get("exif", False),
             notes=manifest.get("notes", []),
+            passed_over=manifest.get("passed_over", []),
         )
 
     def verify(self) -> None:

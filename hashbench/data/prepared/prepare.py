@@ -168,7 +168,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "arrays": described,
         **_about_labels(items.labels),
         **({"exif": True} if items.exif else {}),
-        **({"notes": list(items.notes)} if items.notes else {}),
+        **{name: list(getattr(items, name)) for name in ("notes", "passed_over") if getattr(items, name)},
         "label_names": [str(name) for name in items.label_names],
         "parts": list(items.parts),
         "left_out": list(items.left_out),

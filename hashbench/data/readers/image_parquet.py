@@ -98,13 +98,16 @@ class ImageTable:
     labels : list of LabelColumn
         Those of each file.
     notes : list of str
-        Which columns were read, and which were passed over.
+        Which columns were read.
+    passed_over : list of str
+        Which were not.
     """
 
     images: ParquetImages
     shown_as: list[str] = field(default_factory=list)
     labels: list[LabelColumn] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def read_image_parquet(files: Sequence[Path], image: str | None = None, label: str | None = None) -> ImageTable:
@@ -127,8 +130,8 @@ def read_image_parquet(files: Sequence[Path], image: str | None = None, label: s
     for name in (image, label):
         _refuse_missing(schema, name, files[0])
     others = [name for name in schema.names if name not in (image, label)]
-    notes = [f"images are the column {image}, labels the column {label}", *passed_over("columns", others)]
-    table = ImageTable(ParquetImages(image), notes=notes)
+    notes = [f"images are the column {image}, labels the column {label}"]
+    table = ImageTable(ParquetImages(image), notes=notes, passed_over=passed_over("columns", others))
     for file in files:
         with _opened(file) as parquet:
             _check_columns(parquet.schema_arrow, image, label, file)

@@ -35,31 +35,25 @@ class Listing:
     files : list of Path
     names : list of str
         Paths relative to the folder, or to the table's folder.
-    folders : list of str
-        Each image's class folder; empty for a table.
-    column : LabelColumn, optional
-        A table's labels.
+    labels : list of LabelColumn
+        Of a table, or of the class folders of each part; in the images' order.
     parts : list of str
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
     shown_as : list of str
         What a message calls each image.
     notes : list of str
-        What holds the labels, and what was passed over.
+        What holds a table's labels.
+    passed_over : list of str
+        What was not read.
     """
 
     files: list[Path] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    column: LabelColumn | None = None
+    labels: list[LabelColumn] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     shown_as: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
-    def labels(self, source: Path) -> LabelColumn:
-        """Return the labels as they are to be read; a class folder's name is one class, whatever is in it."""
-        if self.column is not None:
-            return self.column
-        return LabelColumn(self.folders, str(source), self.shown_as.__getitem__, are_names=True)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def list_images(source: Path, label: str | None = None) -> Listing:
@@ -90,8 +84,7 @@ def _list_folder(folder: Path) -> Listing:
     named = RESERVED.intersection(below)
     if len(named) < 2:
         files, names = _class_folders(folder)
-        folders = [name.partition("/")[0] for name in names]
-        return Listing(files, names, folders, shown_as=[str(file) for file in files])
+        return Listing(files, names, [_folder_labels(folder, files, names)], shown_as=[str(file) for file in files])
     parts = {PART_OF.get(name, "") for name in below}
     if len(parts) < len(below) or parts not in ARRANGEMENTS:
         raise InputError(
@@ -103,10 +96,16 @@ def _list_folder(folder: Path) -> Listing:
         files, names = _class_folders(folder / part)
         listing.files.extend(files)
         listing.names.extend(f"{part}/{name}" for name in names)
-        listing.folders.extend(name.partition("/")[0] for name in names)
+        listing.labels.append(_folder_labels(folder / part, files, names))
         listing.shown_as.extend(str(file) for file in files)
         listing.parts.extend(PART_OF[part] for _ in names)
     return listing
+
+
+def _folder_labels(folder: Path, files: list[Path], names: list[str]) -> LabelColumn:
+    """Return the names of class folders as labels; each is one class, whatever is in it."""
+    classes = [name.partition("/")[0] for name in names]
+    return LabelColumn(classes, str(folder), lambda row: str(files[row]), are_names=True)
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -140,8 +139,11 @@ def _list_table(table: Path, label: str | None) -> Listing:
     if frame.empty:
         raise InputError(f"{table} has no rows")
     others = [name for name in frame.columns if name not in ("path", "part", column)]
-    notes = [f"labels are the column {column}", *passed_over("columns", others)]
-    listing = Listing(column=_table_labels(table, frame, column), notes=notes)
+    listing = Listing(
+        labels=[_table_labels(table, frame, column)],
+        notes=[f"labels are the column {column}"],
+        passed_over=passed_over("columns", others),
+    )
     rows: dict[str, int] = {}
     given = frame["part"] if "part" in frame.columns else [None] * len(frame)
     for row, (path, part) in enumerate(zip(frame["path"], given, strict=True), 1):

@@ -100,11 +100,8 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, labe
         neighbors=given,
         distance=_distance(contents.attributes, given is not None, path),
         provenance=f"own vectors, {contents.kind}",
-        notes=[
-            *([f"labels are {listed(sources)}"] if sources else []),
-            *passed_over("arrays, columns or files", others),
-            *([] if labels is None else labels.notes),
-        ],
+        notes=[] if labels is None else [f"labels are {listed(sources)}", *labels.notes],
+        passed_over=passed_over("arrays, columns or files", others),
     )
 
 

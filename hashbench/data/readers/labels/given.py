@@ -16,6 +16,8 @@ from hashbench.errors import InputError
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.0*)?")
 """Texts that are whole numbers."""
+DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?\.?")
+"""Texts that are numbers."""
 SHOWN = 60
 """Characters of a cell that a message repeats."""
 MARKS = ({"0", "1"}, {"False", "True"})

@@ -104,8 +104,8 @@ def listed(names: Collection[object]) -> str:
 
 
 def passed_over(what: str, names: Collection[object]) -> list[str]:
-    """Return the note that names what is not read; none where there is nothing."""
-    return [f"{what} passed over: {listed(names)}"] if names else []
+    """Return what says which are not read; nothing where there are none."""
+    return [f"{what}: {listed(names)}"] if names else []
 
 
 def _usual(names: Iterable[str]) -> list[str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.given import Given, all_numbers, given_labels
+from hashbench.data.readers.labels.cells import EXPECTED, LabelColumn
+from hashbench.data.readers.labels.given import DECIMAL, Given, all_numbers, given_labels
 from hashbench.data.readers.labels.texts import COMMA, SEPARATOR, Doubt, doubtful, doubtful_words, look, normal
 from hashbench.errors import InputError
 
@@ -75,7 +75,7 @@ def _of_marks(given: Sequence[Given]) -> Labels:
     if (n_labels == 1).all():
         return Labels(marks.argmax(axis=1).astype(np.int64), names, notes)
     bare = np.count_nonzero(n_labels == 0)
-    return Labels(marks, names, notes + ([f"{bare:,} items have no label"] if bare else []))
+    return Labels(marks, names, notes + ([f"items without a label: {bare:,}"] if bare else []))
 
 
 def _in_order(given: Given, names: list[str], first: Given) -> np.ndarray:
@@ -94,6 +94,7 @@ def _of_texts(given: Sequence[Given]) -> Labels:
     """Return classes, or which labels each item has."""
     numbers = all_numbers(label for one in given for label in one.labels)
     if not numbers:
+        _refuse_measures(given)
         _refuse_unmatched(given)
     spelt = _spelt(given, numbers)
     if numbers:
@@ -138,12 +139,20 @@ def _spelt(given: Sequence[Given], numbers: bool) -> dict[str, str]:
             other, there = first.setdefault(int(name) if numbers else look(name), (name, where))
             if other != name:
                 raise InputError(
-                    f"{where}: the label {name!r} looks like {other!r} ({there}), but for case, width, spaces, "
-                    "underscores or leading zeros: one class, or two? write one class in one way, and two so that they "
-                    "differ in more"
+                    f"{where}: the labels {name!r} and {other!r} ({there}) differ only in case, width, spaces, "
+                    "underscores or leading zeros: write one class in one way, and two so that they differ in more"
                 )
             names[label] = name
     return names
+
+
+def _refuse_measures(given: Sequence[Given]) -> None:
+    """Raise for texts that are all numbers, some of them no whole ones."""
+    if all(DECIMAL.fullmatch(label) for one in given for label in one.labels):
+        where, label = next(
+            (one.where(label), label) for one in given for label in one.labels if not all_numbers([label])
+        )
+        raise InputError(f"{where}: a label is {label}, {EXPECTED}")
 
 
 def _refuse_unmatched(given: Sequence[Given]) -> None:
