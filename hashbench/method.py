@@ -25,6 +25,7 @@ from hashbench.contract import (
     snapshot,
     surely_finite,
 )
+from hashbench.files.plugin_modules import with_file
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
@@ -76,6 +77,10 @@ class HashMethod(BaseEstimator):
             cls.name = cls.__module__.rpartition(".")[2]
         if "fit" in cls.__dict__:
             cls.fit = _guarded(cls.__dict__["fit"])  # type: ignore[method-assign]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as usual; of a class in a plugin file that the user named, its file too, so that it is found again."""
+        return with_file(type(self), super().__reduce_ex__(protocol))
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> HashMethod:
         """Learn the hash function.

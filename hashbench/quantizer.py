@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 
 from hashbench.contract import checked_vectors, refuse_changed, refuse_nonfinite, snapshot
 from hashbench.errors import ContractError, Unsupported
+from hashbench.files.plugin_modules import with_file
 from hashbench.saved_header import is_learned
 
 BLOCK_ROWS = 1024
@@ -54,6 +55,10 @@ class Quantizer(BaseEstimator):
             cls.name = cls.__module__.rpartition(".")[2]
         if "fit" in cls.__dict__:
             cls.fit = _guarded(cls.__dict__["fit"])  # type: ignore[method-assign]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as usual; of a class in a plugin file that the user named, its file too, so that it is found again."""
+        return with_file(type(self), super().__reduce_ex__(protocol))
 
     def n_bytes(self, n_features: int) -> int:
         """Return how many bytes the code of a vector of ``n_features`` numbers has.

@@ -26,6 +26,7 @@ from hashbench.checks.method_fitting import (
     check_input_is_not_changed,
     check_parameters,
     check_parameters_stay,
+    check_process_is_left_alone,
     check_refit_forgets,
     check_refuses_unusable_input,
     check_saves_and_loads,
@@ -38,6 +39,7 @@ Check = Callable[[type[HashMethod]], None]
 
 CHECKS: tuple[Check, ...] = (
     check_parameters,
+    check_process_is_left_alone,
     check_parameters_stay,
     check_fit_asks_for_what_there_is,
     check_codes_are_packed,
