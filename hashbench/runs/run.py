@@ -234,8 +234,9 @@ class _Run:
     def _say_start(self) -> None:
         """Say once that worker processes start, which takes seconds where there are many."""
         with self.lock:
-            if not self.said_start:
-                self.log(f"up to {min(self.options.jobs, len(self.jobs))} cells at once: their processes start now")
+            at_once = min(self.options.jobs, len(self.jobs))
+            if not self.said_start and at_once > 1:
+                self.log(f"up to {at_once} cells at once: their processes start now")
             self.said_start = True
 
     def _computed(self, compute: Compute, job: Job) -> Record:
