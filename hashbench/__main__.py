@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
@@ -11,12 +12,29 @@ def main() -> None:
 
         open_what_is_closed()
         os.environ["PYTHONSAFEPATH"] = "1"  # for processes to come: none looks for modules in the working directory
-        from hashbench.cli.main import main as run
-
-        run()
+        _imported()()
     except KeyboardInterrupt:
         print("hashbench: interrupted; nothing is half done, give the same command again", file=sys.stderr)
         sys.exit(130)
+
+
+def _imported() -> Callable[[], None]:
+    """Import the command line, or leave with a line on why that cannot be."""
+    from hashbench.errors import InputError
+
+    try:
+        from hashbench.cli.main import main
+    except InputError as error:
+        sys.exit(_complain(str(error)))
+    except Warning as error:
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        sys.exit(_complain(f"a library warns ({told}), and PYTHONWARNINGS or -W makes that an error; leave it out"))
+    return main
+
+
+def _complain(message: str) -> int:
+    print(f"hashbench: {message}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
 from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
-from hashbench.options import signature_of
+from hashbench.options import home_expanded, options_of, signature_of
 from hashbench.plugins.registry import Registry
 from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
@@ -120,16 +120,19 @@ def load_dataset(
         There is no such data set, or its files are missing or corrupt.
     """
     loader = Registry(plugins).find("datasets", name).load()()
-    options = LoadOptions(
-        None if data_dir is None else Path(data_dir),
-        cache_directory(None if cache_dir is None else Path(cache_dir)),
-        download,
-        protocol,
-        None if splits is None else Path(splits),
-        skip_broken,
-        exif,
-        image_column,
-        label_column,
+    options = options_of(
+        LoadOptions,
+        {
+            "data_dir": data_dir,
+            "cache_dir": cache_directory(None if cache_dir is None else home_expanded(cache_dir)),
+            "download": download,
+            "protocol": protocol,
+            "splits": splits,
+            "skip_broken": skip_broken,
+            "exif": exif,
+            "image_column": image_column,
+            "label_column": label_column,
+        },
     )
     return load(loader, options)
 
@@ -142,7 +145,7 @@ def run(**options: Any) -> pd.DataFrame:
     **options
         The fields of `hashbench.runs.asked.options.RunOptions`, which are the options of ``hashbench run``:
         ``methods="cibhash,itq"``, ``dataset="digits"``, ``bits=[16, 32]``, ``seeds="0,1"``, ``out="runs/mine"`` and
-        so on.
+        so on. What the command line takes is taken here too; where it takes several values, so is a list.
 
     Returns
     -------
@@ -159,10 +162,7 @@ def run(**options: Any) -> pd.DataFrame:
     from hashbench.runs.records.verdicts import verdicts
     from hashbench.runs.run import run as run_grid
 
-    for name in ("weights", "data_dir", "cache_dir", "splits", "out"):
-        if options.get(name) is not None:
-            options[name] = Path(options[name])
-    asked = RunOptions(**options)
+    asked = options_of(RunOptions, options)
     asked = replace(asked, out=asked.out.absolute())  # a plugin may change the working directory
     records = run_grid(asked)
     return results_frame(records, verdicts(records, Store(asked.out)))
@@ -197,7 +197,7 @@ def compare(
     from hashbench.runs.records.differences import compare_runs
     from hashbench.runs.records.store import open_results
 
-    a, b = open_results(Path(first)), open_results(Path(first if second is None else second))
+    a, b = open_results(home_expanded(first)), open_results(home_expanded(first if second is None else second))
     return compare_runs(a, b, methods, metrics)
 
 

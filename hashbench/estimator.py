@@ -13,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 from hashbench.checked_input import as_matrix, checked_labels, checked_vectors, column_names, refuse_other_columns
 from hashbench.contract import data_parameters, equal_parameters, refuse_changed, snapshot
 from hashbench.errors import shorten
+from hashbench.files.plugin_modules import with_file
 from hashbench.saved_header import is_learned
 from hashbench.training_identity import NAME as IDENTITY
 from hashbench.training_identity import checkpoint_folder, keep_identity, training_identity
@@ -48,6 +49,10 @@ class Estimator(BaseEstimator):
             cls.name = cls.__module__.rpartition(".")[2]
         if "fit" in cls.__dict__:
             cls.fit = _guarded(cls.__dict__["fit"])
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as usual; of a class in a plugin file that the user named, its file too, so that it is found again."""
+        return with_file(type(self), super().__reduce_ex__(protocol))
 
     def check_width(self, n_features: int) -> None:
         """Refuse parameters that cannot be those of a code for vectors of ``n_features`` numbers."""

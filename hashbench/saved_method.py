@@ -17,6 +17,7 @@ import numpy as np
 
 from hashbench.errors import InputError, Unsupported
 from hashbench.files.paths import printable
+from hashbench.options import home_expanded
 from hashbench.quantizer import Quantizer
 from hashbench.saved_header import (
     QUANTIZER,
@@ -129,7 +130,7 @@ def read_saved(path: str | Path) -> SavedMethod:
     InputError
         The file is missing, not a saved method, changed since it was saved, or holds what no method saves.
     """
-    path = Path(path)
+    path = home_expanded(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
     text, stated, arrays = _read(path)

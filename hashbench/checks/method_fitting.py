@@ -13,7 +13,17 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hashbench.checks.method_trial import N_BITS, N_FEATURES, N_TRAIN, classes, fit, gaussian, make, refused
+from hashbench.checks.method_trial import (
+    N_BITS,
+    N_FEATURES,
+    N_TRAIN,
+    classes,
+    fit,
+    gaussian,
+    make,
+    process_left_alone,
+    refused,
+)
 from hashbench.contract import data_parameters, extras_problem, snapshot
 from hashbench.errors import ContractError, Unsupported, describe_error
 from hashbench.method import HashMethod
@@ -93,6 +103,13 @@ def check_input_is_not_changed(method_class: type[HashMethod]) -> None:
     before = X.copy()
     fit(make(method_class), X).encode(X)
     assert np.array_equal(X, before), "the input was changed"
+
+
+def check_process_is_left_alone(method_class: type[HashMethod]) -> None:
+    """Neither fit nor encode leaves the process changed: numpy's errors, torch's defaults, timers, processes."""
+    X = gaussian()
+    with process_left_alone():
+        fit(make(method_class), X).encode(X)
 
 
 def check_refit_forgets(method_class: type[HashMethod]) -> None:

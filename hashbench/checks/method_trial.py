@@ -13,6 +13,7 @@ import numpy as np
 
 from hashbench.contract import TrainsOnViews, extras_problem
 from hashbench.errors import ContractError
+from hashbench.guard.state import changed, kept_state, state
 from hashbench.method import HashMethod
 
 N_TRAIN, N_FEATURES, N_BITS = 400, 32, 16
@@ -62,6 +63,16 @@ def classes(X: np.ndarray) -> np.ndarray:
 def is_random(method_class: type[HashMethod]) -> bool:
     """Return whether a method has a seed."""
     return "random_state" in inspect.signature(method_class).parameters
+
+
+@contextmanager
+def process_left_alone() -> Iterator[None]:
+    """Expect that what the process has one of is as before afterwards, see `hashbench.guard.state`."""
+    before = state()
+    with kept_state():
+        yield
+        left = changed(before)
+    assert not left, f"fit or encode leaves changed behind: {', '.join(left)}"
 
 
 @contextmanager

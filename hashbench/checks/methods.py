@@ -28,6 +28,7 @@ from hashbench.checks.method_fitting import (
     check_labels,
     check_parameters,
     check_parameters_stay,
+    check_process_is_left_alone,
     check_refit_forgets,
     check_refuses_unusable_input,
     check_saves_and_loads,
@@ -40,6 +41,7 @@ Check = Callable[[type[HashMethod]], None]
 
 CHECKS: tuple[Check, ...] = (
     check_parameters,
+    check_process_is_left_alone,
     check_parameters_stay,
     check_fit_asks_for_what_there_is,
     check_labels,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from hashbench.errors import describe_error
 from hashbench.guard.plugin_code import plugin_code
+from hashbench.guard.state import kept_state
 
 Subject = TypeVar("Subject")
 
@@ -65,7 +66,7 @@ def run_checks(
 
 def _run(check: Callable[[Subject], None], subject: Subject) -> Outcome:
     try:
-        with plugin_code():
+        with kept_state(), plugin_code():
             check(subject)
     except FilesAreMissing as error:
         return Outcome(check.__name__, str(error), skipped=True)

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hashbench.checks.method_trial import gaussian, refused
+from hashbench.checks.method_trial import gaussian, process_left_alone, refused
 from hashbench.checks.outcome import Outcome, run_checks
 from hashbench.quantizer import Quantizer
 
@@ -30,6 +30,13 @@ def check_parameters(quantizer_class: type[Quantizer]) -> None:
     """Parameters are kept as given, and the quantizer can be cloned."""
     quantizer = _make(quantizer_class)
     assert clone(quantizer).get_params() == quantizer.get_params(), "clone has other parameters"
+
+
+def check_process_is_left_alone(quantizer_class: type[Quantizer]) -> None:
+    """Neither fit nor encode leaves the process changed: numpy's errors, timers, processes."""
+    X = gaussian()
+    with process_left_alone():
+        _make(quantizer_class).fit(X).encode(X)
 
 
 def check_codes_have_the_stated_bytes(quantizer_class: type[Quantizer]) -> None:
@@ -128,6 +135,7 @@ def check_documented(quantizer_class: type[Quantizer]) -> None:
 
 CHECKS: tuple[Check, ...] = (
     check_parameters,
+    check_process_is_left_alone,
     check_codes_have_the_stated_bytes,
     check_rows_are_independent,
     check_seed_decides,

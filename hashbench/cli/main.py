@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from hashbench.cli.environment import env
 from hashbench.cli.report import report
 from hashbench.cli.run import run
 from hashbench.errors import InputError
+from hashbench.options import home_expanded
 
 app = typer.Typer(
     name="hashbench",
@@ -69,7 +71,7 @@ def _common(
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 fine, 1 a cell failed, 2 unusable input."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [_with_home(argument) for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     for stream in (sys.stdout, sys.stderr):  # a table is not lost for a letter that the terminal does not know
         if hasattr(stream, "reconfigure"):
@@ -80,6 +82,7 @@ def main() -> None:
         code = app(arguments, standalone_mode=False)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
+        sys.stdout.flush()
     except InputError as error:
         if debug:
             traceback.print_exc()
@@ -90,8 +93,20 @@ def main() -> None:
         sys.stderr.close()
         code = 1
     except Exception as error:
-        code = _unexpected(error, debug)
+        code = _full_output(error) or _unexpected(error, debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _full_output(error: Exception) -> int:
+    """Return an exit code other than 0 if the error is that standard output takes no more, on a full disk say."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return 0
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again at its end
+        return _complain(f"standard output cannot be written ({error.strerror}); what was computed is kept", 1)
+    return 0
 
 
 def _unexpected(error: Exception, debug: bool) -> int:
@@ -103,7 +118,17 @@ def _unexpected(error: Exception, debug: bool) -> int:
         return _complain(f"{message().rstrip('.')}; see hashbench --help")
     if debug:
         raise error
-    return _complain(f"unexpected {type(error).__name__}: {error} (--debug shows where)", 1)
+    notes = getattr(error, "__notes__", [])
+    told = f"unexpected {error}" if notes else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    code = _complain(told, 1)
+    print("".join(notes), end="", file=sys.stderr)  # the traceback of a worker process
+    return code
+
+
+def _with_home(argument: str) -> str:
+    """Return an argument with the home directory in place of a ``~`` that no shell has seen, as in ``--out=~/x``."""
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{equals}{home_expanded(value)}" if value.startswith("~") else argument
 
 
 def _refuse_lost_directory() -> None:
@@ -120,7 +145,7 @@ def _refuse_repeated(arguments: Sequence[str]) -> None:
     for name in given:
         if given.count(name) > 1 and name not in REPEATABLE:
             raise InputError(f"{name} is given twice; give it once, several values joined by commas")
-    for option, value in zip(arguments, [*arguments[1:], None], strict=True):
+    for option, value in zip(arguments, [*arguments, None][1:], strict=True):
         if option.startswith("--") and (value == "" or option.endswith("=")):
             raise InputError(f"{option.rstrip('=')} is empty; give it a value, or leave it out")
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
-from hashbench.options import check_options, default_of, flag_of
+from hashbench.options import default_of, flag_of, options_of
 
 
 def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -29,9 +29,7 @@ def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]
         @functools.wraps(command)
         def with_fields(**given: Any) -> None:
             own = {name: given.pop(name) for name in others}
-            asked = options(**given)
-            check_options(asked)
-            command(asked, **own)
+            command(options_of(options, given), **own)
 
         _, *rest = inspect.signature(command, eval_str=True).parameters.values()
         others = [one.name for one in rest]
@@ -50,7 +48,7 @@ def _parameters(options: type) -> list[inspect.Parameter]:
     shown_fields = [one for one in fields(options) if "help" in one.metadata]
     for one in sorted(shown_fields, key=lambda one: one.name not in own):  # the command's own before the inherited
         default, shown = default_of(one), one.metadata["help"].replace("[", "\\[")
-        kind = _on_the_command_line(hints[one.name], default)
+        kind = str | None if one.metadata["read"] else _on_the_command_line(hints[one.name], default)
         flags = [flag_of(one)] if kind is bool or one.metadata["flag"] else []
         told = typer.Option(*flags, help=shown, show_default=default not in (None, ()))
         annotation: Any = Annotated[kind, told]

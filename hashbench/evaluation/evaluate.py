@@ -16,6 +16,7 @@ from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.counting.spherical import spherical_histograms
 from hashbench.evaluation.metrics import Metric, parse
 from hashbench.evaluation.relevance import Relevance, relevance_of
+from hashbench.files.compiled import refuse_forked
 from hashbench.progress import progress
 
 SHOW_PROGRESS_FROM = 2 * 10**10
@@ -123,6 +124,8 @@ def evaluate(
     ------
     ValueError
         An argument has an unusable shape, dtype or content; the message names it.
+    InputError
+        The process was forked from one that has evaluated before; see docs/api.md.
 
     Examples
     --------
@@ -136,6 +139,7 @@ def evaluate(
     >>> result.per_query["mAP@all"].tolist()
     [0.75]
     """
+    refuse_forked()
     wanted = [parse(name) for name in metrics]
     if distance == "asymmetric":
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)

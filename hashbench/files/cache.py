@@ -20,6 +20,7 @@ from filelock import FileLock
 from hashbench.errors import InputError
 from hashbench.files.schema import count, listed, mapped, misfit, number, text
 from hashbench.files.writing import said_clearly, writable_directory, write_atomically
+from hashbench.options import home_expanded
 
 ENVIRONMENT_VARIABLE = "HASHBENCH_CACHE"
 ROW_AXES = {"features": 1, "views": 2, "neighbors": 1}
@@ -45,7 +46,7 @@ def cache_directory(given: Path | None) -> Path:
     InputError
         It cannot be created or written to.
     """
-    directory = given or Path(
+    directory = given or home_expanded(
         os.environ.get(ENVIRONMENT_VARIABLE) or platformdirs.user_cache_dir("hashbench", appauthor=False)
     )
     return writable_directory(directory, "--cache-dir")

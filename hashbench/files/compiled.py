@@ -1,4 +1,4 @@
-"""Where numba keeps what it has compiled, for installations that it cannot write to."""
+"""What numba's compiled loops need: a place for what is compiled, and a process that may run them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory
 
 VARIABLE = "NUMBA_CACHE_DIR"
+DISABLED = "NUMBA_DISABLE_JIT"
 
 
 def give_numba_a_cache(folder: Path) -> None:
@@ -30,8 +31,10 @@ def give_numba_a_cache(folder: Path) -> None:
     Raises
     ------
     InputError
-        No folder at all can be written to.
+        No folder at all can be written to, or nothing is to be compiled.
     """
+    if os.environ.get(DISABLED, "0") not in ("", "0"):
+        raise InputError(f"{DISABLED} is set: hashbench's loops do not run without being compiled; unset it")
     if os.environ.get(VARIABLE) or _is_writable(folder / "__pycache__"):
         return
     try:
@@ -42,6 +45,39 @@ def give_numba_a_cache(folder: Path) -> None:
     os.environ[VARIABLE] = str(directory)
     if "numba" in sys.modules:  # which has read the variable by now
         sys.modules["numba"].config.CACHE_DIR = str(directory)
+
+
+_lost: list[str] = []
+"""Not empty in a process that was forked after its parent had started threads that do not survive it."""
+
+
+def _note_fork() -> None:
+    numba = sys.modules.get("numba")
+    try:
+        layer = "" if numba is None else numba.threading_layer()
+    except (AttributeError, ValueError):  # it has started none, or is being imported
+        return
+    if layer == "omp":
+        _lost.append(layer)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def refuse_forked() -> None:
+    """Raise in a process whose compiled loops GNU OpenMP would end, since its parent has run some before the fork.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
+    if _lost:
+        raise InputError(
+            "this process was forked from one that has run hashbench's compiled loops, whose threads do not survive "
+            "that: start processes by multiprocessing.get_context('spawn'), or set NUMBA_THREADING_LAYER=workqueue"
+        )
 
 
 def _is_writable(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from hashbench.files.paths import printable
 from hashbench.method import BLOCK_ROWS
 from hashbench.models.inputs import open_input
 from hashbench.models.saved import SavedModel
+from hashbench.options import home_expanded
 from hashbench.progress import progress
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def open_rows(model: SavedModel, source: str | Path, exif: bool = False, what: s
     InputError
         As `encode_input` does; what images and rows hold is seen when they are read.
     """
-    given = open_input(Path(source))
+    given = open_input(home_expanded(source))
     if given.array is None:
         turned, files, path = exif or model.exif, given.files, given.path
         return Rows(

@@ -14,6 +14,7 @@ import numpy as np
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
 from hashbench.method import HashMethod
+from hashbench.options import home_expanded
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.quantizer import Quantizer
@@ -210,7 +211,9 @@ def load_model(
             f"warning: {path} was trained by another version of {plugin.name} (source {trained[:12]}…) than is here "
             f"({plugin.source_hash[:12]}…); its codes may differ"
         )
-    return SavedModel(saved.path, method, provenance, saved.sha256, None if weights is None else Path(weights), device)
+    return SavedModel(
+        saved.path, method, provenance, saved.sha256, None if weights is None else home_expanded(weights), device
+    )
 
 
 def _plugin_of(saved: SavedMethod, plugins: Sequence[str | Path]) -> Plugin:

@@ -36,7 +36,7 @@ def _plugin(path: Path) -> Plugin:
     if not is_plugin_name(name):
         raise InputError(
             f"--plugin {path}: its name becomes the plugin's, and {shorten(name)!r} cannot be one; use up to 100 "
-            "letters, digits and underscores"
+            "of the letters a to z and A to Z, digits and underscores"
         )
     return Plugin(name, _kind_of(file, path), str(path), file, is_extra=True)
 
@@ -57,7 +57,7 @@ def _source_of(path: Path) -> Path:
 def _kind_of(file: Path, path: Path) -> str:
     """Tell from its source whether a plugin is a data set, a quantizer or, as all others are taken to be, a method."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"--plugin {path} is not readable Python: {error}") from error
     imported = dict(_imported_names(tree))

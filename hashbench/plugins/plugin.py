@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import ast
 import functools
-import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from hashbench.errors import InputError, describe_error
+from hashbench.files.plugin_modules import import_file
 from hashbench.files.source import hash_once, hash_source
 from hashbench.guard.plugin_code import note_users_code, plugin_code
-
-NAMESPACE = "hashbench_plugins"
-"""The package that files named by the user are imported into; it exists in memory only."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Plugin:
         if self.file is None:
             return f"from {self.origin}"
         try:
-            tree = ast.parse(self.file.read_text(encoding="utf-8"))
+            tree = ast.parse(self.file.read_bytes())
         except (OSError, SyntaxError, ValueError) as error:
             return f"cannot be read: {error}"
         return (ast.get_docstring(tree) or "").partition("\n")[0]
@@ -94,13 +90,7 @@ class Plugin:
         assert self.file is not None
         if not self.is_extra:
             return importlib.import_module(f"hashbench.{self.kind}.{self.name}")
-        identity = hashlib.sha256(f"{self.file} {hash_source(self.file)}".encode()).hexdigest()[:16]
-        package = _in_memory(f"{NAMESPACE}.{identity}", _in_memory(NAMESPACE))
-        qualified = f"{package.__name__}.{self.name}"
-        if qualified not in sys.modules:
-            module = _executed(qualified, self.file)
-            setattr(package, self.name, module)
-        return sys.modules[qualified]
+        return import_file(self.file, self.name)
 
     @property
     def _base(self) -> type:
@@ -125,29 +115,3 @@ class Plugin:
         raise InputError(
             f"{self.kind[:-1]} {self.name!r} ({self.origin}) is {what}, expected a {self._base.__name__} subclass"
         )
-
-
-def _in_memory(qualified: str, parent: ModuleType | None = None) -> ModuleType:
-    """Return a package without files; pickle looks for a class's module by way of its parents."""
-    if qualified not in sys.modules:
-        package = ModuleType(qualified, "Plugin files that the user names.")
-        package.__path__ = []
-        sys.modules[qualified] = package
-        if parent is not None:
-            setattr(parent, qualified.rpartition(".")[2], package)
-    return sys.modules[qualified]
-
-
-def _executed(qualified: str, file: Path) -> ModuleType:
-    """Import a file, or a folder by its ``__init__.py``, under a name."""
-    spec = importlib.util.spec_from_file_location(qualified, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[qualified] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[qualified]
-        raise
-    return module

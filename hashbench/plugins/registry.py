@@ -17,6 +17,7 @@ from pathlib import Path
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.files.cores import n_cores
 from hashbench.files.search_path import safe_environment
+from hashbench.options import home_expanded
 from hashbench.plugins.folders import plugin_path
 from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
@@ -45,13 +46,14 @@ class Registry:
 
     Parameters
     ----------
-    extra_files : iterable of path-like
+    extra_files : path-like, or iterable of path-like
         Plugin files, or folders with an ``__init__.py``, that the user names; which kind one is, is read from its
         source.
     """
 
-    def __init__(self, extra_files: Iterable[str | Path] = ()) -> None:
-        self.extra_files = [Path(file) for file in extra_files]
+    def __init__(self, extra_files: str | Path | Iterable[str | Path] = ()) -> None:
+        files = [extra_files] if isinstance(extra_files, str | Path) else extra_files
+        self.extra_files = [home_expanded(file) for file in files]
 
     def names(self, kind: str) -> list[str]:
         """Return the sorted names of all plugins of a kind."""

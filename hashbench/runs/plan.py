@@ -20,6 +20,7 @@ from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.grid import (
     DIMS,
     MAX_BITS,
+    MAX_SEED,
     RESERVED,
     parse_integers,
     parse_methods,
@@ -88,7 +89,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     """
     check_options(options)
     bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
-    seeds = parse_integers(options.seeds, "--seeds", 0, 2**32 - 1)
+    seeds = parse_integers(options.seeds, "--seeds", 0, MAX_SEED)
     distances = split_names(options.distance, "--distance")
     unknown = [name for name in distances if name not in DISTANCES]
     if unknown:

@@ -29,7 +29,7 @@ from hashbench.runs.records.record import Record
 from hashbench.runs.records.status import write_planned
 from hashbench.runs.records.store import SHARED, Store
 from hashbench.runs.workers.died import failed_record
-from hashbench.runs.workers.worker import Worker, WorkerDied
+from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
 if TYPE_CHECKING:
     from hashbench.runs.cluster.client import Cluster
@@ -108,6 +108,8 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
             options = on_the_machines(options)
             cluster = ending.enter_context(closing(Cluster(options, store, log)))
         callers = [ending.enter_context(closing(_caller(options, log))) for _ in range(options.jobs)]
+        if isinstance(callers[0], Worker):
+            callers[0].start()  # it imports while this process does; the others start with their first cells
         return _Run(options, store, log, callers, cluster).all()
 
 
@@ -125,9 +127,7 @@ def _refuse_contradictions(options: RunOptions) -> None:
 def _caller(options: RunOptions, log: Watch) -> Caller:
     if options.in_process:
         return InProcess()
-    worker = Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log)
-    worker.start()
-    return worker
+    return Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log)
 
 
 class _Run:
@@ -140,6 +140,7 @@ class _Run:
         self.written = time.monotonic()
         self.lock = threading.Lock()
         self.features: dict[Setting, str] = {}
+        self.said_start = options.jobs == 1
 
     def all(self) -> list[Record]:
         """Compute what is missing and return all records."""
@@ -162,7 +163,16 @@ class _Run:
             write_results(self.store, final=False)
             raise KeyboardInterrupt
         write_results(self.store)
+        self._refuse_lost()
         return [self.queue.records[job.id] for job in self.jobs]
+
+    def _refuse_lost(self) -> None:
+        """Raise if a cell has no record in the output directory: somebody has taken it away while the run went on."""
+        lost = [self.queue.title(job) for job in self.jobs if not (self.store.folder / f"{job.id}.json").is_file()]
+        if lost:
+            raise InputError(
+                f"{self.options.out}: records are gone, {len(lost)} in all, such as that of {lost[0]}; run again"
+            )
 
     def _planned(self) -> list[Job]:
         from hashbench.runs.tasks import plan_run
@@ -213,6 +223,7 @@ class _Run:
             with self.queue.take() as job:
                 if job is None:
                     return
+                self._say_start()
                 record = self._computed(compute, job)
                 self.queue.keep(job, record, summary(record))
             with self.lock:
@@ -220,15 +231,23 @@ class _Run:
                     write_results(self.store, final=False)
                     self.written = time.monotonic()
 
+    def _say_start(self) -> None:
+        """Say once that worker processes start, which takes seconds where there are many."""
+        with self.lock:
+            at_once = min(self.options.jobs, len(self.jobs))
+            if not self.said_start and at_once > 1:
+                self.log(f"up to {at_once} cells at once: their processes start now")
+            self.said_start = True
+
     def _computed(self, compute: Compute, job: Job) -> Record:
         """Return a cell's record, whatever becomes of the process that computes it."""
         started = now()
         try:
             record = compute(job)
             if record.id != job.id:
-                raise RuntimeError(f"the answer is another cell's, {record.label}")
+                raise WorkerDied(f"its process answered with another cell's record, of {record.label}", "")
             return record
-        except (WorkerDied, RuntimeError) as error:
+        except (WorkerDied, JobRaised) as error:
             record = failed_record(job, self.options, started, error)
         self.store.write(record)
         return record
@@ -258,9 +277,8 @@ class _Run:
                     with self.store.lock(job.id):
                         timed = self._call(caller, time_again, job, options, user=job.method, timeout=options.timeout)
                     self.queue.records[job.id] = timed
-                except (WorkerDied, RuntimeError) as error:
-                    reason = str(error).strip().splitlines()[-1]
-                    self.log(f"{self.queue.title(job)}: its timings stay those beside other cells: {reason}")
+                except (WorkerDied, JobRaised) as error:
+                    self.log(f"{self.queue.title(job)}: its timings stay those beside other cells: {error}")
 
     def _features(self, caller: Caller, job: Job) -> str:
         """Make a setting's features, once and without a time limit; return why they cannot be made, or nothing."""

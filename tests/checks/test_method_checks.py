@@ -1,6 +1,8 @@
 """Every plugin of the project passes the conformance suite; a deliberately broken one fails each check."""
 
 import re
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +213,18 @@ class LeavesWhenProjecting(Good):
         raise GeneratorExit
 
 
+class LeavesErrorsRaised(Good):
+    def fit(self, X, y=None):
+        np.seterr(over="raise")
+        return super().fit(X)
+
+
+class LeavesAThread(Good):
+    def fit(self, X, y=None):
+        threading.Thread(target=time.sleep, args=(1,)).start()
+        return super().fit(X)
+
+
 class Undocumented(Good):
     __doc__ = None
 
@@ -221,6 +235,8 @@ BROKEN = [
     (LittleEndian, "check_codes_are_packed", "numpy.packbits"),
     (Unseeded, "check_seed_decides", "two fits"),
     (IgnoresSeed, "check_seed_decides", "is it used?"),
+    (LeavesErrorsRaised, "check_process_is_left_alone", "leaves changed behind: numpy's error state"),
+    (LeavesAThread, "check_process_is_left_alone", "leaves changed behind: running threads"),
     (MovesGlobalState, "check_global_random_state_is_left_alone", "global random state"),
     (CentresOnTheBatch, "check_rows_are_independent", "differs"),
     (WritesToItsInput, "check_input_is_not_changed", "was changed"),

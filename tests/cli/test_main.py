@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import one_clear_line
+
+FULL = Path("/dev/full")
 
 
 def hashbench(*arguments, **environment):
@@ -24,6 +27,57 @@ def test_help(flag, cli):
         shown = cli(command, flag)
         assert shown.returncode == 0
         assert "<class" not in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("data",)])
+def test_a_bare_command_shows_its_help(arguments):
+    done = hashbench(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert b"Usage" in done.stdout + done.stderr
+    assert b"unexpected" not in done.stderr
+
+
+def test_a_home_that_no_shell_has_seen(tmp_path, cli, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HASHBENCH_CACHE", "~/cache")
+    done = cli("run", "--methods", "lsh", "--bits", 8, "--out=~/out")
+    assert done.returncode == 0, done.stderr
+    assert cli("show", "~/out").returncode == 0
+    assert {"out", "cache"} <= {path.name for path in tmp_path.iterdir()}
+    assert not list((tmp_path / "work").iterdir())
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_a_standard_output_that_is_full():
+    with FULL.open("wb") as full:
+        done = subprocess.run([sys.executable, "-m", "hashbench", "list"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    told = b"hashbench: standard output cannot be written (No space left on device); what was computed is kept\n"
+    assert done.stderr == told
+
+
+def test_streams_that_are_closed(tmp_path):
+    command = f"{sys.executable} -m hashbench run --methods lsh --bits 8 --out {tmp_path} <&- >&- 2>&-"
+    assert subprocess.run(command, shell=True).returncode == 0
+    assert len(list((tmp_path / "records").glob("*.json"))) == 1
+
+
+def test_loops_that_are_not_to_be_compiled():
+    done = hashbench("run", "--methods", "sign", "--bits", 8, NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"hashbench: NUMBA_DISABLE_JIT is set")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_warnings_of_libraries_that_are_to_be_errors(tmp_path):
+    code = "import warnings; warnings.warn('old', DeprecationWarning)"
+    (tmp_path / "typer.py").write_text(code)
+    done = hashbench("list", PYTHONWARNINGS="error", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert b"hashbench: a library warns (DeprecationWarning: old), and PYTHONWARNINGS" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_version(cli):

@@ -5,9 +5,12 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from hashbench.errors import PluginExit, describe_error, did_you_mean, shorten
+from hashbench.data.plugin import HashDataset
+from hashbench.data.plugin_errors import named
+from hashbench.errors import InputError, PluginExit, describe_error, did_you_mean, shorten
 from hashbench.guard.plugin_code import plugin_code
 
 
@@ -44,14 +47,16 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+def interrupted():
+    """Get the user's Ctrl-C while something goes on."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_a_users_interrupt_stays_one():
-    def wait():
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(5)
-
     with pytest.raises(KeyboardInterrupt), plugin_code(), plugin_code():
-        wait()
+        interrupted()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -91,3 +96,47 @@ def test_names_in_messages():
     assert shorten("x" * 61) == "x" * 59 + "…"
     assert did_you_mean("ITQ", ["itq", "lsh"]) == "did you mean 'itq'?"
     assert did_you_mean("zzz", ["itq", "lsh"]) == ""
+
+
+class Odd(HashDataset):
+    """A data set without protocols."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (KeyboardInterrupt(), "read failed: KeyboardInterrupt: no message"),
+        (SystemExit(3), "read failed: SystemExit: 3"),
+        (ValueError("one\ntwo\x1b"), r"read failed: ValueError: one two\x1b"),
+        (InputError("mend it"), "mend it"),
+    ],
+)
+@pytest.mark.usefixtures("interruptible")
+def test_a_data_sets_code_has_the_same_guard(raised, told):
+    def read():
+        np.seterr(all="raise")
+        raise raised
+
+    with pytest.raises(InputError) as caught, named(Odd(), "read"):
+        read()
+    assert str(caught.value).endswith(told)
+    assert np.geterr()["over"] == "warn"
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_users_interrupt_passes_a_data_sets_code():
+    with pytest.raises(KeyboardInterrupt), named(Odd(), "read"):
+        interrupted()
+
+
+def test_our_own_fault_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli):
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((300, 16), dtype=np.float32))
+
+    def broken(*_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("hashbench.runs.quantized.recalls", broken)
+    options = ("--dataset", "vectors", "--data-dir", tmp_path / "v.npy", "--methods", "int8", "--out", tmp_path / "out")
+    done = cli("run", *options)
+    assert done.returncode == 1
+    assert "unexpected ZeroDivisionError: ours" in done.stderr

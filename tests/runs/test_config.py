@@ -120,7 +120,7 @@ BAD = [
     ("fresh = 1", "line 1", "expected true or false"),
     ("out = 3", "line 1", "expected a path"),
     ("timeout = 'x'", "line 1", "expected a number"),
-    ("plugin = [1]", "line 1", "takes a path"),
+    ("plugin = [1]", "line 1", "expected a path"),
     ("save-models = true\nsave_models = true", "'save_models' is given twice"),
     ("# bits\n\nbits = [8, 0]", "line 3", "--bits 0"),
     ("methods = ['lsh', 'iqt']", "line 1", "did you mean 'itq'"),
@@ -157,3 +157,13 @@ def test_a_file_that_cannot_be_read(tmp_path, cli, content):
 def test_a_mistake_of_the_command_line_is_not_blamed_on_the_file(tmp_path, cli):
     done = cli("run", write(tmp_path, "bits = 8"), "--bits", 0, "--out", tmp_path / "out")
     one_clear_line(done, "hashbench: --bits 0: expected")
+
+
+def test_what_repeats_a_run_asks_for_what_was_asked(vectors, cli):
+    arguments = ("--dataset", "vectors", "--data-dir", vectors / "one", "--methods", "float32,lsh", "--bits", "16")
+    assert cli("run", *arguments, "--seeds", "1,0,1", "--out", vectors / "out").returncode == 0
+    assert tomllib.loads((vectors / "out" / "run.toml").read_text())["bits"] == [16]
+    assert tomllib.loads((vectors / "out" / "run.toml").read_text())["seeds"] == [1, 0]
+    before = ids(vectors / "out")
+    assert cli("run", vectors / "out" / "run.toml").returncode == 0
+    assert ids(vectors / "out") == before

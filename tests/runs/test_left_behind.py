@@ -2,13 +2,18 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from hashbench.errors import InputError
 from hashbench.guard.plugin_code import note_users_code
+from hashbench.progress import Watch
+from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.records.store import Store
+from hashbench.runs.run import run
 from hashbench.runs.workers import child
 from hashbench.runs.workers.worker import Worker, WorkerDied
 
@@ -104,3 +109,47 @@ def test_a_reply_to_another_request_is_refused():
         assert worker.call(own_number)
     finally:
         worker.close()
+
+
+def test_a_plan_that_fails_shows_one_line_and_the_traceback_in_full(tmp_path):
+    (tmp_path / "odd.py").write_text(
+        "from hashbench import HashDataset\n"
+        "class Odd(HashDataset):\n"
+        "    '''Has protocols that nobody can read.'''\n"
+        "    @property\n"
+        "    def protocols(self):\n"
+        "        raise ValueError('first line\\nsecond line')\n"
+    )
+    command = [sys.executable, "-m", "hashbench", "run", "--plugin", tmp_path / "odd.py", "--dataset", "odd"]
+    done = subprocess.run([*command, "--out", tmp_path / "out"], capture_output=True, text=True)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[0] == "hashbench: unexpected ValueError: first line second line"
+    assert lines[1] == "Traceback (most recent call last):"
+    assert "in protocols" in done.stderr
+    assert lines[-1] == "second line"
+
+
+def test_no_more_workers_than_cells(tmp_path, monkeypatch):
+    started = []
+    start = Worker.start
+
+    def counted(worker):
+        started.append(worker)
+        start(worker)
+
+    monkeypatch.setattr(Worker, "start", counted)
+    lines = []
+    options = RunOptions(methods="sign,lsh", bits="8", jobs=5, out=tmp_path / "out")
+    assert [record.status for record in run(options, Watch(lines.append))] == ["ok", "ok"]
+    assert len({id(worker) for worker in started}) <= 2
+    assert lines.count("up to 2 cells at once: their processes start now") == 1
+    started.clear()
+    run(options, Watch(lines.append))
+    assert len({id(worker) for worker in started}) == 1
+
+
+def test_a_record_that_is_gone_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "write", lambda *_: None)
+    with pytest.raises(InputError, match=r"records are gone, 1 in all, such as that of \[1/1\] sign"):
+        run(RunOptions(methods="sign", bits="8", in_process=True, out=tmp_path / "out"))

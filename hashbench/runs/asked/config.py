@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hashbench.errors import InputError, did_you_mean, shorten
-from hashbench.options import flag_of
+from hashbench.options import as_kind, flag_of, home_expanded
 from hashbench.runs.asked.grid import WORD
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
@@ -96,26 +96,17 @@ class _File:
     def option(self, key: str, value: Any, one: Field[Any]) -> Any:
         """Return an option's value as its type."""
         hint = HINTS[one.name]
-        kinds = get_args(hint) or (hint,)
-        if hint == HINTS["plugins"]:
-            entries = value if isinstance(value, list) else [value]
-            if all(isinstance(entry, str) for entry in entries):
-                return tuple(self._path(entry) for entry in entries)
-            raise self.error(key, f"{key} takes a path, or a list of paths")
-        if Path in kinds and isinstance(value, str):
-            return self._path(value)
-        if bool in kinds and isinstance(value, bool):
-            return value
-        if str in kinds and _is_plain(value):
-            return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        if (int in kinds or float in kinds) and type(value) in ((int, float) if float in kinds else (int,)):
-            return value
-        words = {Path: "a path in quotes", bool: "true or false", str: "a text, or a list", int: "a whole number"}
-        expected = next((text for kind, text in words.items() if kind in kinds), "a number")
-        raise self.error(key, f"{key} = {shorten(repr(value))}: expected {expected}")
+        if Path in get_args(hint) or hint is Path:
+            paths = value if isinstance(value, list) and hint == HINTS["plugins"] else [value]
+            if paths and all(isinstance(path, str) for path in paths):
+                value = [self._path(path) for path in paths] if hint == HINTS["plugins"] else self._path(value)
+        try:
+            return as_kind(value, one, hint)
+        except ValueError as error:
+            raise self.error(key, f"{key} = {shorten(repr(value))}: expected {error}") from None
 
     def _path(self, text: str) -> Path:
-        return (self.path.absolute().parent / Path(text).expanduser()).resolve()
+        return (self.path.absolute().parent / home_expanded(text)).resolve()
 
     def datasets(self, tables: Any) -> tuple[Setting, ...]:
         """Return the data sets that have options of their own."""
@@ -157,10 +148,6 @@ class _File:
                 raise self.error(key, f"{key} = []: a list is a grid, give it a value", "methods", number)
             params += [f"{key}={'|'.join(grid)}"] if key != "name" else []
         return f"{entry['name']}[{','.join(params)}]" if params else entry["name"]
-
-
-def _is_plain(value: Any) -> bool:
-    return all(type(one) in (str, int) for one in (value if isinstance(value, list) else [value]))
 
 
 def _key(name: str) -> str:

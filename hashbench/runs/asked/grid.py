@@ -7,6 +7,7 @@ import difflib
 import inspect
 import itertools
 import math
+import operator
 import re
 import types
 import typing
@@ -17,6 +18,7 @@ from typing import Any
 from hashbench.errors import InputError
 
 MAX_BITS = 4096
+MAX_SEED = 2**32 - 1
 RESERVED = ("n_bits", "random_state")
 DIMS = "dims"
 """What stands among a method's parameters and is none: to how many dimensions vectors are cut before it."""
@@ -252,8 +254,8 @@ def parse_integers(text: str | Sequence[int], option: str, low: int, high: int) 
     values = []
     for entry in entries:
         try:
-            value = int(entry)
-        except ValueError:
+            value = int(entry) if isinstance(entry, str) else operator.index(entry)
+        except (TypeError, ValueError):
             value = low - 1
         if not low <= value <= high:
             raise InputError(f"{option} {str(entry).strip() or '(empty)'}: expected whole numbers from {low} to {high}")

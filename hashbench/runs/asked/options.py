@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hashbench.data.options import LoadOptions
 from hashbench.features.options import BackboneOptions
-from hashbench.options import option
+from hashbench.options import megabytes, option
 from hashbench.runs.job import Setting
 
 
@@ -37,7 +37,12 @@ class RunOptions(LoadOptions, BackboneOptions):
         None, "Compute on the workers of this dask scheduler: HOST:PORT or its scheduler file; see docs/cluster.md."
     )
     timeout: float | None = option(None, "Seconds that a cell may take, from its start to its scores.", minimum=0.001)
-    max_memory: float | None = option(None, "MB of memory that a worker process may hold.", minimum=1)
+    max_memory: float | None = option(
+        None,
+        "Memory that a worker process may hold: MB, or with a unit such as 2GB or 1.5GiB.",
+        minimum=1,
+        read=megabytes,
+    )
     exclusive_timing: bool = option(
         False, "With --jobs: in the end time again, one by one, the cells that were computed beside others."
     )

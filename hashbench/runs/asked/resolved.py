@@ -11,6 +11,7 @@ import tomli_w
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
 from hashbench.runs.asked.config import FIELDS, PER_DATASET
+from hashbench.runs.asked.grid import MAX_BITS, MAX_SEED, parse_integers
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 
@@ -43,15 +44,11 @@ def _resolved(options: RunOptions, jobs: Sequence[Job]) -> dict[str, Any]:
     }
     values |= {
         "methods": list(dict.fromkeys(job.label for job in jobs)),
-        "bits": list(dict.fromkeys(job.n_bits for job in jobs)),
-        "seeds": [int(seed) for seed in _listed(options.seeds)],
+        "bits": parse_integers(options.bits, "--bits", 1, MAX_BITS),
+        "seeds": parse_integers(options.seeds, "--seeds", 0, MAX_SEED),
     }
     written = {name: _plain(value) for name, value in values.items() if value is not None}
     return written | {"datasets": list(map(_plain, _datasets(jobs)))}
-
-
-def _listed(values: str | Sequence[int]) -> Sequence[Any]:
-    return values.split(",") if isinstance(values, str) else values
 
 
 def _datasets(jobs: Sequence[Job]) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from hashbench.runs.recording import now
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.store import Store
 from hashbench.runs.workers.died import failed_record
-from hashbench.runs.workers.worker import Worker, WorkerDied
+from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
 LOOK_EVERY_S = 0.5
 """Between two looks whether a cell is still wanted."""
@@ -141,7 +141,7 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
             except WorkerDied as error:
                 raise WorkerDied(f"its features cannot be made: {error}", error.output) from error
             record = child.call(compute, job, options, timeout=options.timeout, max_memory=limit, user=job.method)
-        except (WorkerDied, RuntimeError) as error:
+        except (WorkerDied, JobRaised) as error:
             return Answer(failed_record(job, options, started, error))
         model = store.model_path(job.id)
         return Answer(

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from hashbench.errors import InputError
+from hashbench.guard.plugin_code import failure_of
 from hashbench.guard.state import left_behind, state
 from hashbench.progress import send_to
 from hashbench.runs.tasks import warm_up
@@ -30,7 +31,7 @@ def main() -> None:
                 requests.send((kind, value))
 
     send_to(send)
-    warm_up()
+    ready = _answered(warm_up, ())
     before = state()
     send("ready", os.getpid())
     while True:
@@ -39,7 +40,7 @@ def main() -> None:
         except EOFError:
             return
         _forget_output()
-        kind, value = _answered(function, arguments)
+        kind, value = _answered(function, arguments) if ready[0] == "done" else ready
         if os.getpid() != process:
             os._exit(0)
         send(kind, (number, value, left_behind(before)))
@@ -51,8 +52,8 @@ def _answered(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[s
         return "done", function(*arguments)
     except InputError as error:
         return "refused", str(error)
-    except BaseException:
-        return "broken", traceback.format_exc()
+    except BaseException as error:
+        return "broken", (failure_of(error), traceback.format_exc())
 
 
 def _end_with_parent(lifeline: int) -> None:

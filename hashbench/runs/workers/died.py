@@ -6,10 +6,10 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 from hashbench.runs.recording import new_record
 from hashbench.runs.records.record import Record
-from hashbench.runs.workers.worker import WorkerDied
+from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, WorkerDied
 
 
-def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied | RuntimeError) -> Record:
+def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied | JobRaised) -> Record:
     """Return the record of a cell whose worker process has died, or has raised what no cell should.
 
     Parameters
@@ -18,11 +18,11 @@ def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied
     options : RunOptions
     started : str
         From `now`, when the cell began.
-    error : WorkerDied or RuntimeError
+    error : WorkerDied or JobRaised
         From `Worker.call`.
     """
     if isinstance(error, WorkerDied):
         reason, output = str(error), error.output
     else:
-        reason, output = f"unexpected: {str(error).strip().splitlines()[-1]}", str(error)[-4000:]
+        reason, output = f"unexpected: {error}", "".join(error.__notes__)[-KEPT_OUTPUT:]
     return new_record(job, options, started, status="failed", error=reason, output=output)

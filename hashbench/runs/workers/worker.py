@@ -52,6 +52,14 @@ class WorkerDied(Exception):
         self.output = output
 
 
+class JobRaised(RuntimeError):
+    """A job has raised what it should not; the message is the exception in one line, its traceback a note."""
+
+    def __init__(self, reason: str, trace: str) -> None:
+        super().__init__(reason)
+        self.add_note(trace)
+
+
 class Worker:
     """One worker process, started when it is needed and again after it has died.
 
@@ -127,8 +135,8 @@ class Worker:
             As the function raised it.
         WorkerDied
             The process died, or was killed at a limit.
-        RuntimeError
-            The function raised another exception; its traceback is the message.
+        JobRaised
+            The function raised another exception.
         """
         if user != self._user and (self._left or self._has_ended()):
             self.close()
@@ -146,7 +154,7 @@ class Worker:
         if kind == "refused":
             raise InputError(value)
         if kind == "broken":
-            raise RuntimeError(value)
+            raise JobRaised(*value)
         return value
 
     def _has_ended(self) -> bool:
