@@ -47,7 +47,7 @@ class Folder(HashDataset):
         "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
         "(several with | or ; between them) and perhaps part (query, database or train)"
     )
-    reads = ("exif",)
+    reads = ("exif", "background", "grey_range")
     views = PHOTO_VIEWS
     # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.
     image_size = 224
@@ -69,7 +69,7 @@ class Folder(HashDataset):
             labels = np.array([number[label] for (label,) in listing.labels], np.int64)
         parts = np.array(listing.parts)
         return Items(
-            images=ImageFiles(listing.files, listing.shown_as, exif=options.exif),
+            images=ImageFiles(listing.files, listing.shown_as, look=options.look),
             labels=labels,
             label_names=names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},

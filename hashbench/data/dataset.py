@@ -11,6 +11,7 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
+from hashbench.data.look import Look
 from hashbench.data.protocol import HELD_OUT, Protocol
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
@@ -47,8 +48,8 @@ class Dataset:
         Broken images that were left out, by which a part may fall short of the protocol's size.
     items_sha256 : str
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
-    exif : bool
-        Whether images were turned as their EXIF orientation says; TIFF files always are.
+    look : Look
+        What of their look made a difference to images that were files: EXIF, background, grey range.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Dataset:
     provenance: str = "official"
     n_left_out: int = 0
     items_sha256: str = ""
-    exif: bool = False
+    look: Look = Look()
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""
