@@ -48,7 +48,7 @@ class Folder(HashDataset):
         "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
         "(several with | or ; between them) and perhaps part (query, database or train); --label-column names another"
     )
-    reads = ("exif", "label_column")
+    reads = ("exif", "background", "grey_range", "label_column")
     views = PHOTO_VIEWS
     # The size that EfficientNet-Lite0 was trained at; photographs are larger, and at 128 pixels would lose detail.
     image_size = 224
@@ -61,7 +61,7 @@ class Folder(HashDataset):
         labels = read_labels(listing.labels)
         parts = np.array(listing.parts)
         return Items(
-            images=ImageFiles(listing.files, listing.shown_as, exif=options.exif),
+            images=ImageFiles(listing.files, listing.shown_as, look=options.look),
             labels=labels.array,
             label_names=labels.names,
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},

@@ -51,7 +51,7 @@ class ImageParquet(HashDataset):
         "with a column of images and one of labels: whole numbers, texts, or lists of them; --image-column and "
         "--label-column name them"
     )
-    reads = ("exif", "image_column", "label_column")
+    reads = ("exif", "background", "grey_range", "image_column", "label_column")
     views = PHOTO_VIEWS
     image_size = 224
 
@@ -64,7 +64,7 @@ class ImageParquet(HashDataset):
         table = read_image_parquet(files, options.image_column, options.label_column)
         labels = read_labels(table.labels)
         return Items(
-            images=ImageFiles(table.images, table.shown_as, exif=options.exif),
+            images=ImageFiles(table.images, table.shown_as, look=options.look),
             labels=labels.array,
             label_names=labels.names,
             parts=_rows(parts, table.shown_as) if "" not in parts else {},

@@ -86,6 +86,8 @@ def load_dataset(
     splits: str | Path | None = None,
     skip_broken: bool = False,
     exif: bool = False,
+    background: str | None = None,
+    grey_range: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     plugins: tuple[str | Path, ...] = (),
@@ -109,6 +111,11 @@ def load_dataset(
         Leave broken images out.
     exif : bool
         Turn the user's own photographs as their EXIF orientation says.
+    background : str, optional
+        Colour behind the user's own transparent images: a name, or ``"#rrggbb"``; white by default.
+    grey_range : str, optional
+        How grey images of more than 8 bits are scaled: ``"full"``, or ``"LOW,HIGH"``, the values that become black and
+        white; they are refused by default.
     image_column, label_column : str, optional
         Columns of the images, where parquet files hold them, and of the labels; of vectors, ``"none"`` reads no labels.
     plugins : tuple of path-like
@@ -130,6 +137,8 @@ def load_dataset(
             "splits": splits,
             "skip_broken": skip_broken,
             "exif": exif,
+            "background": background,
+            "grey_range": grey_range,
             "image_column": image_column,
             "label_column": label_column,
         },

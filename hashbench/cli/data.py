@@ -28,6 +28,8 @@ def prepare(
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")] = False,
     download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
     exif: Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")] = False,
+    background: Annotated[str | None, typer.Option(help="Colour behind transparent images; white if left out.")] = None,
+    grey_range: Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet files.")] = None,
     cache_dir: CacheOption = None,
@@ -49,6 +51,8 @@ def prepare(
         download,
         skip_broken=skip_broken,
         exif=exif,
+        background=background,
+        grey_range=grey_range,
         image_column=image_column,
         label_column=label_column,
     )

@@ -12,6 +12,10 @@ from hashbench.errors import InputError
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]
 ExifOption = Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")]
+BackgroundOption = Annotated[str | None, typer.Option(help="Colour behind transparent images; white if left out.")]
+GreyRangeOption = Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")]
+SkipBrokenOption = Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")]
+ImageColumnOption = Annotated[str | None, typer.Option(help="Column of the images in a parquet file.")]
 ModelWeightsOption = Annotated[Path | None, typer.Option(help="State dict of the model's backbone, for images.")]
 
 
@@ -22,12 +26,16 @@ def encode(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="A folder of images, an image, or vectors or images in an array: .npy, .npz, .hdf5, .parquet, .fvecs, "
-            ".fbin and kin; FILE:NAME for one of several.",
+            help="Images: a folder, a file, a .csv or .parquet of paths, a .parquet that holds them; vectors or images "
+            "in an array: .npy, .npz, .hdf5, .parquet, .fvecs, .fbin and the like; FILE:NAME for one of several.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the packed codes go, a .npy file.")],
     exif: ExifOption = False,
+    background: BackgroundOption = None,
+    grey_range: GreyRangeOption = None,
+    skip_broken: SkipBrokenOption = False,
+    image_column: ImageColumnOption = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -36,11 +44,13 @@ def encode(
     from hashbench.files.writing import writable_file
     from hashbench.models.code_files import names_path, write_codes
     from hashbench.models.encode import encode_input
+    from hashbench.models.inputs import InputOptions
     from hashbench.models.saved import load_model
 
     saved = load_model(model, plugin, weights=weights, device=device)
     writable_file(out, "--out", ".npy", [model, source])
-    encoded = encode_input(saved, source, exif)
+    options = InputOptions(exif, background, grey_range, skip_broken, image_column)
+    encoded = encode_input(saved, source, options)
     write_codes(out, encoded, saved)
     print(f"{out}: {len(encoded.codes):,} codes of {saved.length}, packed, shape {encoded.codes.shape} uint8")
     if encoded.names:
@@ -68,6 +78,10 @@ def search(
         int | None, typer.Option(help="How many codes are ranked again for each neighbour; 4 if left out.", min=1)
     ] = None,
     exif: ExifOption = False,
+    background: BackgroundOption = None,
+    grey_range: GreyRangeOption = None,
+    skip_broken: SkipBrokenOption = False,
+    image_column: ImageColumnOption = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -75,6 +89,7 @@ def search(
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.cli.neighbours import print_neighbours
     from hashbench.files.writing import writable_file
+    from hashbench.models.inputs import InputOptions
     from hashbench.models.saved import load_model
     from hashbench.models.search import DISTANCES, Rescoring, open_search, write_csv
     from hashbench.reports.console import open_console
@@ -87,7 +102,8 @@ def search(
     if csv:
         writable_file(csv, "--csv", ".csv", [model, database, query, *([rescore] if rescore else [])])
     rescoring = Rescoring(rescore, rescore_factor or 4) if rescore else None
-    opened = open_search(saved, database, query, distance=distance, rescoring=rescoring, exif=exif)
+    options = InputOptions(exif, background, grey_range, skip_broken, image_column)
+    opened = open_search(saved, database, query, distance=distance, rescoring=rescoring, options=options)
     print_neighbours(opened, k, open_console())
     if csv:
         write_csv(csv, opened, k)

@@ -12,6 +12,7 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
+from hashbench.data.look import Look
 from hashbench.data.protocol import HELD_OUT, Protocol
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
@@ -48,8 +49,8 @@ class Dataset:
         Broken images that were left out, by which a part may fall short of the protocol's size.
     items_sha256 : str
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
-    exif : bool
-        Whether images were turned as their EXIF orientation says; TIFF files always are.
+    look : Look
+        What of their look made a difference to images that were files: EXIF, background, grey range.
     notes : sequence of str
         Where labels are, and what was made of them where that is not plain: a clause each.
     passed_over : sequence of str
@@ -69,7 +70,7 @@ class Dataset:
     provenance: str = "official"
     n_left_out: int = 0
     items_sha256: str = ""
-    exif: bool = False
+    look: Look = Look()
     notes: Sequence[str] = ()
     passed_over: Sequence[str] = ()
 

@@ -8,15 +8,22 @@ import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from hashbench.data.look import FULL, Look
 from hashbench.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 """What is read, commonest first. Pillow knows more, among them some that it hands to other programs."""
 DEEP_MODES = ("I", "F")
 """Pillow's modes of more than 8 bits a channel (with their variants): converting them to 8 bits clips them."""
+SHORT_MOST = 2**16 - 1
+"""The most that grey of 16 bits holds; Pillow scales PNM files to it, too."""
 UPRIGHT = 1
 """The EXIF orientation of an image that needs no turning."""
 TURNS = {
@@ -56,13 +63,35 @@ def content(source: Path | bytes, shown_as: str) -> bytes:
         raise InputError(f"{shown_as} cannot be read ({error.strerror})") from error
 
 
-def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = False) -> np.ndarray:
-    """Return the pixels of an encoded image, in colour or in grey.
+class Decoded(NamedTuple):
+    """An image's pixels, and what of a look they depend on.
 
-    Alpha channels and transparent colours are dropped, grey becomes three equal channels, colours become grey by
-    ITU-R 601's weights, CMYK is converted by Pillow's plain formula; of an animation, the first frame is taken. The
-    EXIF orientation is applied only where that is asked for, as the loaders of the papers' code do not apply it; one
-    that cannot be read counts as none. TIFF files are turned in any case, since Pillow does so as it reads them.
+    Attributes
+    ----------
+    pixels : ndarray of shape (height, width, n_channels), uint8
+    transparent : bool
+        Whether it is transparent somewhere.
+    deep : bool
+        Whether it has grey of more than 8 bits, which was scaled.
+    """
+
+    pixels: np.ndarray
+    transparent: bool = False
+    deep: bool = False
+
+
+def decode(encoded: bytes, shown_as: str, n_channels: int = 3, look: Look | None = None) -> np.ndarray:
+    """Return the pixels that `decode_seen` gives, (height, width, n_channels) uint8."""
+    return decode_seen(encoded, shown_as, n_channels, look).pixels
+
+
+def decode_seen(encoded: bytes, shown_as: str, n_channels: int = 3, look: Look | None = None) -> Decoded:
+    """Return the pixels of an encoded image, in colour or in grey, and what of the look they depend on.
+
+    Transparent images are laid over a colour, grey becomes three equal channels, colours become grey by ITU-R 601's
+    weights, CMYK is converted by Pillow's plain formula; of an animation, the first frame is taken. The EXIF
+    orientation is applied only where that is asked for, as the loaders of the papers' code do not apply it; one that
+    cannot be read counts as none. TIFF files are turned in any case, since Pillow does so as it reads them.
 
     Parameters
     ----------
@@ -70,30 +99,28 @@ def decode(encoded: bytes, shown_as: str, n_channels: int = 3, exif: bool = Fals
     shown_as : str
         What a message calls it.
     n_channels : {1, 3}
-    exif : bool
-        Turn and mirror the image as its EXIF orientation says.
-
-    Returns
-    -------
-    ndarray of shape (height, width, n_channels), uint8
+    look : Look, optional
+        What lies behind transparency (white by default), how grey of more than 8 bits is scaled (refused by default),
+        and whether the image is turned as its EXIF orientation says.
 
     Raises
     ------
     InputError
-        It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel.
+        It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel and no range for it.
     """
-    orientation = _orientation(encoded) if exif else UPRIGHT
+    look = look or Look()
+    orientation = _orientation(encoded) if look.exif else UPRIGHT
     if orientation != UPRIGHT:
-        return _pillow(encoded, shown_as, n_channels, orientation)
+        return _pillow(encoded, shown_as, n_channels, look, orientation)
     frame = _jpeg_frame(encoded)
     fast = _torchvision_jpeg() if frame and frame[2] in (1, 3) and n_channels == 3 else None
     if frame is not None and fast is not None:
         _refuse_bomb(frame[1] * frame[0], shown_as)
         try:
-            return fast(encoded)
+            return Decoded(fast(encoded))
         except RuntimeError:
             pass  # Pillow has the last word
-    return _pillow(encoded, shown_as, n_channels)
+    return _pillow(encoded, shown_as, n_channels, look)
 
 
 def _orientation(encoded: bytes) -> int:
@@ -108,21 +135,33 @@ def _orientation(encoded: bytes) -> int:
         return UPRIGHT
 
 
-def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3, orientation: int = UPRIGHT) -> np.ndarray:
+def _pillow(
+    encoded: bytes, shown_as: str, n_channels: int = 3, look: Look | None = None, orientation: int = UPRIGHT
+) -> Decoded:
     from PIL import Image
 
+    look = look or Look()
     try:
         with Image.open(io.BytesIO(encoded), formats=FORMATS) as file:
             image: Image.Image = file
             _refuse_bomb(image.width * image.height, shown_as)
-            if image.mode.startswith(DEEP_MODES):
-                raise InputError(f"{shown_as} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits")
+            deep = image.mode.startswith(DEEP_MODES)
+            if deep and not look.grey_range:
+                raise InputError(
+                    f"{shown_as} has more than 8 bits a channel (mode {image.mode}); convert it to 8 bits, or scale it "
+                    "with --grey-range full or LOW,HIGH"
+                )
             image.load()
+            transparent = not deep and _is_transparent(image)
+            if deep:
+                image = Image.fromarray(_scaled(image, file.format, look, shown_as))
+            elif transparent:
+                image = Image.alpha_composite(Image.new("RGBA", image.size, look.colour), image.convert("RGBA"))
             image.info.pop("transparency", None)  # or Pillow warns that it is dropped
             if orientation != UPRIGHT:  # not by exif_transpose, which fails on other tags that are odd
                 image = image.transpose(Image.Transpose[TURNS[orientation]])
             pixels = np.array(image.convert("RGB" if n_channels == 3 else "L"))
-            return pixels.reshape(*pixels.shape[:2], n_channels)
+            return Decoded(pixels.reshape(*pixels.shape[:2], n_channels), transparent, deep)
     except InputError:
         raise
     except Image.DecompressionBombError as error:
@@ -131,6 +170,36 @@ def _pillow(encoded: bytes, shown_as: str, n_channels: int = 3, orientation: int
         raise InputError(
             f"{shown_as} is not a readable image ({type(error).__name__}); remove or replace it"
         ) from error
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Return whether a pixel of an image is not opaque."""
+    if image.mode not in ("RGBA", "LA", "PA") and "transparency" not in image.info:
+        return False
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)
+
+
+def _scaled(image: Image.Image, kind: str | None, look: Look, shown_as: str) -> np.ndarray:
+    """Return grey of more than 8 bits as uint8, scaled as the look says.
+
+    Raises
+    ------
+    InputError
+        The file's own depth is not 16 bits, so that its whole range is no range of values.
+    """
+    values = np.asarray(image).astype(np.float64)
+    if look.grey_range == FULL:
+        if not image.mode.startswith("I;16") and kind not in ("PNG", "PPM"):
+            raise InputError(
+                f"{shown_as} has 32 bits a pixel (mode {image.mode}), whose whole range is none of images; give the "
+                "values that are black and white: --grey-range LOW,HIGH"
+            )
+        low, high = 0.0, float(SHORT_MOST)
+    else:
+        low, high = look.limits
+    if not np.isfinite(values).all():
+        raise InputError(f"{shown_as} holds NaN or infinite values; remove or replace it")
+    return np.rint(np.clip((values - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
 def _refuse_bomb(n_pixels: int, shown_as: str) -> None:
@@ -189,7 +258,7 @@ def _torchvision_jpeg() -> Callable[[bytes], np.ndarray] | None:
             buffer = io.BytesIO()
             image.save(buffer, "JPEG", **options)
             try:
-                if not np.array_equal(decode_one(buffer.getvalue()), _pillow(buffer.getvalue(), "noise")):
+                if not np.array_equal(decode_one(buffer.getvalue()), _pillow(buffer.getvalue(), "noise").pixels):
                     return None
             except RuntimeError:
                 return None

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hashbench.data.decoding import decode
+from hashbench.data.look import Look
 from hashbench.files.arrays import SharedArray
 from hashbench.files.cores import n_cores
 
@@ -28,14 +29,14 @@ class ImageFiles:
         What a message calls each.
     size : (height, width) or None
         What every image must have; None where sizes differ.
-    exif : bool
-        Whether images are turned as their EXIF orientation says; TIFF files always are.
+    look : Look
+        How they become pixels; `LoadOptions.look` is what the user asks for.
     """
 
     sources: Sequence[Path | bytes]
     shown_as: Sequence[str]
     size: tuple[int, int] | None = None
-    exif: bool = False
+    look: Look = Look()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -54,14 +55,14 @@ class EncodedImages:
         Where each begins.
     sizes : ndarray of shape (n, 2), int32
         Height and width in pixels.
-    exif : bool
-        Whether images are turned as their EXIF orientation says; TIFF files always are. Sizes are those after it.
+    look : Look
+        How they become pixels; sizes are those of images that were turned.
     """
 
     data: np.ndarray
     offsets: np.ndarray
     sizes: np.ndarray
-    exif: bool = False
+    look: Look = Look()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -74,18 +75,18 @@ class EncodedImages:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the files' names instead of their content, where the bytes lie in a file."""
-        return _open_encoded, (self.exif, *(SharedArray(array) for array in (self.data, self.offsets, self.sizes)))
+        return _open_encoded, (self.look, *(SharedArray(array) for array in (self.data, self.offsets, self.sizes)))
 
     def encoded(self, row: int) -> bytes:
         """Return the bytes of an image file."""
         return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def _decode(self, row: int) -> np.ndarray:
-        return decode(self.encoded(row), f"image {row}", exif=self.exif)
+        return decode(self.encoded(row), f"image {row}", look=self.look)
 
 
-def _open_encoded(exif: bool, data: SharedArray, offsets: SharedArray, sizes: SharedArray) -> EncodedImages:
-    return EncodedImages(data.array, offsets.array, sizes.array, exif)
+def _open_encoded(look: Look, data: SharedArray, offsets: SharedArray, sizes: SharedArray) -> EncodedImages:
+    return EncodedImages(data.array, offsets.array, sizes.array, look)
 
 
 def sizes_of(images: np.ndarray | EncodedImages, rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from hashbench.data.images import EncodedImages, ImageFiles
+from hashbench.data.look import Look
 
 
 def holds_exactly(dtype: np.dtype) -> bool:
@@ -23,7 +24,9 @@ def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
     Features of a narrower type are hashed as the float32 values that they are.
     """
     if isinstance(items, EncodedImages):
-        digest = hashlib.sha256(f"encoded {len(items)}{' exif' if items.exif else ''}".encode())
+        look = items.look.key
+        said = [name if value is True else f"{name} {value}" for name, value in look.items()]
+        digest = hashlib.sha256(" ".join([f"encoded {len(items)}", *said]).encode())
         digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
         content: np.ndarray = items.data
         dtype = content.dtype
@@ -63,8 +66,8 @@ class Items:
         What published lists call the images that are missing or broken and were left out: plugins leave it empty.
     sha256 : str
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
-    exif : bool
-        Whether images are turned as their EXIF orientation says; TIFF files always are. Plugins say it in `ImageFiles`.
+    look : Look
+        What of their look made a difference to images that were files; plugins say in `ImageFiles` what is asked for.
     notes : sequence of str
         Where labels are, and what was made of them where that is not plain: a clause each.
     passed_over : sequence of str
@@ -82,7 +85,7 @@ class Items:
     provenance: str = "official"
     left_out: Sequence[str] = ()
     sha256: str = ""
-    exif: bool = False
+    look: Look = Look()
     notes: Sequence[str] = ()
     passed_over: Sequence[str] = ()
 

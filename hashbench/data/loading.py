@@ -74,7 +74,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         provenance=items.provenance + (f", {len(items.left_out):,} images left out" if items.left_out else ""),
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
-        exif=items.exif,
+        look=items.look,
         notes=items.notes,
         passed_over=items.passed_over,
     )

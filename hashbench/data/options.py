@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashbench.data.look import Look, asked_look
 from hashbench.errors import InputError
 from hashbench.options import option
 
-READING = ("exif", "image_column", "label_column")
+READING = ("exif", "background", "grey_range", "image_column", "label_column")
 """Options that decide what a data set's files are read as; which of them one looks at, `HashDataset.reads` says."""
 
 
@@ -26,10 +27,25 @@ class LoadOptions:
     splits: Path | None = option(None, "Folder with query.txt, train.txt, database.txt, instead of the draw.")
     skip_broken: bool = option(False, "Leave broken images out, instead of refusing the data.")
     exif: bool = option(False, "Turn your own photographs as their EXIF orientation says.")
+    background: str | None = option(None, "Colour behind transparent images: a name, or #rrggbb. Default: white.")
+    grey_range: str | None = option(
+        None, "Grey images of more than 8 bits: full, or LOW,HIGH, the values that become black and white."
+    )
     image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
     label_column: str | None = option(
         None, "Column of the labels in a table or parquet files; none: read no labels of vectors."
     )
+
+    @property
+    def look(self) -> Look:
+        """How image files become pixels.
+
+        Raises
+        ------
+        InputError
+            The background is no colour, or the grey range none.
+        """
+        return asked_look(self.exif, self.background, self.grey_range)
 
     @property
     def reading(self) -> str:
@@ -41,7 +57,7 @@ class LoadOptions:
         return {name: getattr(self, name) for name in READING if getattr(self, name)}
 
     def refuse_unread(self, dataset: str, reads: Sequence[str]) -> None:
-        """Raise if something is chosen that a data set does not look at.
+        """Raise if something is chosen that a data set does not look at, or that cannot be.
 
         Parameters
         ----------
@@ -54,6 +70,7 @@ class LoadOptions:
         InputError
             There is such a thing.
         """
+        asked_look(self.exif, self.background, self.grey_range)
         for name in self._chosen:
             if name not in reads:
                 raise InputError(f"--{name.replace('_', '-')}: {dataset} has no use for it; leave it out")

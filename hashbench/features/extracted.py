@@ -69,7 +69,7 @@ class ExtractedFeatures(FeatureSource):
     @property
     def key(self) -> dict[str, Any]:
         """The feature key: everything that decides what the features are."""
-        return self._key or feature_key(self.backbone, self.dataset.exif)
+        return self._key or feature_key(self.backbone, self.dataset.look)
 
     def features(self) -> Features:
         """Return the features of all items of the data set.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
 from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
 from hashbench.features.backbones.devices import PRECISIONS
@@ -51,7 +52,7 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
         )
     except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know
         raise InputError(f"unknown backbone {name!r} ({printable(str(error), 100)})") from error
-    differences = _differences(key, feature_key(backbone, exif=key.get("exif") is True))
+    differences = _differences(key, feature_key(backbone, look_of_key(key)))
     if differences:
         raise InputError(f"the same features cannot be made here: {'; '.join(differences)}")
     return backbone

@@ -11,6 +11,7 @@ import numpy as np
 
 from hashbench.data.dataset import Dataset
 from hashbench.data.items import holds_exactly
+from hashbench.data.look import Look
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device
 from hashbench.features.backbones.pixels import Pixels
@@ -24,18 +25,18 @@ PIPELINE_VERSION = 1
 """Raised whenever the same key would give other features, so that no cache outlives its code."""
 
 
-def feature_key(backbone: Backbone | Pixels | None, exif: bool = False) -> dict[str, Any]:
+def feature_key(backbone: Backbone | Pixels | None, look: Look | None = None) -> dict[str, Any]:
     """Return everything that decides what features are.
 
     Parameters
     ----------
     backbone : Backbone or Pixels or None
         None stands for features that come with the data.
-    exif : bool
-        Whether images were turned as their EXIF orientation says.
+    look : Look, optional
+        What of their look made a difference to the images.
     """
     key = {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
-    return {**key, "exif": True} if exif else key
+    return key if look is None else {**key, **look.key}
 
 
 @dataclass(frozen=True)

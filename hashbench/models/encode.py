@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hashbench.data.decoding import content, decode
-from hashbench.data.images import decoding_threads
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 from hashbench.errors import InputError
 from hashbench.features.extracted import FEATURE_STEP
 from hashbench.files.paths import printable
 from hashbench.method import BLOCK_ROWS
-from hashbench.models.inputs import open_input
+from hashbench.models.inputs import InputOptions, open_input
 from hashbench.models.saved import SavedModel
+from hashbench.models.user_images import UserImages, look_for, wrong_size
 from hashbench.options import home_expanded
-from hashbench.progress import progress
+from hashbench.progress import progress, to_stderr
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +63,8 @@ class Rows:
         ``blocks()`` yields the first row and the vectors of each block, of the model's width.
     array : StoredArray or None
         The vectors in their file; None where they are made of images.
-    names : list of str
+    images : UserImages or None
+        The image files that they are made of.
     exif : bool or None
         As in `Encoded`.
     """
@@ -74,28 +73,34 @@ class Rows:
     n: int
     blocks: Callable[[], Blocks]
     array: StoredArray | None = None
-    names: list[str] = field(default_factory=list)
+    images: UserImages | None = None
     exif: bool | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the rows that were read, where they have any."""
+        return [] if self.images is None else self.images.names
 
-def encode_input(model: SavedModel, source: str | Path, exif: bool = False) -> Encoded:
+
+def encode_input(model: SavedModel, source: str | Path, options: InputOptions | None = None) -> Encoded:
     """Return the codes of vectors or images, in bounded memory.
 
     Parameters
     ----------
     model : SavedModel
     source : path-like
-        A folder of images, searched recursively, or one image file; or an array in a file, as
-        `hashbench.models.inputs.open_input` takes it: vectors (n, d), or images (n, h, w, 3), uint8, also (n, h, w)
-        and (n, h, w, 1) where the model was trained on grey images. Vectors are what the model's method was trained
-        on: the backbone's features, or the data set's own.
-    exif : bool
-        Turn image files as their EXIF orientation says; a model that was trained on such images does it always.
+        A folder of images, searched recursively, one image file, a table of images, or a parquet file that holds them;
+        or an array in a file, as `hashbench.models.inputs.open_input` takes it: vectors (n, d), or images (n, h, w,
+        3), uint8, also (n, h, w) and (n, h, w, 1) where the model was trained on grey images. Vectors are what the
+        model's method was trained on: the backbone's features, or the data set's own.
+    options : InputOptions, optional
+        How image files are read: turned as their EXIF orientation says, laid over which colour, and whether broken ones
+        are left out. What the model was trained with holds always.
 
     Returns
     -------
     Encoded
-        Rows in the array's order, or by the files' paths relative to the folder.
+        Rows in the array's or the table's order, or by the files' paths relative to the folder.
 
     Raises
     ------
@@ -110,22 +115,26 @@ def encode_input(model: SavedModel, source: str | Path, exif: bool = False) -> E
     them the codes of its record. In other company, or on another processor, an image's features may differ in
     their last bits, and a bit of its code may flip where a projection lies that close to zero.
     """
-    rows = open_rows(model, source, exif)
-    codes = np.empty((rows.n, model.code_width), np.uint8)
+    rows = open_rows(model, source, options)
+    codes, n = np.empty((rows.n, model.code_width), np.uint8), 0
     with closing(rows.blocks()) as blocks:
         for first, block in blocks:
-            codes[first : first + len(block)] = _encode(model, block, first, rows.path)
-    return Encoded(codes, rows.names, rows.exif)
+            n = first + len(block)
+            codes[first:n] = _encode(model, block, first, rows.path)
+    if rows.images is not None and rows.images.broken:
+        broken = rows.images.broken
+        to_stderr(f"{rows.path}: {len(broken):,} broken images are left out, first: {next(iter(broken.values()))}")
+    return Encoded(codes[:n], rows.names, rows.exif)
 
 
-def open_rows(model: SavedModel, source: str | Path, exif: bool = False, what: str = "codes") -> Rows:
+def open_rows(model: SavedModel, source: str | Path, options: InputOptions | None = None, what: str = "codes") -> Rows:
     """Open what `encode_input` takes, to be read a block at a time.
 
     Parameters
     ----------
     model : SavedModel
     source : path-like
-    exif : bool
+    options : InputOptions, optional
     what : str
         What is made of the rows, for the progress bar.
 
@@ -134,14 +143,13 @@ def open_rows(model: SavedModel, source: str | Path, exif: bool = False, what: s
     InputError
         As `encode_input` does; what images and rows hold is seen when they are read.
     """
-    given = open_input(home_expanded(source))
+    options = options or InputOptions()
+    given = open_input(home_expanded(source), model.takes_images, options.image_column)
     if given.array is None:
-        turned, files, path = exif or model.exif, given.files, given.path
-        return Rows(
-            path, len(files), lambda: _features(model, files, path, what, turned), names=given.names, exif=turned
-        )
-    if exif:
-        raise InputError(f"--exif: {given.path} is an array, only image files have an EXIF orientation; leave it out")
+        look = look_for(model.look, options, model.path)
+        files = UserImages(given, look, model.n_channels, options.skip_broken)
+        return Rows(given.path, len(files), lambda: _features(model, files, given.path, what), None, files, look.exif)
+    options.refuse_for_arrays(given.path)
     if len(given.array.shape) in (3, 4):
         images, path = _as_images(model, given.array, given.path), given.path
         return Rows(path, len(images), lambda: _features(model, images, path, what))
@@ -201,54 +209,42 @@ def _as_images(model: SavedModel, array: StoredArray, path: Path) -> np.ndarray:
             f"(n, h, w, {channels}), uint8"
         )
     if backbone.size is None and images.shape[1:3] != (height, width):
-        raise _wrong_size(model, path, images.shape[1:3])
+        raise InputError(wrong_size(path, images.shape[1:3], (height, width)))
     return images
 
 
-def _features(model: SavedModel, images: np.ndarray | list[Path], path: Path, what: str, exif: bool = False) -> Blocks:
+def _features(model: SavedModel, images: np.ndarray | UserImages, path: Path, what: str) -> Blocks:
     """Yield the backbone's features of images, a step at a time."""
     backbone, n = model.backbone, len(images)
-    batch = backbone.batch_size
+    first, blocks = 0, list[np.ndarray]()
     with progress(f"{what} of {n:,} images ({backbone.key['backbone']})", n) as bar:
-        for first in range(0, n, FEATURE_STEP):
-            blocks = []
-            for start in range(first, min(first + FEATURE_STEP, n), batch):
-                blocks.append(backbone.extract(_batch(model, images[start : start + batch], exif)).numpy())
-                bar.advance(len(blocks[-1]))
-            features = np.concatenate(blocks)
-            _refuse_width(model, features.shape[1], path)
-            yield first, features
+        for batch in _batches(model, images):
+            blocks.append(backbone.extract(batch).numpy())
+            bar.advance(len(batch))
+            if sum(map(len, blocks)) >= FEATURE_STEP:
+                yield first, _joined(model, blocks, path)
+                first += sum(map(len, blocks))
+                blocks.clear()
+        if blocks:
+            yield first, _joined(model, blocks, path)
 
 
-def _batch(model: SavedModel, images: np.ndarray | list[Path], exif: bool) -> Tensor:
-    """Return images as the backbone takes them."""
+def _joined(model: SavedModel, blocks: list[np.ndarray], path: Path) -> np.ndarray:
+    features = np.concatenate(blocks)
+    _refuse_width(model, features.shape[1], path)
+    return features
+
+
+def _batches(model: SavedModel, images: np.ndarray | UserImages) -> Iterator[Tensor]:
+    """Yield images as the backbone takes them, as many at once as it takes."""
+    backbone, size = model.backbone, model.backbone.batch_size
     if isinstance(images, np.ndarray):
-        return model.backbone.load(np.array(images))  # a copy: torch warns of read-only memory
-    return model.backbone.load(_read(model, images, exif))
-
-
-def _read(model: SavedModel, files: list[Path], exif: bool) -> list[np.ndarray]:
-    """Return the pixels of image files, which are read in parallel."""
-    height, width, channels = model.provenance["image_shape"]
-
-    def pixels(file: Path) -> np.ndarray:
-        return decode(content(file, str(file)), str(file), channels, exif)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-        images = list(decoding_threads().map(pixels, files))
-    for file, image in zip(files, images, strict=True):
-        if model.backbone.size is None and image.shape[:2] != (height, width):
-            raise _wrong_size(model, file, image.shape[:2])
-    return images
-
-
-def _wrong_size(model: SavedModel, path: Path, size: tuple[int, ...]) -> InputError:
+        for start in range(0, len(images), size):
+            yield backbone.load(np.array(images[start : start + size]))  # a copy: torch warns of read-only memory
+        return
     height, width, _ = model.provenance["image_shape"]
-    return InputError(
-        f"{path}: {size[1]} × {size[0]} pixels, but {model.path} was trained on the pixels themselves of images "
-        f"of {width} × {height}"
-    )
+    images.size = (height, width) if backbone.size is None else None
+    yield from map(backbone.load, images.batches(size))
 
 
 def _refuse_width(model: SavedModel, width: int, path: Path) -> None:

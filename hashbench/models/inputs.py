@@ -1,14 +1,56 @@
-"""What a user hands over to be encoded: arrays of vectors or images, image files, folders of them."""
+"""What a user hands over to be encoded: arrays of vectors or images, image files, folders and tables of them."""
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hashbench.data.look import Look, asked_look
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray
 from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, line_name, list_folder
+from hashbench.data.readers.image_parquet import columns_of, unlabelled_images
 from hashbench.errors import InputError
+
+PATHS = "path"
+"""The column of a table that names images."""
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How what a user hands over is read; the fields are those of `hashbench.LoadOptions` with the same names."""
+
+    exif: bool = False
+    background: str | None = None
+    grey_range: str | None = None
+    skip_broken: bool = False
+    image_column: str | None = None
+
+    @property
+    def look(self) -> Look:
+        """How image files become pixels.
+
+        Raises
+        ------
+        InputError
+            The background is no colour, or the grey range none.
+        """
+        return asked_look(self.exif, self.background, self.grey_range)
+
+    def refuse_for_arrays(self, path: Path) -> None:
+        """Refuse what is said of how image files look where there are none.
+
+        Raises
+        ------
+        InputError
+            Something is.
+        """
+        for name in ("exif", "background", "grey_range"):
+            if getattr(self, name):
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(f"{option}: {path} is an array, {option} is about image files; leave it out")
 
 
 @dataclass(frozen=True)
@@ -21,24 +63,37 @@ class Input:
         As the user gave it.
     array : StoredArray or None
         None where the input is image files.
-    files : list of Path
+    files : sequence of Path or bytes
+        Files, or their content.
+    shown_as : list of str
+        What a message calls each.
     names : list of str
-        One per file, relative to the folder; none for an array.
+        One per file, relative to the folder or the table's folder; none for an array.
     """
 
     path: Path
     array: StoredArray | None = None
-    files: list[Path] = field(default_factory=list)
+    files: Sequence[Path | bytes] = field(default_factory=list)
+    shown_as: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
 
-def open_input(path: Path) -> Input:
-    """Open an array, an image file, or a folder that is searched for image files.
+def open_input(path: Path, takes_images: bool = True, image_column: str | None = None) -> Input:
+    """Open an array, an image file, a folder that is searched for image files, or a table or column of images.
 
     A folder's images are those with an image's suffix in it and in the folders below it, sorted by their path
-    relative to it; hidden files and folders are passed over, links are followed. Of a file with several arrays, such
-    as ``FILE.hdf5``, one is named as ``FILE.hdf5:NAME``; what an array's name is, says
+    relative to it; hidden files and folders are passed over, links are followed. A table, CSV or parquet, is one as
+    the data set ``folder`` reads: its images in its rows' order. Of a file with several arrays, such as ``FILE.hdf5``,
+    one is named as ``FILE.hdf5:NAME``; what an array's name is, says
     `hashbench.data.readers.arrays.array_formats.open_file`.
+
+    Parameters
+    ----------
+    path : Path
+    takes_images : bool
+        Whether a parquet file's images are meant rather than its vectors, where it has both.
+    image_column : str, optional
+        The column of a parquet file that holds the images.
 
     Raises
     ------
@@ -47,17 +102,44 @@ def open_input(path: Path) -> Input:
     """
     if path.is_dir():
         images = list_folder(path)
-        return Input(path, files=list(images.values()), names=list(images))
+        files = list(images.values())
+        return Input(path, files=files, shown_as=[str(file) for file in files], names=list(images))
     file, name = _named(path)
     suffix = file.suffix.lower()
+    if name is None and takes_images and suffix == ".parquet":
+        columns, has_images = columns_of(file)
+        if image_column is not None or has_images:
+            table = unlabelled_images(file, image_column)
+            names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.images))]
+            return Input(path, files=table.images, shown_as=table.shown_as, names=names)
+        if PATHS in columns:
+            return _listed(path)
+    if name is None and suffix == ".csv" and PATHS in _header(file):
+        return _listed(path)
     if suffix in SUFFIXES:
         return Input(path, _chosen(open_file(file), name, file))
     if suffix in IMAGE_SUFFIXES and name is None:
-        return Input(path, files=[path], names=[line_name(path.name, path)])
+        return Input(path, files=[path], shown_as=[str(path)], names=[line_name(path.name, path)])
     raise InputError(
-        f"{path}: expected a folder of images, an image ({', '.join(IMAGE_SUFFIXES)}) or an array "
-        f"({', '.join(SUFFIXES)})"
+        f"{path}: expected a folder of images, an image ({', '.join(IMAGE_SUFFIXES)}), a table of images (.csv, "
+        f".parquet with the columns {PATHS} and label) or an array ({', '.join(SUFFIXES)})"
     )
+
+
+def _listed(table: Path) -> Input:
+    from hashbench.data.readers.labelled_images import list_images
+
+    listing = list_images(table)
+    return Input(table, files=listing.files, shown_as=listing.shown_as, names=listing.names)
+
+
+def _header(file: Path) -> list[str]:
+    """Return the names of a CSV file's columns; none where its first line is not one of text."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return [cell.strip() for cell in next(csv.reader(lines), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
 
 
 def _named(path: Path) -> tuple[Path, str | None]:

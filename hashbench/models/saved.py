@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hashbench.data.look import Look, look_of_key
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
 from hashbench.method import HashMethod
@@ -79,9 +80,29 @@ class SavedModel:
         return f"{self.code_width} bytes" if isinstance(self.method, Quantizer) else f"{self.n_bits} bits"
 
     @property
-    def exif(self) -> bool:
-        """Whether the images that it was trained on were turned as their EXIF orientation says."""
-        return self.provenance.get("features", {}).get("exif") is True
+    def look(self) -> Look:
+        """What of their look made a difference to the images that it was trained on.
+
+        Raises
+        ------
+        InputError
+            The file says something that is no look.
+        """
+        try:
+            return look_of_key(self.provenance.get("features", {}))
+        except InputError as error:
+            raise InputError(f"{self.path} cannot be used: {error}") from error
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it was trained on images through a backbone."""
+        return self.provenance.get("features", {}).get("backbone") is not None
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the images that it was trained on."""
+        shape = self.provenance.get("image_shape")
+        return 3 if shape is None else shape[2]
 
     @cached_property
     def backbone(self) -> Backbone:

@@ -16,6 +16,7 @@ from hashbench.files.arrays import open_npy
 from hashbench.files.writing import atomic_stream
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refuse_nonfinite, said_of
+from hashbench.models.inputs import InputOptions
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 from hashbench.models.saved import SavedModel
 from hashbench.quantizer import Quantizer
@@ -85,7 +86,7 @@ def open_search(
     *,
     distance: str | None = None,
     rescoring: Rescoring | None = None,
-    exif: bool = False,
+    options: InputOptions | None = None,
 ) -> Search:
     """Encode what is not encoded yet, and make ready to search.
 
@@ -97,8 +98,8 @@ def open_search(
     distance : {"hamming", "asymmetric"}, optional
         Of a hash method; Hamming distance by default.
     rescoring : Rescoring, optional
-    exif : bool
-        Turn image files as their EXIF orientation says.
+    options : InputOptions, optional
+        How image files are read.
 
     Raises
     ------
@@ -106,29 +107,33 @@ def open_search(
         Something does not fit the model, or the rest; queries that must be vectors are codes.
     """
     again = None if rescoring is None else _open_rescoring(model, query, rescoring)
-    items = codes_of(model, database, exif)
+    items = codes_of(model, database, options)
     asked: Rows | Encoded
     if isinstance(model.method, Quantizer):
         if distance is not None:
             raise InputError(f"--distance {distance}: {model.method.name} has a distance of its own; leave it out")
-        asked = _query_vectors(model, query, f"{model.method.name} compares", exif)
-        nearest, words = by_quantizer(model.method, _vectors(asked), items.codes), "its own distance"
+        asked = _query_vectors(model, query, f"{model.method.name} compares", options)
+        vectors = _vectors(asked)
+        nearest, words = by_quantizer(model.method, vectors, items.codes), "its own distance"
+        n_queries = len(vectors)
     elif distance == "asymmetric":
-        asked = _query_vectors(model, query, "--distance asymmetric compares", exif)
-        nearest, words = by_values(_values(model, asked), items.codes), "asymmetric distance"
+        asked = _query_vectors(model, query, "--distance asymmetric compares", options)
+        values = _values(model, asked)
+        nearest, words = by_values(values, items.codes), "asymmetric distance"
+        n_queries = len(values)
     else:
-        asked = codes_of(model, query, exif)
+        asked = codes_of(model, query, options)
         nearest, words = by_hamming(asked.codes, items.codes, model.n_bits), "Hamming distance"
+        n_queries = len(asked.codes)
     _refuse_other_turning(asked.exif, items.exif)
     if again is not None and rescoring is not None:
         nearest = _rescored(nearest, *again, len(items.codes), rescoring.factor)
         words = f"Euclidean distance among {rescoring.factor} times as many by {words}"
-    n_queries = asked.n if isinstance(asked, Rows) else len(asked.codes)
     words = f"{words} ({model.label}, {model.length})"
     return Search(nearest, n_queries, len(items.codes), asked.names, items.names, words)
 
 
-def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
+def codes_of(model: SavedModel, source: Path, options: InputOptions | None = None) -> Encoded:
     """Return the codes of a file of codes, or of vectors or images.
 
     Parameters
@@ -136,15 +141,15 @@ def codes_of(model: SavedModel, source: Path, exif: bool = False) -> Encoded:
     model : SavedModel
     source : Path
         A .npy file of codes, (n, n_bytes) uint8, or what `hashbench.models.encode.encode_input` takes.
-    exif : bool
-        Turn image files as their EXIF orientation says.
+    options : InputOptions, optional
+        How image files are read.
 
     Raises
     ------
     InputError
         It is none of these, or does not fit the model.
     """
-    return read_codes(source, model) if _holds_codes(source) else encode_input(model, source, exif)
+    return read_codes(source, model) if _holds_codes(source) else encode_input(model, source, options)
 
 
 def _holds_codes(source: Path) -> bool:
@@ -154,11 +159,11 @@ def _holds_codes(source: Path) -> bool:
     return array.ndim == 2 and array.dtype == np.uint8
 
 
-def _query_vectors(model: SavedModel, source: Path, who: str, exif: bool = False) -> Rows:
+def _query_vectors(model: SavedModel, source: Path, who: str, options: InputOptions | None = None) -> Rows:
     """Open queries that stay vectors, or the features of images."""
     if _holds_codes(source):
         raise InputError(f"{source} holds codes, but {who} vectors with codes: give the queries as encode's INPUT")
-    return open_rows(model, source, exif, "vectors")
+    return open_rows(model, source, options, "vectors")
 
 
 def _vectors(rows: Rows) -> np.ndarray:

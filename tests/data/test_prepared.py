@@ -24,6 +24,7 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.loading import load, load_items
+from hashbench.data.look import Look
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.prepared import write_images
@@ -480,7 +481,7 @@ def test_leaving_one_out_takes_few_images_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(write_images, "LARGE", 1)
     monkeypatch.setattr(write_images, "n_cores", lambda: 1)
     files = ImageFiles(ReadWhenAsked(), [f"row {row}" for row in range(60)])
-    images, broken = write_images.write_images(files, tmp_path, "toy", skip_broken=True)
+    images, broken, _ = write_images.write_images(files, tmp_path, "toy", skip_broken=True)
     assert list(broken) == [3]
     assert (np.asarray(images) == [noise(7, 6, row) for row in range(60) if row != 3]).all()
     assert CountedBytes.most < 10
@@ -489,8 +490,10 @@ def test_leaving_one_out_takes_few_images_into_memory(tmp_path, monkeypatch):
 @pytest.mark.parametrize("sizes", [(5, 6), (6, 6)])
 def test_what_image_files_say_of_exif_is_recorded(tmp_path, sizes):
     (tmp_path / "data").mkdir()
-    files = ImageFiles(encoded([noise(height, 7, height) for height in sizes]), ["first", "second"], exif=True)
-    assert load_items(InMemory(Items(images=files)), LoadOptions(tmp_path / "data", tmp_path / "cache")).exif
+    sources = encoded([noise(height, 7, height) for height in sizes])
+    files = ImageFiles(sources, ["first", "second"], look=Look(exif=True))
+    items = load_items(InMemory(Items(images=files)), LoadOptions(tmp_path / "data", tmp_path / "cache"))
+    assert items.look == Look(exif=True)
 
 
 def test_skipping_nothing_is_the_same_data(toy, tmp_path):

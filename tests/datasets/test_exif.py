@@ -10,9 +10,11 @@ from PIL import Image, ImageOps
 
 from hashbench import InputError, load_dataset
 from hashbench.data.decoding import decode
+from hashbench.data.look import Look
 from hashbench.runs.records.store import Store
 
 TAG = 0x0112
+TURNED = Look(exif=True)
 
 
 def photograph(orientation, kind="JPEG", size=(24, 16), seed=0):
@@ -32,7 +34,7 @@ def test_pixels_are_turned_as_pillow_turns_them(orientation, kind):
     with Image.open(io.BytesIO(encoded)) as image:
         plain, turned = np.asarray(image), np.asarray(ImageOps.exif_transpose(image))
     assert np.array_equal(decode(encoded, "photograph"), plain)
-    assert np.array_equal(decode(encoded, "photograph", exif=True), turned)
+    assert np.array_equal(decode(encoded, "photograph", look=TURNED), turned)
     assert np.array_equal(plain, turned) == (kind == "TIFF" or orientation in (None, 1))  # TIFF is turned as it is read
     assert (turned.shape[:2] == (24, 16)) == (orientation is not None and orientation > 4)
 
@@ -40,7 +42,7 @@ def test_pixels_are_turned_as_pillow_turns_them(orientation, kind):
 @pytest.mark.parametrize("value", [0, 9, 77])
 def test_an_orientation_that_does_not_exist_is_none(value):
     encoded = photograph(value)
-    assert np.array_equal(decode(encoded, "photograph", exif=True), decode(encoded, "photograph"))
+    assert np.array_equal(decode(encoded, "photograph", look=TURNED), decode(encoded, "photograph"))
 
 
 @pytest.mark.parametrize(
@@ -59,14 +61,14 @@ def test_no_other_tag_is_looked_at(tag, kind, value):
     stream = io.BytesIO()
     Image.open(io.BytesIO(photograph(None, "PNG"))).save(stream, "PNG", exif=exif)
     plain = decode(stream.getvalue(), "photograph")
-    assert np.array_equal(decode(stream.getvalue(), "photograph", exif=True), np.rot90(plain, -1))
+    assert np.array_equal(decode(stream.getvalue(), "photograph", look=TURNED), np.rot90(plain, -1))
 
 
 def test_damaged_exif_is_none():
     encoded = photograph(6)
     at = encoded.index(b"Exif\0\0") + 6
     damaged = encoded[:at] + b"\xff" * 8 + encoded[at + 8 :]
-    assert np.array_equal(decode(damaged, "photograph", exif=True), decode(damaged, "photograph"))
+    assert np.array_equal(decode(damaged, "photograph", look=TURNED), decode(damaged, "photograph"))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_a_folder_is_read_both_ways(photographs, empty_cache):
     plain, turned = (load_dataset("folder", data_dir=photographs, exif=exif) for exif in (False, True))
     again = load_dataset("folder", data_dir=photographs)
     assert again.fingerprint == plain.fingerprint != turned.fingerprint
-    assert (plain.exif, turned.exif) == (False, True)
+    assert (plain.look.exif, turned.look.exif) == (False, True)
     shapes = [{image.shape[:2] for image in dataset.images[:]} for dataset in (plain, turned)]
     assert shapes == [{(16, 24)}, {(16, 24), (24, 16)}]
     assert load_dataset("folder", exif=True).fingerprint == turned.fingerprint  # without a directory, of its own kind

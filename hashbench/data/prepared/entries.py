@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import Items, fingerprint_of, raw_items
+from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
 from hashbench.files.arrays import ARRAY, ARRAY_ELSEWHERE, open_array, verify_array
 from hashbench.files.hashing import sha256
@@ -27,7 +28,7 @@ from hashbench.files.schema import count, either, flag, listed, mapped, misfit, 
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
@@ -48,7 +49,15 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag, "notes": listed(text), "passed_over": listed(text)}
+OPTIONAL = {
+    "names_sha256": text,
+    "reading": text,
+    "exif": flag,
+    "background": text,
+    "grey_range": text,
+    "notes": listed(text),
+    "passed_over": listed(text),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +104,10 @@ class Entry:
             name: open_array(facts, self.folder, name, in_memory=name not in ("images", "data", "features"))
             for name, facts in manifest["arrays"].items()
         }
+        look = look_of_key(manifest)
         images: np.ndarray | EncodedImages | None = arrays.get("images")
         if "data" in arrays:
-            images = EncodedImages(arrays["data"], arrays["offsets"], arrays["sizes"], manifest.get("exif", False))
+            images = EncodedImages(arrays["data"], arrays["offsets"], arrays["sizes"], look)
         return Items(
             images=images,
             **{name: arrays.get(name) for name in ARRAYS},  # type: ignore[arg-type]
@@ -106,7 +116,7 @@ class Entry:
             parts={name: arrays[f"part-{number}"] for number, name in enumerate(manifest["parts"])},
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
-            exif=manifest.get("exif", False),
+            look=look,
             notes=manifest.get("notes", []),
             passed_over=manifest.get("passed_over", []),
         )

@@ -138,8 +138,8 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
 def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -> dict[str, Any]:
     """Write the arrays of an entry and return its manifest."""
     if isinstance(items.images, ImageFiles):
-        images, broken = write_images(items.images, folder, plugin.name, skip_broken)
-        items = replace(_without(items, broken, plugin.name), images=images, exif=items.images.exif)
+        images, broken, look = write_images(items.images, folder, plugin.name, skip_broken)
+        items = replace(_without(items, broken, plugin.name), images=images, look=look)
         reasons = list(broken.values())
     else:
         reasons = []
@@ -167,7 +167,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "sha256": digest.result(),
         "arrays": described,
         **_about_labels(items.labels),
-        **({"exif": True} if items.exif else {}),
+        **items.look.key,
         **{name: list(getattr(items, name)) for name in ("notes", "passed_over") if getattr(items, name)},
         "label_names": [str(name) for name in items.label_names],
         "parts": list(items.parts),

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.data.decoding import content, decode
+from hashbench.data.decoding import content, decode, decode_seen
 from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
+from hashbench.data.look import Look
 from hashbench.data.prepared.libjpeg_warnings import caught_warnings
 from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
@@ -48,7 +49,7 @@ class _Chosen(Sequence[Path | bytes]):
 
 def write_images(
     files: ImageFiles, folder: Path, name: str, skip_broken: bool
-) -> tuple[np.ndarray | EncodedImages, dict[int, str]]:
+) -> tuple[np.ndarray | EncodedImages, dict[int, str], Look]:
     """Decode every image and write all that are sound.
 
     Parameters
@@ -67,6 +68,8 @@ def write_images(
         Pixels where all images have one size (and that is stated, or small); else the files' bytes.
     broken : dict from int to str
         Rows that were left out, and why.
+    look : Look
+        What of the asked look made a difference.
 
     Raises
     ------
@@ -79,6 +82,7 @@ def write_images(
     sizes: list[tuple[int, int]] = []
     broken: dict[int, str] = {}
     suspects: list[int] = []
+    transparent = deep = False
     with (
         caught_warnings(folder) as n_caught,
         progress(f"{name}: {len(files):,} images", len(files)) as bar,
@@ -93,6 +97,7 @@ def write_images(
             sizes += block.sizes
             broken |= block.broken
             suspects += block.suspects
+            transparent, deep = transparent or block.transparent, deep or block.deep
             bar.advance(len(block.sizes) + len(block.broken))
         damaged = _damaged(files, suspects, n_caught)
     if not sizes or (broken and not skip_broken):
@@ -108,16 +113,18 @@ def write_images(
             shown_as=[files.shown_as[row] for row in sound],
             size=sizes[0],
         )
-        return write_images(same, folder, name, skip_broken=False)[0], broken
+        images, _, look = write_images(same, folder, name, skip_broken=False)
+        return images, broken, look
     if damaged:
         to_stderr(
             f"{name}: {len(damaged):,} images are damaged but can be read, in part perhaps; they are kept, first: "
             f"{', '.join(damaged[:NAMED])}"
         )
+    look = files.look.seen(transparent, deep)
     if files.size is not None:
-        return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken
+        return np.memmap(file, np.uint8, "r", shape=(len(sizes), *files.size, 3)), broken, look
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32), files.exif), broken
+    return EncodedImages(np.memmap(file, np.uint8, "r"), offsets, np.array(sizes, np.int32), look), broken, look
 
 
 def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]) -> list[str]:
@@ -125,7 +132,7 @@ def _damaged(files: ImageFiles, suspects: list[int], n_caught: Callable[[], int]
     damaged = []
     for row in suspects:
         before = n_caught()
-        decode(content(files.sources[row], files.shown_as[row]), files.shown_as[row], exif=files.exif)
+        decode(content(files.sources[row], files.shown_as[row]), files.shown_as[row], look=files.look)
         if n_caught() > before:
             damaged.append(files.shown_as[row])
     return damaged
@@ -148,14 +155,19 @@ def _refuse_missing(files: ImageFiles, name: str, skip_broken: bool) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Block:
-    """Some images in order: what is written of each, heights and widths, which are broken, and which may be damaged."""
+    """Some images in order: what is written of each, heights and widths, which are broken, and which may be damaged.
+
+    And whether one is transparent, or has deep grey.
+    """
 
     chunks: list[bytes | memoryview]
     sizes: list[tuple[int, int]]
     broken: dict[int, str]
     suspects: list[int]
+    transparent: bool = False
+    deep: bool = False
 
 
 def _blocks(files: ImageFiles, n_caught: Callable[[], int] = lambda: 0) -> Iterator[_Block]:
@@ -189,7 +201,7 @@ def _read(files: ImageFiles, rows: range, n_caught: Callable[[], int]) -> _Block
         caught_before = n_caught()
         try:
             encoded = content(files.sources[row], shown_as)
-            pixels = decode(encoded, shown_as, exif=files.exif)
+            pixels, transparent, deep = decode_seen(encoded, shown_as, look=files.look)
             height, width = pixels.shape[:2]
             if files.size not in (None, (height, width)):
                 raise InputError(
@@ -200,6 +212,7 @@ def _read(files: ImageFiles, rows: range, n_caught: Callable[[], int]) -> _Block
             continue
         if n_caught() > caught_before:
             block.suspects.append(row)
+        block.transparent, block.deep = block.transparent or transparent, block.deep or deep
         block.chunks.append(encoded if files.size is None else pixels.data)
         block.sizes.append((height, width))
     return block

@@ -145,6 +145,47 @@ def read_image_parquet(files: Sequence[Path], image: str | None = None, label: s
     return table
 
 
+def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
+    """Return the images of a parquet file without their labels, which it may lack.
+
+    Parameters
+    ----------
+    file : Path
+    image : str, optional
+        The column's name; by default the only column of images.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or there is no such column, or several.
+    """
+    with _opened(file) as parquet:
+        schema = parquet.schema_arrow
+        groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+    image = image or _image_column(schema, file)
+    _refuse_missing(schema, image, file)
+    if not holds_images(schema.field(image).type):
+        raise InputError(f"{file}: the column {image} is {schema.field(image).type}, expected images as bytes")
+    images = ParquetImages(image)
+    images.add(file, groups)
+    if not len(images):
+        raise InputError(f"{file} has no rows")
+    return ImageTable(images, [f"{file}: row {row}" for row in range(len(images))])
+
+
+def columns_of(file: Path) -> tuple[list[str], bool]:
+    """Return the names of a parquet file's columns, and whether one can be of images.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    with _opened(file) as parquet:
+        schema = parquet.schema_arrow
+    return list(schema.names), any(holds_images(one.type) for one in schema)
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
     import pyarrow.parquet as pq
