@@ -80,6 +80,14 @@ def test_class_names_in_another_order_are_matched_by_name():
     assert said(read_labels(both)) == [["b"], ["a", "b"], ["a"], ["b"]]
 
 
+def test_a_name_of_two_numbers_is_two_classes():
+    names = ["crane", "dog", "crane"]
+    labels = read_labels([column([0, 1, 2, 0], class_names=names)])
+    assert (labels.array.tolist(), labels.names) == ([0, 2, 1, 0], ["crane (0)", "crane (2)", "dog"])
+    with pytest.raises(InputError, match="train calls two classes 'crane', and other files number theirs differently"):
+        read_labels([column([0, 1], "train", class_names=names), column([0, 1], "test", class_names=["dog", "crane"])])
+
+
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [

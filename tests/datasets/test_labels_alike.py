@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -153,6 +154,18 @@ def test_labels_are_the_same_in_every_file(tmp_path, container, group, way):
     assert items.labels.dtype == (np.int64 if expected.ndim == 1 else bool)
     assert items.labels.tolist() == expected.tolist()
     assert score(items) == score(type(items)(labels=expected))
+
+
+@pytest.mark.parametrize("container", [image_parquet, table_parquet, vectors_parquet])
+def test_what_pandas_writes_is_read_alike(tmp_path, container):
+    items = container(tmp_path / "categories", pd.Categorical(CLASSES, ["owl", "dog", "cat", "eel"]))
+    assert items.labels.tolist() == truth(WAYS).tolist()
+    assert container(tmp_path / "whole", pd.array(NUMBERS["whole"], "Int64")).labels.tolist() == truth(NUMBERS).tolist()
+    for number, hole in enumerate(
+        (pd.array([None, *NUMBERS["whole"][1:]], "Int64"), pd.Categorical([None, *CLASSES[1:]]))
+    ):
+        with pytest.raises(InputError, match="a label is empty"):
+            container(tmp_path / str(number), hole)
 
 
 REFUSED = {

@@ -345,7 +345,7 @@ def test_two_files_of_one_name_are_refused(tmp_path, cli):
     [
         ("notes.txt", PLUGIN, "expected a .py file, or a folder with __init__.py"),
         ("empty", None, "a folder without __init__.py is no plugin"),
-        ("my method.py", PLUGIN, "'my method' cannot be one; use up to 100 letters, digits and underscores"),
+        ("my method.py", PLUGIN, "'my method' cannot be one; use up to 100 of the letters a to z"),
         (f"{'a' * 101}.py", PLUGIN, f"{'a' * 59}…' cannot be one"),
         ("nul.py", "\0", "is not readable Python"),
     ],

@@ -107,7 +107,8 @@ def _refuse_type(kind: Any, shown_as: str) -> None:
     types = pa.types
     value = kind.value_type if types.is_dictionary(kind) or is_list(kind) else kind
     if types.is_struct(value):
-        raise InputError(f"{shown_as} {struct([value.field(number).name for number in range(value.num_fields)])}")
+        fields = struct([value.field(number).name for number in range(value.num_fields)])
+        raise InputError(f"{shown_as} {fields}; or name another with --label-column")
     usable = _is_number(value) or types.is_string(value) or types.is_large_string(value) or types.is_null(value)
     if not usable:
         raise InputError(f"{shown_as} is {kind}, {EXPECTED}; name another with --label-column")

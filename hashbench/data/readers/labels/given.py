@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -221,8 +222,10 @@ def _refuse_counts(given: Given) -> None:
 
 
 def _named(given: Given) -> Given:
-    """Return the labels by the names that the file has for its numbers."""
-    names = [normal(name) for name in given.column.class_names]
+    """Return the labels by the names that the file has for its numbers; a name of two numbers is two classes."""
+    called = [normal(name) for name in given.column.class_names]
+    uses = Counter(called)
+    names = [f"{name} ({number})" if uses[name] > 1 else name for number, name in enumerate(called)]
     cells = []
     for cell, row in zip(given.cells, given.rows, strict=True):
         unknown = [label for label in cell if not (label.isdecimal() and int(label) < len(names))]

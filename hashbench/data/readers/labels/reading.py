@@ -53,10 +53,23 @@ def read_labels(columns: Sequence[LabelColumn]) -> Labels:
     InputError
         A label is missing or unusable, can be read in two ways, or is that of all items.
     """
+    _refuse_unclear_names(columns)
     given = [given_labels(column) for column in columns]
     labels = _of_marks(given) if any(one.marks is not None for one in given) else _of_texts(given)
     _refuse_alike(labels, columns[0].shown_as)
     return labels
+
+
+def _refuse_unclear_names(columns: Sequence[LabelColumn]) -> None:
+    """Raise if files number their classes differently, and one has a name for two numbers."""
+    lists = {tuple(map(normal, column.class_names)): column for column in columns if column.class_names}
+    for names, column in lists.items():
+        if len(lists) > 1 and len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(
+                f"{column.shown_as} calls two classes {twice!r}, and other files number theirs differently: which is "
+                "which? give each class a name of its own"
+            )
 
 
 def _of_marks(given: Sequence[Given]) -> Labels:
