@@ -65,6 +65,12 @@ class Items:
         `fingerprint_of` the images or features, where it is known: plugins leave it empty.
     exif : bool
         Whether images are turned as their EXIF orientation says; TIFF files always are. Plugins say it in `ImageFiles`.
+    read_as : str
+        Which folders, files or columns the items, labels and parts are from, in words.
+    passed_over : sequence of str
+        What is there and was not taken, and why, in words.
+    equal : ndarray of shape (m, 2), int64, optional
+        Items that equal an earlier one, and the first that they equal; None where nobody looked: plugins leave it.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -79,6 +85,9 @@ class Items:
     left_out: Sequence[str] = ()
     sha256: str = ""
     exif: bool = False
+    read_as: str = ""
+    passed_over: Sequence[str] = ()
+    equal: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray
-from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, line_name, list_folder
+from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name, said_of
 from hashbench.errors import InputError
+from hashbench.progress import to_stderr
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Input:
 def open_input(path: Path) -> Input:
     """Open an array, an image file, or a folder that is searched for image files.
 
-    A folder's images are those with an image's suffix in it and in the folders below it, sorted by their path
-    relative to it; hidden files and folders are passed over, links are followed. Of a file with several arrays, such
+    A folder's images are those that `hashbench.data.readers.image_folder.find_images` finds, sorted by their path
+    relative to it. Of a file with several arrays, such
     as ``FILE.hdf5``, one is named as ``FILE.hdf5:NAME``; what an array's name is, says
     `hashbench.data.readers.arrays.array_formats.open_file`.
 
@@ -46,16 +47,18 @@ def open_input(path: Path) -> Input:
         There is no such thing, it is of no known kind, or it is empty; no array is named, or one that is not there.
     """
     if path.is_dir():
-        images = list_folder(path)
-        return Input(path, files=list(images.values()), names=list(images))
+        found = find_images(path)
+        if found.passed_over:
+            to_stderr(f"{path}: {len(found.files):,} images; passed over: {said_of(found.passed_over)}")
+        return Input(path, files=list(found.files.values()), names=list(found.files))
     file, name = _named(path)
     suffix = file.suffix.lower()
     if suffix in SUFFIXES:
         return Input(path, _chosen(open_file(file), name, file))
-    if suffix in IMAGE_SUFFIXES and name is None:
+    if name is None and is_image(file):
         return Input(path, files=[path], names=[line_name(path.name, path)])
     raise InputError(
-        f"{path}: expected a folder of images, an image ({', '.join(IMAGE_SUFFIXES)}) or an array "
+        f"{path}: expected a folder of images, an image ({', '.join(image_suffixes())}) or an array "
         f"({', '.join(SUFFIXES)})"
     )
 

@@ -27,7 +27,7 @@ from hashbench.files.schema import count, either, flag, listed, mapped, misfit, 
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
@@ -48,7 +48,7 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag}
+OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag, "read_as": text, "passed_over": listed(text)}
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,9 @@ class Entry:
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
             exif=manifest.get("exif", False),
+            read_as=manifest.get("read_as", ""),
+            passed_over=manifest.get("passed_over", []),
+            equal=arrays.get("equal"),
         )
 
     def verify(self) -> None:

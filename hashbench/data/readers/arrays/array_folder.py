@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hashbench.data.readers.arrays import row_files
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray, chained
+from hashbench.data.readers.shards import refuse_incomplete
 from hashbench.errors import InputError
 
 SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
@@ -62,41 +63,21 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
     raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {known}")
 
 
-def part_of(file: Path) -> str:
-    """Return which part a file is, by its name: ``train`` of ``train-00000-of-00002.parquet`` and ``train.parquet``."""
-    shard = SHARD.fullmatch(file.stem)
-    return shard["part"] if shard else file.stem.partition("-")[0]
-
-
-def refuse_missing_shards(files: Sequence[Path]) -> None:
-    """Raise if there are fewer files of a part than their names say.
-
-    Raises
-    ------
-    InputError
-        There are fewer.
-    """
-    shard = SHARD.fullmatch(files[0].stem)
-    if shard is not None and len(files) != int(shard["count"]):
-        raise InputError(
-            f"{files[0].parent} has {len(files)} of the {int(shard['count'])} files {shard['part']}-*: fetch it again"
-        )
-
-
 def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
     """Yield what each file is, and the file, or the files that are it together."""
     known = {*vectors, "labels", *(f"{name}_labels" for name in vectors), "neighbors"}
     shards: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         suffix, shard = file.suffix.lower(), SHARD.fullmatch(file.stem)
+        stem = file.stem.casefold()
         if suffix in row_files.SUFFIXES:
-            word = file.stem.rpartition("_")[2].partition(".")[0]
+            word = stem.rpartition("_")[2].partition(".")[0]
             if word in known or word in NEIGHBORS:
                 yield NEIGHBORS.get(word, word), [file]
-        elif suffix == ".parquet" and shard and shard["part"] in vectors:
-            shards.setdefault(shard["part"], []).append(file)
-        elif file.suffix in (".npy", ".parquet") and file.stem in known:
-            yield file.stem, [file]
+        elif suffix == ".parquet" and shard and shard["part"].casefold() in vectors:
+            shards.setdefault(shard["part"].casefold(), []).append(file)
+        elif suffix in (".npy", ".parquet") and stem in known:
+            yield stem, [file]
     yield from shards.items()
 
 
@@ -109,7 +90,7 @@ def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], st
     shard = SHARD.fullmatch(files[0].stem)
     if shard is None:
         return contents[0].arrays, contents[0].kind
-    refuse_missing_shards(files)
+    refuse_incomplete(files)
     names = {name for one in contents for name in one.arrays}
     for file, one in zip(files, contents, strict=True):
         for name in names - set(one.arrays):

@@ -15,7 +15,9 @@ from hashbench.data.readers.arrays.stored_array import (
     rows_of_a_block,
     sliced,
 )
+from hashbench.data.readers.parts import VALIDATION, part_column, parts_of_column
 from hashbench.errors import InputError
+from hashbench.progress import to_stderr
 
 VECTOR_COLUMNS = ("vector", "embedding")
 
@@ -47,7 +49,8 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
         width = len(first[0]) if first[0].is_valid else 0
         refuse_too_large(str(path), (n_rows, width), np.dtype(np.float32))
         labels = file.read(["label"]).column(0).combine_chunks() if "label" in schema.names else None
-        parts = file.read(["part"]).column(0).to_pylist() if "part" in schema.names else None
+        by = part_column(schema.names, path)
+        parts = file.read([by]).column(0).to_pylist() if by else None
     label_rows = None if labels is None else _labels(labels, f"{path}: the column label")
 
     def array_of(rows: np.ndarray, shown_as: str) -> StoredArray:
@@ -56,6 +59,7 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
         )
 
     members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
+    parts = parts if "vectors" not in members else None
     arrays = {}
     for name, rows in members.items():
         shown_as = str(path) if parts is None else f"{path}: part {name}"
@@ -86,13 +90,21 @@ def is_list(kind: Any) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
-    """Return the rows of each part that the column ``part`` names."""
-    for row, part in enumerate(parts):
-        if not isinstance(part, str):
-            raise InputError(f"{path}: row {row} of the column part is {part!r}, expected a name such as query")
-    named = np.array(parts)
-    return {str(part): np.flatnonzero(named == part) for part in np.unique(named)}
+def _by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
+    """Return the rows of each part that a column names: as `vectors` where it names one part only.
+
+    Rows for choosing parameters are queries where there are no others, and left out otherwise.
+    """
+    named = parts_of_column(words, str(path), first=0, more={"learn": "learn"})
+    if len(set(named.values())) == 1:
+        return {"vectors": np.arange(len(words))}
+    held_out = "query" if "query" not in named.values() else ""
+    part_of = {word: held_out if part == VALIDATION else part for word, part in named.items()}
+    own = np.array([part_of[word] for word in words])
+    n_left_out = np.count_nonzero(own == "")
+    if n_left_out:
+        to_stderr(f"{path}: {n_left_out:,} rows of the part validation are left out; others are the queries")
+    return {str(part): np.flatnonzero(own == part) for part in np.unique(own) if part}
 
 
 def _labels(column: Any, shown_as: str) -> np.ndarray:
