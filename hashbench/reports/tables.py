@@ -14,6 +14,7 @@ from hashbench.data.protocol import NameParts
 from hashbench.evaluation.metrics import headline
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
+from hashbench.runs.records.collapse import notes_of
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
 from hashbench.runs.records.store import Store
@@ -56,6 +57,8 @@ def print_tables(
     for record in records:
         if record.status != "ok":
             print_note(f"{record.title}: {record.status}: {record.error}", console)
+        for note in notes_of(record):
+            print_note(f"{record.title}: {note}", console)
 
 
 def by_setting(records: Sequence[Record]) -> list[list[Record]]:

@@ -21,6 +21,7 @@ from hashbench.runs.guard import failure_of, running_plugin
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.collapse import what_collapsed
 from hashbench.runs.training import rows_of
 from hashbench.runs.workbench import TOP, Workbench
 
@@ -92,6 +93,7 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[Quantizer, 
         },
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "codes_sha256": {"database_codes": hashlib.sha256(codes.data).hexdigest()},
+        **what_collapsed(quantizer, codes),
     }
     return quantizer, values, per_query
 

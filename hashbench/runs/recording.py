@@ -33,6 +33,7 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
         config=job.config,
         label=job.label,
         provenance=job.provenance,
+        read=list(job.read),
         environment=environment() | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),

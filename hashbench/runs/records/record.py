@@ -20,6 +20,8 @@ Status = Literal["ok", "failed", "skipped"]
 STATUSES = ("ok", "failed", "skipped")
 LARGEST = 2**26
 """Bytes of a record that are read."""
+SMALL = 1000
+"""Different codes of a database up to which they are counted."""
 
 
 class UnusableRecord(Exception):
@@ -60,6 +62,12 @@ class Record:
         The method as the user wrote it.
     provenance : str
         Whether the data is the publisher's or a copy.
+    read : list of str
+        What was read of the data, in a line or two.
+    n_codes : int or None
+        How many different codes the database has; None where they are more than `SMALL`, or nobody counted them.
+    converged : bool or None
+        Whether the method says that its training converged; None where it says nothing.
     environment : dict
     started, date : str
         When the cell began and when it ended, ISO 8601, UTC.
@@ -80,6 +88,9 @@ class Record:
     uses_labels: bool = False
     label: str = ""
     provenance: str = ""
+    read: list[str] = field(default_factory=list)
+    n_codes: int | None = None
+    converged: bool | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     started: str = ""
     date: str = ""
@@ -237,6 +248,9 @@ SCHEMA: dict[str, Check] = {
     "uses_labels": lambda value: isinstance(value, bool),
     "label": _text,
     "provenance": _text,
+    "read": lambda value: isinstance(value, list) and all(map(_prose, value)),
+    "n_codes": lambda value: value is None or _whole(value),
+    "converged": lambda value: value is None or isinstance(value, bool),
     "environment": lambda value: isinstance(value, dict),
     "started": lambda value: value == "" or _date(value),
     "date": _date,
