@@ -67,7 +67,8 @@ class Folder(HashDataset):
             parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
             names=listing.names,
             provenance="the user's own",
-            notes=[*listing.notes, *labels.notes],
+            notes=labels.notes,
+            read_as=listing.read_as,
             passed_over=listing.passed_over,
         )
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
-
-import numpy as np
 
 from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
-from hashbench.data.readers.arrays.array_folder import part_of, refuse_missing_shards
-from hashbench.data.readers.image_parquet import read_image_parquet
-from hashbench.data.readers.labelled_images import ARRANGEMENTS, HELD_OUT, PART_OF
+from hashbench.data.readers.image_parquet import ARROW, read_image_parquet
 from hashbench.data.readers.labels.reading import read_labels
+from hashbench.data.readers.shards import files_of_parts
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.progress import to_stderr
 
 
 class ImageParquet(HashDataset):
@@ -47,7 +42,8 @@ class ImageParquet(HashDataset):
     source = "your own files, such as those of a data set on the Hugging Face hub"
     licence = "that of your files"
     needs = (
-        "--data-dir FILE.parquet, or DIR with files as the hub has them (train-00000-of-00002.parquet, test-…), "
+        "--data-dir FILE.parquet, or DIR with files as the hub has them (train-00000-of-00002.parquet, test-…; or "
+        "default/train/0000.parquet; or what Dataset.save_to_disk wrote), "
         "with a column of images and one of labels: whole numbers, texts, or lists of them; --image-column and "
         "--label-column name them"
     )
@@ -59,61 +55,20 @@ class ImageParquet(HashDataset):
         """Read the labels; images are decoded later."""
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your files: give {self.needs}")
-        parts = _parts(options.data_dir)
-        files = [file for group in parts.values() for file in group]
-        table = read_image_parquet(files, options.image_column, options.label_column)
+        found = files_of_parts(options.data_dir, (".parquet", ARROW))
+        table = read_image_parquet(found.files, options.image_column, options.label_column, found.parts)
         labels = read_labels(table.labels)
         return Items(
             images=ImageFiles(table.images, table.shown_as, look=options.look),
             labels=labels.array,
             label_names=labels.names,
-            parts=_rows(parts, table.shown_as) if "" not in parts else {},
+            parts=table.rows_of_parts(),
             provenance="the user's own",
-            notes=[*table.notes, *labels.notes],
-            passed_over=table.passed_over,
+            notes=labels.notes,
+            read_as=f"{table.read_as} of {found.read_as}",
+            passed_over=found.passed_over + table.passed_over,
         )
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the parts that the files name, or draw the queries; bound the training set."""
         return own_split(items, protocol)
-
-
-def _parts(source: Path) -> dict[str, list[Path]]:
-    """Return the files of each part; of the part ``""`` where none is named."""
-    if source.is_file():
-        return {"": [source]}
-    folder = source / "data" if not any(source.glob("*.parquet")) else source
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        raise InputError(f"--data-dir {source}: expected a .parquet file, or a folder with some")
-    words: dict[str, list[Path]] = {}
-    for file in files:
-        words.setdefault(part_of(file), []).append(file)
-    for group in words.values():
-        refuse_missing_shards(group)
-    if len(words) == 1 or not {*PART_OF, *HELD_OUT}.intersection(words):
-        return {"": files}
-    return _named(words, folder)
-
-
-def _named(words: dict[str, list[Path]], folder: Path) -> dict[str, list[Path]]:
-    left_out = [word for word in words if word in HELD_OUT]
-    parts = {PART_OF[word]: group for word, group in words.items() if word in PART_OF}
-    if left_out and "query" not in parts:
-        parts["query"] = words[left_out.pop(0)]
-    if len(parts) + len(left_out) < len(words) or set(parts) not in ARRANGEMENTS:
-        raise InputError(
-            f"{folder} has files of {', '.join(words)}; parts are train and test, or query and database and perhaps "
-            "train; or give one file"
-        )
-    if left_out:
-        queries = next(word for word, group in words.items() if group is parts["query"])
-        to_stderr(f"image_parquet: {', '.join(left_out)} in {folder} is left out; {queries} gives the queries")
-    return {part: parts[part] for part in ("query", "database", "train") if part in parts}
-
-
-def _rows(parts: dict[str, list[Path]], shown_as: list[str]) -> dict[str, np.ndarray]:
-    """Return the rows of each part, and of those that are not there none."""
-    part_of_file = {str(file): part for part, group in parts.items() for file in group}
-    own = np.array([part_of_file[shown.rpartition(": row ")[0]] for shown in shown_as])
-    return {part: np.flatnonzero(own == part) for part in ("query", "database", "train")}

@@ -14,11 +14,12 @@ from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
+from hashbench.data.readers.names import located, refuse_repeated
 from hashbench.data.readers.publisher_files import data_directory
 from hashbench.data.splits import Split, draw_any
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.files.paths import inside, is_there, refuse_repeated
+from hashbench.files.paths import is_there
 
 YEARS = ("2014", "2017")
 PARTS = ("train", "val")
@@ -137,7 +138,7 @@ def _read_part(file: Path, folder: Path) -> tuple[dict[int, Path], list[tuple[in
     content = _parse(file)
     images: dict[int, Path] = {}
     for entry in _entries(content, "images", {"id": int, "file_name": str}, file):
-        path = inside(folder, entry["file_name"], f"{file}: image {entry['id']}")
+        path = located(folder, entry["file_name"], f"{file}: image {entry['id']}")[1]
         if images.setdefault(entry["id"], path) is not path:
             raise InputError(f"{file}: image id {entry['id']} is there twice")
     refuse_repeated([str(image) for image in images.values()], f"{file}: images")

@@ -14,11 +14,11 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labels.lines import marked, marked_lines
+from hashbench.data.readers.names import located, normal, refuse_repeated, text_lines
 from hashbench.data.readers.publisher_files import data_directory
 from hashbench.data.splits import Split, draw_per_label
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.files.paths import inside, refuse_repeated
 
 IMAGE_LIST = "ImageList/Imagelist.txt"
 LABELS = "Groundtruth/AllLabels"
@@ -125,7 +125,7 @@ class NUSWide(HashDataset):
 def _read_official(directory: Path) -> Items:
     """Read the publisher's image list and label files; images without a frequent concept are dropped."""
     image_list = directory / IMAGE_LIST
-    names = [line.replace("\\", "/") for line in _lines(image_list)]
+    names = [normal(line) for line in _every_line(image_list)]
     labels, concepts = _most_frequent(directory / LABELS, len(names))
     rows = np.flatnonzero(labels.any(axis=1))
     if len(names) == N_WHOLE and (set(concepts) != FREQUENT or len(rows) != N_LABELLED):
@@ -134,7 +134,7 @@ def _read_official(directory: Path) -> Items:
             f"{len(rows):,} images; NUS-WIDE's are {', '.join(sorted(FREQUENT))}, on {N_LABELLED:,}; fetch it again"
         )
     folder, nested = _image_folder(directory, names)
-    files = [inside(folder, names[row], f"{image_list} line {row + 1}") for row in rows]
+    files = [located(folder, names[row], f"{image_list} line {row + 1}")[1] for row in rows]
     files = files if nested else [folder / file.name for file in files]
     refuse_repeated([str(file) for file in files], f"{image_list}: images with a label")
     if not files:
@@ -156,7 +156,7 @@ def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
         raise InputError(f"{folder} has {len(label_files)} files Labels_<concept>.txt, expected {expected}")
     columns = {}
     for file in label_files:
-        lines = _lines(file)
+        lines = _every_line(file)
         if len(lines) != n_images:
             raise InputError(f"{file} has {len(lines):,} lines, {IMAGE_LIST} has {n_images:,}; fetch both again")
         columns[file.stem.removeprefix("Labels_")] = marked(np.array(lines), file, range(1, n_images + 1))
@@ -176,16 +176,22 @@ def _image_folder(directory: Path, names: Sequence[str]) -> tuple[Path, bool]:
 def _read_lists(directory: Path) -> Items:
     """Read the split lists; an item that is in several lists is one item."""
     rows: dict[str, int] = {}
+    files: dict[str, Path] = {}
     labels: list[np.ndarray] = []
     parts: dict[str, np.ndarray] = {}
     for part, file in ((part, directory / name) for part, name in LISTS.items()):
         if part == "database" and not file.exists():
             continue
-        names, values = _read_list(file)
+        numbers, paths, values = _read_list(file)
         if labels and len(labels[0]) != values.shape[1]:
             raise InputError(f"{file} has {values.shape[1]} labels a line, {LISTS['query']} {len(labels[0])}")
+        places = [
+            located(directory, path, f"{file} line {number}") for number, path in zip(numbers, paths, strict=True)
+        ]
+        names = [name for name, _ in places]
         refuse_repeated(names, str(file))
-        for number, (name, value) in enumerate(zip(names, values, strict=True), 1):
+        files |= dict(places)
+        for number, name, value in zip(numbers, names, values, strict=True):
             row = rows.setdefault(name, len(rows))
             if row == len(labels):
                 labels.append(value)
@@ -195,9 +201,8 @@ def _read_lists(directory: Path) -> Items:
                 raise InputError(f"{file} line {number}: {name!r} has other labels in {LISTS['database']}")
         parts[part] = np.array([rows[name] for name in names], np.int64)
     parts.setdefault("database", parts["train"])
-    files = [inside(directory, name, f"{directory}'s lists") for name in rows]
     return Items(
-        images=ImageFiles(files, [str(file) for file in files]),
+        images=ImageFiles([files[name] for name in rows], [str(files[name]) for name in rows]),
         labels=np.stack(labels),
         names=list(rows),
         parts=parts,
@@ -205,18 +210,25 @@ def _read_lists(directory: Path) -> Items:
     )
 
 
-def _read_list(file: Path) -> tuple[list[str], np.ndarray]:
-    """Return the names and labels, bool of shape (n, 21) or (n, 81), of a split list."""
-    return marked_lines(dict(enumerate(_lines(file), 1)), file, (N_LABELS, N_CONCEPTS))
+def _read_list(file: Path) -> tuple[list[int], list[str], np.ndarray]:
+    """Return the numbers of a split list's lines, their paths, and their labels, bool of shape (n, 21) or (n, 81)."""
+    lines = _lines(file)
+    paths, labels = marked_lines(lines, file, (N_LABELS, N_CONCEPTS))
+    return list(lines), paths, labels
 
 
-def _lines(file: Path) -> list[str]:
+def _every_line(file: Path) -> list[str]:
+    """Return all lines up to the last that holds something: the number of a line says which image it is about."""
+    lines = _lines(file)
+    return [lines.get(number, "") for number in range(1, max(lines) + 1)]
+
+
+def _lines(file: Path) -> dict[int, str]:
+    """Return the lines that hold something, by their numbers."""
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = dict(text_lines(file))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} cannot be read ({type(error).__name__}); fetch it again") from error
-    while lines and not lines[-1]:
-        lines.pop()
     if not lines:
         raise InputError(f"{file} is empty")
     return lines

@@ -6,14 +6,13 @@ from typing import ClassVar
 import numpy as np
 
 from hashbench.data.items import Items, fingerprint_of
-from hashbench.data.neighbors import cached_neighbors, n_found_in_database
+from hashbench.data.neighbors import cached_neighbors
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.vectors import read_vectors
 from hashbench.data.splits import Split, draw_any, share_of
 from hashbench.errors import InputError
-from hashbench.progress import to_stderr
 
 N_NEIGHBORS = 100
 DRAW = {"queries": 1_000, "query_share": 0.1, "training": 100_000}
@@ -114,9 +113,6 @@ class Vectors(HashDataset):
         if nearest is None or not as_named:
             key = items.sha256 or fingerprint_of(vectors)
             nearest = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
-        n_equal = n_found_in_database(vectors, split, nearest)
-        if n_equal:
-            to_stderr(f"vectors: {n_equal:,} of {len(split.query):,} queries equal a vector of the database")
         return nearest
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -51,10 +50,8 @@ class Dataset:
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     look : Look
         What of their look made a difference to images that were files: EXIF, background, grey range.
-    notes : sequence of str
-        Where labels are, and what was made of them where that is not plain: a clause each.
-    passed_over : sequence of str
-        What is there and was not taken, and why, in words.
+    summary : tuple of str
+        What was read, in a line or two: items, classes, parts, from where, what was left out, what is there twice.
     """
 
     name: str
@@ -71,8 +68,7 @@ class Dataset:
     n_left_out: int = 0
     items_sha256: str = ""
     look: Look = Look()
-    notes: Sequence[str] = ()
-    passed_over: Sequence[str] = ()
+    summary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

@@ -44,6 +44,28 @@ class ImageFiles:
 
 
 @dataclass(frozen=True)
+class SomeSources(Sequence[Any]):
+    """Some images of a sequence that may read each only when it is asked for.
+
+    Attributes
+    ----------
+    sources : sequence of Path or bytes
+    rows : sequence of int
+    """
+
+    sources: Sequence[Any]
+    rows: Sequence[int]
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.rows)
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return an image's file, or its content."""
+        return self.sources[self.rows[at]]
+
+
+@dataclass(frozen=True)
 class EncodedImages:
     """Images of many sizes in one file of their encoded bytes.
 

@@ -70,8 +70,12 @@ class Items:
         What of their look made a difference to images that were files; plugins say in `ImageFiles` what is asked for.
     notes : sequence of str
         Where labels are, and what was made of them where that is not plain: a clause each.
+    read_as : str
+        Which folders, files or columns the items, labels and parts are from, in words.
     passed_over : sequence of str
         What is there and was not taken, and why, in words.
+    equal : ndarray of shape (m, 2), int64, optional
+        Items that equal an earlier one, and the first that they equal; None where nobody looked: plugins leave it.
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None
@@ -87,7 +91,9 @@ class Items:
     sha256: str = ""
     look: Look = Look()
     notes: Sequence[str] = ()
+    read_as: str = ""
     passed_over: Sequence[str] = ()
+    equal: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of items."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.equal_items import equal_items
 from hashbench.data.images import ImageFiles
-from hashbench.data.items import Items
+from hashbench.data.items import Items, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.plugin_errors import named, read_items, returned
@@ -19,6 +20,7 @@ from hashbench.data.prepared.stamp import plugin_hash
 from hashbench.data.protocol import LISTS, Protocol, choose_protocol
 from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
+from hashbench.data.summary import what_was_read
 from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory
 from hashbench.progress import to_stderr
@@ -75,11 +77,15 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
         look=items.look,
-        notes=items.notes,
-        passed_over=items.passed_over,
     )
     _refuse_irrelevant(dataset)
-    return dataset
+    with named(plugin, "what read returned cannot be used: looking through it"):
+        return replace(dataset, summary=what_was_read(plugin.name, items, split, _equal(items)))
+
+
+def _equal(items: Items) -> np.ndarray:
+    """Return which items are there twice: as it was found when they were prepared, or found now."""
+    return equal_items(raw_items(items)) if items.equal is None else items.equal
 
 
 def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:

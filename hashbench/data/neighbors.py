@@ -162,13 +162,6 @@ def cached_neighbors(
     return np.array(data)
 
 
-def n_found_in_database(vectors: np.ndarray, split: Split, neighbors: np.ndarray) -> int:
-    """Return how many queries equal their nearest neighbour: finding that one again says little of a hash function."""
-    nearest = split.database[neighbors[:, 0]]
-    pairs = zip(split.query.tolist(), nearest.tolist(), strict=True)
-    return sum(np.array_equal(vectors[query], vectors[item]) for query, item in pairs)
-
-
 def _silent(n: int) -> None:
     return None
 

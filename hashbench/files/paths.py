@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hashbench.errors import InputError
@@ -88,26 +88,6 @@ def relative(name: str, where: str) -> str:
     if given.drive or given.root or ".." in given.parts or not given.parts or name[-1] in "/\\":
         raise InputError(f"{where}: {name!r:.200} is absolute, empty or has '..' in it; give the path of a file below")
     return PurePosixPath(*given.parts).as_posix()
-
-
-def inside(folder: Path, name: str, where: str) -> Path:
-    """Return the file that a list names, which must lie in the folder; see `relative`."""
-    return folder / relative(name, where)
-
-
-def refuse_repeated(names: Sequence[str], where: str) -> None:
-    """Raise if a list names something twice.
-
-    Raises
-    ------
-    InputError
-        A name stands in the list for the second time.
-    """
-    if len(set(names)) < len(names):
-        first: dict[str, int] = {}
-        for number, name in enumerate(names, 1):
-            if first.setdefault(name, number) != number:
-                raise InputError(f"{where}: number {number} is number {first[name]} again, {name!r}")
 
 
 def is_there(file: Path) -> bool:

@@ -10,9 +10,10 @@ from pathlib import Path
 from hashbench.data.look import Look, asked_look
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray
-from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, line_name, list_folder
+from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name, said_of
 from hashbench.data.readers.image_parquet import columns_of, unlabelled_images
 from hashbench.errors import InputError
+from hashbench.progress import to_stderr
 
 PATHS = "path"
 """The column of a table that names images."""
@@ -81,8 +82,8 @@ class Input:
 def open_input(path: Path, takes_images: bool = True, image_column: str | None = None) -> Input:
     """Open an array, an image file, a folder that is searched for image files, or a table or column of images.
 
-    A folder's images are those with an image's suffix in it and in the folders below it, sorted by their path
-    relative to it; hidden files and folders are passed over, links are followed. A table, CSV or parquet, is one as
+    A folder's images are those that `hashbench.data.readers.image_folder.find_images` finds, sorted by their path
+    relative to it. A table, CSV or parquet, is one as
     the data set ``folder`` reads: its images in its rows' order. Of a file with several arrays, such as ``FILE.hdf5``,
     one is named as ``FILE.hdf5:NAME``; what an array's name is, says
     `hashbench.data.readers.arrays.array_formats.open_file`.
@@ -101,9 +102,11 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         There is no such thing, it is of no known kind, or it is empty; no array is named, or one that is not there.
     """
     if path.is_dir():
-        images = list_folder(path)
-        files = list(images.values())
-        return Input(path, files=files, shown_as=[str(file) for file in files], names=list(images))
+        found = find_images(path)
+        if found.passed_over:
+            to_stderr(f"{path}: {len(found.files):,} images; passed over: {said_of(found.passed_over)}")
+        files = list(found.files.values())
+        return Input(path, files=files, shown_as=[str(file) for file in files], names=list(found.files))
     file, name = _named(path)
     suffix = file.suffix.lower()
     if name is None and takes_images and suffix == ".parquet":
@@ -118,10 +121,10 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         return _listed(path)
     if suffix in SUFFIXES:
         return Input(path, _chosen(open_file(file), name, file))
-    if suffix in IMAGE_SUFFIXES and name is None:
+    if name is None and is_image(file):
         return Input(path, files=[path], shown_as=[str(path)], names=[line_name(path.name, path)])
     raise InputError(
-        f"{path}: expected a folder of images, an image ({', '.join(IMAGE_SUFFIXES)}), a table of images (.csv, "
+        f"{path}: expected a folder of images, an image ({', '.join(image_suffixes())}), a table of images (.csv, "
         f".parquet with the columns {PATHS} and label) or an array ({', '.join(SUFFIXES)})"
     )
 

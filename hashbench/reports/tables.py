@@ -15,6 +15,7 @@ from hashbench.data.protocol import NameParts
 from hashbench.evaluation.metrics import headline
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
+from hashbench.runs.records.collapse import notes_of
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.results import TIMINGS
 from hashbench.runs.records.rows import Row, deviation, rows_of
@@ -62,6 +63,8 @@ def print_tables(
         for record in group:
             if record.status != "ok":
                 print_note(f"{where}{record.title}: {record.status}: {record.error}", console)
+            for note in notes_of(record):
+                print_note(f"{where}{record.title}: {note}", console)
 
 
 def tables_of(records: Sequence[Record]) -> list[tuple[Named, list[Record]]]:

@@ -27,6 +27,7 @@ from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
 from hashbench.runs.records.arrays import VALUES
+from hashbench.runs.records.collapse import what_collapsed
 from hashbench.runs.records.record import Record
 from hashbench.runs.training import Fitted, Given, fit, given_to, rows_of
 from hashbench.runs.workbench import TOP, Workbench, searcher
@@ -214,6 +215,7 @@ def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
         "training": fitted.training,
         "codes_sha256": {name: hashlib.sha256(one.tobytes()).hexdigest() for name, one in _packed(codes).items()},
         "uses_labels": fitted.uses_labels,
+        **what_collapsed(fitted.method, codes.database),
     }
 
 

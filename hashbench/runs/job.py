@@ -74,6 +74,8 @@ class Job:
         What it is scored by.
     dims : int or None
         How many of their first dimensions its vectors keep; None where they are not cut.
+    read : tuple of str
+        What was read of the data, in a line or two.
     """
 
     label: str
@@ -87,6 +89,7 @@ class Job:
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
     dims: int | None = None
+    read: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

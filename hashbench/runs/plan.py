@@ -232,7 +232,7 @@ def _job(
         "engine": metrics.VERSION,
         **({} if distance == "hamming" else {"distance": distance}),
     }
-    about = {"distance": distance, "metrics": protocol.metrics, "dims": request.dims}
+    about = {"distance": distance, "metrics": protocol.metrics, "dims": request.dims, "read": bench.dataset.summary}
     params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 

@@ -25,6 +25,7 @@ from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.records.collapse import what_collapsed
 from hashbench.runs.training import rows_of
 from hashbench.runs.workbench import TOP, Workbench
 
@@ -111,6 +112,7 @@ def _measured(
         "timings": {"fit_s": trained.fit_s, "encode_items_per_s": trained.encode_rate, **rates},
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "codes_sha256": {"database_codes": hashlib.sha256(trained.codes.data).hexdigest()},
+        **what_collapsed(trained.quantizer, trained.codes),
     }
     return values, per_query
 

@@ -39,6 +39,7 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
         label=job.label,
         provenance=job.provenance,
         data_file=_name_of(job.setting.data_dir),
+        read=list(job.read),
         environment=environment() | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),

@@ -32,7 +32,7 @@ def warm_up() -> None:
 
 
 def plan_run(options: RunOptions) -> list[Job]:
-    """Return the jobs of a run, and keep the labels that they are scored by, older records' too.
+    """Return the jobs of a run, say what was read, and keep the labels that they are scored by, older records' too.
 
     Raises
     ------
@@ -43,6 +43,8 @@ def plan_run(options: RunOptions) -> list[Job]:
     from hashbench.runs.workbench import open_workbench
 
     jobs, store = plan(options), Store(options.out)
+    for line in dict.fromkeys(line for job in jobs for line in job.read):
+        to_stderr(line)
     for setting in dict.fromkeys(job.setting for job in jobs):
         bench = open_workbench(setting, options)
         for data in {job.config["data"] for job in jobs if job.setting == setting}:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hashbench import InputError, load_dataset
 from hashbench.data.prepared.entries import entries, read_entry
-from hashbench.data.readers.image_folder import list_folder
+from hashbench.data.readers.image_folder import find_images
 from hashbench.data.readers.published_lists import read_lists
 
 PLUGIN = """
@@ -123,7 +123,7 @@ def test_a_link_to_itself_or_nowhere_is_one_clear_line(name, pets, tmp_path, cli
     done = cli("data", "prepare", "folder", "--from", pets, "--cache-dir", tmp_path / "cache")
     one_clear_line(done, f"{link} is a link that leads nowhere or to itself")
     with pytest.raises(InputError, match="leads nowhere or to itself"):
-        list_folder(pets)
+        find_images(pets)
 
 
 def test_a_lost_part_is_not_dropped(pets, tmp_path):

@@ -228,24 +228,22 @@ def test_unusable_folders_are_refused(tmp_path, pets, refused):
     refused(pets, "dog/text.jpg", "image", "UnidentifiedImageError")
 
 
-def test_parts_that_are_not_known_are_refused(tmp_path, refused):
-    for part in ("train", "val", "test"):
+def test_folders_beside_parts_are_refused_where_they_hold_images(tmp_path, refused):
+    for part in ("train", "extra", "test"):
         for row in range(4):
             image(tmp_path / part / f"class{row % 2}" / f"{row}.png", row)
-    refused(tmp_path, "test, train, val", "nothing beside them")
-    (tmp_path / "val").rename(tmp_path / "extra")
-    refused(tmp_path, "extra, test, train")
+    refused(tmp_path, "extra, test, train", "nothing beside them", "move extra away")
     (tmp_path / "extra").rename(tmp_path / ".extra")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no image")
     (tmp_path / "test" / "class1").rename(tmp_path / "test" / "klass1")
     refused(tmp_path, "2 of 4 queries have no relevant image", "test/klass1/1.png", "'klass1'")
-    (tmp_path / "test").rename(tmp_path / "dev")
-    refused(tmp_path, "dev, train", "nothing beside them")
 
 
 def test_one_part_under_two_names_is_refused(tmp_path, refused):
     for part in ("database", "query", "test"):
         image(tmp_path / part / "class" / "1.png", 1)
-    refused(tmp_path, "database, query, test", "nothing beside them")
+    refused(tmp_path, "query and test, which are two names of one part")
 
 
 @pytest.mark.parametrize(
@@ -266,7 +264,8 @@ def test_one_part_under_two_names_is_refused(tmp_path, refused):
         ({"label": ""}, ["row 3", "label is empty"]),
         ({"label": "a||b"}, ["row 3", "label is empty"]),
         ({"label": "a; "}, ["row 3", "label is empty"]),
-        ({"part": "validation"}, ["row 1", "'validation'", "query, test, train, database"]),
+        ({"part": "foo"}, ["row 1", "'foo'", "train, training", "query, queries, test", "(12 rows)"]),
+        ({"part": ""}, ["row 1: the part ''", "(12 rows)"]),
     ],
 )
 @pytest.mark.parametrize("name", ["list.csv", "list.parquet"])

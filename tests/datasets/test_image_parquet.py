@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -89,19 +90,90 @@ def test_parts_are_those_of_the_files_names(tmp_path, cache_dir, held_out, below
     assert (dataset.labels == np.arange(N) % 3).all()
 
 
-def test_validation_is_left_out_beside_test(tmp_path, cache_dir, capsys):
+def test_validation_is_left_out_beside_test(tmp_path, cache_dir):
     for part, rows in (("train", range(20, N)), ("test", range(10)), ("validation", range(10, 20))):
         written(tmp_path / f"{part}.parquet", rows)
-    assert len(load_dataset("image_parquet", data_dir=tmp_path, cache_dir=cache_dir)) == N - 10
-    assert "validation in" in capsys.readouterr().err
+    dataset = load_dataset("image_parquet", data_dir=tmp_path, cache_dir=cache_dir)
+    assert len(dataset) == N - 10
+    assert "validation.parquet (validation): test gives the queries" in dataset.summary[1]
 
 
-def test_of_two_parts_for_choosing_one_gives_the_queries(tmp_path, cache_dir, capsys):
+def test_of_two_parts_for_choosing_one_gives_the_queries(tmp_path, cache_dir):
     for part, rows in (("train", range(20, N)), ("val", range(10)), ("validation", range(10, 20))):
         written(tmp_path / f"{part}.parquet", rows)
     dataset = load_dataset("image_parquet", data_dir=tmp_path, cache_dir=cache_dir)
     assert (len(dataset), len(dataset.split.query)) == (N - 10, 10)
-    assert f"validation in {tmp_path} is left out; val gives the queries" in capsys.readouterr().err
+    assert "validation.parquet (validation): val gives the queries" in dataset.summary[1]
+
+
+@pytest.mark.parametrize(
+    ("database", "query"),
+    [
+        ("Train-00000-of-00001", "Test-00000-of-00001"),
+        ("training", "testing"),
+        ("pets-train", "pets-test"),
+        ("pets_train-00000-of-00001", "pets_test-00000-of-00001"),
+        ("default/train/0000", "default/test/0000"),
+        ("plain_text/train-00000-of-00001", "plain_text/test-00000-of-00001"),
+        ("train/0000", "validation/0000"),
+    ],
+)
+def test_files_and_their_folders_name_parts_in_many_ways(tmp_path, cache_dir, database, query):
+    written(tmp_path / "data" / f"{query}.parquet", range(10))
+    written(tmp_path / "data" / f"{database}.parquet", range(10, N))
+    dataset = load_dataset("image_parquet", data_dir=tmp_path / "data", cache_dir=cache_dir)
+    assert dataset.split.query.tolist() == list(range(10))
+    assert dataset.split.database.tolist() == list(range(10, N))
+    assert "columns image and label of" in dataset.summary[0]
+
+
+@pytest.mark.parametrize("column", ["part", "split", "Set"])
+@pytest.mark.parametrize("held_out", [(), (20, 30)])
+def test_a_column_names_the_parts_of_rows(tmp_path, cache_dir, column, held_out):
+    file = written(tmp_path / "x.parquet")
+    said = ["Test" if row < 10 else "val" if row in range(*held_out or (0, 0)) else "train" for row in range(N)]
+    pq.write_table(pq.read_table(file).append_column(column, pa.array(said).dictionary_encode()), file)
+    dataset = load_dataset("image_parquet", data_dir=file, cache_dir=cache_dir)
+    kept = [row for row in range(N) if said[row] != "val"]
+    assert (dataset.images == [np.asarray(Image.open(io.BytesIO(png(row)))) for row in kept]).all()
+    assert (dataset.labels == np.array(kept) % 3).all()
+    assert dataset.split.query.tolist() == list(range(10))
+    assert len(dataset.split.database) == len(kept) - 10
+    assert ("10 rows of the part validation" in " ".join(dataset.summary)) == bool(held_out)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_datasets_saved_on_a_disk(tmp_path, cache_dir, named):
+    for part, rows in (("train", range(10, N)), ("test", range(10))) if named else (("", range(N)),):
+        table = pq.read_table(written(tmp_path / "x.parquet", rows))
+        folder = tmp_path / "saved" / part
+        folder.mkdir(parents=True, exist_ok=True)
+        with pa.ipc.new_stream(folder / "data-00000-of-00001.arrow", table.schema) as stream:
+            stream.write_table(table, max_chunksize=7)
+        (folder / "state.json").write_text("{}")
+    dataset = load_dataset("image_parquet", data_dir=tmp_path / "saved", cache_dir=cache_dir)
+    assert (dataset.images == [np.asarray(Image.open(io.BytesIO(png(row)))) for row in range(N)]).all()
+    assert (dataset.labels == np.arange(N) % 3).all()
+    assert not named or dataset.split.query.tolist() == list(range(10))
+    (folder / "data-00000-of-00001.arrow").write_bytes(b"ARROW1 no stream")
+    with pytest.raises(InputError, match=r"data-00000-of-00001\.arrow is not a readable Arrow file"):
+        load_dataset("image_parquet", data_dir=tmp_path / "saved", cache_dir=cache_dir)
+
+
+def test_files_that_do_not_fit_together_are_refused(tmp_path, cache_dir):
+    for name in ("fine/train", "fine/test", "coarse/train", "coarse/test"):
+        written(tmp_path / "two" / f"{name}.parquet")
+    written(tmp_path / "copy" / "train.parquet")
+    written(tmp_path / "copy" / "train (1).parquet")
+    file = written(tmp_path / "foo.parquet")
+    pq.write_table(pq.read_table(file).append_column("split", pa.array(["train", "foo"] * (N // 2))), file)
+    for source, words in (
+        ("two", "two holds several data sets: coarse, fine; give one of these folders"),
+        ("copy", "copy has train.parquet twice, the second time as train (1).parquet"),
+        ("foo.parquet", "row 1: the part 'foo' is none of"),
+    ):
+        with pytest.raises(InputError, match=re.escape(words)):
+            load_dataset("image_parquet", data_dir=tmp_path / source, cache_dir=cache_dir)
 
 
 def test_images_are_read_in_any_order_with_few_in_memory(tmp_path, monkeypatch):

@@ -180,13 +180,39 @@ def test_neighbors_of_the_files_are_used_for_their_own_split_only(clusters, tmp_
     assert (listed.neighbors == brute(X, listed.split.query, listed.split.database, 100)).all()
 
 
-def test_queries_that_are_in_the_database_are_counted(clusters, tmp_path, cache_dir, capsys):
+def test_queries_that_are_in_the_database_are_counted(clusters, tmp_path, cache_dir):
     X, _ = clusters
     for n_equal, database in ((0, X[:400]), (3, np.concatenate([X[:397], X[420:423]]))):
         place = save("npy", tmp_path / str(n_equal), database=database, query=X[400:440])
-        load_dataset("vectors", data_dir=place, cache_dir=cache_dir)
-        told = "3 of 40 queries equal a vector of the database" in capsys.readouterr().err
-        assert told == (n_equal > 0)
+        dataset = load_dataset("vectors", data_dir=place, cache_dir=cache_dir)
+        found = "3 of 40 queries equal an item of the database (row 420 = row 397 the first)" in dataset.summary[-1]
+        assert found == (n_equal > 0)
+
+
+@pytest.mark.parametrize("column", ["part", "Split"])
+def test_parts_of_rows_have_many_names(clusters, tmp_path, cache_dir, column):
+    X, _ = clusters
+    words = [["Database", "database", "TRAIN", "learn", "Test", "queries", "gallery"][row % 7] for row in range(len(X))]
+    save_table(tmp_path / "a.parquet", X, **{column: words})
+    split = load_dataset("vectors", data_dir=tmp_path / "a.parquet", cache_dir=cache_dir).split
+    counts = [words.count(word) for word in ("Test", "queries")]
+    assert len(split.query) == sum(counts)
+    assert len(split.train) == words.count("learn")
+    assert len(split.query) + len(split.train) + len(split.database) == len(X)
+
+
+def test_files_of_parts_are_known_whatever_their_case(clusters, tmp_path, cache_dir):
+    X, _ = clusters
+    np.save(tmp_path / "Gallery.npy", X[:400])
+    np.save(tmp_path / "TEST.npy", X[400:440])
+    split = load_dataset("vectors", data_dir=tmp_path, cache_dir=cache_dir).split
+    assert (len(split.query), len(split.database)) == (40, 400)
+    np.savez(tmp_path / "x.npz", Training=X[:400], Query=X[400:440])
+    split = load_dataset("vectors", data_dir=tmp_path / "x.npz", cache_dir=cache_dir).split
+    assert (len(split.query), len(split.database)) == (40, 400)
+    np.savez(tmp_path / "x.npz", Query=X[:400], query=X[400:440], database=X)
+    with pytest.raises(InputError, match=r"x\.npz has query twice, in capitals and not"):
+        load_dataset("vectors", data_dir=tmp_path / "x.npz", cache_dir=cache_dir)
 
 
 def test_a_database_is_encoded_in_parts_to_the_same_codes(tmp_path, cache_dir, monkeypatch):
@@ -362,7 +388,13 @@ def bad_files(X, label):
     no_rows = table(vector=pa.array([], pa.list_(pa.float32())))
     yield "no rows", "a.parquet", no_rows, ["a.parquet has no rows"]
     yield "cut parquet", "a.parquet", damaged("parquet", table(vector=lists)), ["a.parquet", "not a readable"]
-    yield "part", "a.parquet", table(vector=lists, part=["here"] * 200), ["a.parquet has here"]
+    parts = ["database"] * 150 + ["here"] * 50
+    yield (
+        "part",
+        "a.parquet",
+        table(vector=lists, part=parts),
+        ["row 150: the part 'here'", "query", "learn", "(50 rows)"],
+    )
     parted = {"vector": lists, "part": [None, *["query"] * 199]}
     yield "no part", "a.parquet", table(**parted), ["a.parquet", "row 0", "part"]
     objects = table(vector=lists, label=[{"id": 1, "name": "cat"}] * 200)
@@ -513,7 +545,7 @@ def test_places_that_hold_nothing(clusters, tmp_path, cli):
     save_table(tmp_path / "query.parquet", X, label=label)
     one_clear_line(cli(*arguments, "--data-dir", tmp_path), "query.npy", "query.parquet", "both query")
     (tmp_path / "query.npy").unlink()
-    save_table(tmp_path / "query.parquet", X, part=["query"] * 500)
+    save_table(tmp_path / "query.parquet", X, part=["query", "test", "train", "learn"] * 125)
     one_clear_line(cli(*arguments, "--data-dir", tmp_path), "query.parquet", "column part")
     one_clear_line(cli(*arguments, "--data-dir", tmp_path, "--backbone", "pixels"), "query.parquet")
 

@@ -56,6 +56,7 @@ OPTIONAL = {
     "background": text,
     "grey_range": text,
     "notes": listed(text),
+    "read_as": text,
     "passed_over": listed(text),
 }
 
@@ -118,7 +119,9 @@ class Entry:
             left_out=manifest["left_out"],
             look=look,
             notes=manifest.get("notes", []),
+            read_as=manifest.get("read_as", ""),
             passed_over=manifest.get("passed_over", []),
+            equal=arrays.get("equal"),
         )
 
     def verify(self) -> None:

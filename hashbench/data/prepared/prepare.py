@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.data.equal_items import equal_items
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
@@ -153,6 +154,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         arrays[f"part-{number}"] = np.asarray(rows, np.int64)
     with ThreadPoolExecutor(1) as beside:  # hashing leaves Python's lock
         digest = beside.submit(fingerprint_of, raw_items(items))
+        arrays["equal"] = equal_items(raw_items(items))
         described = {name: store_array(array, folder, name) for name, array in arrays.items() if array is not None}
     manifest = {
         "format": FORMAT,
@@ -168,6 +170,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "arrays": described,
         **_about_labels(items.labels),
         **items.look.key,
+        "read_as": items.read_as,
         **{name: list(getattr(items, name)) for name in ("notes", "passed_over") if getattr(items, name)},
         "label_names": [str(name) for name in items.label_names],
         "parts": list(items.parts),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hashbench.data.decoding import content, decode, decode_seen
-from hashbench.data.images import EncodedImages, ImageFiles, decoding_threads
+from hashbench.data.images import EncodedImages, ImageFiles, SomeSources, decoding_threads
 from hashbench.data.look import Look
 from hashbench.data.prepared.libjpeg_warnings import caught_warnings
 from hashbench.errors import InputError
@@ -31,20 +30,6 @@ NAMED = 5
 """Broken images that an error names."""
 SMALL, LARGE = 256, 32
 """Images that a thread takes at once, where a size is stated and where none is."""
-
-
-@dataclass(frozen=True)
-class _Chosen(Sequence[Path | bytes]):
-    """Some images of a sequence that may read each only when it is asked for."""
-
-    sources: Sequence[Path | bytes]
-    rows: Sequence[int]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, at: Any) -> Any:
-        return self.sources[self.rows[at]]
 
 
 def write_images(
@@ -109,7 +94,7 @@ def write_images(
         sound = [row for row in range(len(files)) if row not in broken]
         same = replace(
             files,
-            sources=_Chosen(files.sources, sound) if broken else files.sources,
+            sources=SomeSources(files.sources, sound) if broken else files.sources,
             shown_as=[files.shown_as[row] for row in sound],
             size=sizes[0],
         )

@@ -1,4 +1,4 @@
-"""Images in columns of parquet files, as the Hugging Face hub has them; read row group by row group."""
+"""Images in columns of parquet or Arrow files, as the Hugging Face hub has them; read row group by row group."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hashbench.data.images import SomeSources
 from hashbench.data.readers.arrays.stored_array import readable
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
 from hashbench.data.readers.labels.names import label_column, passed_over
+from hashbench.data.readers.parts import DATABASE, QUERY, TRAIN, part_column, rows_of_column
 from hashbench.errors import InputError
 
+ARROW = ".arrow"
+"""What the files of `datasets.Dataset.save_to_disk` end in."""
 KEPT_BYTES = 2**28
 """Of images in memory; two row groups stay, however large."""
 
@@ -74,10 +80,9 @@ class ParquetImages(Sequence[bytes]):
 
     def _read(self, number: int) -> list[bytes | None]:
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         file, group, _ = self._groups[number]
-        with readable(str(file), "parquet file"), pq.ParquetFile(file) as parquet:
+        with _opened(file) as parquet:
             column = parquet.read_row_group(group, columns=[self.column])[self.column]
             return (pc.struct_field(column, "bytes") if _is_struct(column.type) else column).to_pylist()
 
@@ -97,20 +102,30 @@ class ImageTable:
         What a message calls each.
     labels : list of LabelColumn
         Those of each file.
-    notes : list of str
-        Which columns were read.
+    parts : list of str
+        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+    read_as : str
+        Which columns were read, in words.
     passed_over : list of str
-        Which were not.
+        What is there and was not taken, in words.
     """
 
-    images: ParquetImages
+    images: Sequence[bytes]
     shown_as: list[str] = field(default_factory=list)
     labels: list[LabelColumn] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    read_as: str = ""
     passed_over: list[str] = field(default_factory=list)
 
+    def rows_of_parts(self) -> dict[str, np.ndarray]:
+        """Return the rows of each part, and of those that are not there none; nothing where no part is named."""
+        own = np.array(self.parts)
+        return {part: np.flatnonzero(own == part) for part in (QUERY, DATABASE, TRAIN)} if self.parts else {}
 
-def read_image_parquet(files: Sequence[Path], image: str | None = None, label: str | None = None) -> ImageTable:
+
+def read_image_parquet(
+    files: Sequence[Path], image: str | None = None, label: str | None = None, parts: Sequence[str] = ()
+) -> ImageTable:
     """Return the images and labels of parquet files with the same columns.
 
     Parameters
@@ -118,31 +133,37 @@ def read_image_parquet(files: Sequence[Path], image: str | None = None, label: s
     files : sequence of Path
     image, label : str, optional
         The columns' names; by default the only column of images, and one of a usual name.
+    parts : sequence of str
+        Of each file; where none are given, a column may name the part of each row.
 
     Raises
     ------
     InputError
-        A file is damaged, or has other columns than the first.
+        A file is damaged, has other columns than the first, or parts that are none.
     """
     with _opened(files[0]) as parquet:
         schema = parquet.schema_arrow
     image, label = image or _image_column(schema, files[0]), label or _label_column(schema, files[0])
+    part = part_column((name for name in schema.names if name not in (image, label)), files[0])
     for name in (image, label):
         _refuse_missing(schema, name, files[0])
-    others = [name for name in schema.names if name not in (image, label)]
-    notes = [f"images are the column {image}, labels the column {label}"]
-    table = ImageTable(ParquetImages(image), notes=notes, passed_over=passed_over("columns", others))
-    for file in files:
+    others = [name for name in schema.names if name not in (image, label, part)]
+    images = ParquetImages(image)
+    table = ImageTable(images, read_as=f"columns {image} and {label}", passed_over=passed_over("columns", others))
+    said: list[Any] = []
+    for number, file in enumerate(files):
         with _opened(file) as parquet:
             _check_columns(parquet.schema_arrow, image, label, file)
-            groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+            groups = _group_sizes(parquet)
             if sum(groups):
                 table.labels.append(parquet_labels(parquet, label, file))
-        table.images.add(file, groups)
+            said.extend(_words(parquet, part, file) if part and not parts else ())
+        images.add(file, groups)
+        table.parts.extend([parts[number]] * sum(groups) if parts else ())
         table.shown_as.extend(f"{file}: row {row}" for row in range(sum(groups)))
     if not table.labels:
         raise InputError(f"{files[0]} has no rows")
-    return table
+    return _by_column(table, part, said, files[0]) if part and said else table
 
 
 def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
@@ -161,7 +182,7 @@ def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
     """
     with _opened(file) as parquet:
         schema = parquet.schema_arrow
-        groups = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+        groups = _group_sizes(parquet)
     image = image or _image_column(schema, file)
     _refuse_missing(schema, image, file)
     if not holds_images(schema.field(image).type):
@@ -186,12 +207,82 @@ def columns_of(file: Path) -> tuple[list[str], bool]:
     return list(schema.names), any(holds_images(one.type) for one in schema)
 
 
+def _words(parquet: Any, column: str, file: Path) -> list[Any]:
+    """Return the words of a column of parts, in the files' order."""
+    import pyarrow as pa
+
+    _refuse_missing(parquet.schema_arrow, column, file)
+    words = parquet.read([column])[column]
+    return (words.cast(pa.string()) if pa.types.is_dictionary(words.type) else words).to_pylist()
+
+
+def _by_column(table: ImageTable, column: str, said: list[Any], file: Path) -> ImageTable:
+    """Return the table with the parts that a column names, and without the rows that are of none that is used."""
+    kept, parts, left_out = rows_of_column(said, str(file), first=0)
+    if not parts:
+        return table
+    return replace(
+        table,
+        images=SomeSources(table.images, kept) if left_out else table.images,
+        shown_as=[table.shown_as[row] for row in kept],
+        labels=_labels_of(table.labels, np.asarray(kept)),
+        parts=parts,
+        read_as=f"{table.read_as}, parts by {column},",
+        passed_over=[*table.passed_over, *left_out],
+    )
+
+
+def _labels_of(columns: Sequence[LabelColumn], rows: np.ndarray) -> list[LabelColumn]:
+    """Return the labels of some rows, given in ascending order, counted through all files."""
+    ends = np.cumsum([len(column.cells) for column in columns])
+    inside = np.split(rows, np.searchsorted(rows, ends[:-1]))
+    starts = (ends - [len(column.cells) for column in columns]).tolist()
+    chosen = zip(columns, inside, starts, strict=True)
+    return [column.of(own - start) for column, own, start in chosen if len(own)]
+
+
+class _ArrowFile:
+    """A file of record batches, as ``datasets`` saves it on a disk, read like a parquet file with as many row groups.
+
+    Parameters
+    ----------
+    source : pyarrow.NativeFile
+    """
+
+    def __init__(self, source: Any) -> None:
+        import pyarrow as pa
+
+        self.table = pa.ipc.open_stream(source).read_all()
+        self.batches = self.table.to_batches()
+        self.schema_arrow = self.table.schema
+
+    def read(self, columns: list[str]) -> Any:
+        """Return columns."""
+        return self.table.select(columns)
+
+    def read_row_group(self, number: int, columns: list[str]) -> Any:
+        """Return columns of one batch."""
+        return self.table.from_batches([self.batches[number]]).select(columns)
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if file.suffix == ARROW:
+        with readable(str(file), "Arrow file"), pa.memory_map(str(file)) as source:
+            yield _ArrowFile(source)
+        return
     with readable(str(file), "parquet file"), pq.ParquetFile(file) as parquet:
         yield parquet
+
+
+def _group_sizes(opened: Any) -> list[int]:
+    """Return how many rows each row group, or batch, has."""
+    if isinstance(opened, _ArrowFile):
+        return [batch.num_rows for batch in opened.batches]
+    return [opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups)]
 
 
 def _is_struct(kind: Any) -> bool:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, list_folder, refuse_lost
+from hashbench.data.readers.class_folders import class_images, part_folders
+from hashbench.data.readers.image_folder import said_of, subfolders
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
 from hashbench.data.readers.labels.names import label_column, passed_over
+from hashbench.data.readers.names import column_of, located
+from hashbench.data.readers.parts import QUERY, Arrangement, part_column, part_of, rows_of_column
 from hashbench.errors import InputError
-from hashbench.files.paths import relative
 
 TABLES = (".csv", ".parquet")
-PART_OF = {"query": "query", "test": "query", "train": "train", "database": "database"}
-"""What users call the parts."""
-ARRANGEMENTS = ({"train", "query"}, {"query", "database"}, {"query", "database", "train"})
-"""Which parts go together."""
-HELD_OUT = ("validation", "valid", "val", "dev")
-"""What users call images that are for choosing parameters."""
-RESERVED = {*PART_OF, *HELD_OUT}
-"""Folders of these names are parts, not classes, where there are two or more of them."""
+METADATA = ("metadata.csv", "metadata.parquet")
+"""What a table is called that lies among the images it is about, as on the Hugging Face hub."""
+PATH_COLUMN = "that of the paths"
+PATHS = ("path", "file_name", "filename", "file", "filepath", "file_path", "image", "image_path")
+"""What a column of paths may be called."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class Listing:
         ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
     shown_as : list of str
         What a message calls each image.
-    notes : list of str
-        What holds a table's labels.
+    read_as : str
+        What the images were found by, in words.
     passed_over : list of str
-        What was not read.
+        What is there and was not taken, in words.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -52,12 +53,12 @@ class Listing:
     labels: list[LabelColumn] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
     shown_as: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    read_as: str = ""
     passed_over: list[str] = field(default_factory=list)
 
 
 def list_images(source: Path, label: str | None = None) -> Listing:
-    """List a folder of class folders, with or without parts above them, or a table.
+    """List a folder of class folders, with or without parts above them, or a table, also one that a folder holds.
 
     Parameters
     ----------
@@ -71,94 +72,136 @@ def list_images(source: Path, label: str | None = None) -> Listing:
         It is none of these, or something in it cannot be used.
     """
     if source.is_dir():
-        if label is not None:
-            raise InputError(f"--label-column {label}: {source} is a folder, whose class folders are the labels")
-        return _list_folder(source)
+        return _list_folder(source, label)
     if source.suffix.lower() in TABLES and source.is_file():
         return _list_table(source, label)
     raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
 
 
-def _list_folder(folder: Path) -> Listing:
-    below = _subfolders(folder)
-    named = RESERVED.intersection(below)
-    if len(named) < 2:
-        files, names = _class_folders(folder)
-        return Listing(files, names, [_folder_labels(folder, files, names)], shown_as=[str(file) for file in files])
-    parts = {PART_OF.get(name, "") for name in below}
-    if len(parts) < len(below) or parts not in ARRANGEMENTS:
-        raise InputError(
-            f"{folder} has the folders {', '.join(below)}; parts are train and test, or query and database and "
-            "perhaps train, with nothing beside them"
-        )
-    listing = Listing()
-    for part in below:
-        files, names = _class_folders(folder / part)
-        listing.files.extend(files)
-        listing.names.extend(f"{part}/{name}" for name in names)
-        listing.labels.append(_folder_labels(folder / part, files, names))
-        listing.shown_as.extend(str(file) for file in files)
-        listing.parts.extend(PART_OF[part] for _ in names)
-    return listing
+def _list_folder(folder: Path, label: str | None) -> Listing:
+    listing = _list_its_table(folder, label)
+    if listing is not None:
+        return listing
+    parts = part_folders(folder)
+    if parts is None or not parts.part_of:
+        return _list_part(folder, label)
+    listings = {
+        name: _list_its_table(folder / name, label) or _list_part(folder / name, label) for name in parts.part_of
+    }
+    not_taken = [f"{name}/: {_query_name(parts)}/ gives the queries" for name in parts.left_out]
+    used = {*parts.part_of, *parts.left_out}
+    not_taken += [f"{name}/: no images" for name in subfolders(folder) if name not in used]
+    beside = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    not_taken += [f"{len(beside):,} files beside the parts, {min(beside)} the first"] if beside else []
+    return _joined(listings, parts.part_of, not_taken)
 
 
-def _folder_labels(folder: Path, files: list[Path], names: list[str]) -> LabelColumn:
-    """Return the names of class folders as labels; each is one class, whatever is in it."""
-    classes = [name.partition("/")[0] for name in names]
-    return LabelColumn(classes, str(folder), lambda row: str(files[row]), are_names=True)
+def _list_its_table(folder: Path, label: str | None) -> Listing | None:
+    """List what a folder's own table of paths and labels names; None where it has no such table."""
+    for table in (folder / name for name in METADATA):
+        if table.is_file():
+            columns = [str(name) for name in _read_table(table).columns]
+            if column_of(columns, PATHS, table, PATH_COLUMN) and label_column(columns, str(table), label):
+                return _list_table(table, label)
+    return None
 
 
-def _subfolders(folder: Path) -> list[str]:
-    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return sorted(
-        path.name
-        for path in visible
-        if path.is_dir() or (path.suffix.lower() not in IMAGE_SUFFIXES and refuse_lost(path))
+def _query_name(parts: Arrangement) -> str:
+    return next(name for name, part in parts.part_of.items() if part == QUERY)
+
+
+def _list_part(folder: Path, label: str | None) -> Listing:
+    if label is not None:
+        raise InputError(f"--label-column {label}: {folder} is a folder, whose class folders are the labels")
+    found = class_images(folder)
+    files, names = list(found.files.values()), list(found.files)
+    classes = LabelColumn(
+        [name.partition("/")[0] for name in names], str(folder), lambda row: str(files[row]), are_names=True
     )
+    not_taken = [said_of(found.passed_over)] if found.passed_over else []
+    return Listing(files, names, [classes], [], [str(file) for file in files], "class folders", not_taken)
 
 
-def _class_folders(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the images below a folder and their relative paths, which all begin with a class folder."""
-    images = list_folder(folder)
-    loose = [name for name in images if "/" not in name]
-    if loose:
-        raise InputError(f"{folder}: {loose[0]} and {len(loose) - 1} more images lie in no class folder; move them")
-    without = set(_subfolders(folder)) - {name.partition("/")[0] for name in images}
-    if without:
-        raise InputError(f"{folder}/{min(without)} holds no images; fill or remove it")
-    return list(images.values()), list(images)
+def _joined(listings: Mapping[str, Listing], part_of_folder: Mapping[str, str], not_taken: list[str]) -> Listing:
+    """Return the listings of folders that are parts as one."""
+    used = ", ".join(f"{name}/ ({part})" for name, part in part_of_folder.items())
+    kinds = " and ".join(dict.fromkeys(one.read_as for one in listings.values()))
+    joined = Listing(
+        read_as=f"{kinds} in {used}",
+        passed_over=not_taken,
+    )
+    for name, one in listings.items():
+        joined.files.extend(one.files)
+        joined.names.extend(f"{name}/{below}" for below in one.names)
+        joined.labels.extend(one.labels)
+        joined.shown_as.extend(one.shown_as)
+        joined.parts.extend(part_of_folder[name] for _ in one.files)
+        joined.passed_over.extend(f"{name}/: {line}" for line in one.passed_over)
+    return joined
 
 
 def _list_table(table: Path, label: str | None) -> Listing:
     frame = _read_table(table)
-    column = label_column([str(name) for name in frame.columns if name not in ("path", "part")], str(table), label)
-    missing = [name for name, known in (("path", "path" in frame.columns), ("label", column is not None)) if not known]
+    columns = [str(name) for name in frame.columns]
+    paths, part = column_of(columns, PATHS, table, PATH_COLUMN), part_column(columns, table)
+    column = label_column([name for name in columns if name not in (paths, part)], str(table), label)
+    missing = [what for what, name in (("path", paths), ("label", column)) if not name]
     if missing or column is None:
-        has = ", ".join(map(str, frame.columns)) or "none"
+        has = ", ".join(columns) or "none"
         raise InputError(f"{table} has no column {' and none '.join(missing)}; its columns are {has}")
     if frame.empty:
         raise InputError(f"{table} has no rows")
-    others = [name for name in frame.columns if name not in ("path", "part", column)]
-    listing = Listing(
-        labels=[_table_labels(table, frame, column)],
-        notes=[f"labels are the column {column}"],
-        passed_over=passed_over("columns", others),
+    files = _files_of(frame[paths].tolist(), table)
+    names = list(files)
+    kept, parts, said, left_out = _parts_of_rows(frame, part, names, table)
+    others = [name for name in columns if name not in (paths, part, column)]
+    return Listing(
+        [files[names[row]] for row in kept],
+        [names[row] for row in kept],
+        [_table_labels(table, frame, column).of(np.asarray(kept))],
+        parts,
+        [f"{table} row {row + 1}: {names[row]}" for row in kept],
+        f"columns {paths} and {column}{said} of {table.name}",
+        [*passed_over("columns", others), *left_out],
     )
-    rows: dict[str, int] = {}
-    given = frame["part"] if "part" in frame.columns else [None] * len(frame)
-    for row, (path, part) in enumerate(zip(frame["path"], given, strict=True), 1):
+
+
+def _files_of(paths: Sequence[Any], table: Path) -> dict[str, Path]:
+    """Return the file that each row names, by its path below the table's folder."""
+    files: dict[str, Path] = {}
+    row_of: dict[str, int] = {}
+    for row, path in enumerate(paths, 1):
         where = f"{table} row {row}"
         if not isinstance(path, str) or not path.strip():
             raise InputError(f"{where}: the path is empty")
-        name = relative(path, where)
-        if rows.setdefault(name, row) != row:
-            raise InputError(f"{where}: {name} is in row {rows[name]} already; name each image once, with all labels")
-        listing.files.append(table.parent / name)
-        listing.names.append(name)
-        listing.shown_as.append(f"{where}: {name}")
-        if "part" in frame.columns:
-            listing.parts.append(_part(part, where))
-    return listing
+        name, file = located(table.parent, path, where)
+        if row_of.setdefault(name, row) != row:
+            raise InputError(f"{where}: {name} is in row {row_of[name]} already; name each image once, with all labels")
+        files[name] = file
+    return files
+
+
+def _parts_of_rows(
+    frame: pd.DataFrame, column: str | None, names: Sequence[str], table: Path
+) -> tuple[Sequence[int], list[str], str, list[str]]:
+    """Return the rows that are taken, and the part of each: by a column, or by the folders that the paths begin with.
+
+    Returns
+    -------
+    rows : sequence of int
+    parts : list of str
+        Empty where nothing names parts.
+    said : str
+        What named them, in words.
+    passed_over : list of str
+        Which rows are not taken, in words.
+    """
+    cells = [name.partition("/")[0] for name in names] if column is None else frame[column].tolist()
+    if column is None and None in map(part_of, set(cells)):
+        return range(len(names)), [], "", []
+    kept, parts, left_out = rows_of_column(cells, str(table))
+    said = "" if not parts else ", parts by the folders of the paths," if column is None else f", parts by {column},"
+    return kept, parts, said, left_out
 
 
 def _read_table(table: Path) -> pd.DataFrame:
@@ -191,10 +234,3 @@ def _table_labels(table: Path, frame: pd.DataFrame, column: str) -> LabelColumn:
 
     with pq.ParquetFile(table) as parquet:
         return parquet_labels(parquet, column, table, row_shown_as)
-
-
-def _part(cell: Any, where: str) -> str:
-    name = cell.strip().lower() if isinstance(cell, str) else ""
-    if name not in PART_OF:
-        raise InputError(f"{where}: the part {cell!r} is none of {', '.join(PART_OF)}")
-    return PART_OF[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.readers.names import RowsByName, text_lines
 from hashbench.data.splits import Split
 from hashbench.errors import InputError
 
@@ -22,9 +23,9 @@ def read_lists(
     ----------
     folder : Path
     names : sequence of str or None
-        What the data calls its items; where it has no names, lists hold row numbers from 0. Whatever follows
-        a name on its line (labels, in many published lists) is passed over. A list may name files by another folder
-        than the data does, where the files' own names are all different.
+        What the data calls its items; where it has no names, lists hold row numbers from 0. A line is of the item
+        whose name is the longest beginning of it; what follows (labels, in many published lists) is passed over. Which
+        ways of writing a name are one, says `hashbench.data.readers.names`.
     n_items : int
     left_out : sequence of str
         Names of images that are not among the items since they are broken: lists may name them.
@@ -41,11 +42,11 @@ def read_lists(
     InputError
         A list is missing, names an item twice or one that is not there, or a query is in another part.
     """
-    row_of = None if names is None else _rows_by_name([*names, *left_out])
-    query = _read_list(folder / LISTS["query"], row_of, n_items)
-    train = _read_list(folder / LISTS["train"], row_of, n_items)
+    items = None if names is None else RowsByName([*names, *left_out])
+    query = _read_list(folder / LISTS["query"], items, n_items)
+    train = _read_list(folder / LISTS["train"], items, n_items)
     if (folder / LISTS["database"]).is_file():
-        database = _read_list(folder / LISTS["database"], row_of, n_items)
+        database = _read_list(folder / LISTS["database"], items, n_items)
     else:
         database = np.setdiff1d(np.arange(n_items), query)
     for part, rows in (("train", train), ("database", database)):
@@ -57,40 +58,27 @@ def read_lists(
     return split, split.checksum
 
 
-def _rows_by_name(names: Sequence[str]) -> dict[str, int]:
-    """Return the rows of items by name, and by the bare names of files where these are all different."""
-    by_name = {name: row for row, name in enumerate(names)}
-    by_file = {_bare(name): row for row, name in enumerate(names)}
-    return {**by_file, **by_name} if len(by_file) == len(by_name) else by_name
-
-
-def _bare(name: str) -> str:
-    return name.replace("\\", "/").rpartition("/")[2]
-
-
-def _read_list(file: Path, row_of: dict[str, int] | None, n_items: int) -> np.ndarray:
+def _read_list(file: Path, items: RowsByName | None, n_items: int) -> np.ndarray:
     """Return the rows that a list names; rows from ``n_items`` on are images that were left out."""
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = list(text_lines(file))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--splits: {file} cannot be read ({type(error).__name__})") from error
     rows: dict[int, int] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        name = line.split()[0]
-        if row_of is not None:
-            slashed = name.replace("\\", "/")
-            row = next((row_of[key] for key in (name, line.strip(), slashed, _bare(name)) if key in row_of), -1)
-        else:
-            row = int(name) if name.isdecimal() and len(name) < 19 and int(name) < n_items else -1
+    for number, line in lines:
+        row = _row_number(line, n_items) if items is None else items.find(line)
+        if row is None:
+            raise InputError(f"{file} line {number}: the data has no item {line!r:.100}")
         if row >= n_items:
             continue
-        if row < 0:
-            raise InputError(f"{file} line {number}: the data has no item {name!r:.100}")
         if row in rows:
-            raise InputError(f"{file} line {number}: {name!r} is on line {rows[row]} already")
+            raise InputError(f"{file} line {number}: {line!r:.100} is on line {rows[row]} already")
         rows[row] = number
     if not rows:
         raise InputError(f"{file} is empty")
     return np.fromiter(rows, np.int64, len(rows))
+
+
+def _row_number(line: str, n_items: int) -> int | None:
+    word = line.split()[0]
+    return int(word) if word.isdecimal() and len(word) < 19 and int(word) < n_items else None

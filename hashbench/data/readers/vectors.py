@@ -15,18 +15,19 @@ from hashbench.data.readers.arrays.array_folder import open_folder
 from hashbench.data.readers.arrays.array_formats import Contents, open_file
 from hashbench.data.readers.arrays.stored_array import StoredArray, refuse_too_large
 from hashbench.data.readers.labels.names import listed, passed_over
+from hashbench.data.readers.parts import DATABASE, PARTS, QUERY, TRAIN
 from hashbench.data.readers.vector_labels import given_neighbors, joined_labels
 from hashbench.errors import InputError
 from hashbench.files.writing import refuse_full_disk, said_clearly
 from hashbench.progress import progress
 
 NAMES = {
-    "database": ("database", "train", "base"),
-    "query": ("query", "test"),
+    "database": (*PARTS[DATABASE], *PARTS[TRAIN]),
+    "query": PARTS[QUERY],
     "learn": ("learn",),
     "vectors": ("vectors",),
 }
-"""What each part may be called: hashbench's word, then those of ann-benchmarks and of the .fvecs files."""
+"""What each part may be called, in lower case; training vectors are the database, as in ann-benchmarks' files."""
 LAYOUTS = (
     "vectors (of which queries are drawn), or database and query (in ann-benchmarks' words train and test), "
     "and optionally learn, neighbors, labels, database_labels, query_labels, learn_labels"
@@ -100,7 +101,8 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, labe
         neighbors=given,
         distance=_distance(contents.attributes, given is not None, path),
         provenance=f"own vectors, {contents.kind}",
-        notes=[] if labels is None else [f"labels are {listed(sources)}", *labels.notes],
+        notes=[] if labels is None else labels.notes,
+        read_as=f"{', '.join(sorted(arrays))} of {contents.kind}" + (f", labels {listed(sources)}" if sources else ""),
         passed_over=passed_over("arrays, columns or files", others),
     )
 
@@ -120,8 +122,12 @@ def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:
     """
     if _text(contents.attributes.get("point_type", "")) == "binary":
         raise InputError(f"{path} holds packed bits (its point_type is binary); expected vectors: give the float file")
-    left_out = {"learn", "learn_neighbors"} if "learn_neighbors" in contents.arrays else set()
-    return {name: stored for name, stored in contents.arrays.items() if name not in left_out}
+    arrays: dict[str, StoredArray] = {}
+    for name, stored in contents.arrays.items():
+        if arrays.setdefault(name.casefold(), stored) is not stored:
+            raise InputError(f"{path} has {name} twice, in capitals and not: remove or rename one")
+    left_out = {"learn", "learn_neighbors"} if "learn_neighbors" in arrays else set()
+    return {name: stored for name, stored in arrays.items() if name not in left_out}
 
 
 def _parts(arrays: dict[str, StoredArray], path: Path) -> dict[str, StoredArray]:

@@ -24,6 +24,8 @@ OWN = "own"
 """The distance of a quantizer's codes."""
 GIVEN = "given"
 """Stands in the place of a backbone where the vectors came with the data."""
+SMALL = 1000
+"""Different codes of a database up to which they are counted."""
 
 
 class UnusableRecord(Exception):
@@ -66,6 +68,12 @@ class Record:
         Whether the data is the publisher's or a copy.
     data_file : str
         Name of the file or folder that ``--data-dir`` gave; empty where it gave none.
+    read : list of str
+        What was read of the data, in a line or two.
+    n_codes : int or None
+        How many different codes the database has; None where they are more than `SMALL`, or nobody counted them.
+    converged : bool or None
+        Whether the method says that its training converged; None where it says nothing.
     environment : dict
     started, date : str
         When the cell began and when it ended, ISO 8601, UTC.
@@ -87,6 +95,9 @@ class Record:
     label: str = ""
     provenance: str = ""
     data_file: str = ""
+    read: list[str] = field(default_factory=list)
+    n_codes: int | None = None
+    converged: bool | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     started: str = ""
     date: str = ""
@@ -255,6 +266,9 @@ SCHEMA: dict[str, Check] = {
     "label": _text,
     "provenance": _text,
     "data_file": _text,
+    "read": lambda value: isinstance(value, list) and all(map(_prose, value)),
+    "n_codes": lambda value: value is None or _whole(value),
+    "converged": lambda value: value is None or isinstance(value, bool),
     "environment": lambda value: isinstance(value, dict),
     "started": lambda value: value == "" or _date(value),
     "date": _date,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +13,7 @@ from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open
 from hashbench.data.readers.arrays.stored_array import StoredArray, chained
 from hashbench.data.readers.labels.cells import LabelColumn
 from hashbench.data.readers.labels.names import is_label_array
+from hashbench.data.readers.shards import refuse_incomplete
 from hashbench.errors import InputError
 
 SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
@@ -79,27 +80,6 @@ def open_folder(
     raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {known}")
 
 
-def part_of(file: Path) -> str:
-    """Return which part a file is, by its name: ``train`` of ``train-00000-of-00002.parquet`` and ``train.parquet``."""
-    shard = SHARD.fullmatch(file.stem)
-    return shard["part"] if shard else file.stem.partition("-")[0]
-
-
-def refuse_missing_shards(files: Sequence[Path]) -> None:
-    """Raise if there are fewer files of a part than their names say.
-
-    Raises
-    ------
-    InputError
-        There are fewer.
-    """
-    shard = SHARD.fullmatch(files[0].stem)
-    if shard is not None and len(files) != int(shard["count"]):
-        raise InputError(
-            f"{files[0].parent} has {len(files)} of the {int(shard['count'])} files {shard['part']}-*: fetch it again"
-        )
-
-
 def _others(folder: Path, used: set[Path]) -> list[str]:
     """Return what else can be seen in a folder."""
     return sorted(path.name for path in folder.iterdir() if path not in used and not path.name.startswith("."))
@@ -111,20 +91,23 @@ def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
     shards: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         suffix, shard = file.suffix.lower(), SHARD.fullmatch(file.stem)
+        stem = file.stem.casefold()
         if suffix in row_files.SUFFIXES:
-            word = file.stem.rpartition("_")[2].partition(".")[0]
+            word = stem.rpartition("_")[2].partition(".")[0]
             if word in known or word in NEIGHBORS:
                 yield NEIGHBORS.get(word, word), [file]
-        elif suffix == ".parquet" and shard and shard["part"] in vectors:
-            shards.setdefault(shard["part"], []).append(file)
-        elif file.suffix in (".npy", ".parquet") and _is_known(file, known, vectors):
-            yield file.stem, [file]
+        elif suffix == ".parquet" and shard and shard["part"].casefold() in vectors:
+            shards.setdefault(shard["part"].casefold(), []).append(file)
+        elif suffix in (".npy", ".parquet") and _is_known(file, known, vectors):
+            yield stem, [file]
     yield from shards.items()
 
 
 def _is_known(file: Path, known: Collection[str], vectors: Collection[str]) -> bool:
     """Return whether a file's name says a part, neighbours, or, of an array, labels."""
-    return file.stem in known or (file.suffix == ".npy" and is_label_array(file.stem, {"part": list(vectors)}))
+    return file.stem.casefold() in known or (
+        file.suffix.lower() == ".npy" and is_label_array(file.stem, {"part": list(vectors)})
+    )
 
 
 def _opened(files: list[Path], folder: Path, label: str | None) -> Contents:
@@ -136,7 +119,7 @@ def _opened(files: list[Path], folder: Path, label: str | None) -> Contents:
     shard = SHARD.fullmatch(files[0].stem)
     if shard is None:
         return contents[0]
-    refuse_missing_shards(files)
+    refuse_incomplete(files)
     for file, one in zip(files, contents, strict=True):
         if any(other.labels for other in contents) and not one.labels:
             raise InputError(f"{file} has no labels, another file of its part has: expected the same columns")

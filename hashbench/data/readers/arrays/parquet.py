@@ -16,7 +16,9 @@ from hashbench.data.readers.arrays.stored_array import (
 )
 from hashbench.data.readers.labels.cells import LabelColumn, is_list, parquet_labels
 from hashbench.data.readers.labels.names import label_column
+from hashbench.data.readers.parts import VALIDATION, part_column, parts_of_column
 from hashbench.errors import InputError
+from hashbench.progress import to_stderr
 
 VECTOR_COLUMNS = ("vector", "embedding")
 
@@ -62,9 +64,10 @@ def read_parquet(
         first = next(file.iter_batches(1, columns=[column])).column(0)
         width = len(first[0]) if first[0].is_valid else 0
         refuse_too_large(str(path), (n_rows, width), np.dtype(np.float32))
-        label = label_column([name for name in schema.names if name not in (column, "part")], str(path), label)
+        by = part_column(schema.names, path)
+        label = label_column([name for name in schema.names if name not in (column, by)], str(path), label)
         labels = None if label is None else parquet_labels(file, label, path)
-        parts = file.read(["part"]).column(0).to_pylist() if "part" in schema.names else None
+        parts = file.read([by]).column(0).to_pylist() if by else None
 
     def array_of(rows: np.ndarray, shown_as: str) -> StoredArray:
         return StoredArray(
@@ -72,11 +75,12 @@ def read_parquet(
         )
 
     members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
+    parts = parts if "vectors" not in members else None
     arrays = {
         name: array_of(rows, str(path) if parts is None else f"{path}: part {name}") for name, rows in members.items()
     }
     labels_of = {} if labels is None else {name: [labels.of(rows)] for name, rows in members.items()}
-    return arrays, labels_of, [name for name in schema.names if name not in (column, label, "part")]
+    return arrays, labels_of, [name for name in schema.names if name not in (column, label, by)]
 
 
 def _vector_column(schema: Any, path: Path) -> str:
@@ -92,13 +96,21 @@ def _vector_column(schema: Any, path: Path) -> str:
     return columns[0]
 
 
-def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
-    """Return the rows of each part that the column ``part`` names."""
-    for row, part in enumerate(parts):
-        if not isinstance(part, str):
-            raise InputError(f"{path}: row {row} of the column part is {part!r}, expected a name such as query")
-    named = np.array(parts)
-    return {str(part): np.flatnonzero(named == part) for part in np.unique(named)}
+def _by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
+    """Return the rows of each part that a column names: as `vectors` where it names one part only.
+
+    Rows for choosing parameters are queries where there are no others, and left out otherwise.
+    """
+    named = parts_of_column(words, str(path), first=0, more={"learn": "learn"})
+    if len(set(named.values())) == 1:
+        return {"vectors": np.arange(len(words))}
+    held_out = "query" if "query" not in named.values() else ""
+    part_of = {word: held_out if part == VALIDATION else part for word, part in named.items()}
+    own = np.array([part_of[word] for word in words])
+    n_left_out = np.count_nonzero(own == "")
+    if n_left_out:
+        to_stderr(f"{path}: {n_left_out:,} rows of the part validation are left out; others are the queries")
+    return {str(part): np.flatnonzero(own == part) for part in np.unique(own) if part}
 
 
 def _parquet_blocks(path: Path, column: str, rows: np.ndarray, width: int, dtype: np.dtype, n_rows: int) -> Blocks:

@@ -1,0 +1,174 @@
+"""Names of files and columns in one form, so that two ways of writing a name are one name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Literal
+
+from hashbench.errors import InputError
+from hashbench.files.paths import is_there, relative
+
+WORDS_OF_FOLDERS = 8
+"""Words in the names of folders that a list may add to an item's name."""
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+"""How Unicode writes an accented letter: as one character, or as a letter and its accent (as macOS does)."""
+
+
+def normal(name: str) -> str:
+    r"""Return a path in the form in which paths are compared.
+
+    Slashes are forward and single, ``.`` is left out, accented letters are one character each, and spaces around the
+    path are gone. An absolute path stays absolute.
+
+    Examples
+    --------
+    >>> normal("images\\1.png"), normal("./images//1.png"), normal("cafe\u0301.png") == normal("caf\u00e9.png")
+    ('images/1.png', 'images/1.png', True)
+    """
+    path = PurePosixPath(name.strip().replace("\\", "/")).as_posix()
+    return unicodedata.normalize("NFC", f"/{path.lstrip('/')}" if path.startswith("/") else path)
+
+
+def located(folder: Path, name: str, where: str) -> tuple[str, Path]:
+    """Return the file that a list or a table names, below its folder.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        A path below the folder, or an absolute path that leads there.
+    where : str
+        What a message calls the line that names it.
+
+    Returns
+    -------
+    name : str
+        The path below the folder, as `normal` writes it.
+    file : Path
+        The file of that name, whichever Unicode form its name has on the disk.
+
+    Raises
+    ------
+    InputError
+        The path is empty, or does not lead to a place below the folder.
+    """
+    below = relative(_below(folder, name.strip()), where)
+    return normal(below), _on_disk(folder, below)
+
+
+def _below(folder: Path, name: str) -> str:
+    """Return an absolute path below a folder as a relative one; any other as it is."""
+    if not PureWindowsPath(name).root and not PureWindowsPath(name).drive:
+        return name
+    written = normal(name)
+    for start in (folder.absolute(), folder.resolve()):
+        beginning = normal(str(start)) + "/"
+        if written.startswith(beginning):
+            return written.removeprefix(beginning)
+    return name
+
+
+def _on_disk(folder: Path, below: str) -> Path:
+    if below.isascii() or is_there(folder / below):
+        return folder / below
+    written = [folder / unicodedata.normalize(form, below) for form in FORMS]
+    return next((file for file in written if is_there(file)), folder / below)
+
+
+def refuse_repeated(names: Sequence[str], where: str) -> None:
+    """Raise if a list names something twice, however it is written.
+
+    Raises
+    ------
+    InputError
+        A name is in the list for the second time.
+    """
+    first: dict[str, int] = {}
+    for number, name in enumerate(map(normal, names), 1):
+        if first.setdefault(name, number) != number:
+            raise InputError(f"{where}: number {number} is number {first[name]} again, {names[number - 1]!r}")
+
+
+def text_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file that hold something, with their numbers from 1.
+
+    A mark of byte order, blanks around a line, and the line ends of Windows are no part of it.
+
+    Raises
+    ------
+    OSError, UnicodeDecodeError
+        The file cannot be read, or is not UTF-8.
+    """
+    for number, line in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
+        if line.strip():
+            yield number, line.strip()
+
+
+class RowsByName:
+    """Finds items by what a line of a list calls them.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the data calls its items.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._rows = {normal(name): row for row, name in enumerate(names)}
+        by_file = {name.rpartition("/")[2]: row for name, row in self._rows.items()}
+        self._by_file: Mapping[str, int] = by_file if len(by_file) == len(self._rows) else {}
+        self._most_words = max((len(name.split()) for name in self._rows), default=1)
+
+    def find(self, line: str) -> int | None:
+        """Return the row of the longest beginning of a line that is an item's name; None where none is.
+
+        A name may be written with another folder before it, or with another folder in place of its own where all
+        items' files have different names.
+        """
+        written = normal(line)
+        whole = (self._rows.get(name) for name in _beginnings(written, self._most_words))
+        moved = (self._elsewhere(name) for name in _beginnings(written, self._most_words + WORDS_OF_FOLDERS))
+        return next((row for rows in (whole, moved) for row in rows if row is not None), None)
+
+    def _elsewhere(self, name: str) -> int | None:
+        """Return the row of an item that the list has in another folder."""
+        tail = name
+        while tail := tail.partition("/")[2]:
+            if tail in self._rows:
+                return self._rows[tail]
+        return self._by_file.get(name.rpartition("/")[2])
+
+
+def _beginnings(line: str, most_words: int) -> Iterator[str]:
+    """Yield the line, and what is left of it when words at its end are taken away, the longest first."""
+    yield line
+    for n_words in range(min(len(line.split()) - 1, most_words), 0, -1):
+        rest = line.split(maxsplit=n_words)[n_words]
+        yield line[: len(line) - len(rest)].rstrip()
+
+
+def column_of(columns: Iterable[str], words: Sequence[str], where: object, what: str) -> str | None:
+    """Return the column that has one of some names, whatever its case; None where none has.
+
+    Parameters
+    ----------
+    columns : iterable of str
+    words : sequence of str
+        Lower case; where a column has the first, others are not looked at.
+    where, what : object
+        What a message calls the file and the column.
+
+    Raises
+    ------
+    InputError
+        Two columns could be meant.
+    """
+    found = {str(column): str(column).strip().casefold() for column in columns}
+    named = [column for column, word in found.items() if word in words]
+    first = [column for column in named if found[column] == words[0]]
+    chosen = first or named
+    if len(chosen) > 1:
+        raise InputError(f"{where} has the columns {' and '.join(chosen)}: which is {what}? remove or rename the other")
+    return chosen[0] if chosen else None
