@@ -190,15 +190,15 @@ def test_queries_that_are_in_the_database_are_counted(clusters, tmp_path, cache_
 
 
 @pytest.mark.parametrize("column", ["part", "Split"])
-def test_parts_of_rows_have_many_names(clusters, tmp_path, cache_dir, column):
+@pytest.mark.parametrize("database", [("Database", "database", "gallery"), ("TRAIN", "train", "Training")])
+def test_parts_of_rows_have_many_names(clusters, tmp_path, cache_dir, column, database):
     X, _ = clusters
-    words = [["Database", "database", "TRAIN", "learn", "Test", "queries", "gallery"][row % 7] for row in range(len(X))]
+    words = [[*database, "learn", "Test", "queries", "valid"][row % 7] for row in range(len(X))]
     save_table(tmp_path / "a.parquet", X, **{column: words})
     split = load_dataset("vectors", data_dir=tmp_path / "a.parquet", cache_dir=cache_dir).split
-    counts = [words.count(word) for word in ("Test", "queries")]
-    assert len(split.query) == sum(counts)
+    assert len(split.query) == words.count("Test") + words.count("queries")
     assert len(split.train) == words.count("learn")
-    assert len(split.query) + len(split.train) + len(split.database) == len(X)
+    assert len(split.database) == sum(map(words.count, database))
 
 
 def test_files_of_parts_are_known_whatever_their_case(clusters, tmp_path, cache_dir):
