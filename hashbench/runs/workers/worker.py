@@ -1,8 +1,9 @@
 """Runs functions in a worker process that nothing they do can take the run down with.
 
 The process leads a group of its own, which is killed as a whole: after a time limit, over a memory limit, and when the
-run ends. A crash ends the process alone, and the next call starts another. (Process pools of the standard library and
-of its kin import the caller's main module, kill one process and not what it has started, and know no memory limit.)
+run ends. A crash ends the process alone, and the next call starts another. (Process pools of the standard library
+and those like them import the caller's main module, kill one process and not what it has started, and know no memory
+limit.)
 """
 
 from __future__ import annotations
