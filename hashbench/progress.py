@@ -63,7 +63,7 @@ class Lines:
         """Count n more items and print a line if it is time."""
         self.done += n
         now = time.monotonic()
-        if now - self.last >= LINE_EVERY_S and self.done < self.total:
+        if now - self.last >= LINE_EVERY_S and 0 < self.done < self.total:
             rate = self.done / (now - self.started)
             left = (self.total - self.done) / rate
             print(f"{self.description}: {self.done}/{self.total}, {_rate(rate)}, {left:,.0f} s left", file=sys.stderr)
