@@ -81,10 +81,11 @@ def test_csv_has_a_line_for_each_score():
 def test_of_a_mean_over_another_number_of_seeds_the_note_names_the_row():
     mixed = grid(
         a={16: Score(0.5, 0.01, 5), 32: Score(0.7, 0.02, 2), 64: Score(0.7, 0.02, 2)},
-        b={16: Score(0.51, 0.02, 5), 32: Score(0.6, 0.02, 5)},
+        b={16: Score(0.51, 0.02, 5), 32: Score(0.6, 0.02, 5), 64: Score(0.6, 0.02, 5)},
+        d={16: Score(0.4, 0.02, 3)},
         c={16: Score(0.2, None, 1)},
     )
-    assert mixed.notes[1] == "Mean ± standard deviation over 5 seeds; a at 32, 64 bits over 2."
+    assert mixed.notes[1] == "Mean ± standard deviation over 5 seeds; over 2: a (32, 64 bits); over 3: d."
     assert not any("seeds" in note for note in grid(c={16: Score(0.2, None, 1)}).notes)
 
 

@@ -100,12 +100,16 @@ class Grid:
             return []
         usual = max(by_number, key=lambda number: (sum(map(len, by_number[number].values())), number))
         others = [
-            f"{method} at {', '.join(map(str, lengths))} bits over {number}"
+            f"; over {number}: {', '.join(self._which(method, lengths) for method, lengths in methods.items())}"
             for number, methods in sorted(by_number.items())
-            for method, lengths in methods.items()
             if number != usual
         ]
-        return [f"Mean ± standard deviation over {usual} seeds{''.join(f'; {one}' for one in others)}."]
+        return [f"Mean ± standard deviation over {usual} seeds{''.join(others)}."]
+
+    def _which(self, method: str, lengths: list[int]) -> str:
+        """Return a method, and at which code lengths where it has others."""
+        whole = len(lengths) == len(self.scores[method])
+        return method if whole else f"{method} ({', '.join(map(str, lengths))} bits)"
 
     def _is_judged(self, n_bits: int) -> bool:
         column = self._column(n_bits).values()
