@@ -8,9 +8,8 @@ from hashbench.errors import InputError
 from hashbench.reports.grids import grouped
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.checks import problems_of, read_rows
-from hashbench.reports.leaderboards.columns import TAIL, VERDICT, metrics_in
+from hashbench.reports.leaderboards.columns import TAIL, VERDICT, judged_together, metrics_in
 from hashbench.reports.leaderboards.columns import Row as Line
-from hashbench.reports.leaderboards.columns import setting as setting_of
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
 from hashbench.runs.records.results import TIMINGS
 
@@ -32,7 +31,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
         raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_mend(path)}")
     entries = board.read_entries(path.parent)
     settings = []
-    for lines in grouped(read_rows(path), _without_bits).values():
+    for lines in grouped(read_rows(path), judged_together).values():
         first = lines[0]
         settings.append(
             Setting(
@@ -65,10 +64,6 @@ def _mend(path: Path) -> str:
     if set(header) >= RUNS_OWN:
         return f"this is a run's table: name its directory, {path.parent}"
     return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files beside it"
-
-
-def _without_bits(line: Line) -> tuple[str, ...]:
-    return setting_of({**line, "n_bits": ""})
 
 
 def _row(line: Line, entries: board.Entries) -> Row:

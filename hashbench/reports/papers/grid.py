@@ -82,7 +82,7 @@ class Grid:
         each = [(method, n_bits) for method, row in self.scores.items() for n_bits in row]
         notes = ["Bold: the highest mean of a column."]
         if any(self.is_as_good(*one) for one in each):
-            notes.append("*: not separable from it (seeds and queries; Holm's correction over all pairs, 5%).")
+            notes.append("*: not separable from it (seeds and queries; corrected for its choice, 5%).")
         seeds = sorted({self.scores[method][n_bits].n_seeds for method, n_bits in each} - {1})
         if seeds:
             notes.append(f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds.")
