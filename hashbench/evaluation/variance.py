@@ -30,6 +30,8 @@ class Sample:
     seeds : float
         Estimated variance of the method's mean through the choice of seeds; 0 for a deterministic method, NaN
         for one seed of a random one.
+    dof : float
+        Degrees of freedom of ``seeds``; infinite for a deterministic method, whose 0 is exact.
     interaction : float
         The part of ``seeds`` that comes from seeds acting on each query in their own way.
     """
@@ -37,27 +39,33 @@ class Sample:
     by_query: np.ndarray
     n_seeds: int | None
     seeds: float
+    dof: float
     interaction: float
 
     @classmethod
     def of(cls, values: np.ndarray) -> Sample:
-        """Return the sample of values of shape (n_queries,), deterministic, or (n_seeds, n_queries)."""
+        """Return the sample of values of shape (n_queries,), deterministic, or (n_seeds, n_queries).
+
+        Seeds that agree in every value vary in nothing: their variance is exactly 0.
+        """
         if values.ndim == 1:
-            return cls(values, None, 0.0, 0.0)
+            return cls(values, None, 0.0, np.inf, 0.0)
         n_seeds, n_queries = values.shape
         by_query, by_seed = values.mean(axis=0), values.mean(axis=1)
         if n_seeds == 1:
-            return cls(by_query, 1, np.nan, np.nan)
+            return cls(by_query, 1, np.nan, 0, np.nan)
+        if (values == values[0]).all():
+            return cls(values[0], n_seeds, 0.0, np.inf, 0.0)
         residuals = values - by_query
         residuals -= residuals.mean(axis=1, keepdims=True)
         dof = (n_seeds - 1) * max(n_queries - 1, 1)
         interaction = float(np.square(residuals).sum()) / dof / (n_seeds * n_queries)
-        return cls(by_query, n_seeds, float(by_seed.var(ddof=1)) / n_seeds, interaction)
+        return cls(by_query, n_seeds, float(by_seed.var(ddof=1)) / n_seeds, n_seeds - 1, interaction)
 
     @property
-    def dof(self) -> float:
-        """Degrees of freedom of ``seeds``; infinite for a deterministic method, whose 0 is exact."""
-        return np.inf if self.n_seeds is None else self.n_seeds - 1
+    def is_finite(self) -> bool:
+        """Whether all of its values are numbers."""
+        return bool(np.isfinite(self.by_query).all())
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,13 @@ class Variance:
     def known(self) -> bool:
         """Whether both parts could be estimated."""
         return bool(np.isfinite(self.seeds + self.queries))
+
+    @property
+    def dof(self) -> float:
+        """Approximate degrees of freedom of both parts together (Satterthwaite, Biometrics Bulletin 2, 1946)."""
+        shares = [part / (self.seeds + self.queries) for part, _ in self._parts()]
+        squares = sum(share**2 / dof for share, (_, dof) in zip(shares, self._parts(), strict=True))
+        return 1 / squares if squares else np.inf
 
     def half_width(self, alpha: float) -> float:
         """Return half the length of the interval that misses with a chance of at most alpha."""

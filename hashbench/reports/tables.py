@@ -120,7 +120,8 @@ def _print_notes(records: Sequence[Record], compared: Verdicts, console: Console
     kinds = {one.verdict for (group, _), one in compared.items() if group in groups}
     if "not separable" in kinds:
         print_note(
-            f"{NOT_SEPARABLE} not separable from the best of its column (seeds and queries; Holm over all pairs, 5%)",
+            f"{NOT_SEPARABLE} not separable from the best of its column (seeds and queries; corrected for its choice, "
+            "5%)",
             console,
         )
     held_out = {record.config["protocol"] for record in records if _saw_queries(record)}

@@ -1,4 +1,4 @@
-"""False marks stay rare, differences are seen, corrections by hand, and bounded memory."""
+"""False marks stay rare, differences are seen, what seeds lend each other, corrections by hand, and bounded memory."""
 
 import importlib.util
 import io
@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from made_records import made_record
 from rich.console import Console
+from scipy.stats import studentized_range, ttest_1samp, ttest_ind, ttest_rel
 from scipy.stats import t as student
-from scipy.stats import ttest_1samp, ttest_ind, ttest_rel
 
-from hashbench.evaluation.statistics import compare, compare_columns, holm
+from hashbench.evaluation.seed_variances import ALONE, BOARD_DOF, Lender, most_borrowed
+from hashbench.evaluation.statistics import compare, compare_board, holm
+from hashbench.evaluation.studentized_range import chance_of_range
+from hashbench.evaluation.variance import Sample
 from hashbench.reports.tables import print_tables
 from hashbench.runs.records.store import Store
 
@@ -37,16 +40,43 @@ def test_holm_equals_values_worked_out_by_hand():
     assert holm(np.array([])).shape == (0,)
 
 
-@pytest.mark.parametrize("effect", ["none", "equal", "large", "unequal"])
+@pytest.mark.parametrize("effect", ["none", "equal", "large", "tenfold", "unequal", "one wild"])
 @pytest.mark.parametrize(
-    ("seeds", "n_methods"), [("2", 2), ("3", 2), ("5", 2), ("2 and 10", 2), ("0 and 3", 2), ("2", 10), ("3", 10)]
+    ("seeds", "n_methods"),
+    [("2", 2), ("3", 2), ("5", 2), ("2 and 10", 2), ("0 and 3", 2), ("3", 3), ("2", 10), ("3", 10), ("3", 20)],
 )
 def test_equal_methods_are_rarely_called_different(verdicts, seeds, n_methods, effect):
     n_seeds = (verdicts.SEEDS[seeds] * n_methods)[:n_methods]
-    repetitions = 1500 if n_methods == 2 else 200
+    repetitions = {2: 1500, 3: 600, 10: 200, 20: 60}[n_methods]
     rate, missed = verdicts.false_marks(np.random.default_rng(3), repetitions, n_seeds, verdicts.EFFECTS[effect])
     assert rate <= 0.07
     assert missed <= 0.07
+
+
+@pytest.mark.parametrize("effect", ["equal", "tenfold", "one wild"])
+@pytest.mark.parametrize(("seeds", "n_methods"), [("2", 2), ("3", 3), ("3", 20)])
+def test_equal_methods_of_a_board_of_several_code_lengths_are_rarely_called_different(
+    verdicts, seeds, n_methods, effect
+):
+    rng, repetitions = np.random.default_rng(17), 15 if n_methods == 20 else 150
+    n_seeds = verdicts.SEEDS[seeds] * n_methods
+    rate, missed = verdicts.false_marks(rng, repetitions, n_seeds, verdicts.EFFECTS[effect], verdicts.LENGTHS)
+    assert rate <= 0.07
+    assert missed <= 0.07
+
+
+@pytest.mark.parametrize(("n_methods", "shift", "least"), [(5, 4, 0.6), (5, 6, 0.9), (20, 6, 0.6), (20, 10, 0.95)])
+def test_three_seeds_tell_methods_that_differ_by_several_deviations_of_a_seed(verdicts, n_methods, shift, least):
+    rng, repetitions = np.random.default_rng(18), 60 if n_methods == 5 else 20
+    assert verdicts.marked(rng, repetitions, [3] * n_methods, verdicts.EFFECTS["large"], shift) > least
+
+
+def test_other_code_lengths_add_power(verdicts):
+    alone, together = (
+        verdicts.marked(np.random.default_rng(19), 60, [3, 3], verdicts.EFFECTS["large"], 4, lengths)
+        for lengths in ((16,), verdicts.LENGTHS)
+    )
+    assert together > alone + 0.05
 
 
 def test_ten_equal_deterministic_methods_are_rarely_called_different(verdicts):
@@ -116,6 +146,68 @@ def test_p_value_is_the_level_whose_interval_ends_at_zero():
         assert compare(values, alpha=p_value)[name].difference_interval[0] == pytest.approx(0, abs=1e-9)
 
 
+def _seeds(*shifts):
+    """Return a sample in which seeds do nothing but shift all values; their variance is that of the shifts."""
+    return Sample.of(np.linspace(0, 1, 20) + np.array(shifts)[:, None])
+
+
+def test_variances_are_averaged_with_other_lengths_and_methods_by_hand():
+    # One seed's variances are 1 and 4 at 16 bits, 2 at 32 bits: 16, 64 and 64 at one bit.
+    short = {"a": _seeds(-1, 0, 1), "b": _seeds(-2, 0, 2), "c": Sample.of(np.ones(20)), "d": _seeds(0.5)}
+    board = {16: short, 32: {"a": _seeds(-np.sqrt(2), 0, np.sqrt(2))}}
+    lender = Lender(board)
+    lent = {n_bits: {name: lender.sample(name, n_bits, 3) for name in column} for n_bits, column in board.items()}
+    # Two lengths of three seeds lend each other 2 × 1/2 / (1 + 1/2) degrees of freedom; three methods are compared.
+    other, borrowed = 2 / 3, most_borrowed(3, 2)
+    typical = ((16 + 64) / 2 + 64) / 2
+    assert lent[16]["a"].dof == pytest.approx(2 + other + borrowed)
+    assert lent[16]["a"].seeds * 3 * 16 == pytest.approx(
+        (2 * 16 + other * 64 + borrowed * typical) / (2 + other + borrowed)
+    )
+    assert lent[16]["b"].seeds * 3 * 16 == pytest.approx((2 * 64 + borrowed * typical) / (2 + borrowed))
+    assert lent[32]["a"].seeds * 3 * 32 == pytest.approx((2 * 64 + other * 16) / (2 + other))
+    assert (lent[16]["c"], lent[16]["d"]) == (short["c"], short["d"])
+
+
+def test_the_largest_of_four_variances_counts_as_the_second():
+    methods = {f"{n}": _seeds(-n, 0, n) for n in (1, 2, 3)}
+    wild, tame = (Lender({8: methods | {"wild": _seeds(-n, 0, n)}}) for n in (1000, 3))
+    for name in methods:
+        assert wild.sample(name, 8, 4).seeds == pytest.approx(tame.sample(name, 8, 4).seeds)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3, 5, 10])
+@pytest.mark.parametrize("n_methods", [2, 3, 5, 20])
+def test_no_more_is_borrowed_than_a_wild_method_can_bear(n_methods, n_seeds):
+    dof = n_seeds - 1
+    borrowed = most_borrowed(n_methods, dof)
+    assert (borrowed == 0) == (n_methods == 2)
+    # Its estimate is its own variance, shrunk by nothing, and taken to have more degrees of freedom.
+    ends = studentized_range.ppf(0.95, n_methods, dof + borrowed) / np.sqrt(2) * np.sqrt(dof / (dof + borrowed))
+    assert 2 * student.sf(ends, dof) == pytest.approx(0.05 if n_methods == 2 else ALONE, rel=0.01)
+    assert BOARD_DOF == 2
+
+
+@pytest.mark.parametrize(("t", "n_means", "dof"), [(2.8, 2, 4), (5, 20, 8), (30, 5, 1), (8, 20, 3.3), (3, 10, 5000)])
+def test_chance_of_a_range_is_that_of_scipy(t, n_means, dof):
+    assert chance_of_range(t, n_means, dof) == pytest.approx(
+        studentized_range.sf(t * np.sqrt(2), n_means, dof), rel=1e-3
+    )
+
+
+def test_chance_of_a_range_is_exact_far_out_and_at_its_ends():
+    assert chance_of_range(0, 7, 3) == pytest.approx(1)
+    assert chance_of_range(4, 20, np.inf) == pytest.approx(studentized_range.sf(4 * np.sqrt(2), 20, 1e6), rel=1e-3)
+    assert chance_of_range(1e8, 2, 1) == pytest.approx(2 * student.sf(1e8, 1), rel=1e-3)
+
+
+def test_lengths_are_compared_each_for_itself():
+    rng = np.random.default_rng(16)
+    values = {n_bits: {"a": rng.random(50), "b": rng.random(50) / 2} for n_bits in (16, 32)}
+    board = {n_bits: {name: Sample.of(of) for name, of in one.items()} for n_bits, one in values.items()}
+    assert compare_board(board) == {n_bits: compare(one) for n_bits, one in values.items()}
+
+
 def test_seeds_acting_on_queries_count_once():
     # Many seeds of two methods that differ in nothing else: the variance is that of the seed means alone.
     rng = np.random.default_rng(11)
@@ -124,15 +216,22 @@ def test_seeds_acting_on_queries_count_once():
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(2 / (200 * 300)), rel=0.15)
 
 
-def test_correction_is_for_all_pairs():
+def test_correction_is_for_the_choice_of_the_best_among_all_that_can_be_tested():
     rng = np.random.default_rng(12)
     values = {name: rng.random(100) + 0.05 * m for m, name in enumerate("abcde")} | {
         "one seed": rng.random((1, 100)) / 2
     }
-    result = compare(values)
-    smallest = min(one.p_value for one in result.values() if one.verdict != "unknown")
-    # Here the pair that differs most is one with the best: of five methods it is one of ten; the sixth has none.
-    assert min(one.p_holm for one in result.values() if one.verdict != "unknown") == pytest.approx(10 * smallest)
+    tested = sorted((one for one in compare(values).values() if one.verdict not in ("best", "unknown")), key=_p_value)
+    expected, before = [], 0.0
+    for n_means, one in zip((5, 4, 3, 2), tested, strict=True):  # the sixth has no variance of its seed
+        t = -student.ppf(one.p_value / 2, 99)
+        before = max(before, studentized_range.sf(t * np.sqrt(2), n_means, 99))
+        expected.append(before)
+    assert [one.p_corrected for one in tested] == pytest.approx(expected, rel=1e-3)
+
+
+def _p_value(one):
+    return one.p_value
 
 
 def test_one_seed_of_a_random_method_gives_no_verdict():
@@ -141,7 +240,7 @@ def test_one_seed_of_a_random_method_gives_no_verdict():
     assert [one.verdict for one in result.values()] == ["unknown", "best", "separable"]
     assert [one.reason for one in result.values()] == ["one seed", "", ""]
     assert not result["one"].separable
-    assert np.isnan([*result["one"].interval, *result["one"].difference_interval, result["one"].p_holm]).all()
+    assert np.isnan([*result["one"].interval, *result["one"].difference_interval, result["one"].p_corrected]).all()
     assert result["one"].difference == pytest.approx(0.5)
     beside_it = compare({"one": easy[None], "other": easy - 0.5})
     assert [one.verdict for one in beside_it.values()] == ["best", "unknown"]
@@ -154,6 +253,53 @@ def test_one_query_gives_no_verdict():
     assert [(one.verdict, one.reason) for one in result.values()] == [("best", "one query"), ("unknown", "one query")]
 
 
+def test_values_that_are_not_finite_give_no_verdict_and_cost_nobody_else_one():
+    rng = np.random.default_rng(20)
+    good = {"best": rng.random((3, 100)) + 1, "worse": rng.random((3, 100)), "plain": rng.random(100)}
+    hurt = np.where(np.arange(100) == 3, np.nan, rng.random((3, 100)) + 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = compare({"hurt": hurt, **good})
+        alone = compare({"hurt": hurt})
+    assert (result["hurt"].verdict, result["hurt"].reason) == ("unknown", "values that are not finite")
+    assert {name: one for name, one in result.items() if name != "hurt"} == compare(good)
+    assert [(one.verdict, one.reason) for one in alone.values()] == [("unknown", "values that are not finite")]
+
+
+@pytest.mark.parametrize("n_methods", [1, 2, 20])
+@pytest.mark.parametrize("n_seeds", [None, 1, 2, 3])
+def test_any_board_gives_verdicts_or_reasons(n_methods, n_seeds):
+    easy = np.random.default_rng(21).random(50)
+    still = easy if n_seeds is None else np.repeat(easy[None], n_seeds, axis=0)
+    for values in (
+        {f"{m}": still - m for m in range(n_methods)},
+        {f"{m}": still for m in range(n_methods)},
+        {f"{m}": np.zeros_like(still) for m in range(n_methods)},
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = compare(values)
+        assert len(result) == n_methods
+        assert [one.verdict for one in result.values()].count("best") == 1
+        assert all(one.reason for one in result.values() if one.verdict == "unknown")
+        assert (n_seeds == 1) == any(one.verdict == "unknown" for one in result.values()) or n_methods == 1
+
+
+def test_seeds_that_agree_in_every_value_are_no_seeds():
+    rng = np.random.default_rng(22)
+    values = {"a": rng.random((3, 80)) + 1, "b": rng.random((3, 80)), "c": rng.random(80)}
+    same = compare(values | {"c": np.repeat(values["c"][None], 3, axis=0)})
+    assert same == compare(values)
+
+
+def test_a_method_that_scatters_a_thousand_times_more_is_not_told_apart_and_hides_no_one_else():
+    rng = np.random.default_rng(23)
+    easy = rng.random(100)
+    values = {f"{m}": easy + 0.01 * rng.normal(0, 1, (3, 1)) - 0.2 * m for m in range(5)}
+    result = compare(values | {"wild": easy - 1 + np.array([[-10.0], [2.0], [7.0]])})
+    assert [one.verdict for one in result.values()] == ["best", *["separable"] * 4, "not separable"]
+
+
 def test_equal_methods_have_no_difference_and_p_1():
     values = np.random.default_rng(14).random((3, 300))
     for first in (values, values[0], np.full(20, 0.5), np.zeros((2, 20))):
@@ -161,7 +307,7 @@ def test_equal_methods_have_no_difference_and_p_1():
             warnings.simplefilter("error")
             result = compare({"a": first, "b": first.copy(), "c": first[::-1] if first.ndim == 2 else first})
         assert [one.verdict for one in result.values()] == ["best", "not separable", "not separable"]
-        assert all(one.difference == 0 and one.p_value == one.p_holm == 1 for one in result.values())
+        assert all(one.difference == 0 and one.p_value == one.p_corrected == 1 for one in result.values())
         assert all(np.isfinite(one.interval + one.difference_interval).all() for one in result.values())
 
 
@@ -187,13 +333,6 @@ def test_order_of_seeds_queries_and_methods_does_not_matter():
             assert one == pytest.approx(other)
 
 
-def test_columns_are_compared_each_for_itself():
-    rng = np.random.default_rng(16)
-    first, second = ({"a": rng.random(50), "b": rng.random(50) / 2} for _ in range(2))
-    assert compare_columns([first, second]) == [compare(first), compare(second)]
-    assert compare_columns([]) == []
-
-
 def test_large_comparison_stays_within_bounded_memory():
     per_query = {f"{m}": np.random.default_rng(m).random((2, 10_000)) for m in range(50)}
     tracemalloc.start()
@@ -210,7 +349,6 @@ def test_large_comparison_stays_within_bounded_memory():
         ({"a": np.ones(3), "b": np.ones(4)}, r"'b'.*\(4,\)"),
         ({"a": np.ones((2, 2, 2))}, "shape"),
         ({"a": np.ones((0, 5))}, "shape"),
-        ({"a": np.array([0.1, np.nan])}, "finite"),
     ],
 )
 def test_unusable_values_are_refused(per_query, words):

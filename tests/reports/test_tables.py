@@ -58,7 +58,7 @@ def test_several_seeds_give_verdicts(tmp_path):
     store = run_of(tmp_path, [0, 1, 2], ("a", "b", "c"))
     text = printed(list(store), 100, store)
     assert "one seed" not in text
-    assert "Holm over all pairs" not in text
+    assert "corrected for its choice" not in text
     store = run_of(tmp_path / "equal", range(5), ("a",))
     for seed in range(5):
         record = made_record("twin", 16, seed, metrics={"mAP@all": 0.25})

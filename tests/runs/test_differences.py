@@ -61,7 +61,7 @@ def test_two_methods_of_one_run_are_compared_as_its_tables_compare_them(two):
             values[record.label].append(store.arrays(record.id)["per_query:mAP@all"])
     expected = compare_methods({label: np.stack(of) for label, of in values.items()})["same"]
     (row,) = frame.itertuples()
-    wanted = (expected.difference, *expected.difference_interval, expected.p_value, expected.p_holm)
+    wanted = (expected.difference, *expected.difference_interval, expected.p_value, expected.p_corrected)
     assert (row.difference, row.low, row.high, row.p, row.p_holm) == pytest.approx(wanted, rel=1e-9)  # another order
     assert row.verdict == "B higher"
 

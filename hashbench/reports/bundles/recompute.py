@@ -15,7 +15,15 @@ from hashbench.plugins.registry import Registry
 from hashbench.reports.bundles.archive import unpack
 from hashbench.reports.bundles.labels import dataset_of, problem_with, refuse_unknown_protocol, relevance_sha256
 from hashbench.reports.leaderboards.checks import name_of, problems_of, read_rows
-from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, metrics_in, of_metric, setting
+from hashbench.reports.leaderboards.columns import (
+    VERDICT,
+    Row,
+    identity,
+    judged_together,
+    metrics_in,
+    of_metric,
+    setting,
+)
 from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
 from hashbench.reports.leaderboards.rows import rows_of
 from hashbench.runs.records.record import Record
@@ -173,8 +181,8 @@ def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[
         if not same:
             problems.append(f"lacks the row of {made['method']} at {made['n_bits']} bits that the bundle gives")
         for number, row in same:
-            whole = sum(setting(other) == setting(row) for _, other in published)
-            judged = whole == sum(setting(other) == setting(made) for other in rows)
+            whole = sum(judged_together(other) == judged_together(row) for _, other in published)
+            judged = whole == sum(judged_together(other) == judged_together(made) for other in rows)
             problems += [f"line {number}: {problem}" for problem in _differences(row, made, judged)]
             compared += 1
     lacking, beside = len(published) - compared, len(rows) - len(comparable)

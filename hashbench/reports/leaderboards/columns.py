@@ -76,7 +76,7 @@ class Column:
         What may, in words.
     role : {"", "setting", "row"}
         Rows that agree in all columns of the role ``setting`` are compared with each other. No two of them agree in
-        those of the role ``row`` as well.
+        those of the role ``row`` as well. What is compared at several code lengths shares what seeds say.
     """
 
     name: str
@@ -162,7 +162,7 @@ TAIL = (
     _column_of_timing("encode_images_per_s", "The same from images; empty where there are none"),
     _column_of_timing("search_queries_per_s", "Queries ranked against the whole database, per second"),
     Column("uses_labels", "Whether training or the choice of a model has read labels",
-           lambda cell: cell.newest.uses_labels, cells.is_bool, "True or False"),
+           lambda cell: cell.newest.uses_labels, cells.is_bool, "True or False", "setting"),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",
            lambda cell: cell.newest.provenance),
     Column("cpu", "Processor that the timings were taken on", _where("cpu")),
@@ -218,10 +218,10 @@ def of_metric(metric: str) -> tuple[Column, ...]:
         Column(f"{metric} low", "Lower end of the 95% interval for new queries and new seeds; empty for one seed of a "
                "random method, and where an older file had none", bound(0), cells.is_number, number),
         Column(f"{metric} high", "Its upper end", bound(1), cells.is_number, number),
-        Column(f"{metric}{VERDICT}", "`best`, `separable` (worse than the best by more than chance; Holm's correction "
-               "over all pairs, 5%), `not separable`, or `unknown` (one seed); empty where the rows of the setting "
-               "were not all published together", verdict, cells.is_verdict, "best, separable, not separable, unknown, "
-               "or nothing"),
+        Column(f"{metric}{VERDICT}", "`best`, `separable` (worse than the best by more than chance, corrected "
+               "for the choice of the best, 5%), `not separable`, or `unknown` (one seed); empty where the rows of the "
+               "setting, at all code lengths, were not all published together", verdict, cells.is_verdict,
+               "best, separable, not separable, unknown, or nothing"),
     )  # fmt: skip
 
 
@@ -243,6 +243,11 @@ def identity(row: Row) -> tuple[str, ...]:
 def setting(row: Row) -> tuple[str, ...]:
     """Return what rows have in common that are compared with each other."""
     return tuple(row[name] for name in SETTING)
+
+
+def judged_together(row: Row) -> tuple[str, ...]:
+    """Return what rows have in common whose verdicts rest on each other: their setting, at whatever code length."""
+    return setting({**row, "n_bits": ""})
 
 
 def order(row: Row) -> tuple[Any, ...]:

@@ -19,8 +19,9 @@ them and names the rows whose method has changed since. They are never edited by
 Rows are compared with each other where they agree in these columns, their setting:
 {setting}.
 In a setting each {method} has one row: publishing it again replaces the row, unless that one rests on more seeds of
-the same code. Verdicts need all rows of a setting: publish its runs in one command. If some rows stay from an earlier
-publish, the setting's verdicts are empty until all are published together; the intervals are each row's own and stay.
+the same code. Verdicts need all rows of a setting at all of its code lengths, which say of each other how far seeds
+scatter: publish its runs in one command. If some rows stay from an earlier publish, the setting's verdicts are empty
+until all are published together; the intervals are each row's own and stay.
 
 `features.json` and `methods.json` hold what is too long for a cell, each entry under the begin of the SHA-256 of its
 canonical JSON (sorted keys, no spaces).

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, setting
+from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, judged_together
 
 
 def merged(old: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """Return the rows of a leaderboard after publishing, and notes on it.
 
-    A row of the same method replaces the old one, unless that one rests on more seeds of the same code. Where a
-    setting's rows are all new, their verdicts hold. Where nothing but verdicts would change, nothing does. Else new
-    rows stand beside old ones, whose values per query are not at hand: that setting's verdicts are emptied.
+    A row of the same method replaces the old one, unless that one rests on more seeds of the same code. The rows of a
+    setting at all code lengths are judged together, as they say of each other how far seeds scatter: where all are new,
+    their verdicts hold. Where nothing but verdicts would change, nothing does. Else new rows stand beside old ones,
+    whose values per query are not at hand: the verdicts of that setting are emptied.
 
     Parameters
     ----------
     old, new : sequence of dict from str to str
-        Rows of one leaderboard; the new ones of one setting were compared with each other.
+        Rows of one leaderboard; the new ones of one setting, at all code lengths, were compared with each other.
     """
     before = {identity(row): row for row in old}
     rows, notes, placed = dict(before), [], dict[tuple[str, ...], Row]()
@@ -30,8 +31,8 @@ def merged(old: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[str]
         else:
             rows[identity(row)] = placed[identity(row)] = row
     result = []
-    for key in dict.fromkeys(map(setting, rows.values())):
-        together = {name: row for name, row in rows.items() if setting(row) == key}
+    for key in dict.fromkeys(map(judged_together, rows.values())):
+        together = {name: row for name, row in rows.items() if judged_together(row) == key}
         staying = [name for name in together if name not in placed]
         changed = [name for name, row in together.items() if not _is_same(before.get(name), row)]
         if staying and changed:
@@ -59,6 +60,6 @@ def _is_same(one: Row | None, other: Row) -> bool:
 def _lost(together: dict[tuple[str, ...], Row], n_staying: int) -> list[str]:
     row = next(iter(together.values()))
     return [
-        f"{row['protocol']}, {row['backbone']}, {row['n_bits']} bits: verdicts are empty, as {n_staying} of "
+        f"{row['protocol']}, {row['backbone']}: verdicts are empty at all code lengths, as {n_staying} of "
         f"{len(together)} rows stay from before; publish all runs at once to have them"
     ]

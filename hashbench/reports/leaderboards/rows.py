@@ -1,4 +1,4 @@
-"""Makes rows of records: each record is scored again from its codes, methods of one setting are compared."""
+"""Makes rows of records: each record is scored again from its codes, methods of one board are compared."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from hashbench.evaluation.statistics import Comparison, compare
+from hashbench.evaluation.statistics import Comparison
+from hashbench.evaluation.variance import Sample
 from hashbench.plugins.registry import Plugin
 from hashbench.progress import progress
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Cell, Row, columns
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
-from hashbench.runs.records.verdicts import by_column
-
-Groups = Mapping[str, Sequence[Evidence]]
+from hashbench.runs.records.verdicts import boards, compare_methods
 
 
 def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str) -> tuple[list[Row], Entries]:
-    """Return the rows of records, and what they name; methods of one setting are compared with each other.
+    """Return the rows of records, and what they name; methods of one board are compared with each other.
 
     Parameters
     ----------
@@ -36,33 +35,36 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
     by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
     verifier = Verifier()
     with progress(doing, len(records)) as bar:
-        for setting in by_column(one.record for one in records).values():
-            groups = {group: [by_id[record.id] for record in seeds] for group, seeds in setting.items()}
-            for group, compared in _compared(groups, verifier, bar.advance).items():
-                cell = _cell(groups[group], compared, known)
-                rows.append(_row(cell, groups[group][0]))
+        for board in boards(one.record for one in records):
+            seeds_of = {
+                (n_bits, method): [by_id[record.id] for record in seeds]
+                for n_bits, column in board.items()
+                for method, seeds in column.items()
+            }
+            for key, compared in _compared(seeds_of, verifier, bar.advance).items():
+                cell = _cell(seeds_of[key], compared, known)
+                rows.append(_row(cell, seeds_of[key][0]))
                 entries.add(cell.recipes(), cell.method())
     return rows, entries
 
 
-def _compared(groups: Groups, verifier: Verifier, advance: Callable[[int], object]) -> dict[str, dict[str, Comparison]]:
-    """Return by group and metric what becomes of methods beside the best of them."""
-    values: dict[str, dict[str, np.ndarray]] = {}
-    for group, seeds in groups.items():
+def _compared(
+    seeds_of: Mapping[tuple[int, str], Sequence[Evidence]], verifier: Verifier, advance: Callable[[int], object]
+) -> dict[tuple[int, str], dict[str, Comparison]]:
+    """Return by code length and method, and by metric, what becomes of methods beside the best of them."""
+    samples: dict[int, dict[str, dict[str, Sample]]] = {}
+    for (n_bits, method), seeds in seeds_of.items():
         each = []
         for one in seeds:
             each.append(verifier.per_query(one))
             advance(1)
-        names = [name for name in each[0] if all(name in scores for scores in each)]
-        seeded = seeds[0].record.config["seed"] is not None
-        values[group] = {name: np.stack([one[name] for one in each]) if seeded else each[0][name] for name in names}
-    common = set.intersection(*(set(scores) for scores in values.values()))
-    result: dict[str, dict[str, Comparison]] = {group: {} for group in groups}
-    for name in sorted(common):
-        beside_best = compare({group: scores[name] for group, scores in values.items()})
-        for group in groups:
-            result[group][name] = beside_best[group]
-    return result
+        samples.setdefault(n_bits, {})[method] = _samples(each, seeds[0].record.config["seed"] is not None)
+    return compare_methods(samples)
+
+
+def _samples(each: Sequence[Mapping[str, np.ndarray]], seeded: bool) -> dict[str, Sample]:
+    common = [name for name in each[0] if all(name in scores for scores in each)]
+    return {name: Sample.of(np.stack([one[name] for one in each]) if seeded else each[0][name]) for name in common}
 
 
 def _cell(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: Mapping[str, Plugin]) -> Cell:

@@ -82,7 +82,7 @@ class Grid:
         each = [(method, n_bits) for method, row in self.scores.items() for n_bits in row]
         notes = ["Bold: the highest mean of a column."]
         if any(self.is_as_good(*one) for one in each):
-            notes.append("*: not separable from it (seeds and queries; Holm's correction over all pairs, 5%).")
+            notes.append("*: not separable from it (seeds and queries; corrected for its choice, 5%).")
         notes += self._seeds_note
         if any(not self._is_judged(n_bits) for n_bits in self.bits):
             notes.append("Where no verdict is at hand, nothing is marked.")

@@ -1,12 +1,19 @@
-"""Verdicts over the records of a run: which methods are separable from the best at their code length."""
+"""Verdicts over records: which methods are separable from the best at their code length.
+
+A board is all records of one setting: they agree in data, protocol, features, the metrics' version and whether labels
+were read.
+Methods are compared at each of its code lengths; how far seeds scatter is estimated from all of them. So the same
+records give the same verdicts, whether they stand in a run's tables or are published.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from hashbench.evaluation.statistics import Comparison, compare
+from hashbench.evaluation.statistics import Comparison, compare_board
+from hashbench.evaluation.variance import Sample
 from hashbench.files.hashing import canonical_hash
 from hashbench.runs.records.record import Record
 from hashbench.runs.records.setting import Setting, setting_of
@@ -14,6 +21,8 @@ from hashbench.runs.records.store import Store
 
 Verdicts = dict[tuple[str, str], Comparison]
 """By `group_of` a record, and by metric."""
+Compared = dict[str, Comparison]
+"""By metric."""
 
 
 def group_of(record: Record) -> str:
@@ -26,22 +35,18 @@ def method_of(record: Record) -> str:
     return canonical_hash({key: value for key, value in record.config.items() if key not in ("n_bits", "seed")})
 
 
-def column_of(record: Record) -> tuple[Setting, int]:
-    """Return what records have in common that may be compared: their setting and code length."""
-    return setting_of(record), record.config["n_bits"]
-
-
-def by_column(records: Iterable[Record]) -> dict[tuple[Setting, int], dict[str, list[Record]]]:
-    """Return the records that ended well, by column and by group, each group one of seeds."""
-    columns: dict[tuple[Setting, int], dict[str, list[Record]]] = {}
+def boards(records: Iterable[Record]) -> list[dict[int, dict[str, list[Record]]]]:
+    """Return the records that ended well by setting; of each by code length and by method, one for each seed."""
+    found: dict[Setting, dict[int, dict[str, list[Record]]]] = {}
     for record in records:
         if record.status == "ok":
-            columns.setdefault(column_of(record), {}).setdefault(group_of(record), []).append(record)
-    return columns
+            column = found.setdefault(setting_of(record), {}).setdefault(record.config["n_bits"], {})
+            column.setdefault(method_of(record), []).append(record)
+    return list(found.values())
 
 
 def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
-    """Compare the methods of each column by each metric.
+    """Compare the methods of each board by each metric.
 
     Raises
     ------
@@ -49,18 +54,47 @@ def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
         A record's arrays cannot be read.
     """
     compared: Verdicts = {}
-    for column in by_column(records).values():
-        metrics = _common_metrics(column)
-        values = {group: per_query(seeds, metrics, store) for group, seeds in column.items()}
-        for metric in metrics:
-            by_group = {group: of[metric] for group, of in values.items()}
-            compared |= {(group, metric): one for group, one in compare(by_group).items()}
+    for board in boards(records):
+        samples = {
+            n_bits: {method: _samples(seeds, store) for method, seeds in column.items()}
+            for n_bits, column in board.items()
+        }
+        for (n_bits, method), by_metric in compare_methods(samples).items():
+            group = group_of(board[n_bits][method][0])
+            compared |= {(group, metric): one for metric, one in by_metric.items()}
     return compared
 
 
-def _common_metrics(column: dict[str, list[Record]]) -> list[str]:
-    records = [record for seeds in column.values() for record in seeds]
-    return [name for name in records[0].metrics if all(name in record.metrics for record in records)]
+def compare_methods(board: Mapping[int, Mapping[str, Mapping[str, Sample]]]) -> dict[tuple[int, str], Compared]:
+    """Compare the methods of a board at each code length, by each metric that all of that length have.
+
+    Parameters
+    ----------
+    board : mapping
+        By code length, method and metric.
+
+    Returns
+    -------
+    dict from (int, str) to dict from str to Comparison
+        By code length and method, then by metric.
+    """
+    result: dict[tuple[int, str], Compared] = {(n, method): {} for n, column in board.items() for method in column}
+    common = {n: set.intersection(*(set(of) for of in column.values())) for n, column in board.items()}
+    for metric in sorted(set.union(*common.values())):
+        columns = {
+            n: {method: of[metric] for method, of in column.items()}
+            for n, column in board.items()
+            if metric in common[n]
+        }
+        for n, compared in compare_board(columns).items():
+            for method, one in compared.items():
+                result[n, method][metric] = one
+    return result
+
+
+def _samples(seeds: Sequence[Record], store: Store) -> dict[str, Sample]:
+    metrics = [name for name in seeds[0].metrics if all(name in record.metrics for record in seeds)]
+    return {metric: Sample.of(values) for metric, values in per_query(seeds, metrics, store).items()}
 
 
 def per_query(seeds: Sequence[Record], metrics: Sequence[str], store: Store) -> dict[str, np.ndarray]:
