@@ -33,6 +33,12 @@ class Quantizer(BaseEstimator):
     ----------
     paper : str
         Where the quantizer comes from.
+    portable : bool
+        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
+        threads. A run computes all quantizers with one thread, so that at least the threads change nothing.
+    magnitudes : (float, float)
+        Between which the largest absolute value of the training vectors must lie. Beyond, squares leave the range of
+        single precision, and codes would lose all without a word.
     n_features_in_ : int
         Width of the training vectors; `Quantizer` sets it.
 
@@ -45,6 +51,8 @@ class Quantizer(BaseEstimator):
 
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    portable: ClassVar[bool] = False
+    magnitudes: ClassVar[tuple[float, float]] = (1e-15, 1e15)
     n_features_in_: int
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -234,6 +242,7 @@ def _guarded(fit: Callable[..., Any]) -> Any:
     @functools.wraps(fit)
     def checked(self: Quantizer, X: np.ndarray) -> Any:
         X = checked_vectors(X, self.name)
+        _refuse_magnitude(X, self)
         self.n_bytes(X.shape[1])
         params = snapshot(self.get_params(deep=False))
         fitted = fit(self, X)
@@ -242,6 +251,17 @@ def _guarded(fit: Callable[..., Any]) -> Any:
         return fitted
 
     return checked
+
+
+def _refuse_magnitude(X: np.ndarray, quantizer: Quantizer) -> None:
+    """Raise `Unsupported` if vectors are too large or too small for what a quantizer computes in."""
+    largest, (least, most) = max(float(X.max()), -float(X.min())), quantizer.magnitudes
+    if largest and not least <= largest <= most:
+        advice = "divide" if largest > most else "multiply"
+        raise Unsupported(
+            f"the largest absolute value of X is {largest:.3g}: {quantizer.name} keeps its precision from {least:g} to "
+            f"{most:g}; {advice} all vectors by one constant"
+        )
 
 
 def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:

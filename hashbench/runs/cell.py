@@ -16,6 +16,7 @@ from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.features.cut import cut
+from hashbench.files.cores import steady_threads
 from hashbench.method import HashMethod
 from hashbench.progress import doing
 from hashbench.quantizer import Quantizer
@@ -108,7 +109,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     try:
         fitted = _fitted(job, options, given, bench, workdir, log)
         doing("encode")
-        with running_plugin():
+        with running_plugin(), steady_threads(fitted.method.portable and job.distance == "hamming"):
             codes = encode(fitted, job.distance)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))

@@ -12,6 +12,7 @@ from hashbench.contract import make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
 from hashbench.features.cut import cut
+from hashbench.files.cores import one_core
 from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
@@ -51,7 +52,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
         return Outcome(new_record(job, options, started, status=status, error=job.skip or job.broken))
     features = bench.source.features()
     try:
-        with running_plugin():
+        with running_plugin(), one_core():
             quantizer, values, per_query = _measured(job, bench, cut(features, job.dims).data)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
