@@ -23,8 +23,9 @@ def one_core() -> Iterator[None]:
     import numba
     from threadpoolctl import threadpool_limits
 
-    before, variable, torch = numba.get_num_threads(), os.environ.get(OMP), sys.modules.get("torch")
+    torch, variable = sys.modules.get("torch"), os.environ.get(OMP)
     torch_before = torch.get_num_threads() if torch else 0
+    before = numba.get_num_threads()  # after torch's: numba may change what they share
     numba.set_num_threads(1)
     os.environ[OMP] = "1"
     if torch:

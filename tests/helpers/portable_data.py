@@ -43,29 +43,47 @@ def portable_names(kind):
     return [name for name, plugin in Registry().plugins(kind).items() if plugin.load().portable]
 
 
-def codes_of(data, names=None):
-    """Return the SHA-256 of codes and learned arrays by name; a method that cannot do it gives its reason."""
-    X, found = SETS[data](), {}
-    for kind, load in (("methods", hashbench.load_method), ("quantizers", hashbench.load_quantizer)):
-        for name in portable_names(kind):
-            if names is not None and name not in names:
-                continue
-            plugin = load(name)
-            params = {"n_bits": 16, "n_anchors": 50, "random_state": 0}
-            params = {key: value for key, value in params.items() if key in plugin().get_params()}
-            found[f"{kind}/{name}"] = _checksum(plugin(**params), X)
-    return found
+CORES = {"Haswell": "avx2", "SkylakeX": "avx512f", "Zen": "avx2", "Sandybridge": "avx"}
+"""OpenBLAS's kernels, and what a processor needs for them: without it the process dies of an illegal instruction."""
 
 
-def _checksum(plugin, X):
+def usable_cores():
+    """Return the kernels that this processor can run, and those that it cannot."""
+    from numba.core.codegen import get_host_cpu_features
+
+    has = get_host_cpu_features()
+    usable = [core for core, needed in CORES.items() if f"+{needed}" in has]
+    return usable, [core for core in CORES if core not in usable]
+
+
+def made(kind, name, X):
+    """Return a method or quantizer fitted to X, or None where it cannot be."""
+    plugin = (hashbench.load_method if kind == "methods" else hashbench.load_quantizer)(name)
+    params = {"n_bits": 16, "n_anchors": 50, "random_state": 0}
+    params = {key: value for key, value in params.items() if key in plugin().get_params()}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            plugin.fit(X)
-    except hashbench.errors.Unsupported as error:
-        return str(error).partition(":")[0].replace(" ", "_")
-    digest = hashlib.sha256(plugin.encode(X).tobytes())
-    for _, value in sorted(vars(plugin).items()):
+            return plugin(**params).fit(X)
+    except hashbench.errors.Unsupported:
+        return None
+
+
+def codes_of(data, names=None):
+    """Return the SHA-256 of codes and learned values by name."""
+    X, found = SETS[data](), {}
+    for kind in ("methods", "quantizers"):
+        for name in portable_names(kind):
+            if names is None or name in names:
+                found[f"{kind}/{name}"] = _checksum(made(kind, name, X), X)
+    return found
+
+
+def _checksum(fitted, X):
+    if fitted is None:
+        return "unsupported"
+    digest = hashlib.sha256(fitted.encode(X).tobytes())
+    for _, value in sorted(vars(fitted).items()):
         digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
     return digest.hexdigest()
 
