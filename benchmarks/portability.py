@@ -41,9 +41,7 @@ def write_codes(file: str) -> None:
 def main() -> None:
     """Print the table."""
     usable, lacking = usable_cores()
-    print(
-        f"compared: {', '.join(usable)}, 1 and 2 threads; this processor lacks what {', '.join(lacking) or 'none'} needs"
-    )
+    print(f"compared: {', '.join(usable)}, 1 and 2 threads; not for this processor: {', '.join(lacking) or 'none'}")
     with tempfile.TemporaryDirectory() as folder:
         results = {}
         for core in usable:
