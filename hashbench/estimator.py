@@ -28,6 +28,8 @@ class Estimator(BaseEstimator):
         Whether ``fit`` reads labels.
     paper : str
         The paper that it comes from.
+    portable : bool
+        Whether learned arrays and codes are the same, bit for bit, on every processor and with any number of threads.
     n_features_in_ : int
         Width of the training vectors.
     feature_names_in_ : ndarray of str
@@ -37,6 +39,7 @@ class Estimator(BaseEstimator):
     supervision: ClassVar[str] = "unsupervised"
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    portable: ClassVar[bool] = False
 
     fit: Callable[..., Any]
     n_features_in_: int
@@ -56,6 +59,10 @@ class Estimator(BaseEstimator):
 
     def check_width(self, n_features: int) -> None:
         """Refuse parameters that cannot be those of a code for vectors of ``n_features`` numbers."""
+
+    def check_rows(self, X: np.ndarray) -> None:
+        """Refuse training vectors that there is no code for; here by their width alone."""
+        self.check_width(X.shape[1])
 
     def usable(self, X: Any, asked: str) -> Any:
         """Return rows as an array, if they are such as ``fit`` has seen.
@@ -134,7 +141,7 @@ def _guarded(fit: Callable[..., Any]) -> Any:
 def _fitted(fit: Callable[..., Any], estimator: Estimator, X: Any, labels: list[Any], extras: dict[str, Any]) -> Any:
     names = column_names(X)
     X = checked_vectors(X, estimator.name)
-    estimator.check_width(X.shape[1])
+    estimator.check_rows(X)
     if labels and estimator.supervision == "supervised":
         labels = [checked_labels(labels[0], len(X), estimator.name)]
     if extras.get("workdir") is not None:

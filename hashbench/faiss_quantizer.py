@@ -53,6 +53,7 @@ class FaissQuantizer(Quantizer):
         Trained and empty: an `IndexPreTransform`, or an index of codes.
     """
 
+    magnitudes: ClassVar[tuple[float, float]] = (1e-9, 1e9)
     parts: ClassVar[tuple[str, ...]] = ()
 
     def new_index(self, n_features: int) -> Any:

@@ -59,7 +59,6 @@ class HashMethod(Estimator):
     """
 
     carries_nan: ClassVar[bool] = False
-    portable: ClassVar[bool] = False
 
     n_bits: int
     backbone_weights_: np.ndarray | None = None

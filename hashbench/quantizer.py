@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,12 @@ class Quantizer(Estimator):
     ----------
     paper : str
         Where the quantizer comes from.
+    portable : bool
+        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
+        threads. A run computes all quantizers with one thread, so that at least the threads change nothing.
+    magnitudes : (float, float)
+        Between which the largest absolute value of the training vectors must lie. Beyond, squares leave the range of
+        single precision, and codes would lose all without a word.
     n_features_in_ : int
         Width of the training vectors; `Quantizer` sets it.
     feature_names_in_ : ndarray of str
@@ -46,6 +52,8 @@ class Quantizer(Estimator):
     quantizer with others writes `learned` and `set_learned`. Every number that a code needs beside its bits, such as a
     vector's length, stands in the code's bytes: they are what a vector costs.
     """
+
+    magnitudes: ClassVar[tuple[float, float]] = (1e-15, 1e15)
 
     def n_bytes(self, n_features: int) -> int:
         """Return how many bytes the code of a vector of ``n_features`` numbers has.
@@ -66,6 +74,17 @@ class Quantizer(Estimator):
             There is none.
         """
         self.n_bytes(n_features)
+
+    def check_rows(self, X: np.ndarray) -> None:
+        """Refuse training vectors without a code, or too large or too small for what the quantizer computes in.
+
+        Raises
+        ------
+        Unsupported
+            They are.
+        """
+        super().check_rows(X)
+        _refuse_magnitude(X, self)
 
     def fit(self, X: np.ndarray) -> Quantizer:
         """Learn the quantizer.
@@ -226,6 +245,17 @@ def _merged(
         return best, rows
     kept = np.sort(np.argpartition(best, k - 1, axis=1)[:, :k], axis=1)
     return np.take_along_axis(best, kept, axis=1), np.take_along_axis(rows, kept, axis=1)
+
+
+def _refuse_magnitude(X: np.ndarray, quantizer: Quantizer) -> None:
+    """Raise `Unsupported` if vectors are too large or too small for what a quantizer computes in."""
+    largest, (least, most) = max(float(X.max()), -float(X.min())), quantizer.magnitudes
+    if largest and not least <= largest <= most:
+        advice = "divide" if largest > most else "multiply"
+        raise Unsupported(
+            f"the largest absolute value of X is {largest:.3g}: {quantizer.name} keeps its precision from {least:g} to "
+            f"{most:g}; {advice} all vectors by one constant"
+        )
 
 
 def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ class BBQ(Quantizer):
     """
 
     paper = "Elastic, Lucene 10.2"
+    magnitudes = (1e-6, 1e6)
 
     def __init__(self, *, query_bits=4):
         self.query_bits = query_bits

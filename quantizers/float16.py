@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from hashbench.errors import Unsupported
 from hashbench.quantizer import Quantizer, decoded_distances
 
 
@@ -13,22 +12,15 @@ class Float16(Quantizer):
     """
 
     paper = "none (IEEE 754)"
+    magnitudes = (1e-4, 65504)
+    portable = True
 
     def n_bytes(self, n_features):
         """Return two a dimension."""
         return 2 * n_features
 
     def fit(self, X):
-        """Learn nothing.
-
-        Raises
-        ------
-        Unsupported
-            A value is beyond half precision's range.
-        """
-        largest = np.abs(X).max()
-        if largest > np.finfo(np.float16).max:
-            raise Unsupported(f"X holds {largest:g}: float16 ends at 65504; divide the vectors by a constant")
+        """Learn nothing."""
         return self
 
     def encode_block(self, X):

@@ -12,6 +12,7 @@ class Float32(Quantizer):
     """
 
     paper = "none (IEEE 754)"
+    portable = True
 
     def n_bytes(self, n_features):
         """Return four a dimension."""

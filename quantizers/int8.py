@@ -20,6 +20,7 @@ class Int8(Quantizer):
     """
 
     paper = "sentence-transformers"
+    portable = True
 
     def n_bytes(self, n_features):
         """Return one a dimension."""

@@ -53,6 +53,7 @@ def _method(method_class: type, name: str, kind: str = "method") -> str:
         _line("paper", getattr(method_class, "paper", "") or "not stated"),
         _line("fidelity", fidelity(method_class) or "not stated"),
         _line("supervision", getattr(method_class, "supervision", "unsupervised")),
+        _line("portable", _portable(method_class)),
         _line(
             "parameters",
             ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none",
@@ -63,6 +64,12 @@ def _method(method_class: type, name: str, kind: str = "method") -> str:
         *(f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}" for title, text in said.items() if title != FIDELITY),
     ]
     return "\n".join(lines)
+
+
+def _portable(method_class: type) -> str:
+    if getattr(method_class, "portable", False):
+        return "yes: the same codes on every processor, with any number of threads"
+    return "no: codes can differ between processors; a run computes it with one thread"
 
 
 def _dataset(dataset_class: type[HashDataset]) -> str:

@@ -16,6 +16,7 @@ from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.features.cut import cut
+from hashbench.files.cores import steady_threads
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
 from hashbench.method import HashMethod
@@ -112,7 +113,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         with kept_state():
             fitted = _fitted(job, options, method_class, given, bench, workdir, log)
             doing("encode")
-            with plugin_code():
+            with plugin_code(), steady_threads(fitted.method.portable and job.distance == "hamming"):
                 codes = encode(fitted, job.distance)
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))

@@ -15,6 +15,7 @@ from hashbench.data.splits import Split
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
 from hashbench.features.cut import cut
+from hashbench.files.cores import one_core
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
 from hashbench.progress import doing
@@ -70,7 +71,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     try:
         data = cut(features, job.dims).data
         quantizer_class = bench.registry.find("quantizers", job.method).load()
-        with kept_state(), plugin_code():
+        with kept_state(), plugin_code(), one_core():
             quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
             trained = _trained(quantizer, data, split)
     except Unsupported as error:

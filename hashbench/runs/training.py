@@ -14,6 +14,7 @@ from hashbench.data.dataset import Dataset
 from hashbench.errors import Unsupported
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.features.source import Features
+from hashbench.files.cores import steady_threads
 from hashbench.method import HashMethod
 from hashbench.runs.job import Job
 from hashbench.runs.workbench import Workbench
@@ -114,7 +115,8 @@ def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
         bench.warm = True
     train, labels = rows_of(given.features.data, dataset.split.train), _labels(dataset, method)
     started = time.perf_counter()
-    method.fit(train, labels, **extras)
+    with steady_threads(method.portable):
+        method.fit(train, labels, **extras)
     fitted.fit_s = time.perf_counter() - started + method.resumed_s_
     return fitted
 

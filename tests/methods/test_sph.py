@@ -38,3 +38,21 @@ def test_sph_ties_at_the_median_are_all_inside(data):
 def test_sph_says_when_it_was_cut_short(data):
     method = make("sph", 16, max_iter=1, mean_tolerance=0.0).fit(data)
     assert (method.converged_, method.n_iter_) == (False, 1)
+
+
+@pytest.mark.parametrize("kind", ["tenth of equal rows", "few rows", "one-hot", "binary"])
+@pytest.mark.filterwarnings("error")
+def test_sph_keeps_its_best_spheres_where_the_rule_cannot_be_met(data, kind):
+    """Where equal rows cannot be cut apart, the iteration runs away; the codes still tell rows apart."""
+    rng = np.random.default_rng(0)
+    X = {
+        "tenth of equal rows": np.concatenate([data[:450], np.zeros((150, 24), np.float32)]),
+        "few rows": np.repeat(data[:12], 40, axis=0),
+        "one-hot": np.eye(24, dtype=np.float32)[rng.integers(0, 24, 400)],
+        "binary": rng.integers(0, 2, (400, 24)).astype(np.float32),
+    }[kind]
+    method = make("sph", 16, max_iter=300).fit(X)
+    bits = bits_of(method, X)
+    assert np.isfinite(method.project(X)).all()
+    assert len(np.unique(bits, axis=0)) >= min(12, len(np.unique(X, axis=0)))
+    assert 0.2 < bits.mean() < 0.95

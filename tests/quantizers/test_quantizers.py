@@ -205,6 +205,37 @@ def test_int8_needs_calibration_rows_that_differ(rows):
         CLASSES["int8"]().fit(np.ones_like(rows))
 
 
-def test_float16_refuses_what_it_cannot_hold(rows):
-    with pytest.raises(Unsupported, match="65504"):
-        CLASSES["float16"]().fit(rows * 1e5)
+@pytest.mark.parametrize(
+    ("name", "scale", "words"),
+    [
+        ("float16", 1e5, ("65504", "divide")),
+        ("float16", 1e-6, ("0.0001", "multiply")),
+        *[(name, scale, ("divide",)) for name in ("pq", "opq") for scale in (1e15, 1e30)],
+        ("faiss_rabitq", 1e-5, ("multiply",)),
+        *[(name, 2.0**70, ("divide",)) for name in ("float32", "int8", "rabitq", "bbq")],
+        *[(name, 2.0**-80, ("multiply",)) for name in ("float32", "int8", "rabitq", "bbq", "pq", "opq")],
+    ],
+)
+def test_vectors_beyond_single_precision_are_refused(rows, name, scale, words):
+    params = {"n_bits": 64} if name in ("pq", "opq") else {}
+    with pytest.raises(Unsupported, match="largest absolute value of X") as refused:
+        CLASSES[name](**params).fit((rows * scale).astype(np.float32))
+    for word in (name, *words):
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "powers"),
+    [("float32", (-40, 40)), ("int8", (-40, 40)), ("rabitq", (-40, 40)), ("bbq", (-16, 14)), ("float16", (-8, 8)),
+     ("pq", (-25, 25)), ("faiss_rabitq", (-6, 25))],
+)  # fmt: skip
+def test_a_power_of_two_changes_no_neighbour(rows, name, powers):
+    def nearest(X):
+        seeded = {"random_state": 0} if "random_state" in CLASSES[name]().get_params() else {}
+        quantizer = CLASSES[name](**({"n_bits": 64} if name == "pq" else {}), **seeded).fit(X)
+        return quantizer.searcher(quantizer.encode(X[20:]))(X[:20], 10)
+
+    expected = nearest(rows)
+    for power in powers:
+        found = nearest(np.ldexp(rows, power))
+        assert np.mean([len(set(one) & set(other)) / 10 for one, other in zip(found, expected, strict=True)]) > 0.97
