@@ -216,6 +216,7 @@ def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: 
         "training": fitted.training,
         "codes_sha256": {name: hashlib.sha256(one.tobytes()).hexdigest() for name, one in _packed(codes).items()},
         "uses_labels": fitted.uses_labels,
+        "portable": fitted.method.portable,
         **what_collapsed(fitted.method, codes.database),
     }
 

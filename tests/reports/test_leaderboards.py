@@ -14,7 +14,7 @@ from hashbench.evaluation.statistics import Comparison
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
-from hashbench.reports.leaderboards.checks import problems_in, problems_of, stale_rows
+from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows, stale_rows
 from hashbench.reports.leaderboards.columns import HEAD, TAIL, Cell, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
 from hashbench.reports.leaderboards.publish import publish
@@ -340,3 +340,19 @@ def test_what_counts_in_cells():
 
 def test_no_row_is_no_leaderboard():
     assert problems_in(b"", "digits", board.Entries())[0].startswith("lacks the columns")
+
+
+def test_an_older_board_may_lack_a_column_that_came_later(copied, board_run):
+    rows = rows_of(copied)
+    assert {row["method"]: row["portable"] for row in rows} == dict.fromkeys(
+        ("itq", "itq[n_iter=3]", "lsh", "pcah"), "yes"
+    )
+    names = [name for name in rows[0] if name != "portable"]
+    with copied.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert problems_of(copied) == []
+    assert [row["portable"] for row in read_rows(copied)] == [""] * len(rows)
+    publish([Store(board_run)], copied.parent)
+    assert rows_of(copied) == rows

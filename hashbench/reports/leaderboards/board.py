@@ -189,10 +189,17 @@ def form_of(content: bytes) -> str:
     return ""
 
 
-def to_csv(rows: Sequence[Row]) -> bytes:
-    """Return rows as the content of a file: in one order and one form."""
+def to_csv(rows: Sequence[Row], header: Sequence[str] | None = None) -> bytes:
+    """Return rows as the content of a file: in one order and one form.
+
+    Parameters
+    ----------
+    rows : sequence of dict from str to str
+    header : sequence of str, optional
+        That of an older board, which lacks the columns that came later.
+    """
     metrics = metrics_in(name for row in rows for name, cell in row.items() if cell)
-    names = [column.name for column in columns(metrics)]
+    names = [column.name for column in columns(metrics) if header is None or column.name in header or not column.since]
     frame = pd.DataFrame(
         [{name: row.get(name, "") for name in names} for row in sorted(rows, key=order)], columns=names
     )

@@ -65,6 +65,11 @@ def is_verdict(cell: str) -> bool:
     return cell in ("", *VERDICTS)
 
 
+def is_portable(cell: str) -> bool:
+    """Return whether a cell is ``yes``, ``no`` or empty."""
+    return cell in ("yes", "no", "")
+
+
 def is_bool(cell: str) -> bool:
     """Return whether a cell is ``True`` or ``False``."""
     return cell in ("True", "False")

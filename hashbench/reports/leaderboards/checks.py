@@ -10,7 +10,17 @@ from hashbench.evaluation import metrics
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards import board, cells
 from hashbench.reports.leaderboards.board import Entries, Unreadable
-from hashbench.reports.leaderboards.columns import KEY, VERDICT, Row, columns, identity, metrics_in, order, setting
+from hashbench.reports.leaderboards.columns import (
+    KEY,
+    VERDICT,
+    Row,
+    columns,
+    completed,
+    identity,
+    metrics_in,
+    order,
+    setting,
+)
 
 RESTORE = "take the file from git again, or remove it and publish its runs"
 ROUNDING = 1.5e-5
@@ -39,7 +49,7 @@ def problems_of(path: Path) -> list[str]:
 def read_rows(path: Path) -> list[Row]:
     """Return the rows of a leaderboard that has no problem."""
     header, rows = board.parse(board.read_bytes(path))
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    return [completed(header, row) for row in rows]
 
 
 def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
@@ -65,7 +75,7 @@ def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
     short = [number for number, line in enumerate(lines, 2) if len(line) != len(header)]
     if short:
         return [f"line {number}: has another number of fields than the header" for number in short]
-    rows = [dict(zip(header, line, strict=True)) for line in lines]
+    rows = [completed(header, line) for line in lines]
     for number, row in enumerate(rows, 2):
         problems += [f"line {number}: {problem}" for problem in _row_problems(row, dataset, entries)]
     if problems:
@@ -82,7 +92,7 @@ def form_problem(content: bytes) -> str:
     Its rows are those that publish wrote, so that publishing again mends it.
     """
     header, lines = board.parse(content)
-    if board.to_csv([dict(zip(header, line, strict=True)) for line in lines]) == content:
+    if board.to_csv([completed(header, line) for line in lines], header) == content:
         return ""
     return board.form_of(content) or "has cells quoted as another program saves them; publish again"
 
@@ -92,7 +102,7 @@ def _header_problems(header: Sequence[str]) -> list[str]:
     odd = [name for name in names if not cells.is_metric(name)]
     if odd:
         return [f"unknown metric {odd[0]!r:.100}"]
-    expected = [column.name for column in columns(names)]
+    expected = [column.name for column in columns(names) if column.name in header or not column.since]
     missing = [name for name in expected if name not in header]
     if missing and {"params", "feature_key"} <= set(header):
         return ["has the columns of an older version; hashbench publish converts it"]

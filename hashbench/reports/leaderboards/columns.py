@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,6 +77,8 @@ class Column:
     role : {"", "setting", "row"}
         Rows that agree in all columns of the role ``setting`` are compared with each other. No two of them agree in
         those of the role ``row`` as well. What is compared at several code lengths shares what seeds say.
+    since : bool
+        Whether older boards lack the column: their rows are read as if nothing stood there.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Column:
     fits: Callable[[str], bool] = cells.is_text
     expected: str = "one line of text"
     role: Literal["", "setting", "row"] = ""
+    since: bool = False
 
     def text(self, cell: Cell) -> str:
         """Return what a row shows."""
@@ -127,6 +130,11 @@ def _seeds(cell: Cell) -> str:
     return cells.NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
 
 
+def _portable(cell: Cell) -> str | None:
+    said = {None: None, True: "yes", False: "no"}
+    return said[cell.newest.portable]
+
+
 def _column_of_timing(name: str, meaning: str) -> Column:
     return Column(
         name, f"{meaning}; median over seeds", _timing(name), cells.is_amount, "a number from 0 on, or nothing"
@@ -163,6 +171,8 @@ TAIL = (
     _column_of_timing("search_queries_per_s", "Queries ranked against the whole database, per second"),
     Column("uses_labels", "Whether training or the choice of a model has read labels",
            lambda cell: cell.newest.uses_labels, cells.is_bool, "True or False", "setting"),
+    Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty where an "
+           "older file did not tell", _portable, cells.is_portable, "yes, no, or nothing", since=True),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",
            lambda cell: cell.newest.provenance),
     Column("cpu", "Processor that the timings were taken on", _where("cpu")),
@@ -228,6 +238,11 @@ def of_metric(metric: str) -> tuple[Column, ...]:
 def columns(metrics: Iterable[str]) -> list[Column]:
     """Return all columns of a leaderboard with these metrics, in order."""
     return [*HEAD, *(column for name in sorted(set(metrics), key=_order) for column in of_metric(name)), *TAIL]
+
+
+def completed(header: Sequence[str], line: Sequence[str]) -> Row:
+    """Return a board's line as a row; columns that older boards lack hold nothing."""
+    return {**{column.name: "" for column in TAIL if column.since}, **dict(zip(header, line, strict=True))}
 
 
 def metrics_in(names: Iterable[str]) -> list[str]:

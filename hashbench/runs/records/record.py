@@ -74,6 +74,8 @@ class Record:
         How many different codes the database has; None where they are more than `SMALL`, or nobody counted them.
     converged : bool or None
         Whether the method says that its training converged; None where it says nothing.
+    portable : bool or None
+        Whether the method promises the same codes on every processor; None where nobody asked.
     environment : dict
     started, date : str
         When the cell began and when it ended, ISO 8601, UTC.
@@ -98,6 +100,7 @@ class Record:
     read: list[str] = field(default_factory=list)
     n_codes: int | None = None
     converged: bool | None = None
+    portable: bool | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     started: str = ""
     date: str = ""
@@ -269,6 +272,7 @@ SCHEMA: dict[str, Check] = {
     "read": lambda value: isinstance(value, list) and all(map(_prose, value)),
     "n_codes": lambda value: value is None or _whole(value),
     "converged": lambda value: value is None or isinstance(value, bool),
+    "portable": lambda value: value is None or isinstance(value, bool),
     "environment": lambda value: isinstance(value, dict),
     "started": lambda value: value == "" or _date(value),
     "date": _date,
