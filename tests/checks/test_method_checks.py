@@ -15,12 +15,19 @@ from hashbench.learning.deep import DeepMethod
 from hashbench.plugins.registry import Registry
 
 METHODS = [load_method(name) for name in Registry().names("methods")]
+NETWORKS = [one for one in METHODS if issubclass(one, DeepMethod)]
 
 
-@checks.parametrize_with_checks(METHODS)
+@checks.parametrize_with_checks([one for one in METHODS if one not in NETWORKS])
 def test_conformance(method_class, check):
     if method_class.name.startswith("faiss"):
         pytest.importorskip("faiss")
+    check(method_class)
+
+
+@pytest.mark.slow
+@checks.parametrize_with_checks(NETWORKS)
+def test_conformance_of_networks(method_class, check):
     check(method_class)
 
 

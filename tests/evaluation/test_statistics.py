@@ -40,6 +40,7 @@ def test_holm_equals_values_worked_out_by_hand():
     assert holm(np.array([])).shape == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", ["none", "equal", "large", "tenfold", "unequal", "one wild"])
 @pytest.mark.parametrize(
     ("seeds", "n_methods"),
@@ -53,6 +54,7 @@ def test_equal_methods_are_rarely_called_different(verdicts, seeds, n_methods, e
     assert missed <= 0.07
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", ["equal", "tenfold", "one wild"])
 @pytest.mark.parametrize(("seeds", "n_methods"), [("2", 2), ("3", 3), ("3", 20)])
 def test_equal_methods_of_a_board_of_several_code_lengths_are_rarely_called_different(

@@ -26,6 +26,7 @@ from hashbench.runs.plan import plan
 from hashbench.runs.records.store import Store
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.slow
 
 NOTED = """
 import os, time

@@ -14,6 +14,8 @@ from test_worker import BAD
 from hashbench.runs.records.status import read_status
 from hashbench.runs.records.store import Store
 
+pytestmark = pytest.mark.slow
+
 TOY = """
 import numpy as np
 from hashbench import HashDataset, Items, Protocol, Split
