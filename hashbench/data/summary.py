@@ -57,7 +57,7 @@ def _classes(items: Items) -> str:
 
 def _label(items: Items, label: int) -> str:
     names = items.label_names
-    return printable(str(names[label]), LONGEST) if label < len(names) else str(label)
+    return printable(str(names[label]), LONGEST) if 0 <= label < len(names) else str(label)
 
 
 def _parts(split: Split) -> str:

@@ -28,5 +28,5 @@ def test_one_core_holds_for_libraries_that_come_later():
         "assert torch.get_num_threads() == 2\n"
         "assert os.environ['OMP_NUM_THREADS'] == '2'\n"
     )
-    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    environment = {**os.environ, **{f"{name}_NUM_THREADS": "2" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
