@@ -184,7 +184,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path, params):
 def test_a_checkpoint_of_another_training_is_refused_and_kept(pool, tmp_path):
     fit(pool, {"workdir": tmp_path})
     kept = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(InputError, match=r"checkpoint\.pt is a checkpoint of another training \(other method\)"):
+    with pytest.raises(InputError, match=r"holds a checkpoint of another training \(other parameters\)"):
         fit(pool, {"workdir": tmp_path}, beta=0.5)
     assert (tmp_path / "checkpoint.pt").read_bytes() == kept
 
