@@ -11,7 +11,7 @@ from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
 from hashbench.files.cache import cache_directory
 from hashbench.method import HashMethod
-from hashbench.options import signature_of
+from hashbench.options import check_options, signature_of
 from hashbench.plugins.registry import Registry
 from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
@@ -88,6 +88,7 @@ def load_dataset(
     exif: bool = False,
     image_column: str | None = None,
     label_column: str | None = None,
+    similarity: str | None = None,
     plugins: tuple[str | Path, ...] = (),
 ) -> Dataset:
     """Load a data set.
@@ -111,6 +112,8 @@ def load_dataset(
         Turn the user's own photographs as their EXIF orientation says.
     image_column, label_column : str, optional
         Columns of the images and of the labels, where parquet files hold the images.
+    similarity : {"euclidean", "cosine", "ip"}, optional
+        By what the user's own vectors are near; as their file says by default, else Euclidean.
     plugins : tuple of path-like
         Plugin files to look in besides the installed ones.
 
@@ -130,7 +133,9 @@ def load_dataset(
         exif,
         image_column,
         label_column,
+        similarity,
     )
+    check_options(options)
     return load(loader, options)
 
 

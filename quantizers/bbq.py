@@ -58,8 +58,9 @@ class BBQ(Quantizer):
         return np.concatenate([np.packbits(levels > 0, axis=1), numbers, ones], axis=1)
 
     def distances(self, queries, codes):
-        """Return ‖x − c‖² − 2 ⟨x̂, q̂⟩: squared distances, less that of the query from the centre."""
+        """Return ‖q − c‖² + ‖x − c‖² − 2 ⟨x̂, q̂⟩, float64."""
         centred = queries - self.center_
+        own = np.square(centred, dtype=np.float64).sum(axis=1, keepdims=True)
         if self.query_bits:
             levels, interval = fitted_interval(centred, self.query_bits)
             low, high = interval.T[:, :, None]
@@ -68,7 +69,7 @@ class BBQ(Quantizer):
         a, b, squared = numbers.T
         bits = np.unpackbits(codes[:, :-FACTORS], axis=1, count=centred.shape[1]).astype(np.float32)
         products = (b - a) * (centred @ bits.T) + a * centred.sum(axis=1, keepdims=True)
-        return squared - 2 * products
+        return (squared - 2 * products) + own
 
 
 def fitted_interval(rows, bits):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.errors import Unsupported
 from hashbench.faiss_quantizer import faiss_module, new_rabitq
 from hashbench.quantizer import Quantizer
 
@@ -58,17 +59,19 @@ class RaBitQ(Quantizer):
         return np.concatenate([np.packbits(rotated > 0, axis=1), factors], axis=1)
 
     def distances(self, queries, codes):
-        """Return ‖x − c‖² − 2 ‖x − c‖ ⟨ō, q − c⟩ / ⟨ō, o⟩: squared distances, less ‖q − c‖² of each query."""
+        """Return ‖q − c‖² + ‖x − c‖² − 2 ‖x − c‖ ⟨ō, q − c⟩ / ⟨ō, o⟩, float64."""
         rotated = (queries - self.center_) @ self.rotation_
         squared, slope = np.ascontiguousarray(codes[:, -FACTORS:]).view("<f4").T
         bits = np.unpackbits(codes[:, :-FACTORS], axis=1, count=rotated.shape[1]).astype(np.float32)
         products = rotated @ bits.T  # ⟨±1, q⟩ = 2 ⟨bits, q⟩ − Σ q
         products *= 2
         products -= rotated.sum(axis=1, keepdims=True)
-        return squared - slope * products
+        return (squared - slope * products) + np.square(rotated, dtype=np.float64).sum(axis=1, keepdims=True)
 
-    def to_faiss(self):
+    def to_faiss(self, similarity="euclidean"):
         """Return ``IndexRaBitQ`` behind the rotation; queries keep their values, codes are laid out in another way."""
+        if similarity == "ip":
+            raise Unsupported("rabitq has no index of faiss for codes that are ranked by the inner product")
         faiss, d = faiss_module(self.name), self.n_features_in_
         rotation, index = faiss.LinearTransform(d, d), new_rabitq(d, 1, 0, self.name)
         faiss.copy_array_to_vector(np.ascontiguousarray(self.rotation_.T).ravel(), rotation.A)

@@ -30,6 +30,7 @@ def prepare(
     exif: Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")] = False,
     image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels in parquet files.")] = None,
+    similarity: Annotated[str | None, typer.Option(help="Of your own vectors: euclidean, cosine or ip.")] = None,
     cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
@@ -37,6 +38,7 @@ def prepare(
     from hashbench.data.options import LoadOptions
     from hashbench.data.prepared.prepare import prepare as prepare_data
     from hashbench.files.cache import cache_directory
+    from hashbench.options import check_options
     from hashbench.plugins.registry import Registry
 
     if source is not None and not source.exists() and not download:
@@ -51,7 +53,9 @@ def prepare(
         exif=exif,
         image_column=image_column,
         label_column=label_column,
+        similarity=similarity,
     )
+    check_options(options)
     entry, is_new = prepare_data(loader, options)
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
 
@@ -76,7 +80,11 @@ def verify(
             raise InputError(f"{len(problems)} entries of {directory} are damaged")
         print(f"{directory}: features, views and neighbours ok")
         return
-    for entry in choose_entries(directory, name):
+    newest: dict[tuple[str, str, str | None], Entry] = {}
+    for entry in choose_entries(directory, name):  # older ones from the same place are known to be of older files
+        facts = entry.manifest
+        newest.setdefault((entry.name, facts.get("reading", ""), facts["from"]), entry)
+    for entry in newest.values():
         entry.verify()
         print(f"{entry.folder}: ok, {_summary(entry)}")
 

@@ -49,6 +49,8 @@ class Dataset:
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     exif : bool
         Whether images were turned as their EXIF orientation says; TIFF files always are.
+    centred : bool
+        Whether the mean was subtracted from the features that come with the data.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Dataset:
     n_left_out: int = 0
     items_sha256: str = ""
     exif: bool = False
+    centred: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

@@ -16,7 +16,7 @@ from hashbench.data.plugin_errors import named, read_items, returned
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
-from hashbench.data.protocol import LISTS, Protocol, choose_protocol
+from hashbench.data.protocol import LISTS, NEIGHBORS, Protocol, choose_protocol, chosen_similarity
 from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.errors import InputError
@@ -38,6 +38,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         The data is missing, incomplete or corrupt, or has too few items for the protocol.
     """
     protocol = choose_protocol(plugin.protocols, options.protocol)
+    options = replace(options, similarity=_agreed_similarity(options))
     items = load_items(plugin, options)
     with named(plugin, "settle"):
         protocol, items = plugin.settle(items, protocol, options)
@@ -75,9 +76,20 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
         exif=items.exif,
+        centred=items.centred,
     )
     _refuse_irrelevant(dataset)
     return dataset
+
+
+def _agreed_similarity(options: LoadOptions) -> str | None:
+    """Return the similarity that a user chose, as an option or with the protocol."""
+    stated = chosen_similarity(options.protocol)
+    if None not in (stated, options.similarity) and stated != options.similarity:
+        raise InputError(
+            f"--similarity {options.similarity} and --protocol {options.protocol} differ: give one of them"
+        )
+    return stated or options.similarity
 
 
 def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
@@ -109,7 +121,14 @@ def _neighbors(
         neighbors = plugin.neighbors(items, split, options)
     if protocol.validation and neighbors is not None and neighbors is items.neighbors:
         raise InputError(f"{protocol.name}: {plugin.name} knows true neighbours of its own queries only")
-    return neighbors
+    if neighbors is None or not protocol.neighbors:
+        return neighbors
+    if neighbors.shape[1] < protocol.neighbors:
+        raise InputError(
+            f"{protocol.name} looks for {protocol.neighbors} neighbours of each query, there are {neighbors.shape[1]}: "
+            f'choose fewer with --protocol "NAME[{NEIGHBORS}={neighbors.shape[1]}]"'
+        )
+    return neighbors[:, : protocol.neighbors]
 
 
 def _refuse_irrelevant(dataset: Dataset) -> None:

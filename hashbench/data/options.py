@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashbench.data.similarity import SIMILARITIES
 from hashbench.errors import InputError
 from hashbench.options import option
 
-READING = ("exif", "image_column", "label_column")
+READING = ("exif", "image_column", "label_column", "similarity")
 """Options that decide what a data set's files are read as; which of them one looks at, `HashDataset.reads` says."""
 
 
@@ -28,6 +29,11 @@ class LoadOptions:
     exif: bool = option(False, "Turn your own photographs as their EXIF orientation says.")
     image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
     label_column: str | None = option(None, "Column of the labels, where parquet files hold the images.")
+    similarity: str | None = option(
+        None,
+        "By what your own vectors are near: euclidean, cosine or ip. Default: as the file says, else euclidean.",
+        choices=SIMILARITIES,
+    )
 
     @property
     def reading(self) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
-from hashbench.data.readers.arrays.stored_array import StoredArray
+from hashbench.data.readers.arrays.array_formats import SUFFIXES, open_file, suffix_of
+from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
 from hashbench.data.readers.image_folder import IMAGE_SUFFIXES, line_name, list_folder
 from hashbench.errors import InputError
 
@@ -49,10 +49,9 @@ def open_input(path: Path) -> Input:
         images = list_folder(path)
         return Input(path, files=list(images.values()), names=list(images))
     file, name = _named(path)
-    suffix = file.suffix.lower()
-    if suffix in SUFFIXES:
+    if suffix_of(file) in SUFFIXES:
         return Input(path, _chosen(open_file(file), name, file))
-    if suffix in IMAGE_SUFFIXES and name is None:
+    if file.suffix.lower() in IMAGE_SUFFIXES and name is None:
         return Input(path, files=[path], names=[line_name(path.name, path)])
     raise InputError(
         f"{path}: expected a folder of images, an image ({', '.join(IMAGE_SUFFIXES)}) or an array "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
 from hashbench.method import HashMethod
@@ -81,6 +82,11 @@ class SavedModel:
     def exif(self) -> bool:
         """Whether the images that it was trained on were turned as their EXIF orientation says."""
         return self.provenance.get("features", {}).get("exif") is True
+
+    @property
+    def similarity(self) -> Similarity:
+        """By what the vectors that it was trained on are near."""
+        return self.provenance.get("features", {}).get("similarity", "euclidean")
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -202,6 +208,11 @@ def load_model(
     plugin = _plugin_of(saved, plugins)
     method: HashMethod | Quantizer = restore(plugin.load(), saved)
     provenance = saved.provenance
+    features = provenance.get("features", {})
+    if features.get("similarity", SIMILARITIES[0]) not in SIMILARITIES:
+        raise InputError(
+            f"{path}: its vectors are near by {printable(str(features['similarity']), 60)}, which is not known"
+        )
     if "label" in provenance:
         provenance["label"] = printable(provenance["label"], MAX_LABEL)
     trained = provenance.get("source", plugin.source_hash)

@@ -79,7 +79,7 @@ def _measured(job: Job, bench: Workbench, data: np.ndarray) -> tuple[Quantizer, 
     codes, encode_rate = _encoded(quantizer, data, split.database)
     queries = np.ascontiguousarray(rows_of(data, split.query), np.float32)
     doing("search")
-    search = quantizer.searcher(codes)
+    search = quantizer.searcher(codes, bench.dataset.protocol.similarity or "euclidean")
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
     per_query = recalls(rows, neighbors, job.metrics)
     top = min(TOP, len(codes))

@@ -215,6 +215,10 @@ def test_vectors_in_a_file_are_not_copied(tmp_path, cli):
     part, _ = prepare(InMemory(Items(features=vectors[10:20], labels=labels[:10])), LoadOptions(file, tmp_path / "b"))
     np.testing.assert_array_equal(part.open().features, vectors[10:20])
     os.utime(file, (1, 1))
+    assert (load_items(InMemory(None), LoadOptions(None, tmp_path / "cache")).features == vectors).all()
+    other, found = np.zeros((5000, 16), np.float32), file.stat()
+    np.save(file, other)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     with pytest.raises(InputError, match=r"vectors\.npy was written to after.*hashbench data remove in-memory-"):
         load_items(InMemory(None), LoadOptions(None, tmp_path / "cache"))
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import Items, fingerprint_of, raw_items
+from hashbench.data.prepared.stamp import sources
 from hashbench.errors import InputError
 from hashbench.files.arrays import ARRAY, ARRAY_ELSEWHERE, open_array, verify_array
 from hashbench.files.hashing import sha256
@@ -27,11 +28,11 @@ from hashbench.files.schema import count, either, flag, listed, mapped, misfit, 
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
-TEXTS = ("distance", "provenance", "sha256")
+TEXTS = ("similarity", "provenance", "sha256")
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
 NEEDED = {
     "dataset": text,
@@ -48,7 +49,15 @@ NEEDED = {
     **dict.fromkeys(TEXTS, text),
 }
 """What a manifest must hold to be used."""
-OPTIONAL = {"names_sha256": text, "reading": text, "exif": flag}
+OPTIONAL = {
+    "names_sha256": text,
+    "reading": text,
+    "exif": flag,
+    "centred": flag,
+    "watched": either(text, nothing),
+    "files": listed(text),
+    "sources": text,
+}
 
 
 @dataclass(frozen=True)
@@ -107,16 +116,19 @@ class Entry:
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
             exif=manifest.get("exif", False),
+            centred=manifest.get("centred", False),
         )
 
     def verify(self) -> None:
-        """Hash every file again, and the items as a whole.
+        """Hash every file again, and the items as a whole, and look at the files that it was made of.
 
         Raises
         ------
         InputError
             Something is not as the manifest says.
         """
+        watched = self.manifest.get("watched")
+        where = None if watched is None else Path(watched)
         raw = raw_items(self.open())
         try:
             for name, facts in self.manifest["arrays"].items():
@@ -126,6 +138,10 @@ class Entry:
                 raise InputError(f"{names} has changed: its SHA-256 is not the one in {MANIFEST}")
             if fingerprint_of(raw) != self.manifest["sha256"]:
                 raise InputError(f"{self.folder / MANIFEST} has changed: the items have another SHA-256")
+            if where is not None and where.exists():
+                looks = sources(where, self.manifest.get("files", []), self.folder.parent.parent)
+                if looks != self.manifest.get("sources"):
+                    raise InputError(f"{where} has changed since it was prepared: what is here was made of older files")
         except InputError as error:
             raise self._damaged(error) from error
 

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hashbench.data.readers.arrays import row_files
-from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
-from hashbench.data.readers.arrays.stored_array import StoredArray, chained
+from hashbench.data.readers.arrays.array_formats import format_of, open_file, suffix_of
+from hashbench.data.readers.arrays.parquet import read_ids, read_neighbors
+from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, chained, sliced
 from hashbench.errors import InputError
 
-SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
-"""What the package ``datasets`` calls the files of a part; its older versions added a hash."""
-NEIGHBORS = {"groundtruth": "neighbors", "neighbors": "neighbors"}
+NAMES = {
+    "database": ("database", "train", "base", "shuffle_train"),
+    "query": ("query", "test"),
+    "learn": ("learn",),
+    "vectors": ("vectors", "embeddings"),
+}
+"""What each part may be called: hashbench's word, then those of ann-benchmarks, of .fvecs files and VectorDBBench's."""
+VECTORS = {name for names in NAMES.values() for name in names}
+SHARD = re.compile(r"(?P<part>\w+)-(?P<number>\d{2,5})-of-(?P<count>\d{2,5})(-[0-9a-f]{16})?")
+"""What the packages ``datasets`` and VectorDBBench call the files of a part; ``datasets`` once added a hash."""
+NEIGHBORS = {"groundtruth": "neighbors", "neighbors": "neighbors", "gt": "neighbors"}
 Shards = tuple[str, list[Path]]
 
 
-def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[Path, Contents]:
+def open_folder(folder: Path, expected: str) -> tuple[Path, Contents]:
     """Open the files of a folder whose names are known; a folder with just one file stands for it.
 
     A ``.npy`` or ``.parquet`` file has the name of a part (or of its labels, or ``neighbors``), several parquet files
     that ``datasets`` wrote have its name and their numbers. Of binary files the name's last word counts, as in
-    ``sift_base.fvecs``, or its first, as in ``base.10M.u8bin``; their true neighbours are called ``groundtruth``.
+    ``sift_base.fvecs``, or its first, as in ``base.10M.u8bin``; their true neighbours are called ``groundtruth`` or
+    ``gt``, or have no suffix and the size of big-ann-benchmarks' files.
 
     Parameters
     ----------
     folder : Path
-    vectors : collection of str
-        What parts may be called.
     expected : str
         What the folder is to hold, for a message.
 
@@ -45,8 +55,10 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
     """
     arrays: dict[str, StoredArray] = {}
     kinds: set[str] = set()
-    for name, files in _named_files(folder, vectors):
-        own, kind = _opened(files, folder)
+    named = list(_named_files(folder))
+    for name, files in named:
+        by_id = name == "neighbors" and files[0].suffix == ".parquet"
+        own, kind = _neighbors_by_id(files[0], dict(named)) if by_id else _opened(files, folder)
         kinds.add(kind)
         for what, stored in own.items():
             full_name = name if what == "vectors" else f"{name}_labels"
@@ -55,11 +67,17 @@ def open_folder(folder: Path, vectors: Collection[str], expected: str) -> tuple[
             arrays[full_name] = stored
     if arrays:
         return folder, Contents(f"folder of {' and '.join(sorted(kinds))}", _all_in_one(arrays, folder), {})
-    files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
-    if len(files) == 1:
-        return files[0], open_file(files[0])
-    known = ", ".join((".npy", ".parquet", *row_files.SUFFIXES))
-    raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {known}")
+    known = [file for file in folder.iterdir() if format_of(file) is not None]
+    plain = [file for file in known if not _is_text(file)] or known
+    if len(plain) == 1:
+        return plain[0], open_file(plain[0])
+    suffixes = ", ".join((".npy", ".parquet", *row_files.SUFFIXES))
+    raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {suffixes}")
+
+
+def _is_text(file: Path) -> bool:
+    known = format_of(file)
+    return known is not None and known.is_text
 
 
 def part_of(file: Path) -> str:
@@ -83,21 +101,51 @@ def refuse_missing_shards(files: Sequence[Path]) -> None:
         )
 
 
-def _named_files(folder: Path, vectors: Collection[str]) -> Iterator[Shards]:
+def _named_files(folder: Path) -> Iterator[Shards]:
     """Yield what each file is, and the file, or the files that are it together."""
-    known = {*vectors, "labels", *(f"{name}_labels" for name in vectors), "neighbors"}
+    known = {*VECTORS, "labels", *(f"{name}_labels" for name in VECTORS), "neighbors"}
     shards: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
-        suffix, shard = file.suffix.lower(), SHARD.fullmatch(file.stem)
+        suffix, shard = suffix_of(file), SHARD.fullmatch(file.stem)
         if suffix in row_files.SUFFIXES:
-            word = file.stem.rpartition("_")[2].partition(".")[0]
+            word = file.stem.rpartition("_")[2].partition(".")[0].lower()
             if word in known or word in NEIGHBORS:
                 yield NEIGHBORS.get(word, word), [file]
-        elif suffix == ".parquet" and shard and shard["part"] in vectors:
+        elif suffix == ".parquet" and shard and shard["part"] in VECTORS:
             shards.setdefault(shard["part"], []).append(file)
         elif file.suffix in (".npy", ".parquet") and file.stem in known:
             yield file.stem, [file]
+        elif not file.suffix and file.is_file() and row_files.is_ground_truth(file):
+            yield "neighbors", [file]
     yield from shards.items()
+
+
+def _neighbors_by_id(file: Path, files: dict[str, list[Path]]) -> tuple[dict[str, StoredArray], str]:
+    """Return the neighbours of a parquet file as rows of the database; they may be named by the rows' column ``id``."""
+    neighbors, asked = read_neighbors(file), read_ids(file)
+    database, query = (_ids_of(names, files) for names in (NAMES["database"], NAMES["query"]))
+    if database is not None:
+        neighbors = _rows_of_ids(neighbors.ravel(), database, file).reshape(neighbors.shape)
+    if query is not None and asked is not None:
+        neighbors = neighbors[_rows_of_ids(query, asked, file)]
+    return {"vectors": sliced(str(file), neighbors)}, "parquet"
+
+
+def _ids_of(names: Sequence[str], files: dict[str, list[Path]]) -> np.ndarray | None:
+    ids = [read_ids(file) for name in names for file in files.get(name, [])]
+    return (
+        np.concatenate([one for one in ids if one is not None]) if ids and all(one is not None for one in ids) else None
+    )
+
+
+def _rows_of_ids(wanted: np.ndarray, ids: np.ndarray, file: Path) -> np.ndarray:
+    """Return where ids stand among others."""
+    order = np.argsort(ids, kind="stable")
+    at = order[np.searchsorted(ids, wanted, sorter=order).clip(0, len(ids) - 1)]
+    missing = ids[at] != wanted
+    if missing.any():
+        raise InputError(f"{file}: the id {wanted[np.argmax(missing)]} is that of no row; delete it, or mend the ids")
+    return at
 
 
 def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], str]:

@@ -17,7 +17,9 @@ from hashbench.data.readers.arrays.stored_array import (
 )
 from hashbench.errors import InputError
 
-VECTOR_COLUMNS = ("vector", "embedding")
+VECTOR_COLUMNS = ("vector", "embedding", "emb")
+NEIGHBOR_COLUMNS = ("neighbors_id", "neighbors")
+"""VectorDBBench's name for a column of true neighbours, and the plain one."""
 
 
 def read_parquet(path: Path) -> dict[str, StoredArray]:
@@ -55,7 +57,7 @@ def read_parquet(path: Path) -> dict[str, StoredArray]:
             shown_as, (len(rows), width), dtype, lambda: _parquet_blocks(path, column, rows, width, dtype, n_rows)
         )
 
-    members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
+    members = {"vectors": np.arange(n_rows)} if parts is None else by_part(parts, path)
     arrays = {}
     for name, rows in members.items():
         shown_as = str(path) if parts is None else f"{path}: part {name}"
@@ -79,6 +81,52 @@ def _vector_column(schema: Any, path: Path) -> str:
     return columns[0]
 
 
+def read_ids(path: Path) -> np.ndarray | None:
+    """Return the whole numbers of the column ``id`` by which other files name the rows; None where there is none.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or an id is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(str(path), "parquet file"):
+        schema = pq.read_schema(path)
+        if "id" not in schema.names or not pa.types.is_integer(schema.field("id").type):
+            return None
+        column = pq.read_table(path, columns=["id"]).column(0).combine_chunks()
+    if column.null_count:
+        raise InputError(f"{path}: row {_first(column.is_null())} has no id")
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def read_neighbors(path: Path) -> np.ndarray:
+    """Return the true neighbours in a parquet file, (n_query, k), as the file names them.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or has no such column, of lists of whole numbers that are equally long.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(str(path), "parquet file"):
+        schema = pq.read_schema(path)
+        column = next((name for name in NEIGHBOR_COLUMNS if name in schema.names), None)
+        kind = None if column is None else schema.field(column).type
+        if kind is None or not is_list(kind) or not pa.types.is_integer(kind.value_type):
+            raise InputError(
+                f"{path} has the columns {', '.join(schema.names)}; expected {' or '.join(NEIGHBOR_COLUMNS)}, lists of "
+                "whole numbers"
+            )
+        lists = pq.read_table(path, columns=[column]).column(0).combine_chunks()
+        width = len(lists[0]) if len(lists) and lists[0].is_valid else 0
+        return _matrix(lists, width, np.arange(len(lists)), str(path))
+
+
 def is_list(kind: Any) -> bool:
     """Return whether a column's type is that of lists."""
     import pyarrow as pa
@@ -86,7 +134,7 @@ def is_list(kind: Any) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
+def by_part(parts: list[Any], path: Path) -> dict[str, np.ndarray]:
     """Return the rows of each part that the column ``part`` names."""
     for row, part in enumerate(parts):
         if not isinstance(part, str):

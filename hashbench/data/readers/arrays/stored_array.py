@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psutil
@@ -51,6 +52,24 @@ class StoredArray:
         """
         refuse_too_large(self.shown_as, self.shape, self.dtype)
         return np.concatenate([block for _, block in self.blocks()])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes
+    ----------
+    kind : str
+        What the file is, in words.
+    arrays : dict from str to StoredArray
+    attributes : dict
+        What the file says of itself.
+    """
+
+    kind: str
+    arrays: dict[str, StoredArray]
+    attributes: dict[str, Any]
 
 
 def refuse_too_large(shown_as: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
