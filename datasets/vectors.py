@@ -1,4 +1,4 @@
-"""Your own vectors: embeddings from .npy, .npz, parquet, .fvecs, .fbin and such, or ann-benchmarks' HDF5 files."""
+"""Your own vectors: embeddings from .npy, .npz, parquet, text, .fvecs, .fbin and such, or ann-benchmarks' HDF5."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -63,8 +63,8 @@ class Vectors(HashDataset):
     reads = ("similarity",)
     needs = (
         "--data-dir FILE or FOLDER: vectors.npy, or database.npy and query.npy, optionally with labels or neighbors; "
-        "the same as .npz, as parquet (column vector or embedding, optionally label and part), as .fvecs, .fbin and "
-        "their kin, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
+        "the same as .npz, .safetensors, .csv or parquet (column vector or embedding, optionally label and part), as "
+        ".fvecs, .fbin and such, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
     )
 
     def read(self, options: LoadOptions) -> Items:

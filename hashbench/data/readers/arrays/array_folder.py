@@ -150,7 +150,7 @@ def _rows_of_ids(wanted: np.ndarray, ids: np.ndarray, file: Path) -> np.ndarray:
 
 def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], str]:
     """Return vectors and perhaps labels, of one file or of the files of a part, and what kind of file it is."""
-    contents = [open_file(file) for file in files]
+    contents = [open_file(file) if file.suffix else _ground_truth(file) for file in files]
     for file, one in zip(files, contents, strict=True):
         if set(one.arrays) - {"vectors", "labels"}:
             raise InputError(f"{file} has a column part: give this file as --data-dir, or one file per part")
@@ -164,6 +164,11 @@ def _opened(files: list[Path], folder: Path) -> tuple[dict[str, StoredArray], st
             raise InputError(f"{file} has no {name}, another file of its part has: expected the same columns")
     shown_as = str(folder / f"{shard['part']}-*.parquet")
     return {name: chained(shown_as, [one.arrays[name] for one in contents]) for name in names}, contents[0].kind
+
+
+def _ground_truth(file: Path) -> Contents:
+    """Return the true neighbours in a file of big-ann-benchmarks, which has no suffix."""
+    return Contents("true neighbours", {"vectors": row_files.open_rows(file, ".ibin")}, {})
 
 
 def _all_in_one(arrays: dict[str, StoredArray], folder: Path) -> dict[str, StoredArray]:

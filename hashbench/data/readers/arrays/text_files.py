@@ -10,6 +10,7 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ class _Table:
             self.delimiter = "\t" if path.suffix.lower() == ".tsv" else max(DELIMITERS, key=line.count)
             first = next(csv.reader([line], delimiter=self.delimiter), [])
             second = next(csv.reader([stream.readline(LONGEST_LINE)], delimiter=self.delimiter), [])
-        self.named = not all(map(_is_number_or_list, first))
+        as_pandas_counts = len(first) > 1 and first == [str(number) for number in range(len(first))]
+        self.named = as_pandas_counts or not all(map(_is_number_or_list, first))
         names = first if self.named else [str(number) for number in range(len(first))]
         self.columns = [name.strip() for name in names]
         if len(set(self.columns)) < len(self.columns):
@@ -99,7 +101,10 @@ class _Table:
         import pyarrow as pa
 
         names = [*self.about.values(), self.values[0]]
-        table = pa.Table.from_batches(list(self._batches(names)))
+        batches = list(self._batches(names))
+        if not batches:
+            return 0, {}
+        table = pa.Table.from_batches(batches)
         return table.num_rows, {what: table[name].combine_chunks() for what, name in self.about.items()}
 
     def blocks(self, rows: np.ndarray, n_rows: int) -> Blocks:
@@ -144,8 +149,10 @@ class _Table:
 
 
 def _is_number_or_list(text: str) -> bool:
-    if text.strip().startswith("["):
-        return True
+    return text.strip().startswith("[") or _is_number(text)
+
+
+def _is_number(text: str | bytes) -> bool:
     try:
         float(text)
     except ValueError:
@@ -167,8 +174,9 @@ def open_words(path: Path) -> Contents:
     with readable(str(path), "text of vectors"), path.open("rb") as stream:
         fields = stream.readline(LONGEST_LINE).split()
         counts = len(fields) == 2 and all(field.isdigit() for field in fields)
-        has_words = counts or (bool(fields) and not _is_number_or_list(fields[0].decode(errors="replace")))
-        width = int(fields[1]) if counts else len(fields) - has_words
+        n_numbers = sum(1 for _ in itertools.takewhile(_is_number, reversed(fields)))
+        has_words = counts or n_numbers < len(fields)
+        width = int(fields[1]) if counts else n_numbers
         n_rows = sum(1 for line in stream if line.strip()) + (not counts)
     if width < 1 or n_rows < 1:
         raise InputError(f"{path}: its first line is no word and its vector, nor a row of numbers")
@@ -189,8 +197,9 @@ def open_words(path: Path) -> Contents:
 def _values_of(lines: list[bytes], width: int, has_words: bool, first: int, path: Path) -> np.ndarray:
     """Return the values of lines; a word may have spaces in it."""
     tails = lines if not has_words else [line.partition(b" ")[2] for line in lines]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of what is no number: the lines are looked at below
+    values = np.empty(0)
+    with suppress(ValueError), warnings.catch_warnings():  # of what is no number: the lines are looked at below
+        warnings.simplefilter("ignore", DeprecationWarning)
         values = np.fromstring(b" ".join(tails), FLOAT, sep=" ")
     if len(values) == len(lines) * width and all(tail.count(b" ") in (width - 1, width) for tail in tails):
         return values.reshape(len(lines), width)
