@@ -58,9 +58,8 @@ class BBQ(Quantizer):
         return np.concatenate([np.packbits(levels > 0, axis=1), numbers, ones], axis=1)
 
     def distances(self, queries, codes):
-        """Return ‖q − c‖² + ‖x − c‖² − 2 ⟨x̂, q̂⟩, float64."""
+        """Return ‖x − c‖² − 2 ⟨x̂, q̂⟩: squared distances, less that of the query from the centre."""
         centred = queries - self.center_
-        own = np.square(centred, dtype=np.float64).sum(axis=1, keepdims=True)
         if self.query_bits:
             levels, interval = fitted_interval(centred, self.query_bits)
             low, high = interval.T[:, :, None]
@@ -69,7 +68,7 @@ class BBQ(Quantizer):
         a, b, squared = numbers.T
         bits = np.unpackbits(codes[:, :-FACTORS], axis=1, count=centred.shape[1]).astype(np.float32)
         products = (b - a) * (centred @ bits.T) + a * centred.sum(axis=1, keepdims=True)
-        return (squared - 2 * products) + own
+        return squared - 2 * products
 
 
 def fitted_interval(rows, bits):

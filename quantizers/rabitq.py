@@ -59,14 +59,14 @@ class RaBitQ(Quantizer):
         return np.concatenate([np.packbits(rotated > 0, axis=1), factors], axis=1)
 
     def distances(self, queries, codes):
-        """Return ‖q − c‖² + ‖x − c‖² − 2 ‖x − c‖ ⟨ō, q − c⟩ / ⟨ō, o⟩, float64."""
+        """Return ‖x − c‖² − 2 ‖x − c‖ ⟨ō, q − c⟩ / ⟨ō, o⟩: squared distances, less ‖q − c‖² of each query."""
         rotated = (queries - self.center_) @ self.rotation_
         squared, slope = np.ascontiguousarray(codes[:, -FACTORS:]).view("<f4").T
         bits = np.unpackbits(codes[:, :-FACTORS], axis=1, count=rotated.shape[1]).astype(np.float32)
         products = rotated @ bits.T  # ⟨±1, q⟩ = 2 ⟨bits, q⟩ − Σ q
         products *= 2
         products -= rotated.sum(axis=1, keepdims=True)
-        return (squared - slope * products) + np.square(rotated, dtype=np.float64).sum(axis=1, keepdims=True)
+        return squared - slope * products
 
     def to_faiss(self, similarity="euclidean"):
         """Return ``IndexRaBitQ`` behind the rotation; queries keep their values, codes are laid out in another way."""
