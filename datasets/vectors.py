@@ -1,4 +1,4 @@
-"""Your own vectors: embeddings from .npy, .npz, parquet, .fvecs, .fbin and such, or ann-benchmarks' HDF5 files."""
+"""Your own vectors: embeddings from .npy, .npz, parquet, text, .fvecs, .fbin and such, or ann-benchmarks' HDF5."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -9,10 +9,11 @@ from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.neighbors import cached_neighbors
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
-from hashbench.data.protocol import Protocol
+from hashbench.data.protocol import NEIGHBORS, SIMILARITY, Protocol
 from hashbench.data.readers.vectors import read_vectors
 from hashbench.data.splits import Split, draw_any, share_of
 from hashbench.errors import InputError
+from hashbench.progress import to_stderr
 
 N_NEIGHBORS = 100
 DRAW = {"queries": 1_000, "query_share": 0.1, "training": 100_000}
@@ -40,6 +41,8 @@ class Vectors(HashDataset):
             metrics=("recall@10", "recall10@100", "recall10@1000", "recall@100", "mAP@all"),
             seed=0,
             draw=DRAW,
+            similarity="euclidean",
+            neighbors=N_NEIGHBORS,
             checksum="5f96d205600db7dcc50c298c5d0847bce1134574a31e539e38da8ec92045e22e",
         ),
         Protocol(
@@ -51,6 +54,7 @@ class Vectors(HashDataset):
             metrics=("mAP@1000", "mAP@all", "P@100"),
             seed=0,
             draw=DRAW,
+            similarity="euclidean",
             checksum="d69e3c8c064294be236162d89e36142b0d0186b58ef421a0d809b856f8924dd8",
         ),
     )
@@ -58,30 +62,44 @@ class Vectors(HashDataset):
     licence = "yours"
     needs = (
         "--data-dir FILE or FOLDER: vectors.npy, or database.npy and query.npy, optionally with labels or neighbors; "
-        "the same as .npz, as parquet (column vector or embedding, optionally label and part), as .fvecs, .fbin and "
-        "their kin, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
+        "the same as .npz, .safetensors, .csv or parquet (column vector or embedding, optionally label and part), as "
+        ".fvecs, .fbin and such, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
     )
 
-    reads = ("label_column",)
+    reads = ("label_column", "similarity")
 
     def read(self, options: LoadOptions) -> Items:
         """Read the user's files."""
         if options.data_dir is None:
             raise InputError(f"vectors needs your files: give {self.needs}")
-        return read_vectors(options.data_dir, N_NEIGHBORS, options.cache_dir, options.label_column)
+        return read_vectors(options.data_dir, N_NEIGHBORS, options.cache_dir, options.label_column, options.similarity)
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:
         """Measure by labels where there are any, else by true neighbours; or as the user chose."""
         by_neighbors, by_labels = self.protocols
         if options.protocol is None:
             protocol = by_neighbors if items.labels is None else by_labels
+        protocol = protocol.choose({SIMILARITY: items.similarity})
         if not protocol.name.startswith("vectors-labels/"):
-            return protocol, replace(items, labels=None)
+            return self._of_as_many(items, protocol, options), replace(items, labels=None)
         if items.labels is None:
             raise InputError(f"--protocol {protocol.name}: the files hold no labels; {by_neighbors.name} needs none")
         if not items.parts and options.splits is None:
             _refuse_unlabelled(items.labels, self.split(items, protocol).query, options)
         return protocol, items
+
+    def _of_as_many(self, items: Items, protocol: Protocol, options: LoadOptions) -> Protocol:
+        """Return the protocol of as many neighbours as there are, where these are fewer than it says."""
+        if protocol.neighbors > N_NEIGHBORS:
+            raise InputError(f"--protocol: {NEIGHBORS}={protocol.neighbors}: expected at most {N_NEIGHBORS}")
+        known = protocol.neighbors
+        if options.splits is None:
+            given = N_NEIGHBORS if items.neighbors is None else items.neighbors.shape[1]
+            known = min(known, given, len(self.split(items, protocol).database))
+        if known < protocol.neighbors:
+            protocol = protocol.choose({NEIGHBORS: known})
+            to_stderr(f"vectors: {known} neighbours of each query are known, not {N_NEIGHBORS}: {protocol.name}")
+        return protocol if known == N_NEIGHBORS else replace(protocol, metrics=_recalls(known))
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the parts that the files name, or draw queries; and training rows where there are very many."""
@@ -100,11 +118,6 @@ class Vectors(HashDataset):
 
     def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray:
         """Return the neighbours that come with the files, or find them, once."""
-        if len(split.database) < N_NEIGHBORS:
-            raise InputError(
-                f"vectors/1 looks for {N_NEIGHBORS} neighbours of each query, "
-                f"the database has {len(split.database)} vectors"
-            )
         as_named = all(
             np.array_equal(items.parts[part], getattr(split, part)) for part in items.parts if part != "learn"
         )
@@ -112,8 +125,16 @@ class Vectors(HashDataset):
         assert vectors is not None
         if nearest is None or not as_named:
             key = items.sha256 or fingerprint_of(vectors)
-            nearest = cached_neighbors(vectors, split, N_NEIGHBORS, items.distance, key, options.cache_dir)
+            k = min(N_NEIGHBORS, len(split.database))
+            nearest = cached_neighbors(vectors, split, k, items.similarity, key, options.cache_dir)
         return nearest
+
+
+def _recalls(n_neighbors: int) -> tuple[str, ...]:
+    """Return the metrics where fewer neighbours are known than the protocol says."""
+    first = min(10, n_neighbors)
+    names = [f"recall@{first}", f"recall{first}@100", f"recall{first}@1000", f"recall@{n_neighbors}", "mAP@all"]
+    return tuple(dict.fromkeys(names))
 
 
 def _n_queries(n: int, most: int, share: float) -> int:

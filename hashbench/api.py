@@ -90,6 +90,7 @@ def load_dataset(
     grey_range: str | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
+    similarity: str | None = None,
     plugins: tuple[str | Path, ...] = (),
 ) -> Dataset:
     """Load a data set.
@@ -118,6 +119,8 @@ def load_dataset(
         white; they are refused by default.
     image_column, label_column : str, optional
         Columns of the images, where parquet files hold them, and of the labels; of vectors, ``"none"`` reads no labels.
+    similarity : {"euclidean", "cosine", "ip"}, optional
+        By what the user's own vectors are near; as their file says by default, else Euclidean.
     plugins : tuple of path-like
         Plugin files to look in besides the installed ones.
 
@@ -141,6 +144,7 @@ def load_dataset(
             "grey_range": grey_range,
             "image_column": image_column,
             "label_column": label_column,
+            "similarity": similarity,
         },
     )
     return load(loader, options)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from hashbench.data.similarity import Similarity
 from hashbench.errors import Unsupported
 from hashbench.quantizer import Quantizer, Search
 
@@ -31,6 +32,11 @@ def _rotation(index: Any) -> Any:
     return faiss_module("the index").downcast_VectorTransform(index.chain.at(0))
 
 
+def _metric(similarity: Similarity) -> int:
+    faiss = faiss_module("the index")
+    return faiss.METRIC_INNER_PRODUCT if similarity == "ip" else faiss.METRIC_L2
+
+
 PARTS = {
     "rotation_": Part(lambda width: (width, width), lambda index: _rotation(index).A),
     "centroids_": Part(lambda width: (CENTROIDS, width), lambda index: _last(index).pq.centroids),
@@ -49,12 +55,15 @@ class FaissQuantizer(Quantizer):
     ----------
     parts : tuple of str
         Keys of `PARTS`.
+    ranks_by_products : bool
+        Whether the index ranks the same codes by the inner product, too.
     index_ : faiss.Index
         Trained and empty: an `IndexPreTransform`, or an index of codes.
     """
 
     magnitudes: ClassVar[tuple[float, float]] = (1e-9, 1e9)
     parts: ClassVar[tuple[str, ...]] = ()
+    ranks_by_products: ClassVar[bool] = True
 
     def new_index(self, n_features: int) -> Any:
         """Return an untrained index for vectors of that width."""
@@ -85,9 +94,12 @@ class FaissQuantizer(Quantizer):
         np.put_along_axis(distances, rows, found, axis=1)
         return distances
 
-    def searcher(self, codes: np.ndarray) -> Search:
+    def searcher(self, codes: np.ndarray, similarity: Similarity = "euclidean") -> Search:
         """Return the search of the index with these codes in it."""
+        if similarity == "ip" and not self.ranks_by_products:
+            return super().searcher(codes, similarity)
         index = self.filled(codes)
+        index.metric_type = _last(index).metric_type = _metric(similarity)
         return lambda queries, k: index.search(np.ascontiguousarray(queries, np.float32), k)[1]
 
     def filled(self, codes: np.ndarray) -> Any:
@@ -102,9 +114,19 @@ class FaissQuantizer(Quantizer):
         add_codes(index, codes)
         return index
 
-    def to_faiss(self) -> Any:
-        """Return a copy of the index."""
-        return faiss_module(self.name).clone_index(self.index_)
+    def to_faiss(self, similarity: Similarity = "euclidean") -> Any:
+        """Return a copy of the index.
+
+        Raises
+        ------
+        Unsupported
+            Its codes hold squared lengths and are no use for the inner product.
+        """
+        if similarity == "ip" and not self.ranks_by_products:
+            raise Unsupported(f"{self.name} has no index of faiss for codes that are ranked by the inner product")
+        index = faiss_module(self.name).clone_index(self.index_)
+        index.metric_type = _last(index).metric_type = _metric(similarity)
+        return index
 
     def learned(self) -> dict[str, Any]:
         """Return the arrays that the index has learned.

@@ -185,7 +185,7 @@ def check_options(options: Any) -> None:
     """
     for one in fields(options):
         value, choices, minimum = getattr(options, one.name), one.metadata.get("choices"), one.metadata.get("minimum")
-        if choices and value not in choices:
+        if choices and value is not None and value not in choices:
             raise InputError(f"{flag_of(one)} {value}: expected one of {', '.join(choices)}")
         if minimum is not None and value is not None and not value >= minimum:
             raise InputError(f"{flag_of(one)} {value}: expected at least {minimum:g}")

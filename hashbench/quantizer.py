@@ -10,6 +10,7 @@ import numpy as np
 
 from hashbench.checked_input import block_of, refuse_nonfinite
 from hashbench.contract import BLOCK_ROWS
+from hashbench.data.similarity import Similarity
 from hashbench.errors import ContractError, Unsupported
 from hashbench.estimator import Estimator
 from hashbench.saved_header import is_learned
@@ -158,27 +159,62 @@ class Quantizer(Estimator):
             codes[start : start + len(rows)] = block
         return codes
 
-    def searcher(self, codes: np.ndarray) -> Search:
+    def products(self, queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Return estimates of inner products, negative, so that lower is nearer.
+
+        |q − x|² − |x|² = |q|² − 2 ⟨q, x⟩, and |x|² is the squared distance to 0: so where a distance is estimated by
+        a product with the query, this is the very estimate of that product.
+
+        Parameters
+        ----------
+        queries, codes
+            As for `distances`.
+
+        Returns
+        -------
+        ndarray of shape (n_queries, n), float64
+            A constant of each query may be added, as to `distances`.
+        """
+        nothing = np.zeros((1, queries.shape[1]), np.float32)
+        products = self.distances(queries, codes).astype(np.float64)
+        products -= self.distances(nothing, codes)
+        products -= np.square(queries, dtype=np.float64).sum(axis=1)[:, None]
+        products /= 2
+        return products
+
+    def compared(self, queries: np.ndarray, codes: np.ndarray, similarity: Similarity = "euclidean") -> np.ndarray:
+        """Return what `searcher` ranks by: `distances`, also of vectors of length 1 (cosine), or `products`."""
+        return (self.products if similarity == "ip" else self.distances)(queries, codes)
+
+    def searcher(self, codes: np.ndarray, similarity: Similarity = "euclidean") -> Search:
         """Return ``search(queries, k)``, which gives the rows of the k nearest codes, nearest first, (n_queries, k).
 
         Parameters
         ----------
         codes : ndarray of shape (n, n_bytes), uint8
+        similarity : {"euclidean", "cosine", "ip"}
+            By the inner product, the nearest are those with the greatest one; by cosine, vectors and queries are to
+            have length 1.
         """
 
         def search(queries: np.ndarray, k: int) -> np.ndarray:
             best = np.empty((len(queries), 0), np.float32)
             rows = np.empty((len(queries), 0), np.int64)
             for start in range(0, len(codes), CODE_BLOCK):
-                found = self.distances(queries, codes[start : start + CODE_BLOCK])
+                found = self.compared(queries, codes[start : start + CODE_BLOCK], similarity)
                 best, rows = _merged(best, rows, found, start, k)
             order = np.argsort(best, axis=1, kind="stable")
             return np.take_along_axis(rows, order, axis=1)
 
         return search
 
-    def to_faiss(self) -> Any:
+    def to_faiss(self, similarity: Similarity = "euclidean") -> Any:
         """Return an index of faiss, trained and empty, that takes vectors and finds the neighbours of `searcher`.
+
+        Parameters
+        ----------
+        similarity : {"euclidean", "cosine", "ip"}
+            As for `searcher`.
 
         Raises
         ------

@@ -22,6 +22,7 @@ class FaissRaBitQ(FaissQuantizer):
     paper = "Gao and Long, SIGMOD 2024; Johnson et al., faiss"
     magnitudes = (4e-3, 1e9)
     parts = ("rotation_", "center_")
+    ranks_by_products = False  # the numbers in a code are those of squared distances
 
     def __init__(self, *, bits=1, query_bits=0, random_state=None):
         self.bits = bits

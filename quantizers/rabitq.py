@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.errors import Unsupported
 from hashbench.faiss_quantizer import faiss_module, new_rabitq
 from hashbench.quantizer import Quantizer
 
@@ -67,8 +68,10 @@ class RaBitQ(Quantizer):
         products -= rotated.sum(axis=1, keepdims=True)
         return squared - slope * products
 
-    def to_faiss(self):
+    def to_faiss(self, similarity="euclidean"):
         """Return ``IndexRaBitQ`` behind the rotation; queries keep their values, codes are laid out in another way."""
+        if similarity == "ip":
+            raise Unsupported("rabitq has no index of faiss for codes that are ranked by the inner product")
         faiss, d = faiss_module(self.name), self.n_features_in_
         rotation, index = faiss.LinearTransform(d, d), new_rabitq(d, 1, 0, self.name)
         faiss.copy_array_to_vector(np.ascontiguousarray(self.rotation_.T).ravel(), rotation.A)

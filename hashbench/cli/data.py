@@ -32,6 +32,7 @@ def prepare(
     grey_range: Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet files.")] = None,
+    similarity: Annotated[str | None, typer.Option(help="Of your own vectors: euclidean, cosine or ip.")] = None,
     cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
@@ -39,6 +40,7 @@ def prepare(
     from hashbench.data.options import LoadOptions
     from hashbench.data.prepared.prepare import prepare as prepare_data
     from hashbench.files.cache import cache_directory
+    from hashbench.options import check_options
     from hashbench.plugins.registry import Registry
 
     if source is not None and not source.exists() and not download:
@@ -55,7 +57,9 @@ def prepare(
         grey_range=grey_range,
         image_column=image_column,
         label_column=label_column,
+        similarity=similarity,
     )
+    check_options(options)
     entry, is_new = prepare_data(loader, options)
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
 
@@ -80,7 +84,11 @@ def verify(
             raise InputError(f"{len(problems)} entries of {directory} are damaged")
         print(f"{directory}: features, views and neighbours ok")
         return
-    for entry in choose_entries(directory, name):
+    newest: dict[tuple[str, str, str | None], Entry] = {}
+    for entry in choose_entries(directory, name):  # older ones from the same place are known to be of older files
+        facts = entry.manifest
+        newest.setdefault((entry.name, facts.get("reading", ""), facts["from"]), entry)
+    for entry in newest.values():
         entry.verify()
         print(f"{entry.folder}: ok, {_summary(entry)}")
 

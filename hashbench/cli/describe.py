@@ -82,7 +82,7 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         *_images(dataset_class),
     ]
     for protocol in dataset_class.protocols:
-        draw = ", ".join([*(f"{key}={value}" for key, value in protocol.draw.items()), "validation=SHARE"])
+        draw = ", ".join([*(f"{key}={value}" for key, value in protocol.choices.items()), "validation=SHARE"])
         lines += [
             "",
             _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),

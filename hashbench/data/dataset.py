@@ -50,6 +50,8 @@ class Dataset:
         SHA-256 of the raw items where it is known already, as it is for prepared data; else computed when asked for.
     look : Look
         What of their look made a difference to images that were files: EXIF, background, grey range.
+    centred : bool
+        Whether the mean was subtracted from the features that come with the data.
     summary : tuple of str
         What was read, in a line or two: items, classes, parts, from where, what was left out, what is there twice.
     """
@@ -68,6 +70,7 @@ class Dataset:
     n_left_out: int = 0
     items_sha256: str = ""
     look: Look = Look()
+    centred: bool = False
     summary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

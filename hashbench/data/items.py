@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.look import Look
+from hashbench.data.similarity import Similarity
 
 
 def holds_exactly(dtype: np.dtype) -> bool:
@@ -58,8 +58,10 @@ class Items:
         What published lists call each item.
     neighbors : ndarray of shape (n_query, k), int64, optional
         True nearest neighbours that come with the data.
-    distance : {"euclidean", "angular"}
-        By what neighbours are near, where they are to be computed.
+    similarity : {"euclidean", "cosine", "ip"}
+        By what vectors are near.
+    centred : bool
+        Whether the mean was subtracted from the features before they were rounded to float32.
     provenance : str
         ``official`` where the publisher's checksums held, else what the data is.
     left_out : sequence of str
@@ -85,7 +87,8 @@ class Items:
     parts: Mapping[str, np.ndarray] = field(default_factory=dict)
     names: Sequence[str] | None = None
     neighbors: np.ndarray | None = None
-    distance: Literal["euclidean", "angular"] = "euclidean"
+    similarity: Similarity = "euclidean"
+    centred: bool = False
     provenance: str = "official"
     left_out: Sequence[str] = ()
     sha256: str = ""

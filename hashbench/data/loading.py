@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.data.dataset import Dataset
-from hashbench.data.equal_items import equal_items
 from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.plugin_errors import named, read_items, returned
 from hashbench.data.prepared.entries import Entry, entries
+from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.prepare import prepare
 from hashbench.data.prepared.stamp import plugin_hash
-from hashbench.data.protocol import LISTS, Protocol, choose_protocol
+from hashbench.data.protocol import LISTS, NEIGHBORS, Protocol, choose_protocol, chosen_similarity
 from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.data.summary import what_was_read
@@ -40,6 +40,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         The data is missing, incomplete or corrupt, or has too few items for the protocol.
     """
     protocol = choose_protocol(plugin.protocols, options.protocol)
+    options = replace(options, similarity=_agreed_similarity(options))
     items = load_items(plugin, options)
     with named(plugin, "settle"):
         protocol, items = plugin.settle(items, protocol, options)
@@ -77,6 +78,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         n_left_out=len(items.left_out),
         items_sha256=items.sha256,
         look=items.look,
+        centred=items.centred,
     )
     _refuse_irrelevant(dataset)
     with named(plugin, "what read returned cannot be used: looking through it"):
@@ -86,6 +88,16 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
 def _equal(items: Items) -> np.ndarray:
     """Return which items are there twice: as it was found when they were prepared, or found now."""
     return equal_items(raw_items(items)) if items.equal is None else items.equal
+
+
+def _agreed_similarity(options: LoadOptions) -> str | None:
+    """Return the similarity that a user chose, as an option or with the protocol."""
+    stated = chosen_similarity(options.protocol)
+    if None not in (stated, options.similarity) and stated != options.similarity:
+        raise InputError(
+            f"--similarity {options.similarity} and --protocol {options.protocol} differ: give one of them"
+        )
+    return stated or options.similarity
 
 
 def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
@@ -117,7 +129,14 @@ def _neighbors(
         neighbors = plugin.neighbors(items, split, options)
     if protocol.validation and neighbors is not None and neighbors is items.neighbors:
         raise InputError(f"{protocol.name}: {plugin.name} knows true neighbours of its own queries only")
-    return neighbors
+    if neighbors is None or not protocol.neighbors:
+        return neighbors
+    if neighbors.shape[1] < protocol.neighbors:
+        raise InputError(
+            f"{protocol.name} looks for {protocol.neighbors} neighbours of each query, there are {neighbors.shape[1]}: "
+            f'choose fewer with --protocol "NAME[{NEIGHBORS}={neighbors.shape[1]}]"'
+        )
+    return neighbors[:, : protocol.neighbors]
 
 
 def _refuse_irrelevant(dataset: Dataset) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hashbench.data.look import Look, asked_look
+from hashbench.data.similarity import SIMILARITIES
 from hashbench.errors import InputError
 from hashbench.options import option
 
-READING = ("exif", "background", "grey_range", "image_column", "label_column")
+READING = ("exif", "background", "grey_range", "image_column", "label_column", "similarity")
 """Options that decide what a data set's files are read as; which of them one looks at, `HashDataset.reads` says."""
 
 
@@ -34,6 +35,11 @@ class LoadOptions:
     image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
     label_column: str | None = option(
         None, "Column of the labels in a table or parquet files; none: read no labels of vectors."
+    )
+    similarity: str | None = option(
+        None,
+        "By what your own vectors are near: euclidean, cosine or ip. Default: as the file says, else euclidean.",
+        choices=SIMILARITIES,
     )
 
     @property

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 
@@ -18,15 +20,16 @@ ASYMMETRIC = "+asymmetric"
 """Ends the name of a protocol that ranks by real-valued queries."""
 BY_BYTES = "+bytes"
 """Ends the name of a protocol that measures recall for bytes, of codes of any kind."""
-BYTES_METRICS = tuple(
-    f"recall@{k}" if times == 1 else f"recall{k}@{k * times}" for k in (10, 100) for times in (1, 2, 4, 10)
-)
-"""recall10@20 is also recall@10 after 20 candidates were ranked by their vectors: that puts the true ones first."""
 EXTRA_METRICS = ("mAP@all",)
 """What every protocol reports beside its own."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
 VALIDATION = "validation"
 """The share of the training set that a user may choose as queries in place of the protocol's; every protocol has it."""
+SIMILARITY, NEIGHBORS = "similarity", "neighbors"
+"""What else a user may choose where a query's nearest vectors are relevant: by what they are near, and how many."""
+Choice = int | float | str
+CHOSEN = "; with "
+"""Stands in the words of a protocol before what a user chose."""
 _ON_VALIDATION = re.compile(rf"[\[,]{VALIDATION}=")
 _PARTS = re.compile(
     rf"(?P<choice>.*?)({re.escape(LISTS)}(?P<lists>[0-9a-f]+))?(?P<held_out>{re.escape(HELD_OUT)})?"
@@ -58,6 +61,10 @@ class Protocol:
         Numbers of the draw that a user may choose otherwise, which makes it another protocol.
     validation : float
         Share of the training set that is held out as queries; 0 where the protocol's own are scored.
+    similarity : {"euclidean", "cosine", "ip"} or None
+        By what vectors are near, to each other and in every ranking by them; None where it cannot be chosen.
+    neighbors : int
+        How many nearest vectors are relevant to a query; 0 where relevance is by labels.
     checksum : str
         The hash that the protocol has, kept in the code so that no edit goes unnoticed; empty for protocols that
         were made from a user's choice.
@@ -76,6 +83,8 @@ class Protocol:
     ties: str = "expectation over all orders"
     draw: dict[str, int | float] = field(default_factory=dict)
     validation: float = 0.0
+    similarity: Similarity | None = None
+    neighbors: int = 0
     checksum: str = ""
     split_checksum: str = ""
 
@@ -85,32 +94,49 @@ class Protocol:
         stated = asdict(self)
         return canonical_hash({key: stated[key] for key in _STATED})
 
-    def choose(self, draw: dict[str, int | float]) -> Protocol:
-        """Return the protocol with other numbers of the draw, under a name that says them.
+    @property
+    def choices(self) -> dict[str, Choice]:
+        """What a user may choose otherwise, beside `VALIDATION`, and what it is now."""
+        similarity: dict[str, Choice] = {} if self.similarity is None else {SIMILARITY: self.similarity}
+        return {**self.draw, **similarity, **({NEIGHBORS: self.neighbors} if self.neighbors else {})}
+
+    def choose(self, choice: Mapping[str, Choice]) -> Protocol:
+        """Return the protocol with other values of what may be chosen, under a name that says them.
+
+        Parameters
+        ----------
+        choice : dict from str to int, float or str
+            What is not in it stays as it is, chosen before or not.
 
         Raises
         ------
         InputError
-            The protocol has no such number, or the value is out of its range.
+            The protocol has no such thing to choose, or the value is out of its range.
         """
-        known = {**self.draw, VALIDATION: self.validation}
-        for key, value in draw.items():
+        known: dict[str, Choice] = {**self.choices, VALIDATION: self.validation}
+        for key, value in choice.items():
             if key not in known:
                 raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {', '.join(known)}")
             _check_chosen(key, value, known[key])
-        changed = {key: draw[key] for key in known if draw.get(key, known[key]) != known[key]}
+        changed = {key: str(value) for key, value in choice.items() if value != known[key]}
         if not changed:
             return self
-        inside = ",".join(f"{key}={value}" for key, value in changed.items())
+        base, _, before = self.name.removesuffix("]").partition("[")
+        chosen = dict(one.split("=") for one in before.split(",") if one) | changed
+        inside = ",".join(f"{key}={chosen[key]}" for key in known if key in chosen)
+        split = self.split.rpartition(CHOSEN)[0] if before else self.split
+        numbers: dict[str, Any] = {**known, **choice}
         return replace(
             self,
-            name=f"{self.name}[{inside}]",
-            split=f"{self.split}; with {inside}",
+            name=f"{base}[{inside}]",
+            split=f"{split}{CHOSEN}{inside}",
             n_query=None,
             n_database=None,
             n_train=None,
-            draw={key: draw.get(key, value) for key, value in self.draw.items()},
-            validation=draw.get(VALIDATION, self.validation),
+            draw={key: numbers[key] for key in self.draw},
+            validation=numbers[VALIDATION],
+            similarity=numbers.get(SIMILARITY),
+            neighbors=numbers.get(NEIGHBORS, 0),
             checksum="",
             split_checksum="",
         )
@@ -137,19 +163,41 @@ class Protocol:
         )
 
     def by_bytes(self) -> Protocol:
-        """Return the protocol of recall for bytes, under a name of its own: `BYTES_METRICS` by true neighbours."""
+        """Return the protocol of recall for bytes, under a name of its own, by `bytes_metrics` of true neighbours."""
         return replace(
             self,
             name=f"{self.name}{BY_BYTES}",
-            metrics=BYTES_METRICS,
+            metrics=bytes_metrics(self.neighbors),
             ties="expectation over all orders, or by row for codes with a distance of their own",
             checksum="",
         )
 
 
-def _check_chosen(key: str, value: int | float, default: int | float) -> None:
+def bytes_metrics(n_neighbors: int) -> tuple[str, ...]:
+    """Return what codes are compared by for their bytes: recall of 10 and of 100 true neighbours, or of all there are.
+
+    recall10@20 is also recall@10 after 20 candidates were ranked by their vectors: that puts the true ones first.
+
+    Parameters
+    ----------
+    n_neighbors : int
+        How many there are of each query; 0 where the protocol does not say.
+    """
+    most = n_neighbors or 100
+    return tuple(
+        f"recall@{k}" if times == 1 else f"recall{k}@{k * times}"
+        for k in sorted({min(10, most), min(100, most)})
+        for times in (1, 2, 4, 10)
+    )
+
+
+def _check_chosen(key: str, value: Choice, default: Choice) -> None:
+    if key == SIMILARITY:
+        if value not in SIMILARITIES:
+            raise InputError(f"--protocol: {key}={value}: expected one of {', '.join(SIMILARITIES)}")
+        return
     whole, most = isinstance(default, int), 1 if key == VALIDATION else math.inf
-    if not 0 < value < most or (whole and not isinstance(value, int)):
+    if isinstance(value, str) or not 0 < value < most or (whole and not isinstance(value, int)):
         kind = "a whole number above 0" if whole else "a number above 0"
         raise InputError(f"--protocol: {key}={value}: expected {kind}{' and below 1' if most == 1 else ''}")
 
@@ -208,11 +256,25 @@ def choose_protocol(protocols: Sequence[Protocol], choice: str | None) -> Protoc
     known = {protocol.name: protocol for protocol in protocols}
     if parts is None or parts["name"] not in known:
         raise InputError(f"--protocol {choice}: expected one of {', '.join(known)}")
-    draw = {}
-    for assignment in filter(None, (parts["draw"] or "").split(",")):
-        key, _, value = assignment.partition("=")
+    return known[parts["name"]].choose(_chosen(parts["draw"] or "", choice))
+
+
+def chosen_similarity(choice: str | None) -> str | None:
+    """Return the similarity that a user's words for a protocol name; None where they name none."""
+    parts = None if choice is None else _CHOICE.fullmatch(choice.strip())
+    value = None if parts is None else _chosen(parts["draw"] or "", choice or "").get(SIMILARITY)
+    return None if value is None else str(value)
+
+
+def _chosen(assignments: str, choice: str) -> dict[str, Choice]:
+    """Return what the brackets behind a protocol's name say."""
+    chosen: dict[str, Choice] = {}
+    for assignment in filter(None, assignments.split(",")):
+        key, _, value = (word.strip() for word in assignment.partition("="))
+        if key in chosen:
+            raise InputError(f"--protocol {choice}: {key} is given twice; give it once")
         try:
-            draw[key.strip()] = int(value) if re.fullmatch(r"\s*\d+\s*", value) else float(value)
+            chosen[key] = value if key == SIMILARITY else int(value) if value.isdecimal() else float(value)
         except ValueError as error:
             raise InputError(f"--protocol {choice}: cannot read {assignment!r}; write name=number") from error
-    return known[parts["name"]].choose(draw)
+    return chosen

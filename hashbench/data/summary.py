@@ -26,7 +26,7 @@ def what_was_read(name: str, items: Items, split: Split, equal: np.ndarray) -> t
     items : Items
     split : Split
     equal : ndarray of shape (m, 2), int64
-        From `hashbench.data.equal_items.equal_items`.
+        From `hashbench.data.prepared.equal_items.equal_items`.
 
     Returns
     -------

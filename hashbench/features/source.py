@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
 from hashbench.data.dataset import Dataset
 from hashbench.data.items import holds_exactly
 from hashbench.data.look import Look
+from hashbench.data.similarity import Similarity
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device
 from hashbench.features.backbones.pixels import Pixels
 from hashbench.features.tunable import Tunable
+from hashbench.features.unit import BLOCK_ROWS, UnitVectors
 
 if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone
@@ -25,7 +27,7 @@ PIPELINE_VERSION = 1
 """Raised whenever the same key would give other features, so that no cache outlives its code."""
 
 
-def feature_key(backbone: Backbone | Pixels | None, look: Look | None = None) -> dict[str, Any]:
+def feature_key(backbone: Backbone | Pixels | None, look: Look | None = None, **said: Any) -> dict[str, Any]:
     """Return everything that decides what features are.
 
     Parameters
@@ -34,9 +36,12 @@ def feature_key(backbone: Backbone | Pixels | None, look: Look | None = None) ->
         None stands for features that come with the data.
     look : Look, optional
         What of their look made a difference to the images.
+    **said
+        What else is so: it stands in the key where it is true.
     """
     key = {**(backbone.key if backbone else {"backbone": None}), "pipeline": PIPELINE_VERSION}
-    return key if look is None else {**key, **look.key}
+    looks = {} if look is None else look.key
+    return key | looks | {name: value for name, value in said.items() if value}
 
 
 @dataclass(frozen=True)
@@ -166,12 +171,13 @@ class FeatureSource:
 
 
 class GivenFeatures(FeatureSource):
-    """Vectors that come with the data, as they are."""
+    """Vectors that come with the data: as they are, or of length 1 where they are compared by the angle."""
 
     @property
     def key(self) -> dict[str, Any]:
-        """The feature key, which says that there is no backbone."""
-        return feature_key(None)
+        """The feature key: that there is no backbone, whether the vectors were centred, and their similarity."""
+        similarity = self.dataset.protocol.similarity
+        return feature_key(None, centred=self.dataset.centred, similarity=_unless_euclidean(similarity))
 
     def features(self) -> Features:
         """Return the vectors.
@@ -179,7 +185,7 @@ class GivenFeatures(FeatureSource):
         Raises
         ------
         InputError
-            One of them holds NaN or infinite values.
+            One of them holds NaN or infinite values, or has no angle to others.
         """
         return self._features
 
@@ -190,7 +196,22 @@ class GivenFeatures(FeatureSource):
         row = first_not_finite(data)
         if row is not None:
             raise InputError(f"{name}: the features of item {row} hold NaN or infinite values; mend or remove it")
+        if self.dataset.protocol.similarity == "cosine":
+            _refuse_zero_rows(data, name)
+            data = cast(np.ndarray, UnitVectors(data))  # rows are all that is read
         return Features(data, self.key, 0.0, None)
+
+
+def _unless_euclidean(similarity: Similarity | None) -> str:
+    return "" if similarity in (None, "euclidean") else str(similarity)
+
+
+def _refuse_zero_rows(data: np.ndarray, name: str) -> None:
+    for start in range(0, len(data), BLOCK_ROWS):
+        empty = ~data[start : start + BLOCK_ROWS].any(axis=1)
+        if empty.any():
+            row = start + int(np.argmax(empty))
+            raise InputError(f"{name}: row {row} is all zeros: it has no angle to others; leave it out")
 
 
 def first_not_finite(features: np.ndarray) -> int | None:

@@ -35,7 +35,7 @@ def open_npy(path: Path) -> np.ndarray:
 STEP = 2**24
 ARRAY = {"dtype": text, "shape": listed(count), "bytes": count, "sha256": text}
 """What the description of a stored array must hold."""
-ARRAY_ELSEWHERE = {"file": text, "offset": count, "mtime_ns": count}
+ARRAY_ELSEWHERE = {"file": text, "offset": count, "mtime_ns": count, "ctime_ns": count, "inode": count}
 """What it holds besides where the array stays in somebody else's file."""
 
 
@@ -49,7 +49,7 @@ def store_array(array: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
     mapped, offset = _mapped_file(array)
     if mapped is not None and mapped != file.resolve():
         status = mapped.stat()
-        facts |= {"file": str(mapped), "offset": offset, "mtime_ns": status.st_mtime_ns}
+        facts |= {"file": str(mapped), "offset": offset, **_seen(status)}
         return {**facts, "bytes": status.st_size, "sha256": sha256(mapped)}
     if mapped is None:
         with file.open("wb") as stream:
@@ -66,7 +66,8 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
     Raises
     ------
     InputError
-        Its file is missing, has another size, or is not the folder's own and has changed.
+        Its file is missing, has another size, or is not the folder's own and has changed: one whose times or inode
+        are others is hashed again.
     """
     file, shape = _file(facts, folder, name), tuple(facts["shape"])
     try:
@@ -77,7 +78,8 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
         raise InputError(
             f"{file} is not as it was: {status.st_size:,} bytes, of which {facts['bytes']:,} were expected"
         )
-    if status.st_mtime_ns != facts.get("mtime_ns", status.st_mtime_ns):
+    touched = any(facts.get(name, value) != value for name, value in _seen(status).items())
+    if touched and sha256(file) != facts["sha256"]:
         raise InputError(f"{file} was written to after it was prepared")
     if in_memory or math.prod(shape) == 0:
         return np.fromfile(file, facts["dtype"]).reshape(shape)
@@ -96,6 +98,11 @@ def verify_array(facts: dict[str, Any], folder: Path, name: str) -> None:
     file = _file(facts, folder, name)
     if sha256(file) != facts["sha256"]:
         raise InputError(f"{file} has changed: its SHA-256 is not the one in manifest.json")
+
+
+def _seen(status: os.stat_result) -> dict[str, int]:
+    """Return what tells a file from another one of its size that has taken its place."""
+    return {"mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns, "inode": status.st_ino}
 
 
 def _file(facts: dict[str, Any], folder: Path, name: str) -> Path:

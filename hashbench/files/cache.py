@@ -172,6 +172,8 @@ class GrowingArray:
         """Hash the rows again; yield what is wrong, a line each. Rows that were written without a checksum pass."""
         mend = f"delete {self.directory}; it is computed again when it is needed"
         manifest = self.manifest()
+        if manifest is None and not self._manifest.exists() and not self._data.exists():
+            return  # nothing was computed: the first step was refused or killed
         if manifest is None:
             yield f"{self._manifest} is damaged, or does not fit its data; {mend}"
             return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
+from hashbench.data.similarity import unit_rows
 from hashbench.errors import InputError
 from hashbench.features.extracted import FEATURE_STEP
 from hashbench.files.paths import printable
@@ -169,12 +170,16 @@ def refuse_nonfinite(path: Path, first: int, X: np.ndarray) -> None:
     Raises
     ------
     InputError
-        They do, in single precision.
+        They do, or numbers that are infinite in single precision.
     """
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
     if bad.any():
-        raise InputError(f"{path}: row {first + int(np.argmax(bad))} holds NaN or infinite values")
+        row = int(np.argmax(bad))
+        where = f"{path}: row {first + row} holds"
+        if np.isfinite(X[row]).all():
+            raise InputError(f"{where} {np.abs(X[row]).max():g}, which float32 cannot hold: divide by a constant")
+        raise InputError(f"{where} NaN or infinite values")
 
 
 def _open_vectors(model: SavedModel, array: StoredArray, path: Path, what: str) -> Rows:
@@ -187,14 +192,30 @@ def _open_vectors(model: SavedModel, array: StoredArray, path: Path, what: str) 
         )
     n = array.shape[0]
     _refuse_width(model, array.shape[1], path)
+    if model.provenance.get("features", {}).get("centred"):
+        raise InputError(
+            f"{model.path} was trained on vectors far from 0 whose mean had been subtracted: subtract it yourself, and "
+            "train and encode what is left"
+        )
 
     def blocks() -> Blocks:
         with progress(f"{what} of {n:,} vectors", n) as bar:
             for first, block in in_steps(array, VECTOR_STEP):
-                yield first, block
+                yield first, _compared(model, block, first, path)
                 bar.advance(len(block))
 
     return Rows(path, n, blocks, array)
+
+
+def _compared(model: SavedModel, block: np.ndarray, first: int, path: Path) -> np.ndarray:
+    """Return vectors as the model compares them: divided by their lengths where it was trained on such."""
+    if model.similarity != "cosine":
+        return block
+    refuse_nonfinite(path, first, block)
+    try:
+        return unit_rows(block, np.arange(first, first + len(block))).astype(np.float32)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _as_images(model: SavedModel, array: StoredArray, path: Path) -> np.ndarray:

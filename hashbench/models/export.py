@@ -51,7 +51,7 @@ def faiss_index(model: SavedModel, vectors: Path | None = None, codes: Path | No
     """
     try:
         if isinstance(model.method, Quantizer):
-            return _of_quantizer(model, model.method, vectors, codes)
+            return _divided_by_length(model, _of_quantizer(model, model.method, vectors, codes))
         linear = linear_map(model.method)
         if linear is None:
             raise InputError(
@@ -65,7 +65,7 @@ def faiss_index(model: SavedModel, vectors: Path | None = None, codes: Path | No
     if given is not None:
         for block in _turned(given, model.n_bits):
             add_codes(index, block)
-    return index
+    return _divided_by_length(model, index)
 
 
 def faiss_binary_index(model: SavedModel, vectors: Path | None = None, codes: Path | None = None) -> Any:
@@ -133,6 +133,18 @@ def _linear_index(method: HashMethod, weights: np.ndarray, offsets: np.ndarray) 
     return faiss.IndexPreTransform(linear, index)
 
 
+def _divided_by_length(model: SavedModel, index: Any) -> Any:
+    """Return an index that divides vectors by their lengths first, for a model that compares by cosine."""
+    if model.similarity != "cosine":
+        return index
+    faiss = faiss_module("--format faiss")
+    divide = faiss.NormalizationTransform(index.d, 2.0)
+    if not isinstance(index, faiss.IndexPreTransform):
+        return faiss.IndexPreTransform(divide, index)
+    index.prepend_transform(divide)
+    return index
+
+
 def _turned(codes: np.ndarray, n_bits: int) -> Iterator[np.ndarray]:
     """Yield codes as `_linear_index` encodes vectors: every bit inverted, the first of a byte lowest."""
     for start in range(0, len(codes), CODE_STEP):
@@ -141,7 +153,7 @@ def _turned(codes: np.ndarray, n_bits: int) -> Iterator[np.ndarray]:
 
 
 def _of_quantizer(model: SavedModel, quantizer: Quantizer, vectors: Path | None, codes: Path | None) -> Any:
-    index = quantizer.to_faiss()
+    index = quantizer.to_faiss(model.similarity)
     if isinstance(quantizer, FaissQuantizer):
         given = _codes(model, vectors, codes)
         if given is not None:

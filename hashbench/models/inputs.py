@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hashbench.data.look import Look, asked_look
-from hashbench.data.readers.arrays.array_formats import SUFFIXES, Contents, open_file
-from hashbench.data.readers.arrays.stored_array import StoredArray
+from hashbench.data.readers.arrays.array_formats import SUFFIXES, open_file, suffix_of
+from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
 from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name, said_of
 from hashbench.data.readers.image_parquet import columns_of, unlabelled_images
+from hashbench.data.readers.labels.names import NONE
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
 
@@ -108,7 +109,7 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         files = list(found.files.values())
         return Input(path, files=files, shown_as=[str(file) for file in files], names=list(found.files))
     file, name = _named(path)
-    suffix = file.suffix.lower()
+    suffix = suffix_of(file)
     if name is None and takes_images and suffix == ".parquet":
         columns, has_images = columns_of(file)
         if image_column is not None or has_images:
@@ -120,7 +121,7 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
     if name is None and suffix == ".csv" and PATHS in _header(file):
         return _listed(path)
     if suffix in SUFFIXES:
-        return Input(path, _chosen(open_file(file), name, file))
+        return Input(path, _chosen(open_file(file, NONE), name, file))
     if name is None and is_image(file):
         return Input(path, files=[path], shown_as=[str(path)], names=[line_name(path.name, path)])
     raise InputError(

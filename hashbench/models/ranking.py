@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.similarity import Similarity, between, comparable
 from hashbench.errors import InputError
 from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
@@ -48,28 +49,43 @@ def by_values(values: np.ndarray, database: np.ndarray) -> Nearest:
     return nearest
 
 
-def by_quantizer(quantizer: Quantizer, queries: np.ndarray, codes: np.ndarray) -> Nearest:
-    """Return a quantizer's own search, with its distances, float32; which of equal items it takes is its own affair.
+def by_quantizer(
+    quantizer: Quantizer, queries: np.ndarray, codes: np.ndarray, similarity: Similarity = "euclidean"
+) -> Nearest:
+    """Return a quantizer's own search, with its distances; which of equal items it takes is its own affair.
 
     Parameters
     ----------
     quantizer : Quantizer
     queries : ndarray of shape (n_queries, n_features), float
     codes : ndarray of shape (n, n_bytes), uint8
+    similarity : {"euclidean", "cosine", "ip"}
+        By cosine, queries are to have length 1; the distances of the inner product are its negative.
     """
-    search = quantizer.searcher(codes)
+    search = quantizer.searcher(codes, similarity)
 
     def nearest(part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
         some = np.ascontiguousarray(queries[part], np.float32)
         rows = search(some, k)
-        distances = [quantizer.distances(one[None], codes[own])[0] for one, own in zip(some, rows, strict=True)]
+        distances = [
+            quantizer.compared(one[None], codes[own], similarity)[0] for one, own in zip(some, rows, strict=True)
+        ]
         return _in_order(rows, np.stack(distances))
 
     return nearest
 
 
-def rescored(nearest: Nearest, queries: np.ndarray, vectors: np.ndarray, path: Path, factor: int) -> Nearest:
-    """Return a search that ranks more candidates than asked for again, by squared Euclidean distance, float64.
+def rescored(
+    nearest: Nearest,
+    queries: np.ndarray,
+    vectors: np.ndarray,
+    path: Path,
+    factor: int,
+    similarity: Similarity = "euclidean",
+) -> Nearest:
+    """Return a search that ranks more candidates than asked for again, by their vectors.
+
+    Distances are float64: squared Euclidean ones, 1 less the cosine, or the negative inner product.
 
     Parameters
     ----------
@@ -82,19 +98,21 @@ def rescored(nearest: Nearest, queries: np.ndarray, vectors: np.ndarray, path: P
         Where these lie.
     factor : int
         How many times as many candidates are taken as neighbours are asked for.
+    similarity : {"euclidean", "cosine", "ip"}
 
     Raises
     ------
     InputError
-        The search meets a candidate whose vector holds NaN or infinite values.
+        The search meets a candidate whose vector holds NaN or infinite values, or has no angle to others.
     """
 
     def again(part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = nearest(part, min(factor * k, len(vectors)))
         distances = np.empty(rows.shape)
-        for query, own, out in zip(queries[part], rows, distances, strict=True):
-            differences = np.asarray(vectors[own], np.float64) - np.asarray(query, np.float64)
-            np.einsum("ij,ij->i", differences, differences, out=out)
+        asked = comparable(queries[part], np.arange(part.start, part.stop), similarity)
+        for query, own, out in zip(asked, rows, distances, strict=True):
+            out[:] = between(query, comparable(vectors[own], own, similarity), similarity)
+        distances /= 2 if similarity == "cosine" else 1  # |a − b|² = 2 − 2 ⟨a, b⟩ where both have length 1
         if not np.isfinite(distances).all():
             raise InputError(f"{path}: row {rows[~np.isfinite(distances)][0]} holds NaN or infinite values")
         rows, distances = _in_order(rows, distances)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashbench.data.look import Look, look_of_key
+from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
 from hashbench.method import HashMethod
@@ -103,6 +104,11 @@ class SavedModel:
         """Channels of the images that it was trained on."""
         shape = self.provenance.get("image_shape")
         return 3 if shape is None else shape[2]
+
+    @property
+    def similarity(self) -> Similarity:
+        """By what the vectors that it was trained on are near."""
+        return self.provenance.get("features", {}).get("similarity", "euclidean")
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -224,6 +230,11 @@ def load_model(
     plugin = _plugin_of(saved, plugins)
     method: HashMethod | Quantizer = restore(plugin.load(), saved)
     provenance = saved.provenance
+    features = provenance.get("features", {})
+    if features.get("similarity", SIMILARITIES[0]) not in SIMILARITIES:
+        raise InputError(
+            f"{path}: its vectors are near by {printable(str(features['similarity']), 60)}, which is not known"
+        )
     if "label" in provenance:
         provenance["label"] = printable(provenance["label"], MAX_LABEL)
     trained = provenance.get("source", plugin.source_hash)

@@ -23,6 +23,8 @@ from hashbench.quantizer import Quantizer
 
 DISTANCES = ("hamming", "asymmetric")
 """Of hash methods; a quantizer has its own."""
+RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
+"""What the distances of candidates are that are ranked again by their vectors."""
 QUERY_STEP = 256
 """Queries whose neighbours are in memory at once."""
 
@@ -113,8 +115,9 @@ def open_search(
         if distance is not None:
             raise InputError(f"--distance {distance}: {model.method.name} has a distance of its own; leave it out")
         asked = _query_vectors(model, query, f"{model.method.name} compares", options)
-        vectors = _vectors(asked)
-        nearest, words = by_quantizer(model.method, vectors, items.codes), "its own distance"
+        vectors = _vectors(model, asked)
+        nearest = by_quantizer(model.method, vectors, items.codes, model.similarity)
+        words = "its own distance" + (" by the inner product" if model.similarity == "ip" else "")
         n_queries = len(vectors)
     elif distance == "asymmetric":
         asked = _query_vectors(model, query, "--distance asymmetric compares", options)
@@ -127,8 +130,8 @@ def open_search(
         n_queries = len(asked.codes)
     _refuse_other_turning(asked.exif, items.exif)
     if again is not None and rescoring is not None:
-        nearest = _rescored(nearest, *again, len(items.codes), rescoring.factor)
-        words = f"Euclidean distance among {rescoring.factor} times as many by {words}"
+        nearest = _rescored(model, nearest, *again, len(items.codes), rescoring.factor)
+        words = f"{RESCORED[model.similarity]} among {rescoring.factor} times as many by {words}"
     words = f"{words} ({model.label}, {model.length})"
     return Search(nearest, n_queries, len(items.codes), asked.names, items.names, words)
 
@@ -166,22 +169,23 @@ def _query_vectors(model: SavedModel, source: Path, who: str, options: InputOpti
     return open_rows(model, source, options, "vectors")
 
 
-def _vectors(rows: Rows) -> np.ndarray:
-    """Return all rows as float vectors, if they are finite."""
+def _vectors(model: SavedModel, rows: Rows) -> np.ndarray:
+    """Return all rows as float vectors, as the model compares them, if they are finite."""
     if rows.array is not None and rows.array.mapped is None:
         refuse_too_large(str(rows.path), rows.array.shape, rows.array.dtype)
     blocks = []
     for first, block in rows.blocks():
         refuse_nonfinite(rows.path, first, block)
         blocks.append(block)
-    vectors = np.concatenate(blocks) if rows.array is None or rows.array.mapped is None else rows.array.mapped
+    mapped = None if rows.array is None or model.similarity == "cosine" else rows.array.mapped
+    vectors = np.concatenate(blocks) if mapped is None else mapped
     return vectors if vectors.dtype.kind == "f" else vectors.astype(np.float32)
 
 
 def _values(model: SavedModel, rows: Rows) -> np.ndarray:
     """Return the real values of queries."""
     assert not isinstance(model.method, Quantizer)
-    vectors = _vectors(rows)
+    vectors = _vectors(model, rows)
     with said_of(model, vectors, 0, rows.path):
         return model.method.values(vectors)
 
@@ -196,7 +200,7 @@ def _open_rescoring(model: SavedModel, query: Path, rescoring: Rescoring) -> tup
     return opened
 
 
-def _rescored(nearest: Nearest, queries: Rows, database: Rows, n_items: int, factor: int) -> Nearest:
+def _rescored(model: SavedModel, nearest: Nearest, queries: Rows, database: Rows, n_items: int, factor: int) -> Nearest:
     """Return a search whose candidates are ranked again by the vectors of a file."""
     assert database.array is not None
     if database.n != n_items:
@@ -205,7 +209,8 @@ def _rescored(nearest: Nearest, queries: Rows, database: Rows, n_items: int, fac
             "vectors of these items, in their order"
         )
     mapped = database.array.mapped
-    return rescored(nearest, _vectors(queries), _vectors(database) if mapped is None else mapped, database.path, factor)
+    vectors = _vectors(model, database) if mapped is None else mapped
+    return rescored(nearest, _vectors(model, queries), vectors, database.path, factor, model.similarity)
 
 
 def _refuse_other_turning(query: bool | None, database: bool | None) -> None:

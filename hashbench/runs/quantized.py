@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hashbench.contract import make_method
+from hashbench.data.similarity import Similarity
 from hashbench.data.splits import Split
 from hashbench.errors import Unsupported
 from hashbench.evaluation.candidates import recalls
@@ -73,7 +74,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
         quantizer_class = bench.registry.find("quantizers", job.method).load()
         with kept_state(), plugin_code(), one_core():
             quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
-            trained = _trained(quantizer, data, split)
+            trained = _trained(quantizer, data, split, bench.dataset.protocol.similarity or "euclidean")
     except Unsupported as error:
         return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
     except Exception as error:
@@ -84,7 +85,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     return Outcome(new_record(job, options, started, **values), arrays, trained.quantizer)
 
 
-def _trained(quantizer: Quantizer, data: np.ndarray, split: Split) -> _Trained:
+def _trained(quantizer: Quantizer, data: np.ndarray, split: Split, similarity: Similarity) -> _Trained:
     """Let a quantizer learn, encode and search."""
     train = rows_of(data, split.train)
     doing("fit")
@@ -94,7 +95,8 @@ def _trained(quantizer: Quantizer, data: np.ndarray, split: Split) -> _Trained:
     doing("encode")
     codes, encode_rate = _encoded(quantizer, data, split.database)
     doing("search")
-    search, queries = quantizer.searcher(codes), rows_of(data, split.query)
+    search = quantizer.searcher(codes, similarity)
+    queries = rows_of(data, split.query)
     rows = np.concatenate(list(_candidates(search, queries, min(CANDIDATES, len(codes)))))
     return _Trained(quantizer, fit_s, codes, encode_rate, search, rows)
 

@@ -103,7 +103,7 @@ class Workbench:
         def rescore() -> None:
             for query, rows in zip(split.query, candidates, strict=False):
                 vectors = np.asarray(data[rows], np.float32)
-                vectors -= data[query]
+                vectors -= data[query : query + 1]
                 np.argsort(np.einsum("ij,ij->i", vectors, vectors))
 
         return candidates.size / median_s(rescore)

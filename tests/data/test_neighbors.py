@@ -1,6 +1,7 @@
 """True neighbours against plain float64 counting, and recall of them against every order of the ties."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -26,15 +27,18 @@ def search(request):
     return neighbors.sklearn_search
 
 
-def naive(vectors, query, database, k, distance="euclidean"):
+def naive(vectors, query, database, k, similarity="euclidean"):
     """Sort all distances, ties by place."""
     exact = vectors.astype(np.float64)
-    if distance == "angular":
+    if similarity == "cosine":
         exact = exact / np.sqrt((exact**2).sum(axis=1))[:, None]
     found = []
     for row in query:
         difference = exact[database] - exact[row]
-        found.append(np.argsort(np.einsum("ij,ij->i", difference, difference), kind="stable")[:k])
+        far = np.einsum("ij,ij->i", difference, difference)
+        if similarity == "ip":
+            far = -np.einsum("ij,ij->i", exact[database], np.broadcast_to(exact[row], (len(database), exact.shape[1])))
+        found.append(np.argsort(far, kind="stable")[:k])
     return np.array(found)
 
 
@@ -42,6 +46,8 @@ def cloud(kind, n, width, rng):
     X = rng.standard_normal((n, width))
     if kind == "far from the origin":  # squared distances in float32 are mostly rounding there
         X += 3000
+    elif kind == "in far clusters":  # no middle helps there
+        X = 1e-3 * X + 3000 * rng.choice([-1, 1], (n, 1))
     elif kind == "many equal":
         X = X[rng.integers(n // 8, size=n)]
     elif kind == "all equal":
@@ -53,20 +59,21 @@ def cloud(kind, n, width, rng):
     return X.astype(np.float32)
 
 
-KINDS = ["plain", "far from the origin", "many equal", "all equal", "of every length", "tiny"]
+KINDS = ["plain", "far from the origin", "in far clusters", "many equal", "all equal", "of every length", "tiny"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("distance", ["euclidean", "angular"])
-def test_neighbors_equal_a_sorted_list_whatever_finds_them(search, kind, distance, monkeypatch):
+@pytest.mark.parametrize("similarity", ["euclidean", "cosine", "ip"])
+def test_neighbors_equal_a_sorted_list_whatever_finds_them(search, kind, similarity, monkeypatch):
     rng = np.random.default_rng(0)
     X = cloud(kind, 900, 20, rng)
     order = rng.permutation(900)
     query, database = order[:30], order[30:]
-    expected = naive(X, query, database, 10, distance)
+    expected = naive(X, query, database, 10, similarity)
     for block_bytes in (2**25, 80 * 100):
         monkeypatch.setattr(neighbors, "BLOCK_BYTES", block_bytes)
-        found = neighbors.true_neighbors(X, query, database, 10, distance=distance, search=search)
+        monkeypatch.setattr(neighbors, "EXACT_BYTES", block_bytes)
+        found = neighbors.true_neighbors(X, query, database, 10, similarity=similarity, search=search)
         assert (found == expected).all()
 
 
@@ -102,6 +109,20 @@ def test_few_queries_take_the_products_of_many(monkeypatch):
     assert faiss.cvar.distance_compute_blas_threshold == own
 
 
+@pytest.mark.parametrize("kind", ["far from the origin", "in far clusters", "all equal"])
+def test_doubtful_neighbors_take_no_memory_of_all_pairs(search, kind):
+    n, n_query = 12_000, 400
+    X = cloud(kind, n + n_query, 8, np.random.default_rng(0))
+    query, database = np.arange(n, n + n_query), np.arange(n)
+    neighbors.true_neighbors(X[:60], np.arange(2), np.arange(2, 60), 20, search=search)  # imports
+    tracemalloc.start()
+    found = neighbors.true_neighbors(X, query, database, 20, search=search)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found[:5] == naive(X, query[:5], database, 20)).all()
+    assert peak < 8 * n * n_query  # one float64 number a pair would be more
+
+
 def test_all_of_a_small_database_are_neighbors(search):
     X = np.random.default_rng(2).standard_normal((12, 3)).astype(np.float32)
     query, database = np.array([0]), np.arange(1, 12)
@@ -113,7 +134,7 @@ def test_unusable_vectors_are_named(search):
     X = np.ones((50, 3), np.float32)
     X[7] = 0
     with pytest.raises(InputError, match="row 7 is all zeros"):
-        neighbors.true_neighbors(X, np.array([0]), np.arange(1, 50), 5, distance="angular", search=search)
+        neighbors.true_neighbors(X, np.array([0]), np.arange(1, 50), 5, similarity="cosine", search=search)
     X = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32) * np.float32(1e30)
     with pytest.raises(InputError, match="beyond float32"):
         neighbors.true_neighbors(X, np.array([0]), np.arange(1, 50), 5, search=search)
@@ -144,7 +165,7 @@ def test_neighbors_are_computed_once_and_go_on_where_they_were(tmp_path, monkeyp
     monkeypatch.setattr(neighbors, "true_neighbors", never)
     assert (neighbors.cached_neighbors(X, split, 7, "euclidean", "f", tmp_path) == found).all()
     other = Split(split.train, split.query[::-1], split.database)
-    for changed in [(other, 7, "euclidean", "f"), (split, 8, "euclidean", "f"), (split, 7, "angular", "f")]:
+    for changed in [(other, 7, "euclidean", "f"), (split, 8, "euclidean", "f"), (split, 7, "cosine", "f")]:
         with pytest.raises(AssertionError, match="again"):
             neighbors.cached_neighbors(X, *changed, tmp_path)
     with pytest.raises(AssertionError, match="again"):

@@ -27,6 +27,7 @@ from hashbench.data.loading import load, load_items
 from hashbench.data.look import Look
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
+from hashbench.data.prepared import stamp as stamps
 from hashbench.data.prepared import write_images
 from hashbench.data.prepared.entries import choose_entries, entries, remove
 from hashbench.data.prepared.prepare import prepare
@@ -216,8 +217,48 @@ def test_vectors_in_a_file_are_not_copied(tmp_path, cli):
     part, _ = prepare(InMemory(Items(features=vectors[10:20], labels=labels[:10])), LoadOptions(file, tmp_path / "b"))
     np.testing.assert_array_equal(part.open().features, vectors[10:20])
     os.utime(file, (1, 1))
+    assert (load_items(InMemory(None), LoadOptions(None, tmp_path / "cache")).features == vectors).all()
+    other, found = np.zeros((5000, 16), np.float32), file.stat()
+    np.save(file, other)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     with pytest.raises(InputError, match=r"vectors\.npy was written to after.*hashbench data remove in-memory-"):
         load_items(InMemory(None), LoadOptions(None, tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_file_in_the_place_of_another_is_seen(tmp_path, cli, monkeypatch, small):
+    """With the size and the time of the other, as cp -p and rsync -a leave them."""
+    if not small:
+        monkeypatch.setattr(stamps, "SMALL_BYTES", 0)
+    one, other = np.random.default_rng(0).standard_normal((2, 300, 4)).astype(np.float32)
+    place, cache = tmp_path / "x.npy", tmp_path / "cache"
+    for rows in (one, other):
+        np.save(tmp_path / "new.npy", rows)
+        os.utime(tmp_path / "new.npy", (1.5e9, 1.5e9))
+        shutil.copy2(tmp_path / "new.npy", place)
+        found = load_dataset("vectors", data_dir=place, cache_dir=cache)
+        assert (found.features == rows).all()
+        assert found.data_fingerprint == fingerprint_of(rows)
+        verified = cli("data", "verify", "vectors", "--cache-dir", cache)
+        assert verified.returncode == 0, verified.stderr
+    np.save(place, one)
+    os.utime(place, (1.5e9, 1.5e9))
+    one_clear_line(cli("data", "verify", "vectors", "--cache-dir", cache), "x.npy", "hashbench data remove")
+
+
+def test_verify_looks_at_the_sources(toy, data):
+    folder = toy[1]
+    assert data("prepare", "toy", "--from", folder, "--plugin", toy[0]).returncode == 0
+    assert data("verify", "toy").returncode == 0
+    file = folder / "a00.png"
+    found = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    one_clear_line(data("verify", "toy"), str(folder), "has changed since it was prepared", "data remove toy-")
+    shutil.rmtree(folder)  # sources may go
+    assert data("verify", "toy").returncode == 0
 
 
 def test_cifar10_keeps_its_fingerprints(cifar_jpeg):

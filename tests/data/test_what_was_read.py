@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hashbench import load_dataset
-from hashbench.data.equal_items import equal_items
 from hashbench.data.images import EncodedImages
+from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.readers.parts import PARTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "what-is-read.md"
@@ -78,7 +78,7 @@ def test_lines_on_vectors(tmp_path):
         first, second = load_dataset("vectors", data_dir=tmp_path / "a.npz", cache_dir=tmp_path / "cache").summary
         assert first == (
             "vectors: 650 items of 3 classes (smallest: 1 with 100, largest: 0 with 450): 50 queries, 600 in the "
-            "database, all of it for training; database, database_labels, query, query_labels of .npz"
+            "database, all of it for training; database, query of .npz, labels database_labels, query_labels"
         )
         assert second == (
             "vectors: 50 items equal another one (row 600 = row 0 the first); 50 of 50 queries equal an item of the "
@@ -106,7 +106,8 @@ def test_equal_items_of_two_classes_and_several_labels(tmp_path):
     X[200:210] = X[:10]
     for labels, kind in (
         (np.arange(400) // 200, "2 classes"),
-        (np.eye(2, dtype=int)[np.arange(400) // 200], "2 labels"),
+        (np.eye(2, dtype=int)[np.arange(400) // 200], "2 classes"),
+        (np.array([[1, 0, 1], [0, 1, 0]])[np.arange(400) // 200], "3 labels"),
     ):
         np.savez(tmp_path / "a.npz", vectors=X, labels=labels)
         lines = load_dataset("vectors", data_dir=tmp_path / "a.npz", cache_dir=tmp_path / "cache").summary

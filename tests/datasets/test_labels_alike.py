@@ -94,8 +94,16 @@ def vectors_parquet(path, cells):
     return read_vectors(path, 5)
 
 
+def vectors_csv(path, cells):
+    path = path.with_suffix(".csv")
+    lists = [cell.tolist() if isinstance(cell, np.ndarray) else cell for cell in cells]
+    pd.DataFrame(X).assign(label=lists).to_csv(path, index=False)
+    return read_vectors(path, 5)
+
+
 CONTAINERS = [
-    image_parquet, table_parquet, table_csv, class_folders, vectors_npz, vectors_npy, vectors_hdf5, vectors_parquet,
+    *(image_parquet, table_parquet, table_csv, class_folders),
+    *(vectors_npz, vectors_npy, vectors_hdf5, vectors_parquet, vectors_csv),
 ]  # fmt: skip
 WAYS = {
     "texts": CLASSES,
@@ -228,20 +236,24 @@ def test_what_is_passed_over_is_named(tmp_path):
     pq.write_table(pa.table(columns), tmp_path / "v.parquet")
     items = read_vectors(tmp_path / "v.parquet", 5)
     assert items.label_names == ["cat", "dog", "owl"]
-    assert (items.notes, items.passed_over) == (["labels are the column Category"], ["arrays, columns or files: id"])
+    assert (items.read_as, items.passed_over) == (
+        "vectors of parquet, labels the column Category",
+        ["arrays, columns or files: id"],
+    )
     np.savez(tmp_path / "v.npz", vectors=X, Label=np.arange(N) % 2, ids=np.arange(N))
     items = read_vectors(tmp_path / "v.npz", 5)
-    assert (items.notes, items.passed_over) == (["labels are Label"], ["arrays, columns or files: ids"])
+    assert (items.read_as, items.passed_over) == (
+        "vectors of .npz, labels label",
+        ["arrays, columns or files: ids"],
+    )
     folder = tmp_path / "folder"
     folder.mkdir()
     np.save(folder / "vectors.npy", X)
     (folder / "labels.txt").write_text("cat\n")
     assert read_vectors(folder, 5).passed_over == ["arrays, columns or files: labels.txt"]
     items = of_images(tmp_path / "i", ImageParquet().read, img=[PNG] * N, target=CLASSES, id=range(N))
-    assert (items.notes, items.passed_over) == (
-        ["images are the column img, labels the column target"],
-        ["columns: id"],
-    )
+    assert items.read_as == "columns img and target of i.parquet"
+    assert items.passed_over == ["columns: id"]
 
 
 def test_labels_for_all_parts_at_once_are_refused(tmp_path):
@@ -251,7 +263,7 @@ def test_labels_for_all_parts_at_once_are_refused(tmp_path):
     np.savez(tmp_path / "v.npz", train=X[:18], test=X[18:], y_train=CLASSES[:18], y_test=CLASSES[18:])
     items = read_vectors(tmp_path / "v.npz", 5)
     assert [items.label_names[number] for number in items.labels] == CLASSES
-    assert items.notes[0] == "labels are y_train, y_test"
+    assert items.read_as == "test, train of .npz, labels y_train, y_test"
 
 
 def test_a_column_of_labels_is_chosen_or_left(tmp_path, cache_dir):
@@ -263,8 +275,9 @@ def test_a_column_of_labels_is_chosen_or_left(tmp_path, cache_dir):
         load_dataset("vectors", **asked)
     chosen = load_dataset("vectors", **asked, label_column="kind")
     assert chosen.labels.tolist() == [0, 1] * 100
-    assert chosen.notes == ["labels are the column kind"]
-    assert chosen.passed_over == ["arrays, columns or files: label"]
+    first, second = chosen.summary
+    assert first.endswith("vectors of parquet, labels the column kind")
+    assert second == "vectors: left out: arrays, columns or files: label"
     assert load_dataset("vectors", **asked, label_column="none").protocol.name == "vectors/1"
     with pytest.raises(InputError, match="no column other; its columns are"):
         load_dataset("vectors", **asked, label_column="other")

@@ -158,7 +158,8 @@ def test_a_large_copy_lies_on_the_disk(tmp_path, monkeypatch, X):
 
 
 def test_true_neighbours_of_the_files_are_used(tmp_path, cache_dir, X):
-    truth = np.argsort(np.random.default_rng(1).random((60, 400)), axis=1)[:, :110]
+    truth = nearest(X[400:], X[:400])[:, :110]
+    truth[:, 98:100] = truth[:, 99:97:-1]  # so that one sees whose they are
     for kind, distances in (("vecs", b""), ("bin", np.ones((60, 110), "<f4").tobytes())):
         folder = tmp_path / kind
         folder.mkdir()
@@ -213,22 +214,39 @@ def hdf5(path, arrays, **attributes):
     return path
 
 
+def nearest(query, database, similarity="euclidean"):
+    """Return all rows of the database, nearest first, by float64."""
+    query, database = query.astype(float), database.astype(float)
+    if similarity == "cosine":
+        query, database = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (query, database))
+    far = -query @ database.T if similarity == "ip" else ((query[:, None] - database) ** 2).sum(axis=2)
+    return np.argsort(far, axis=1, kind="stable")
+
+
 def test_files_of_ann_benchmarks_and_vibe_are_read_as_they_are(tmp_path, cache_dir, X):
-    truth = np.argsort(np.random.default_rng(1).random((60, 400)), axis=1)[:, :100]
+    truths = {name: nearest(X[400:], X[:400], name)[:, :100] for name in ("euclidean", "cosine", "ip")}
     distances = np.sort(np.random.default_rng(2).random((60, 100)), axis=1)
-    arrays = {"train": X[:400], "test": X[400:], "neighbors": truth.astype(np.int32), "distances": distances}
+    arrays = {"train": X[:400], "test": X[400:], "distances": distances}
     written = [
-        hdf5(tmp_path / "ann.hdf5", arrays, distance="angular", dimension=12, type="dense", point_type="float"),
+        hdf5(
+            tmp_path / "ann.hdf5", {**arrays, "neighbors": truths["cosine"].astype(np.int32)},
+            distance="angular", dimension=12, type="dense", point_type="float",
+        ),
         hdf5(
             tmp_path / "vibe.hdf5",
-            {**arrays, "avg_distances": distances[:, 0], "learn": X[:30] + 1, "learn_neighbors": truth[:30]},
+            {
+                **arrays, "neighbors": truths["euclidean"].astype(np.int32), "avg_distances": distances[:, 0],
+                "learn": X[:30] + 1, "learn_neighbors": truths["euclidean"][:30],
+            },
             distance="normalized", dimension=12, point_type="float",
         ),
-        hdf5(tmp_path / "ip.hdf5", arrays, distance="ip", dimension=12, point_type="float"),
+        hdf5(tmp_path / "ip.hdf5", {**arrays, "neighbors": truths["ip"]}, distance="ip", dimension=12),
     ]  # fmt: skip
     loaded = [load_dataset("vectors", data_dir=file, cache_dir=cache_dir) for file in written]
     assert {dataset.data_fingerprint for dataset in loaded} == {fingerprint_of(X)}  # VIBE's learn are more queries
-    assert all((dataset.neighbors == truth).all() for dataset in loaded)
+    for dataset, similarity in zip(loaded, ("cosine", "euclidean", "ip"), strict=True):
+        assert (dataset.neighbors == truths[similarity]).all()
+        assert dataset.protocol.similarity == similarity
     assert all(dataset.split.train.tolist() == list(range(400)) for dataset in loaded)
 
 

@@ -200,3 +200,12 @@ def test_nan_in_cached_features_says_what_to_delete(tmp_path):
     source = open_source(digits, BackboneOptions(device="cpu"), tmp_path)
     with pytest.raises(InputError, match=rf"features of item 5 hold NaN.*delete {file.parent}"):
         source.features()
+
+
+def test_an_entry_of_which_nothing_could_be_computed_is_not_damaged(tmp_path):
+    def refused(first):
+        raise InputError("the vectors cannot be compared")
+
+    with pytest.raises(InputError, match="cannot be compared"):
+        GrowingArray(tmp_path / "neighbors" / "a").ensure(5, refused, {})
+    assert verify_cached(tmp_path) == []

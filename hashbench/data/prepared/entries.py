@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.look import look_of_key
+from hashbench.data.prepared.stamp import sources
 from hashbench.errors import InputError
 from hashbench.files.arrays import ARRAY, ARRAY_ELSEWHERE, open_array, verify_array
 from hashbench.files.hashing import sha256
@@ -28,11 +29,11 @@ from hashbench.files.schema import count, either, flag, listed, mapped, misfit, 
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever entries are written otherwise, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
-TEXTS = ("distance", "provenance", "sha256")
+TEXTS = ("similarity", "provenance", "sha256")
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
 NEEDED = {
     "dataset": text,
@@ -58,6 +59,10 @@ OPTIONAL = {
     "notes": listed(text),
     "read_as": text,
     "passed_over": listed(text),
+    "centred": flag,
+    "watched": either(text, nothing),
+    "files": listed(text),
+    "sources": text,
 }
 
 
@@ -118,6 +123,7 @@ class Entry:
             names=_Names(self.folder / NAMES, manifest["n_items"]) if "names_sha256" in manifest else None,
             left_out=manifest["left_out"],
             look=look,
+            centred=manifest.get("centred", False),
             notes=manifest.get("notes", []),
             read_as=manifest.get("read_as", ""),
             passed_over=manifest.get("passed_over", []),
@@ -125,13 +131,15 @@ class Entry:
         )
 
     def verify(self) -> None:
-        """Hash every file again, and the items as a whole.
+        """Hash every file again, and the items as a whole, and look at the files that it was made of.
 
         Raises
         ------
         InputError
             Something is not as the manifest says.
         """
+        watched = self.manifest.get("watched")
+        where = None if watched is None else Path(watched)
         raw = raw_items(self.open())
         try:
             for name, facts in self.manifest["arrays"].items():
@@ -141,6 +149,10 @@ class Entry:
                 raise InputError(f"{names} has changed: its SHA-256 is not the one in {MANIFEST}")
             if fingerprint_of(raw) != self.manifest["sha256"]:
                 raise InputError(f"{self.folder / MANIFEST} has changed: the items have another SHA-256")
+            if where is not None and where.exists():
+                looks = sources(where, self.manifest.get("files", []), self.folder.parent.parent)
+                if looks != self.manifest.get("sources"):
+                    raise InputError(f"{where} has changed since it was prepared: what is here was made of older files")
         except InputError as error:
             raise self._damaged(error) from error
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.data.equal_items import equal_items
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.plugin_errors import named, read_items
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
-from hashbench.data.prepared.stamp import plugin_hash, stamp
+from hashbench.data.prepared.equal_items import equal_items
+from hashbench.data.prepared.stamp import plugin_hash, sources, stamp
 from hashbench.data.prepared.write_images import write_images
 from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
@@ -68,14 +68,24 @@ def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Pa
     return options.data_dir
 
 
-def _stamp(plugin: HashDataset, options: LoadOptions, cache_dir: Path, skip_broken: bool) -> str:
+def _watched(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> dict[str, Any]:
+    """Return which files decide whether prepared data is still theirs, and what they look like."""
     directory = _directory(plugin, options, cache_dir)
-    source = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
-    source += f" reading {options.reading}" if options.reading else ""
     if directory is not None and directory.is_file():
-        source += f" from {directory.name}"
         directory = plugin.watched(directory)
-    return stamp(plugin.name, source, directory, plugin.files, cache_dir)[:12]
+    looks = sources(directory, plugin.files, cache_dir)
+    return {"watched": None if directory is None else str(directory), "files": list(plugin.files), "sources": looks}
+
+
+def _stamp(
+    plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any], skip_broken: bool
+) -> str:
+    directory = _directory(plugin, options, cache_dir)
+    how = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
+    how += f" reading {options.reading}" if options.reading else ""
+    how += f" from {directory.name}" if directory is not None and directory.is_file() else ""
+    where = None if watched["watched"] is None else Path(watched["watched"])
+    return stamp(plugin.name, how, where, watched["sources"])[:12]
 
 
 def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry | None:
@@ -83,10 +93,11 @@ def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry |
     directory = _directory(plugin, options, cache_dir)
     if directory is not None and not directory.exists():
         return None
-    whole = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, skip_broken=False)))
+    watched = _watched(plugin, options, cache_dir)
+    whole = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=False)))
     if whole is not None or not options.skip_broken:
         return whole
-    return read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, skip_broken=True)))
+    return read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=True)))
 
 
 def _folder(cache_dir: Path, plugin: HashDataset, short_stamp: str) -> Path:
@@ -105,17 +116,17 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
             f"{plugin.name}: its files or its plugin have changed since they were prepared, or broken images are "
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
-    before = _stamp(plugin, options, cache_dir, options.skip_broken)
+    watched = _watched(plugin, options, cache_dir)
     items = read_items(plugin, options)
     if options.download:  # the files may have come only now
-        before = _stamp(plugin, options, cache_dir, options.skip_broken)
-    folder = _folder(cache_dir, plugin, before)
+        watched = _watched(plugin, options, cache_dir)
+    folder = _folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, options.skip_broken))
     partial = folder.with_name(f".{folder.name}")
     try:
         partial.mkdir()
         with named(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
             manifest = _write(items, partial, plugin, options.skip_broken)
-        manifest["from"] = where
+        manifest |= {"from": where, **watched}
         manifest |= {"reading": options.reading} if options.reading else {}
         write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
         _fsync(partial)
@@ -170,6 +181,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         "arrays": described,
         **_about_labels(items.labels),
         **items.look.key,
+        **({"centred": True} if items.centred else {}),
         "read_as": items.read_as,
         **{name: list(getattr(items, name)) for name in ("notes", "passed_over") if getattr(items, name)},
         "label_names": [str(name) for name in items.label_names],

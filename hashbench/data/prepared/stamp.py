@@ -9,20 +9,26 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hashbench.files.hashing import canonical_hash
+from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash, sha256
 from hashbench.files.paths import is_folder, walk
 from hashbench.files.source import hash_source
 
+SMALL_BYTES, SMALL_FILES = 2**24, 64
+"""Sources that have no more bytes and files together are read: their content counts, and no time."""
+Looks = tuple[str, ...]
+"""Relative name of a file, its size, and its SHA-256, or its times and inode."""
 
-def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str], cache_dir: Path) -> str:
-    """Return the SHA-256 of a data set's source files as they look from outside, without reading them.
+
+def sources(directory: Path | None, patterns: Sequence[str], cache_dir: Path) -> str:
+    """Return the SHA-256 of what a data set's source files look like.
+
+    Files that are small together count by their content. Of others, which would take long to read, the size, the times
+    of the last change of content and of anything else, and the inode count: no tool that puts another file of the same
+    size in the place of one can keep them all.
 
     Parameters
     ----------
-    name : str
-        The data set's.
-    plugin : str
-        What `plugin_hash` returned.
     directory : Path or None
         The data directory, or one file; None stands for data that its plugin finds by itself.
     patterns : sequence of str
@@ -30,13 +36,30 @@ def stamp(name: str, plugin: str, directory: Path | None, patterns: Sequence[str
     cache_dir : Path
         Passed over where it lies in the directory, as hidden files are.
     """
-    files: list[tuple[str, int, int]] = []
-    if directory is not None and directory.is_dir():
-        files = sorted(_files(directory, patterns, cache_dir.resolve()))
-    elif directory is not None and directory.exists():
-        status = directory.stat()
-        files = [(directory.name, status.st_size, status.st_mtime_ns)]
-    return canonical_hash([name, plugin, None if directory is None else str(directory.resolve()), files])
+    if directory is None or not directory.exists():
+        return canonical_hash([])
+    found = [(directory.name, directory, directory.stat())]
+    if directory.is_dir():
+        found = sorted(_files(directory, patterns, cache_dir.resolve()), key=lambda one: one[0])
+    small = len(found) <= SMALL_FILES and sum(status.st_size for *_, status in found) <= SMALL_BYTES
+    return canonical_hash([_looks(*one, small) for one in found])
+
+
+def stamp(name: str, plugin: str, directory: Path | None, sources: str) -> str:
+    """Return the SHA-256 of all that decides what prepared data is.
+
+    Parameters
+    ----------
+    name : str
+        The data set's.
+    plugin : str
+        What `plugin_hash` returned, and how the files are read.
+    directory : Path or None
+        The data directory, or one file.
+    sources : str
+        What `hashbench.data.prepared.stamp.sources` returned.
+    """
+    return canonical_hash([name, plugin, None if directory is None else str(directory.resolve()), sources])
 
 
 def plugin_hash(plugin: type) -> str:
@@ -47,8 +70,17 @@ def plugin_hash(plugin: type) -> str:
         return ""
 
 
-def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield relative name, size and time of change of the files; what cannot be looked at is passed over."""
+def _looks(name: str, path: Path, status: os.stat_result, small: bool) -> Looks:
+    """Return what a file looks like; one that cannot be read is left to its plugin, which says so."""
+    if small:
+        with contextlib.suppress(InputError):
+            return name, str(status.st_size), sha256(path)
+    numbers = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return name, *map(str, numbers)
+
+
+def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator[tuple[str, Path, os.stat_result]]:
+    """Yield relative name, path and status of the files; what cannot be looked at is passed over."""
 
     def counts(name: str, entry: os.DirEntry[str]) -> bool:
         if "/" not in name and not _matches(name, patterns):
@@ -57,8 +89,7 @@ def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator
 
     for name, entry in walk(directory, lambda folder, error: None, counts):
         with contextlib.suppress(OSError):  # a link that leads nowhere
-            status = entry.stat()
-            yield name, status.st_size, status.st_mtime_ns
+            yield name, Path(entry.path), entry.stat()
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -11,8 +11,8 @@ from hashbench.data.readers.parts import DATABASE, EXPECTED, QUERY, TRAIN, arran
 from hashbench.errors import InputError
 from hashbench.files.paths import walk
 
-_SHARD = re.compile(r"(?P<name>.+?)[-_.](?P<number>\d{5})-of-(?P<count>\d{5})(-[0-9a-f]{16})?")
-"""What the package ``datasets`` calls the files of a part; its older versions added a hash."""
+_SHARD = re.compile(r"(?P<name>.+?)[-_.](?P<number>\d{2,5})-of-(?P<count>\d{2,5})(-[0-9a-f]{16})?")
+"""What the packages ``datasets`` and VectorDBBench call the files of a part; ``datasets`` once added a hash."""
 _COPY = re.compile(r"(?P<name>.+?)(?: ?\(\d+\)| - Copy(?: ?\(\d+\))?| copy(?: \d+)?)")
 """What browsers and desktops call a second copy of a file."""
 _NUMBER = re.compile(r"\d{4,}")

@@ -1,4 +1,4 @@
-"""What the user's own vectors are measured by: the labels or the true neighbours in his files, checked."""
+"""What the user's own vectors are measured by: the labels in the files, checked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.data.readers.arrays.array_formats import Contents
-from hashbench.data.readers.arrays.stored_array import StoredArray
+from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
 from hashbench.data.readers.labels.cells import LabelColumn, refuse_shape
 from hashbench.data.readers.labels.names import NONE, label_arrays
 from hashbench.data.readers.labels.reading import Labels, read_labels
@@ -114,38 +113,3 @@ def _refuse_bare_queries(labels: np.ndarray, columns: Sequence[LabelColumn]) -> 
         if row < len(column.cells):
             raise InputError(f"{column.row_shown_as(row)} has no label: nothing is relevant to this query")
         row -= len(column.cells)
-
-
-def given_neighbors(stored: StoredArray, n_query: int, n_database: int, needed: int) -> np.ndarray:
-    """Return the first true neighbours of each query, as many as are needed.
-
-    Returns
-    -------
-    ndarray of shape (n_query, needed), int64
-
-    Raises
-    ------
-    InputError
-        They are too few, of other queries, or not different rows of the database.
-    """
-    mend = "delete it, and hashbench finds them"
-    if len(stored.shape) != 2 or stored.dtype.kind not in "iu" or stored.shape[0] != n_query:
-        raise InputError(
-            f"{stored.shown_as} is {stored.dtype} of shape {stored.shape}, expected whole numbers ({n_query}, k): "
-            f"a row per query; {mend}"
-        )
-    if stored.shape[1] < needed:
-        raise InputError(f"{stored.shown_as} has {stored.shape[1]} neighbours per query, {needed} are needed; {mend}")
-    neighbors = stored.read()[:, :needed].astype(np.int64)
-    outside = ((neighbors < 0) | (neighbors >= n_database)).any(axis=1)
-    if outside.any():
-        row = int(np.argmax(outside))
-        odd = next(int(item) for item in neighbors[row] if not 0 <= item < n_database)
-        raise InputError(
-            f"{stored.shown_as}: row {row} names {odd}, the database has rows 0 to {n_database - 1}; {mend}"
-        )
-    ordered = np.sort(neighbors, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    if twice.any():
-        raise InputError(f"{stored.shown_as}: row {np.argmax(twice)} names a neighbour twice; {mend}")
-    return neighbors

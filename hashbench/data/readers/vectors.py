@@ -11,39 +11,33 @@ from typing import Any
 import numpy as np
 
 from hashbench.data.items import Items, holds_exactly
-from hashbench.data.readers.arrays.array_folder import open_folder
-from hashbench.data.readers.arrays.array_formats import Contents, open_file
-from hashbench.data.readers.arrays.stored_array import StoredArray, refuse_too_large
+from hashbench.data.readers.arrays.array_folder import NAMES, open_folder
+from hashbench.data.readers.arrays.array_formats import open_file
+from hashbench.data.readers.arrays.rounding import EqualRows, is_wide, middle_of_far_vectors
+from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, refuse_too_large
+from hashbench.data.readers.given_neighbors import TRUE, given_neighbors, share_of_true
 from hashbench.data.readers.labels.names import listed, passed_over
-from hashbench.data.readers.parts import DATABASE, PARTS, QUERY, TRAIN
-from hashbench.data.readers.vector_labels import given_neighbors, joined_labels
+from hashbench.data.readers.vector_labels import joined_labels
+from hashbench.data.similarity import SIMILARITIES, WORDS, Similarity
 from hashbench.errors import InputError
 from hashbench.files.writing import refuse_full_disk, said_clearly
-from hashbench.progress import progress
+from hashbench.progress import progress, to_stderr
 
-NAMES = {
-    "database": (*PARTS[DATABASE], *PARTS[TRAIN]),
-    "query": PARTS[QUERY],
-    "learn": ("learn",),
-    "vectors": ("vectors",),
-}
-"""What each part may be called, in lower case; training vectors are the database, as in ann-benchmarks' files."""
 LAYOUTS = (
     "vectors (of which queries are drawn), or database and query (in ann-benchmarks' words train and test), "
     "and optionally learn, neighbors, labels, database_labels, query_labels, learn_labels"
 )
-DISTANCES = {
-    "euclidean": "euclidean",
-    "l2": "euclidean",
-    "normalized": "euclidean",  # VIBE's word for vectors of length 1, of which both orders are one
-    "angular": "angular",
-    "cosine": "angular",
-}
 IN_MEMORY = 2**28
 """Bytes of vectors up to which a copy is made in memory; a larger one goes to the disk."""
 
 
-def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, label: str | None = None) -> Items:
+def read_vectors(
+    path: Path,
+    n_neighbors: int,
+    scratch: Path | None = None,
+    label: str | None = None,
+    similarity: str | None = None,
+) -> Items:
     """Read embeddings from a file or a folder.
 
     Rows stand in the order database, query, learn, whatever the file. What lies in one file row by row, in a
@@ -54,13 +48,15 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, labe
     ----------
     path : Path
         A file of one of `hashbench.data.readers.arrays.array_formats.SUFFIXES`, or a folder of files of parts; the
-        names are those of `NAMES`.
+        names are those of `hashbench.data.readers.arrays.array_folder.NAMES`.
     n_neighbors : int
-        How many true neighbours are needed of each query, where the files hold any.
+        How many true neighbours are taken of each query, at most, where the files hold any.
     scratch : Path, optional
         Where a copy may lie that is larger than `IN_MEMORY`; by default it lies in memory.
     label : str, optional
         The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+    similarity : {"euclidean", "cosine", "ip"}, optional
+        By what vectors are near; what the file says by default, else Euclidean distance.
 
     Returns
     -------
@@ -70,7 +66,8 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, labe
     Raises
     ------
     InputError
-        A file is missing or damaged, or its vectors, labels or neighbours are not usable.
+        A file is missing or damaged, its vectors, labels or neighbours are not usable, or its distance is none that
+        hashbench ranks by.
     """
     path, contents = _open(path, label)
     arrays = _usable(contents, path)
@@ -89,21 +86,39 @@ def read_vectors(path: Path, n_neighbors: int, scratch: Path | None = None, labe
     nearest = arrays.get("neighbors")
     if nearest is not None and not named:
         raise InputError(f"{nearest.shown_as}: neighbours need a database and queries that the files name")
-    given = None if nearest is None else given_neighbors(nearest, sizes["query"], sizes["database"], n_neighbors)
+    stated = _stated(contents.attributes, similarity, path)
+    chosen = WORDS[similarity or stated or "euclidean"]
+    given = None
+    if nearest is not None and (not stated or WORDS.get(stated) == chosen):
+        given = given_neighbors(nearest, sizes["query"], sizes["database"], n_neighbors)
+    elif nearest is not None:
+        to_stderr(f"vectors: {nearest.shown_as} is by {stated}: neighbours by {chosen} are computed")
     labels, sources = joined_labels(replace(contents, arrays=arrays), parts, NAMES, path, label)
-    used = {*sources, "neighbors", *(name for names in NAMES.values() for name in names if name in arrays)}
-    others = [*sorted(set(contents.arrays) - used), *contents.passed_over]
+    vectors, centred = _joined(list(parts.values()), path, scratch, chosen)
+    rows = _rows(sizes) if named else {}
+    provenance = f"own vectors, {contents.kind}"
+    if nearest is not None and given is not None:
+        share = share_of_true(given, vectors, rows["query"], rows["database"], chosen, nearest.shown_as)
+        if share < TRUE:
+            to_stderr(
+                f"vectors: warning: {nearest.shown_as}: {share:.1%} of its neighbours are the nearest by {chosen}"
+            )
+            provenance += f", {share:.1%} of given neighbours true"
+    read = [*parts.values(), *([nearest] if nearest is not None and given is not None else [])]
+    names = sorted(name for name, stored in arrays.items() if any(stored is one for one in read))
+    others = [name for name in contents.arrays if name.casefold() not in (*names, *sources)]
     return Items(
-        features=_joined(list(parts.values()), path, scratch),
+        features=vectors,
         labels=None if labels is None else labels.array,
         label_names=[] if labels is None else labels.names,
-        parts=_rows(sizes) if named else {},
+        parts=rows,
         neighbors=given,
-        distance=_distance(contents.attributes, given is not None, path),
-        provenance=f"own vectors, {contents.kind}",
+        similarity=chosen,
+        centred=centred,
+        provenance=provenance,
         notes=[] if labels is None else labels.notes,
-        read_as=f"{', '.join(sorted(arrays))} of {contents.kind}" + (f", labels {listed(sources)}" if sources else ""),
-        passed_over=passed_over("arrays, columns or files", others),
+        read_as=f"{', '.join(names)} of {contents.kind}" + (f", labels {listed(sources)}" if sources else ""),
+        passed_over=passed_over("arrays, columns or files", [*sorted(others), *contents.passed_over]),
     )
 
 
@@ -112,7 +127,7 @@ def _open(path: Path, label: str | None) -> tuple[Path, Contents]:
         return path, open_file(path, label)
     if not path.is_dir():
         raise InputError(f"--data-dir {path}: no such file or folder")
-    return open_folder(path, {name for names in NAMES.values() for name in names}, LAYOUTS, label)
+    return open_folder(path, LAYOUTS, label)
 
 
 def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:
@@ -142,6 +157,9 @@ def _parts(arrays: dict[str, StoredArray], path: Path) -> dict[str, StoredArray]
             )
         if given:
             parts[part] = arrays[given[0]]
+    wide = [name for name, stored in arrays.items() if len(stored.shape) == 2]
+    if not parts and len(wide) == len(arrays) == 1:  # whatever it is called
+        parts["vectors"] = arrays[wide[0]]
     if set(parts) not in ({"vectors"}, {"database", "query"}, {"database", "query", "learn"}):
         raise InputError(f"{path} has {', '.join(sorted(arrays)) or 'nothing'}; expected {LAYOUTS}")
     return parts
@@ -163,36 +181,55 @@ def _rows(sizes: dict[str, int]) -> dict[str, np.ndarray]:
     return {name: np.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
 
 
-def _joined(parts: Sequence[StoredArray], path: Path, scratch: Path | None) -> np.ndarray:
-    """Return the parts as one array: the map of a file where that is all of it, else a copy."""
+def _joined(
+    parts: Sequence[StoredArray], path: Path, scratch: Path | None, similarity: Similarity
+) -> tuple[np.ndarray, bool]:
+    """Return the parts as one array, the map of a file where that is all of it, else a copy; and whether it is moved.
+
+    Moving changes angles and inner products, so only vectors are moved that are compared by Euclidean distance.
+    """
     mapped = parts[0].mapped
     if len(parts) == 1 and mapped is not None and holds_exactly(mapped.dtype) and mapped.strides[1] == mapped.itemsize:
         with progress(f"reading {len(mapped):,} vectors", len(mapped)) as bar:
             for rows, block in parts[0].blocks():
-                _refuse_not_finite(parts[0], rows, block)
+                _refuse_not_finite(parts[0], rows, block, block)
                 bar.advance(len(block))
-        return mapped
+        return mapped, False
     common = np.result_type(*(stored.dtype for stored in parts))
     dtype = common.newbyteorder("=") if holds_exactly(common.newbyteorder("=")) else np.dtype(np.float32)
     shape = (sum(stored.shape[0] for stored in parts), parts[0].shape[1])
-    blocks = _converted(parts, shape[0], dtype)
+    wide = any(map(is_wide, parts))
+    middle = middle_of_far_vectors(parts) if wide and similarity == "euclidean" else None
+    if middle is not None:
+        to_stderr("vectors: a mean of rows is subtracted before they are rounded to float32: they lie far from 0")
+    blocks = _converted(parts, shape[0], dtype, middle, EqualRows() if wide else None)
     if scratch is None or shape[0] * shape[1] * dtype.itemsize <= IN_MEMORY:
-        return _in_memory(blocks, shape, dtype, path)
+        return _in_memory(blocks, shape, dtype, path), middle is not None
     what = f"{path}: {shape[0]:,} × {shape[1]:,} values, which are copied twice,"
     refuse_full_disk(scratch, 2 * shape[0] * shape[1] * dtype.itemsize, what)
-    return _on_disk(blocks, shape, dtype, scratch)
+    return _on_disk(blocks, shape, dtype, scratch), middle is not None
 
 
-def _converted(parts: Sequence[StoredArray], n_rows: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+def _converted(
+    parts: Sequence[StoredArray], n_rows: int, dtype: np.dtype, middle: np.ndarray | None, equal: EqualRows | None
+) -> Iterator[np.ndarray]:
     """Yield the rows of the parts one after the other; each value is looked at and copied once."""
     with progress(f"reading {n_rows:,} vectors", n_rows) as bar:
         for stored in parts:
             for rows, block in stored.blocks():
-                with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
-                    own = np.ascontiguousarray(block, dtype)
-                _refuse_not_finite(stored, rows, own)
+                with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+                    moved = block if middle is None else np.asarray(block, np.float64) - middle
+                    own = np.ascontiguousarray(moved, dtype)
+                _refuse_not_finite(stored, rows, own, block)
+                if equal is not None:
+                    equal.add(block, own)
                 yield own
                 bar.advance(len(block))
+    if equal is not None and equal.count:
+        to_stderr(
+            f"vectors: warning: {equal.count:,} rows differ in float64 and are equal to others in float32, in which "
+            "vectors are kept: which of them is nearer to a query is not known"
+        )
 
 
 def _in_memory(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dtype, path: Path) -> np.ndarray:
@@ -213,21 +250,26 @@ def _on_disk(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dty
         return np.memmap(stream, dtype, "r", shape=shape)
 
 
-def _refuse_not_finite(stored: StoredArray, rows: np.ndarray, block: np.ndarray) -> None:
-    finite = np.isfinite(block).all(axis=1)
+def _refuse_not_finite(stored: StoredArray, rows: np.ndarray, kept: np.ndarray, given: np.ndarray) -> None:
+    finite = np.isfinite(kept).all(axis=1)
     if not finite.all():
-        raise InputError(f"{stored.shown_as}: row {rows[np.argmin(finite)]} holds NaN or infinite values")
+        bad = int(np.argmin(finite))
+        where = f"{stored.shown_as}: row {rows[bad]} holds"
+        if np.isfinite(given[bad]).all():
+            largest = np.abs(np.asarray(given[bad], np.float64)).max()
+            raise InputError(f"{where} {largest:g}, which float32 cannot hold: divide the vectors by a constant")
+        raise InputError(f"{where} NaN or infinite values")
 
 
-def _distance(attributes: dict[str, Any], has_neighbors: bool, path: Path) -> Any:
-    """Return by what neighbours are near, as ann-benchmarks' files say it; it matters where they are computed."""
-    stated = _text(attributes.get("distance", "euclidean"))
-    if stated.lower() not in DISTANCES and not has_neighbors:
+def _stated(attributes: dict[str, Any], chosen: str | None, path: Path) -> str:
+    """Return by what vectors are near, as ann-benchmarks' files say it; empty where a file says nothing."""
+    stated = _text(attributes.get("distance", ""))
+    if stated and stated.lower() not in WORDS and chosen is None:
         raise InputError(
-            f"{path}: its distance is {stated!r}; hashbench finds euclidean and angular neighbours, "
-            "for others the file must hold neighbors"
+            f"{path}: its distance is {stated!r}; hashbench ranks vectors by {', '.join(SIMILARITIES)}: choose one of "
+            "them with --similarity, by which neighbours are computed then"
         )
-    return DISTANCES.get(stated.lower(), "euclidean")
+    return stated.lower()
 
 
 def _text(value: Any) -> str:

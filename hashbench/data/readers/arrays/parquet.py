@@ -9,37 +9,31 @@ import numpy as np
 
 from hashbench.data.readers.arrays.stored_array import (
     Blocks,
+    Contents,
     StoredArray,
     readable,
     refuse_too_large,
     rows_of_a_block,
 )
-from hashbench.data.readers.labels.cells import LabelColumn, is_list, parquet_labels
+from hashbench.data.readers.labels.cells import is_list, parquet_labels
 from hashbench.data.readers.labels.names import label_column
 from hashbench.data.readers.parts import VALIDATION, part_column, parts_of_column
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
 
-VECTOR_COLUMNS = ("vector", "embedding")
+VECTOR_COLUMNS = ("vector", "embedding", "emb")
+NEIGHBOR_COLUMNS = ("neighbors_id", "neighbors")
+"""VectorDBBench's name for a column of true neighbours, and the plain one."""
 
 
-def read_parquet(
-    path: Path, label: str | None = None
-) -> tuple[dict[str, StoredArray], dict[str, list[LabelColumn]], list[str]]:
-    """Return the vectors of a parquet file, and its labels, by part where the file names parts.
+def open_parquet(path: Path, label: str | None = None) -> Contents:
+    """Open a parquet file: its vectors and labels, by part where the file names parts.
 
     Parameters
     ----------
     path : Path
     label : str, optional
         The column of labels, where it has another than a usual name; ``none`` where none is to be read.
-
-    Returns
-    -------
-    arrays : dict from str to StoredArray
-    labels : dict from str to list of LabelColumn
-    passed_over : list of str
-        Columns that are not read.
 
     Raises
     ------
@@ -74,13 +68,14 @@ def read_parquet(
             shown_as, (len(rows), width), dtype, lambda: _parquet_blocks(path, column, rows, width, dtype, n_rows)
         )
 
-    members = {"vectors": np.arange(n_rows)} if parts is None else _by_part(parts, path)
+    members = {"vectors": np.arange(n_rows)} if parts is None else by_part(parts, path)
     parts = parts if "vectors" not in members else None
     arrays = {
         name: array_of(rows, str(path) if parts is None else f"{path}: part {name}") for name, rows in members.items()
     }
     labels_of = {} if labels is None else {name: [labels.of(rows)] for name, rows in members.items()}
-    return arrays, labels_of, [name for name in schema.names if name not in (column, label, by)]
+    others = [name for name in schema.names if name not in (column, label, by)]
+    return Contents("parquet", arrays, {}, labels_of, others)
 
 
 def _vector_column(schema: Any, path: Path) -> str:
@@ -96,10 +91,61 @@ def _vector_column(schema: Any, path: Path) -> str:
     return columns[0]
 
 
-def _by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
-    """Return the rows of each part that a column names: as `vectors` where it names one part only.
+def read_ids(path: Path) -> np.ndarray | None:
+    """Return the whole numbers of the column ``id`` by which other files name the rows; None where there is none.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or an id is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(str(path), "parquet file"):
+        schema = pq.read_schema(path)
+        if "id" not in schema.names or not pa.types.is_integer(schema.field("id").type):
+            return None
+        column = pq.read_table(path, columns=["id"]).column(0).combine_chunks()
+    if column.null_count:
+        raise InputError(f"{path}: row {_first(column.is_null())} has no id")
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def read_neighbors(path: Path) -> np.ndarray:
+    """Return the true neighbours in a parquet file, (n_query, k), as the file names them.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or has no such column, of lists of whole numbers that are equally long.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with readable(str(path), "parquet file"):
+        schema = pq.read_schema(path)
+        column = next((name for name in NEIGHBOR_COLUMNS if name in schema.names), None)
+        kind = None if column is None else schema.field(column).type
+        if kind is None or not is_list(kind) or not pa.types.is_integer(kind.value_type):
+            raise InputError(
+                f"{path} has the columns {', '.join(schema.names)}; expected {' or '.join(NEIGHBOR_COLUMNS)}, lists of "
+                "whole numbers"
+            )
+        lists = pq.read_table(path, columns=[column]).column(0).combine_chunks()
+        width = len(lists[0]) if len(lists) and lists[0].is_valid else 0
+        return _matrix(lists, width, np.arange(len(lists)), str(path))
+
+
+def by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
+    """Return the rows of each part that a column names: as ``vectors`` where it names one part only.
 
     Rows for choosing parameters are queries where there are no others, and left out otherwise.
+
+    Raises
+    ------
+    InputError
+        A word names no part.
     """
     named = parts_of_column(words, str(path), first=0, more={"learn": "learn"})
     if len(set(named.values())) == 1:

@@ -26,19 +26,33 @@ LENGTH = np.dtype("<i4")
 COUNTS = np.dtype("<u4")
 
 
-def open_rows(path: Path) -> StoredArray:
-    """Memory-map a file whose rows lie one after the other, by its suffix.
+def open_rows(path: Path, suffix: str) -> StoredArray:
+    """Memory-map a file whose rows lie one after the other.
+
+    Parameters
+    ----------
+    path : Path
+    suffix : str
+        One of `SUFFIXES`: what its rows are.
 
     Raises
     ------
     InputError
         It cannot be read, holds nothing, its rows disagree in length, or it has another size than its header says.
     """
-    suffix = path.suffix.lower()
     with readable(str(path), f"{suffix} file"):
         if suffix in LENGTH_IN_ROWS:
             return _length_in_rows(path, LENGTH_IN_ROWS[suffix])
         return _shape_ahead(path, SHAPE_AHEAD[suffix], suffix)
+
+
+def is_ground_truth(path: Path) -> bool:
+    """Return whether a file, whatever its name, has the size of big-ann-benchmarks' true neighbours.
+
+    These are a header, row numbers (n, k) and as many distances, of 4 bytes each.
+    """
+    header = np.fromfile(path, COUNTS, 2)
+    return len(header) == 2 and path.stat().st_size == header.nbytes + 8 * int(header[0]) * int(header[1]) > 8
 
 
 def _length_in_rows(path: Path, dtype: np.dtype) -> StoredArray:

@@ -7,11 +7,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import psutil
 
+from hashbench.data.readers.labels.cells import LabelColumn
 from hashbench.errors import InputError
 
 BLOCK_BYTES = 16 * 2**20
@@ -51,6 +53,30 @@ class StoredArray:
         """
         refuse_too_large(self.shown_as, self.shape, self.dtype)
         return np.concatenate([block for _, block in self.blocks()])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds.
+
+    Attributes
+    ----------
+    kind : str
+        What the file is, in words.
+    arrays : dict from str to StoredArray
+    attributes : dict
+        What the file says of itself.
+    labels : dict from str to list of LabelColumn
+        Columns of labels beside those arrays, by the arrays' names; labels that are arrays are among `arrays`.
+    passed_over : list of str
+        Columns, or files of a folder, that are not read.
+    """
+
+    kind: str
+    arrays: dict[str, StoredArray]
+    attributes: dict[str, Any]
+    labels: dict[str, list[LabelColumn]] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def refuse_too_large(shown_as: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
