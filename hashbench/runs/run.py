@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -95,7 +96,7 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
         out=options.out.absolute(),
         plugins=tuple(path.absolute() for path in options.plugins),
         datasets=tuple(options.datasets),
-        command=options.command or shlex.join(sys.argv),
+        command=options.command or shlex.join([_program(), *sys.argv[1:]]),
     )
     _refuse_contradictions(options)
     store = Store(options.out, log)
@@ -111,6 +112,11 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
         if isinstance(callers[0], Worker):
             callers[0].start()  # it imports while this process does; the others start with their first cells
         return _Run(options, store, log, callers, cluster).all()
+
+
+def _program() -> str:
+    """Return what the user has called, without the folders of this machine."""
+    return Path(sys.argv[0]).name.replace("__main__.py", "hashbench")
 
 
 def _refuse_contradictions(options: RunOptions) -> None:

@@ -11,6 +11,7 @@ import pytest
 from conftest import one_clear_line
 from made_records import made_record
 
+import hashbench
 from hashbench.runs.environment import _memory, environment
 from hashbench.runs.records.record import UnusableRecord, read_record
 from hashbench.runs.records.store import Store
@@ -154,3 +155,11 @@ def test_a_method_that_gives_other_codes_each_time_keeps_its_mark(tmp_path, cli)
     assert shared == {"noted[unsteady=True]": True, "lsh": False}
     for path in (tmp_path / "out" / "records").glob("*.json"):
         assert json.loads(path.read_text())["environment"]["jobs"] in (1, 2)
+
+
+@pytest.mark.parametrize("called", ["/some/where/bin/hashbench", "/some/where/hashbench/__main__.py", "hashbench"])
+def test_the_command_of_a_record_names_no_folder_of_the_program(called, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", [called, "run", "--methods", "lsh"])
+    hashbench.run(methods="lsh", bits=[8], out=tmp_path, in_process=True)
+    (record,) = Store(tmp_path)
+    assert record.environment["command"] == "hashbench run --methods lsh"
