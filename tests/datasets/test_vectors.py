@@ -537,9 +537,9 @@ def test_places_that_hold_nothing(clusters, tmp_path, cli):
     arguments = ["run", "--dataset", "vectors", "--methods", "lsh", "--out", tmp_path / "out"]
     one_clear_line(cli(*arguments), "vectors needs your files", "--data-dir")
     one_clear_line(cli(*arguments, "--data-dir", tmp_path / "nowhere"), "--data-dir", "no such file or folder")
-    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "notes.md").write_text("nothing")
     one_clear_line(cli(*arguments, "--data-dir", tmp_path), "holds no vectors")
-    one_clear_line(cli(*arguments, "--data-dir", tmp_path / "notes.txt"), "notes.txt", ".parquet")
+    one_clear_line(cli(*arguments, "--data-dir", tmp_path / "notes.md"), "notes.md", ".parquet")
     np.save(tmp_path / "query.npy", X)
     save_table(tmp_path / "query.parquet", X, label=label)
     one_clear_line(cli(*arguments, "--data-dir", tmp_path), "query.npy", "query.parquet", "both query")
