@@ -150,7 +150,7 @@ ODD = {
     "parts": [3, [None]],
     "left_out": ["ab", 5],
     "reasons": [{}],
-    "distance": [1],
+    "similarity": [1],
     "names_sha256": [1],
 }
 

@@ -127,7 +127,7 @@ FAULTS = {
     "more seeds than were run": (
         board(lambda rows: rows["lsh"].update(seeds="0 1 2 3", n_seeds="4")), "seeds is 0 1 2 3, the codes give 0 1 2"
     ),
-    "labels that were read": (cell("uses_labels", "True"), "uses_labels is True"),
+    "labels that were read": (cell("uses_labels", "True"), "verdicts that contradict"),
     "data that is a copy": (cell("data_provenance", "copy"), "data_provenance is copy"),
     "other metrics' version": (cell("engine", "2"), "engine is 2"),
     "a missing row": (board(lambda rows: rows["lsh"].update(method="")), "lacks the row of lsh"),
