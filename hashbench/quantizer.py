@@ -162,7 +162,7 @@ class Quantizer(Estimator):
     def products(self, queries: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return estimates of inner products, negative, so that lower is nearer.
 
-        |q − x|² − |x|² = |q|² − 2 ⟨q, x⟩, and |x|² is the squared distance to 0: so where a distance is estimated by
+        ‖q − x‖² − ‖x‖² = ‖q‖² − 2 ⟨q, x⟩, and ‖x‖² is the squared distance to 0: so where a distance is estimated by
         a product with the query, this is the very estimate of that product.
 
         Parameters

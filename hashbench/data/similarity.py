@@ -80,7 +80,7 @@ class Space:
     """Vectors as points whose Euclidean distances are in the order of a similarity.
 
     Points of cosine have length 1. Points of the inner product have one dimension more: √(L² − |x|²) in the database,
-    L being its greatest length, and 0 in a query, so that |q − x|² = |q|² + L² − 2 ⟨q, x⟩ (Bachrach et al., RecSys
+    L being its greatest length, and 0 in a query, so that ‖q − x‖² = ‖q‖² + L² − 2 ⟨q, x⟩ (Bachrach et al., RecSys
     2014). All points are moved so that the database lies around 0, where float32 is finest; that changes no distance.
 
     Parameters

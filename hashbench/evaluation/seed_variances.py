@@ -127,7 +127,7 @@ def most_borrowed(n_means: int, dof: float) -> float:
     Examples
     --------
     >>> [round(most_borrowed(n, 2), 1) for n in (2, 5, 20)]
-    [0.0, 0.5, 1.4]
+    [0.0, 0.6, 1.6]
     """
     ends = -float(stdtrit(dof, ALONE / 2))
 

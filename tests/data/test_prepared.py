@@ -607,7 +607,7 @@ def test_every_mode_becomes_colour():
     pixels = np.array(image)
     palette = image.quantize(16)
     palette_png = encoded([palette])[0]
-    palette.info["transparency"] = bytes(range(16))
+    palette.info["transparency"] = bytes([255] * 16)
     for given, expected in [
         (encoded([image.convert("L")])[0], np.repeat(np.array(image.convert("L"))[..., None], 3, 2)),
         (encoded([image.convert("LA")])[0], np.repeat(np.array(image.convert("L"))[..., None], 3, 2)),
