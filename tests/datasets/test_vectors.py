@@ -508,7 +508,7 @@ def test_bad_hdf5_files_get_one_clear_line(clusters, tmp_path, cli):
         (texts, ["train", "(2,)"]),
         (linked, ["has test;"]),
         (stored_elsewhere, ["has test;"]),
-        (jaccard, ["'jaccard'", "must hold neighbors"]),
+        (jaccard, ["'jaccard'", "choose one of them with --similarity"]),
         (hole, ["test: row 11", "infinite"]),
         (few, ["neighbors has 10", "100"]),
     ]
