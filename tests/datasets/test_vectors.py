@@ -510,7 +510,7 @@ def test_bad_hdf5_files_get_one_clear_line(clusters, tmp_path, cli):
         (stored_elsewhere, ["has test;"]),
         (jaccard, ["'jaccard'", "choose one of them with --similarity"]),
         (hole, ["test: row 11", "infinite"]),
-        (few, ["neighbors has 10", "100"]),
+        (few, ["neighbors: row 0 names a neighbour twice"]),
     ]
     arguments = ["run", "--dataset", "vectors", "--methods", "lsh", "--out", tmp_path / "out", "--data-dir"]
     for number, (write, words) in enumerate(cases):
