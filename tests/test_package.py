@@ -35,6 +35,7 @@ def test_the_wheel_holds_package_and_plugins_and_nothing_else(wheel):
     }
 
 
+@pytest.mark.slow
 def test_an_unpacked_wheel_finds_its_plugins(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (

@@ -543,6 +543,7 @@ def test_the_command_skips_what_is_not_there(cli, tmp_path):
 CIFAR10_SIZES = {f"data_batch_{number}": 10_000 for number in range(1, 6)} | {"test_batch": 10_000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "key", "n_classes", "sizes"),
     [
@@ -579,6 +580,7 @@ def python_blocks(name):
     return re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_documentations_example_is_checked_and_run(tmp_path, digits, cli, monkeypatch):
     plugin, own_test = python_blocks("add-a-dataset.md")
     (tmp_path / "textures.py").write_text(plugin)

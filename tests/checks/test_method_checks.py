@@ -410,6 +410,7 @@ ENDING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDING)
 def test_a_plugin_that_ends_its_process_fails_alone(cli, tmp_path, end):
     statements = {"at_import": "", "at_init": "pass", "at_fit": end, "at_project": "pass"}

@@ -118,6 +118,7 @@ def test_plugins_may_be_named_more_than_once(tmp_path, cli):
     assert "two" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_terminals_that_know_few_letters(encoding, tmp_path):
     done = hashbench(

@@ -65,6 +65,7 @@ def as_done(words):
     return [str(path) for word in filled for path in (Path().glob(word) if "*" in word else [word])]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_what_the_readme_speaks_of")
 def test_every_command_of_the_readme(cli):
     missing = ("nuswide", "fashion_mnist", "cifar10") if not CIFAR_JPEG.is_dir() else ("nuswide", "fashion_mnist")

@@ -50,6 +50,7 @@ def test_from_install_to_a_published_row(cli):
     assert "6 rows compared\n" in outputs["validate"]
 
 
+@pytest.mark.slow
 def test_own_embeddings(cli):
     make, use = blocks("own-embeddings.md", "python")
     exec(make, {})
@@ -58,6 +59,7 @@ def test_own_embeddings(cli):
     exec(use, {})
 
 
+@pytest.mark.slow
 def test_the_engineers_use_what_they_have_trained(cli):
     pytest.importorskip("faiss")
     make, use = blocks("engineers.md", "python")

@@ -268,6 +268,7 @@ def table(X, kind, name="embeddings"):
     return written.replace_schema_metadata({"huggingface": '{"info": {"features": {}}}'})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "end"), [("fixed", ""), ("list", ""), ("large", ""), ("fixed", "-b42a5b2d5a1b9f8f")])
 def test_a_parquet_that_datasets_wrote_is_read(tmp_path, cache_dir, X, kind, end):
     pq.write_table(table(X, kind), tmp_path / "train.parquet", row_group_size=100)

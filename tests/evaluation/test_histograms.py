@@ -140,6 +140,7 @@ def test_nearest_refuses_what_it_would_index_by(n_bits, k, message):
         kernels.nearest(queries, words, n_bits, k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_ENABLE_AVX": "0"}])
 def test_processors_without_avx512(settings, tmp_path):
     """The same counts where numba compiles for an older processor, whatever this one has."""

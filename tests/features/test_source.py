@@ -176,6 +176,7 @@ def test_the_bundled_weights_are_timms(photos):
     assert torch.allclose(features[:1], again, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["torchvision", "timm"])
 def test_vgg16_is_fc7_after_relu(tmp_path, photos, form):
     with torch.random.fork_rng():
@@ -267,6 +268,7 @@ def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
         ExtractedFeatures(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()
 
 
+@pytest.mark.slow
 def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
     monkeypatch.setattr("hashbench.features.extracted.FEATURE_STEP", 32)
     rng = np.random.default_rng(0)

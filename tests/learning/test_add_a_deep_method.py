@@ -39,6 +39,7 @@ def test_the_example_runs(plugin, cli, tmp_path):
     assert ours.metrics["mAP@all"] > lsh.metrics["mAP@all"] + 0.05
 
 
+@pytest.mark.slow
 def test_the_example_trains_in_two_processes_that_import_its_file(plugin, data):
     method = Registry([plugin]).find("methods", "autoencoder").load()(8, epochs=2, hidden=16, random_state=0)
     X = data[:301]  # the last batch does not split evenly

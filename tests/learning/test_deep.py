@@ -239,6 +239,7 @@ class Normalised(Autoencoder):
         return nn.Sequential(nn.Linear(n_features, self.n_bits), nn.BatchNorm1d(self.n_bits))
 
 
+@pytest.mark.slow
 def test_batch_normalisation_trains_on_one_device(data):
     method = Normalised(8, epochs=1, random_state=0).fit(data)
     assert method.activations_ == ["identity"]

@@ -213,6 +213,7 @@ def test_validation_chooses_the_epoch(pool):
     assert "validation" not in load_method("cibhash")().wants()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["sign", "bernoulli"])
 def test_two_processes_equal_one(pool, sampling):
     # The last batch, of 25 images, does not split evenly.
@@ -284,6 +285,7 @@ def test_interrupted_tuning_goes_on_bit_for_bit(tunable, tmp_path):
     assert (resumed.backbone_weights_ == whole.backbone_weights_).all()
 
 
+@pytest.mark.slow
 def test_two_processes_tune_like_one(tunable):
     method = load_method("cibhash")(8, random_state=0, **{**TUNING, "epochs": 1})
     one, two = (train(method, TunedBackbone(tunable, 1280, 0, 1e-4), devices=devices) for devices in (1, 2))
@@ -310,6 +312,7 @@ def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
     one_clear_line(done, "no cell could run", "no backbone to train")
 
 
+@pytest.mark.slow
 def test_a_process_s_refusal_keeps_its_kind(pool):
     views = np.full((90, 6, 20), np.inf, np.float16)
     method = load_method("cibhash")(8, n_views=6, epochs=1, random_state=0)

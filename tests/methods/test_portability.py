@@ -16,6 +16,7 @@ from hashbench.learning.portable.decisions import UNIT, decide_linear
 from hashbench.learning.principal import _scatter, centred_values, principal_axes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("core", CORES)
 def test_another_kernel_gives_the_same_codes(core, threads, tmp_path):

@@ -264,6 +264,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 def test_list_check_reports_broken_plugins(tmp_path, cli, monkeypatch):
     of_the_project = registry._project_plugins
     light = {"lsh", "digits"}  # the other plugins import torch, each in a process of its own

@@ -53,6 +53,7 @@ def test_the_command_line_wins(tmp_path, cli):
     assert not (tmp_path / "records of mine").exists()
 
 
+@pytest.mark.slow
 def test_every_run_writes_the_file_that_repeats_it(tmp_path, cli, photos_plugin):
     first, second = tmp_path / "first", tmp_path / "second"
     methods = "sph[max_iter=3|4],itq[n_iter=2]"

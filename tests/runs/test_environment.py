@@ -123,6 +123,7 @@ def overlaps(times):
     return sum(first[1] > second[0] for first, second in zip(sorted(times), sorted(times)[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_cells_that_were_timed_beside_others_are_timed_again_alone(tmp_path, cli):
     (tmp_path / "noted.py").write_text(PLUGIN)
     out = tmp_path / "out"
@@ -145,6 +146,7 @@ def test_cells_that_were_timed_beside_others_are_timed_again_alone(tmp_path, cli
     assert "timed again" not in again.stderr
 
 
+@pytest.mark.slow
 def test_a_method_that_gives_other_codes_each_time_keeps_its_mark(tmp_path, cli):
     (tmp_path / "noted.py").write_text(PLUGIN)
     arguments = ("--methods", "noted[unsteady=True],lsh", "--bits", 8, "--jobs", 2, "--out", tmp_path / "out")

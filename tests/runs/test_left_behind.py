@@ -43,6 +43,7 @@ def plugin(folder, name, imported="", fitted="pass"):
     return ("--plugin", folder / f"{name}.py")
 
 
+@pytest.mark.slow
 def test_what_plugins_do_to_their_process_is_no_other_cells(tmp_path, cli):
     bad = {
         "forks": {"fitted": "os.fork()"},
@@ -130,6 +131,7 @@ def test_a_plan_that_fails_shows_one_line_and_the_traceback_in_full(tmp_path):
     assert lines[-1] == "second line"
 
 
+@pytest.mark.slow
 def test_no_more_workers_than_cells(tmp_path, monkeypatch):
     started = []
     start = Worker.start

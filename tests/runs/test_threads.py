@@ -29,6 +29,7 @@ def most():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("portable", [False, True])
 def test_only_what_is_portable_gets_several_threads(tmp_path, portable):
     (tmp_path / "threads.py").write_text(PLUGIN.replace('"none"', f'"none"\n    portable = {portable}'))

@@ -89,6 +89,7 @@ def descendants():
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
+@pytest.mark.slow
 def test_every_way_to_end_fails_its_cell_alone(bad, tmp_path, cli):
     before = descendants()
     methods = "bad[how=well]," + ",".join(f"bad[how={how}]" for how in [*ENDS, "prints"]) + ",lsh"
@@ -125,6 +126,7 @@ def test_failed_cells_are_run_again_on_request(tmp_path, cli):
     assert done.stderr.count("already in") == 1
 
 
+@pytest.mark.slow
 def test_codes_do_not_depend_on_who_computes(tmp_path, cli):
     codes = []
     for number, how in enumerate((["--in-process"], ["--timeout", 100], ["--jobs", 2])):
@@ -177,6 +179,7 @@ def test_nothing_outlives_a_killed_run(bad, tmp_path):
     assert not alive
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_cell_in_flight(tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "hashbench", "run", "--methods", "cibhash[epochs=8]", "--bits", "8,16,24,32,40,48"]
@@ -223,6 +226,7 @@ def test_a_data_set_that_crashes_is_one_clear_line(tmp_path, cli):
     one_clear_line(done, "data cannot be read", "SIGABRT", "reading")
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_directory_share_the_work(tmp_path):
     command = [sys.executable, "-m", "hashbench", "run", "--methods", "cibhash[epochs=4],sph,itq", "--bits", "8,16,24"]
     runs = [
