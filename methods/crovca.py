@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hashbench.learning.plain.centred import full_batch_epochs
 from hashbench.learning.view_pairs import ViewPairMethod
 
 if TYPE_CHECKING:
@@ -64,6 +63,7 @@ class CroVCA(ViewPairMethod):
 
     paper = "Moummad et al., CVPR workshops 2026 (arXiv 2510.27584)"
     default_steps = 975
+    full_batches = True
 
     hidden: int | None = None
     rate_weight: float = 0.1
@@ -106,14 +106,6 @@ class CroVCA(ViewPairMethod):
         rate = (coding_rate(one, self.eps) + coding_rate(other, self.eps)) / 2
         return {"loss": alignment - self.rate_weight * rate, "alignment": alignment, "coding_rate": rate}
 
-    def rows_used(self, n_rows):
-        """Leave out what is not a full batch."""
-        return n_rows if n_rows == self.batch_size else 0
-
-    def default_epochs(self, n_items):
-        """Return how many epochs take ``default_steps`` full batches."""
-        return full_batch_epochs(n_items, self.batch_size, self.default_steps)
-
     def optimizers(self, network):
         """Return AdamW."""
         from torch.optim import AdamW
@@ -149,4 +141,5 @@ def coding_rate(logits: Tensor, eps: float) -> Tensor:
     n_rows, n_bits = logits.shape
     rows = torch.nn.functional.normalize(logits)
     spread = torch.eye(n_bits, device=logits.device) + n_bits / (n_rows * eps) * rows.T @ rows
-    return torch.linalg.cholesky(spread).diagonal().log().sum() * (n_bits + n_rows) / (n_bits * n_rows)
+    # This one lets NaN through to the loss, which the training reports, where `cholesky` raises.
+    return torch.linalg.cholesky_ex(spread).L.diagonal().log().sum() * (n_bits + n_rows) / (n_bits * n_rows)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from hashbench.errors import Unsupported
-from hashbench.learning.deep import DeepMethod
+from hashbench.learning.plain.pairs import PairMethod
 
 
-class GreedyHash(DeepMethod):
+class GreedyHash(PairMethod):
     """GreedyHash without labels: one linear layer whose signs keep the cosines of pairs of features.
 
     Source: Su, Zhang, Han and Tian, Greedy Hash: towards fast optimization for accurate hash coding in CNN, NeurIPS
@@ -33,7 +30,8 @@ class GreedyHash(DeepMethod):
     center : bool
         Whether the training set's mean row is subtracted from features, before the layer and before their cosine.
     batch_size : int
-        Training rows per step. Of an odd batch, which an epoch can end in, the last row is left out.
+        Training rows per step, an even number of at least 4. Of an odd batch, which an epoch can end in, the last
+        row is left out.
     epochs : int or None
         Passes over the training set; None is as many as it takes for 20,000 steps.
     lr, weight_decay : float
@@ -59,7 +57,6 @@ class GreedyHash(DeepMethod):
 
     penalty: float = 0.1
     momentum: float = 0.9
-    center: bool = True
     batch_size: int = 32
     lr: float = 1e-3
     weight_decay: float = 5e-4
@@ -81,25 +78,11 @@ class GreedyHash(DeepMethod):
         penalty = ((outputs.abs() - 1).abs() ** 3).mean()
         return {"loss": similarity + self.penalty * penalty, "similarity": similarity, "penalty": penalty}
 
-    def rows_used(self, n_rows):
-        """Leave an odd batch's last row out: it has no partner."""
-        return n_rows - n_rows % 2
-
     def optimizers(self, network):
         """Return stochastic gradient descent with momentum."""
         from torch.optim import SGD
 
         return SGD(network.parameters(), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
-
-    def scaling(self, X):
-        """Subtract the mean row where ``center`` says so."""
-        return (X.mean(axis=0, dtype=np.float64), 1.0) if self.center else None
-
-    def check(self, X, device, devices):
-        """Refuse rows that are all the same, too: centred, they have no cosine."""
-        super().check(X, device, devices)
-        if not np.ptp(X, axis=0).any():
-            raise Unsupported(f"all {len(X)} training rows are the same: {self.name} needs at least 2 different ones")
 
     def limits(self, n_items, device, devices):
         """Return the parameters' ranges."""

@@ -3,15 +3,10 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
+from hashbench.learning.itq_rotation import STEPS, itq_rotation
 from hashbench.learning.linear import LinearMethod
-from hashbench.learning.portable.exact import on_grid, shared_bits
-from hashbench.learning.portable.rotations import nearest_rotation, product, random_rotation
+from hashbench.learning.portable.rotations import product
 from hashbench.learning.principal import centred_values, principal_axes
-
-ROTATION_BITS, MOST_BITS = 22, 24
-"""Binary digits of the rotation whose signs are taken, and at most of the rotated values: what float32 holds."""
-ROWS = 1024
-"""Training rows that are rotated at once: what comes in between stays in the cache."""
 
 
 class ITQ(LinearMethod):
@@ -49,7 +44,7 @@ class ITQ(LinearMethod):
     paper = "Gong and Lazebnik, CVPR 2011"
     portable = True
 
-    def __init__(self, n_bits=32, *, n_iter=51, random_state=None):
+    def __init__(self, n_bits=32, *, n_iter=STEPS, random_state=None):
         self.n_bits = n_bits
         self.n_iter = n_iter
         self.random_state = random_state
@@ -65,28 +60,7 @@ class ITQ(LinearMethod):
         if self.n_iter < 0:
             raise Unsupported(f"n_iter={self.n_iter}: expected at least 0")
         mean, principal = principal_axes(X, self.n_bits, "ITQ")
-        # With so few digits, V @ R and Vᵀ @ B are exact, and so the same with every library and processor.
-        digits = min(MOST_BITS, shared_bits(self.n_bits) - ROTATION_BITS, shared_bits(len(X)))
-        V = on_grid(centred_values(X, mean, principal), digits).astype(np.float32)
-        R = random_rotation(self.n_bits, np.random.default_rng(self.random_state))
-        squares = np.square(V, dtype=np.float64).sum() / len(X) + self.n_bits  # ‖V‖² + ‖B‖², over n
-        self.losses_ = []
-        for _ in range(self.n_iter):
-            correlation = _correlation(V, on_grid(R, ROTATION_BITS))
-            self.losses_.append(float(squares - 2 * (correlation * R).sum() / len(X)))
-            R = nearest_rotation(correlation, R)
-        self._keep(product(principal, R), centre=mean)
+        rng = np.random.default_rng(self.random_state)
+        rotation, self.losses_ = itq_rotation(centred_values(X, mean, principal), self.n_iter, rng)
+        self._keep(product(principal, rotation), centre=mean)
         return self
-
-
-def _correlation(V, R):
-    """Return Vᵀ sgn(V R), some rows at a time; the sign of 0 is 1."""
-    total, space = np.zeros_like(R), np.empty((2, ROWS, len(R)))
-    for start in range(0, len(V), ROWS):
-        values, signs = space[:, : len(V) - start]
-        values[:] = V[start : start + ROWS]
-        np.matmul(values, R, out=signs)
-        signs += 0.0  # a library may give −0
-        np.copysign(1.0, signs, out=signs)
-        total += values.T @ signs
-    return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.linear import mean
+from hashbench.learning.plain.centred import CentredMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ MOST_ROWS = 1_024
 """Images in a batch; sorting takes its cube: 4 GB at this size, of which a step holds four to five at a time."""
 
 
-class NSH(ViewPairMethod):
+class NSH(CentredMethod, ViewPairMethod):
     """Naturally-sorted hashing: a batch's images, softly sorted by their codes, are contrasted by what comes first.
 
     Source: Yu, Shen, Wang, Zhang and Torr, Learning to hash naturally sorts, IJCAI 2022 (arXiv 2201.13322), and the
@@ -78,7 +78,6 @@ class NSH(ViewPairMethod):
     temperature: float = 0.3
     sort_temperature: float | None = None
     quantization: float = 1.0
-    center: bool = True
     batch_size: int = 50
 
     def network(self, n_features):
@@ -99,10 +98,6 @@ class NSH(ViewPairMethod):
     def encoder(self, network):
         """Return the layer of the codes."""
         return network.hash
-
-    def scaling(self, X):
-        """Subtract the mean row where ``center`` says so."""
-        return (mean(X), 1.0) if self.center else None
 
     def loss(self, outputs, batch):
         """Return the contrast of sorted lists plus the codes' distance from their signs."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hashbench.learning.plain.centred import full_batch_epochs
-from hashbench.learning.plain.gelu import gelu
 from hashbench.learning.plain.pairs import PairMethod
 
 
@@ -61,6 +59,7 @@ class SDC(PairMethod):
 
     paper = "Ng et al., BMVC 2023"
     default_steps = 7_800
+    full_batches = True
 
     hidden: int | None = None
     beta: float = 5.0
@@ -75,11 +74,6 @@ class SDC(PairMethod):
         hidden = self.hidden or n_features
         layers = [nn.Linear(n_features, hidden), nn.GELU(), nn.Linear(hidden, self.n_bits), nn.BatchNorm1d(self.n_bits)]
         return nn.Sequential(*layers)
-
-    def project(self, X):
-        """Return the second layer's outputs."""
-        hidden = gelu(X @ self.weights1_ + self.bias1_)
-        return hidden @ self.weights2_ + self.bias2_
 
     def begin(self, trainer):
         """Keep the targets: all batches have the same number of pairs."""
@@ -99,14 +93,6 @@ class SDC(PairMethod):
         quantization = (1 - cosine_similarity(outputs, signs)).mean()
         terms = {"calibration": calibration, "quantization": quantization}
         return {"loss": calibration + self.quantization * quantization, **terms}
-
-    def rows_used(self, n_rows):
-        """Leave out what is not a full batch."""
-        return n_rows if n_rows == self.batch_size else 0
-
-    def default_epochs(self, n_items):
-        """Return how many epochs take ``default_steps`` full batches."""
-        return full_batch_epochs(n_items, self.batch_size, self.default_steps)
 
     def start_epoch(self, trainer, epoch):
         """Train at a tenth of the rate for the last fifth of the epochs."""

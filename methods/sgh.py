@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hashbench.learning.linear import blocks, mean
-from hashbench.learning.plain.centred import CentredMethod, full_batch_epochs
+from hashbench.learning.plain.centred import CentredMethod
 
 LEAST_SCALE = 1e-7
 """Least scale of a decoded feature, as in the authors' code."""
@@ -58,6 +58,7 @@ class SGH(CentredMethod):
     steps, 2 seeds: losses within .5 %, mAP@1000 .3878 here, .3871 theirs; with batches of their own .3864.
     """
 
+    full_batches = True
     paper = "Dai et al., ICML 2017"
 
     alpha: float = 1e-3
@@ -122,14 +123,6 @@ class SGH(CentredMethod):
     def encoder(self, network):
         """Return the encoder."""
         return network.encoder
-
-    def rows_used(self, n_rows):
-        """Leave out what is not a full batch: the objective is a sum over it."""
-        return n_rows if n_rows == self.batch_size else 0
-
-    def default_epochs(self, n_items):
-        """Return how many epochs take ``default_steps`` full batches."""
-        return full_batch_epochs(n_items, self.batch_size, self.default_steps)
 
     def limits(self, n_items, device, devices):
         """Return the parameters' ranges."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hashbench.errors import Unsupported
-from hashbench.learning.plain.centred import CentredMethod, full_batch_epochs
+from hashbench.learning.plain.centred import CentredMethod
 
 EPSILON = 1e-7
 """Term that Adam adds to its denominator, as TensorFlow sets it."""
@@ -69,6 +69,7 @@ class TBH(CentredMethod):
 
     paper = "Shen et al., CVPR 2020"
     default_steps = 2_000
+    full_batches = True
 
     hidden: int = 1024
     continuous: int = 512
@@ -110,14 +111,6 @@ class TBH(CentredMethod):
     def encoder(self, network):
         """Return the layers up to the logits."""
         return network.encoder
-
-    def rows_used(self, n_rows):
-        """Leave out what is not a full batch: the objective is a sum over it."""
-        return n_rows if n_rows == self.batch_size else 0
-
-    def default_epochs(self, n_items):
-        """Return how many epochs take ``default_steps`` full batches."""
-        return full_batch_epochs(n_items, self.batch_size, self.default_steps)
 
     def check(self, X, device, devices):
         """Refuse several devices, too."""

@@ -55,6 +55,10 @@ class DeepMethod(DeclaredMethod):
 
     Attributes
     ----------
+    default_steps : int
+        Of the class: how many steps `default_epochs` asks for.
+    full_batches : bool
+        Of the class: whether an epoch's smaller last batch is left out.
     resumed_s_ : float
         Seconds of training before an interruption; 0 where there was none.
     weights1_, bias1_, weights2_, bias2_, … : ndarray, float32
@@ -65,6 +69,7 @@ class DeepMethod(DeclaredMethod):
 
     default_steps: ClassVar[int] = 5_000
     trains_on: ClassVar[str] = "rows"
+    full_batches: ClassVar[bool] = False
 
     n_bits: int = field(default=32, kw_only=False)
     batch_size: int = 64
@@ -164,12 +169,17 @@ class DeepMethod(DeclaredMethod):
         return terms
 
     def rows_used(self, n_rows: int) -> int:
-        """Return how many of a batch's rows are used; 0 leaves it out. Epochs end in a smaller batch."""
-        return n_rows
+        """Return how many of a batch's rows are used; 0 leaves it out.
+
+        Epochs end in a smaller batch, which ``full_batches`` leaves out. One row alone is always left out where the
+        network has batch normalisation.
+        """
+        return 0 if self.full_batches and n_rows < self.batch_size else n_rows
 
     def default_epochs(self, n_items: int) -> int:
         """Return how many epochs to train for, unless ``epochs`` says; here as many as ``default_steps`` take."""
-        return math.ceil(self.default_steps / math.ceil(n_items / self.batch_size))
+        n_steps = n_items // self.batch_size if self.full_batches else math.ceil(n_items / self.batch_size)
+        return math.ceil(self.default_steps / n_steps)
 
     def limits(self, n_items: int, device: str, devices: int) -> "list[tuple[str, bool, str]]":
         """Return (parameter, whether it is in its range, what was expected) of all parameters that have one."""
@@ -233,8 +243,11 @@ class DeepMethod(DeclaredMethod):
         from hashbench.learning.batches import FeatureRows
 
         self.check(X, device, devices)
-        rows = FeatureRows(X, y if self.supervision == "supervised" else None, self.scaling(X))
+        rows = FeatureRows(X, self._used_labels(y), self.scaling(X))
         return self._train(rows, device=device, devices=devices, workdir=workdir, log=log)
+
+    def _used_labels(self, y: np.ndarray | None) -> np.ndarray | None:
+        return y if self.supervision == "supervised" else None
 
     def _train(self, data: Any, **options: Any) -> "DeepMethod":
         """Train on batches of ``data`` and keep what was learned."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import erf, expit
+from scipy.special import expit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +16,10 @@ Affine = tuple[np.ndarray, np.ndarray]
 
 
 def _gelu(values: np.ndarray) -> np.ndarray:
-    return values * (erf(values * np.float32(0.5**0.5)) + 1) / 2
+    # numba takes a second to import, and few encoders need it.
+    from hashbench.learning.plain.gelu import gelu
+
+    return gelu(values)
 
 
 def _gelu_tanh(values: np.ndarray) -> np.ndarray:

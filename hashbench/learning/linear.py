@@ -1,4 +1,4 @@
-"""What linear methods share: principal directions, and products with exact signs.
+"""What linear methods share: means, and products with exact signs.
 
 Everything reads ``X`` in blocks, so that it may be a memory-map far larger than memory.
 """
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
-from scipy.linalg import eigh
-from scipy.linalg.blas import dsyrk
 
 from hashbench.errors import Unsupported
 from hashbench.learning.portable.decisions import decide_linear, dots
@@ -35,52 +33,6 @@ def refuse_constant(X: np.ndarray, method: str) -> None:
     """Raise `Unsupported` if all rows of ``X`` are the same."""
     if all((block == X[0]).all() for block in blocks(X)):
         raise Unsupported(f"X has zero variance: {method} needs at least 2 different rows, all {len(X)} are the same")
-
-
-def principal_directions(X: np.ndarray, n_bits: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the leading eigenvectors of the covariance, accumulated in float64.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, d), float32
-    n_bits : int
-        Number of eigenvectors.
-    method : str
-        Who asks, for the error messages.
-
-    Returns
-    -------
-    mean : ndarray of shape (d,), float64
-    directions : ndarray of shape (d, n_bits), float64
-        By falling eigenvalue; the largest component of each is positive. Where the data has no variance left,
-        an eigenvector would be noise and the direction is zero.
-
-    Raises
-    ------
-    Unsupported
-        ``n_bits`` exceeds n or d, or all rows are the same.
-    """
-    n, d = X.shape
-    if n_bits > d:
-        raise Unsupported(f"n_bits={n_bits}: {method} gives at most one bit per feature, {d} here")
-    if n_bits > n:
-        raise Unsupported(f"n_bits={n_bits}: {method} gives at most one bit per training row, {n} here")
-    refuse_constant(X, method)
-    centre = mean(X)
-    # Both steps through scipy's BLAS: numpy brings another one, whose threads still spin when scipy's start.
-    scatter = np.zeros((d, d), order="F")
-    for block in blocks(X):
-        scatter = dsyrk(1.0, (block - centre).T, beta=1.0, c=scatter, lower=1, overwrite_c=1)
-    values, vectors = eigh(scatter, lower=True, subset_by_index=[d - n_bits, d - 1], overwrite_a=True)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(n_bits)])
-    return centre, np.where(values > NULL * values[0], vectors, 0.0)
-
-
-def centred_product(X: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return (X − centre) @ directions, shape (n, n_directions), float32."""
-    centre, directions = centre.astype(np.float32), directions.astype(np.float32)
-    return np.concatenate([(block - centre) @ directions for block in blocks(X)])
 
 
 class LinearMethod(HashMethod):

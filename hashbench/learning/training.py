@@ -110,8 +110,8 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self.method.network(self.data.width)
-        mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
-        if mixes_rows and self.fabric.world_size > 1:
+        self._mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
+        if self._mixes_rows and self.fabric.world_size > 1:
             raise Unsupported(f"{self.method.name} normalises whole batches: it trains on one device")
         return network
 
@@ -189,19 +189,26 @@ class Trainer:
         return [] if self.fabric.device.type == "cpu" else [self.fabric.device]
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """Take an epoch's steps; return the means of what they return."""
+        """Take an epoch's steps; return the means over its rows of what they return."""
         torch.manual_seed((self.seed + epoch) % 2**63)
         self.method.start_epoch(self, epoch)
         terms: dict[str, list[Tensor]] = {}
+        n_rows: list[int] = []
         for index in self._batches(epoch):
+            n_rows.append(index.shape[1])
             batch = Batch(self.data, index, epoch, self.noise, self.constants)
             for name, value in self.method.step(self, batch).items():
                 terms.setdefault(name, []).append(value.detach())
-        means = torch.stack([torch.stack(values) for values in terms.values()]).double().mean(dim=1).tolist()
+        steps = torch.stack([torch.stack(values) for values in terms.values()]).double().tolist()
+        means = np.average(steps, axis=1, weights=n_rows).tolist()
         entry = dict(zip(terms, means, strict=True))
         if not np.isfinite(means).all():
-            raise FloatingPointError(f"the loss is not finite in epoch {epoch}: {entry}")
+            raise FloatingPointError(f"the loss is not finite in epoch {epoch}: {entry}; {self._remedy()}")
         return entry
+
+    def _remedy(self) -> str:
+        smaller = f"a smaller lr than {self.method.lr:g}"
+        return f"try {smaller}" + ("" if self.method.precision == "32-true" else " or precision=32-true")
 
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:
         """Yield columns of the epoch's order, as many at a time as the method uses of a batch."""
@@ -209,7 +216,8 @@ class Trainer:
         for start in range(0, self.data.n_items, size):
             batch = drawn[:, start : start + size]
             n_used = self.method.rows_used(batch.shape[1])
-            if n_used:
+            # A row alone has no variance: batch normalisation refuses it.
+            if n_used > self._mixes_rows:
                 yield batch[:, :n_used]
 
     def _validated(self, validate: Callable[[dict[str, Any]], float]) -> float:

@@ -30,17 +30,25 @@ class ViewPool(TrainingData):
     fresh : bool
         Whether every epoch has two views of its own; else two different ones of each image are drawn.
     scaling : (shift, scale), optional
+    labels : ndarray, optional
+        Of the images.
     """
 
     n_views = 2
 
-    def __init__(self, views: np.ndarray, fresh: bool = False, scaling: Scaling | None = None) -> None:
-        self.views, self.fresh, self.scaling = views, fresh, scaling
+    def __init__(
+        self,
+        views: np.ndarray,
+        fresh: bool = False,
+        scaling: Scaling | None = None,
+        labels: np.ndarray | None = None,
+    ) -> None:
+        self.views, self.fresh, self.scaling, self.labels = views, fresh, scaling, labels
         self.n_items, self.pool_size, self.width = views.shape
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the file's name instead of its content, where the pool lies in a file."""
-        return _open_pool, (SharedArray(self.views), self.fresh, self.scaling)
+        return _open_pool, (SharedArray(self.views), self.fresh, self.scaling, self.labels)
 
     @property
     def identity(self) -> list[Any]:
@@ -63,8 +71,8 @@ class ViewPool(TrainingData):
         return (self.scaled(torch.from_numpy(features).to(self.fabric.device).float()),)
 
 
-def _open_pool(views: SharedArray, fresh: bool, scaling: Scaling | None) -> ViewPool:
-    return ViewPool(views.array, fresh, scaling)
+def _open_pool(views: SharedArray, *others: Any) -> ViewPool:
+    return ViewPool(views.array, *others)
 
 
 class TunedBackbone(TrainingData):
@@ -80,13 +88,17 @@ class TunedBackbone(TrainingData):
     views_seed : int
     lr : float
         The backbone's learning rate.
+    labels : ndarray, optional
+        Of the images.
     """
 
     n_views = 2
     trains_backbone = True
 
-    def __init__(self, tunable: Tunable, width: int, views_seed: int, lr: float) -> None:
-        self.tunable, self.width, self.views_seed, self.lr = tunable, width, views_seed, lr
+    def __init__(
+        self, tunable: Tunable, width: int, views_seed: int, lr: float, labels: np.ndarray | None = None
+    ) -> None:
+        self.tunable, self.width, self.views_seed, self.lr, self.labels = tunable, width, views_seed, lr, labels
         self.n_items = len(tunable.rows)
         self._drawn: dict[int, Any] = {}
 

@@ -94,7 +94,7 @@ class ViewPairMethod(DeepMethod):
         X : ndarray of shape (n, d), float32
             Features of the training images; batches are made of the views', not of these.
         y : ndarray, optional
-            Ignored.
+            Labels of the images; handed on to the batches of a supervised method only.
         views : ndarray of shape (n, n_pool_views(n), d), float16
             Features of the training images' augmented views; not needed with ``finetune``.
         tunable : hashbench.features.tunable.Tunable
@@ -134,8 +134,9 @@ class ViewPairMethod(DeepMethod):
             self._keep(learned.items())
             return validation(self)
 
+        labels = self._used_labels(y)
         return self._train(
-            self._tuned(X, tunable, devices) if self.finetune else self._pool(X, views),
+            self._tuned(X, labels, tunable, devices) if self.finetune else self._pool(X, labels, views),
             device=device,
             devices=devices,
             workdir=workdir,
@@ -143,19 +144,19 @@ class ViewPairMethod(DeepMethod):
             validate=validate if self.select == "validation" else None,
         )
 
-    def _tuned(self, X: np.ndarray, tunable: Any, devices: int) -> Any:
+    def _tuned(self, X: np.ndarray, labels: Any, tunable: Any, devices: int) -> Any:
         from hashbench.learning.view_batches import TunedBackbone
 
         if devices > 1 and tunable.has_dropout:
             raise Unsupported("finetune: a backbone with dropout trains on one device; its masks are a batch's")
         if self.scaling(X) is not None:
             raise Unsupported(f"finetune={self.finetune}: {self.name} scales features, a trained backbone's change")
-        return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune)
+        return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune, labels)
 
-    def _pool(self, X: np.ndarray, views: Any) -> Any:
+    def _pool(self, X: np.ndarray, labels: Any, views: Any) -> Any:
         from hashbench.learning.view_batches import ViewPool
 
         expected = len(X), self.n_pool_views(len(X))
         if views.shape[:2] != expected:
             raise ValueError(f"views has shape {views.shape}, expected ({expected[0]}, {expected[1]}, d)")
-        return ViewPool(views, self.n_views == "fresh", self.scaling(X))
+        return ViewPool(views, self.n_views == "fresh", self.scaling(X), labels)

@@ -136,9 +136,58 @@ def test_parameters_out_of_range(data, params, message):
         make(**params).fit(data)
 
 
-def test_a_loss_that_explodes_stops_with_epoch_and_values(data):
-    with pytest.raises(FloatingPointError, match=r"not finite in epoch \d: \{'loss': (inf|nan)"):
-        make(lr=1e30).fit(data)
+@pytest.mark.parametrize(
+    ("precision", "remedy"),
+    [("32-true", r"try a smaller lr than 1e\+30$"), ("bf16-mixed", r"than 1e\+30 or precision=32-true$")],
+)
+def test_a_loss_that_explodes_stops_with_epoch_values_and_a_remedy(data, precision, remedy):
+    with pytest.raises(FloatingPointError, match=rf"not finite in epoch \d: \{{'loss': (inf|nan).*{remedy}"):
+        make(lr=1e30, precision=precision).fit(data)
+
+
+def test_an_epochs_loss_is_the_mean_over_its_rows(data):
+    class Halves(Autoencoder):
+        """Does not learn: its loss is the batch's number of rows."""
+
+        def loss(self, outputs, batch):
+            return {"loss": outputs.sum() * 0 + len(batch)}
+
+    _, curve = fit(data, Halves(8, epochs=1, batch_size=len(data) - 3, random_state=0))
+    assert curve[0]["loss"] == pytest.approx(((len(data) - 3) ** 2 + 9) / len(data))
+
+
+@pytest.mark.parametrize(("left", "expected"), [(1, 1), (2, 2)])
+def test_batch_normalisation_is_never_given_a_row_alone(data, left, expected):
+    sizes = []
+
+    class Counted(Normalised):
+        """Notes how many rows its batches have."""
+
+        def loss(self, outputs, batch):
+            sizes.append(len(batch))
+            return super().loss(outputs, batch)
+
+    Counted(8, epochs=1, batch_size=len(data) - left, random_state=0).fit(data)
+    assert len(sizes) == expected
+
+
+@pytest.mark.parametrize(("full", "sizes", "epochs"), [(False, [400, 400, 200], 1667), (True, [400, 400], 2500)])
+def test_smaller_batches_are_used_or_left_out(full, sizes, epochs):
+    seen = []
+
+    class Whole(Autoencoder):
+        """Notes how many rows its batches have."""
+
+        full_batches = full
+
+        def loss(self, outputs, batch):
+            seen.append(len(batch))
+            return super().loss(outputs, batch)
+
+    X = np.random.default_rng(0).standard_normal((1000, 9)).astype(np.float32)
+    method = Whole(8, epochs=1, batch_size=400, random_state=0).fit(X)
+    assert seen == sizes
+    assert method.default_epochs(1000) == epochs  # 5,000 steps
 
 
 def test_the_default_keeps_steps_rather_than_epochs():
@@ -169,6 +218,28 @@ def test_labels_reach_supervised_methods_only(data):
     Supervised(8, epochs=1).fit(data, labels)
     assert all((labels[rows] == given.numpy()).all() for rows, given in seen)
     assert sorted(torch.cat([rows for rows, _ in seen]).tolist()) == list(range(len(data)))
+
+
+def test_labels_reach_supervised_methods_of_views(data):
+    seen = []
+
+    class Supervised(ViewPairMethod):
+        """Reads labels."""
+
+        supervision = "supervised"
+
+        def network(self, n_features):
+            return nn.Linear(n_features, self.n_bits)
+
+        def loss(self, outputs, batch):
+            seen.append((batch.rows, batch.labels))
+            return {"loss": outputs.square().mean()}
+
+    labels = np.arange(len(data)) % 7
+    views = np.stack([data, data + 1], axis=1).astype(np.float16)
+    Supervised(8, epochs=1, n_views=2, random_state=0).fit(data, labels, views=views)
+    assert all((labels[rows] == given.numpy()).all() for rows, given in seen)
+    assert len(torch.cat([rows for rows, _ in seen])) == len(data)
 
 
 def test_hooks(data):

@@ -91,6 +91,11 @@ def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path):
     goes_on_bit_for_bit(lambda **extras: fit(pool, extras, epochs=4)[0], tmp_path, 3)
 
 
+def test_a_loss_that_is_not_finite_names_the_epoch(pool):
+    with pytest.raises(FloatingPointError, match="the loss is not finite in epoch 1"):
+        fit(pool, lr=1e30)
+
+
 def test_vectors_have_no_views(tmp_path, cli):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32))
     run = ("run", "--dataset", "vectors", "--data-dir", tmp_path / "rows.npy", "--bits", 8, "--out", tmp_path / "out")

@@ -39,7 +39,7 @@ def test_the_signs_gradient_is_the_codes():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "batch_size", "expected"), [(65, 32, [32, 32]), (67, 32, [32, 32, 2]), (9, 3, [2] * 3)]
+    ("n_rows", "batch_size", "expected"), [(65, 32, [32, 32]), (67, 32, [32, 32, 2]), (9, 6, [6, 2])]
 )
 def test_a_row_without_a_partner_is_left_out(n_rows, batch_size, expected):
     sizes = []
@@ -89,7 +89,7 @@ def test_steps_are_kept_on_any_size():
 
 @pytest.mark.parametrize("center", [True, False])
 def test_rows_that_are_all_the_same_are_refused(center):
-    with pytest.raises(Unsupported, match="all 40 training rows are the same: greedyhash needs at least 2 different"):
+    with pytest.raises(Unsupported, match="greedyhash needs at least 2 different rows, all 40 are the same"):
         load_method("greedyhash")(8, center=center).fit(np.full((40, 6), 3.0))
 
 
@@ -101,6 +101,7 @@ def test_rows_that_are_all_the_same_are_refused(center):
         ({"batch_size": 10, "penalty": -1.0}, "penalty=-1.0: expected at least 0"),
         ({"batch_size": 10, "momentum": 1.0}, "momentum=1.0: expected at least 0 and below 1"),
         ({"batch_size": 10, "epochs": 0}, "epochs=0"),
+        ({"batch_size": 9}, "batch_size=9: expected an even number of at least 4"),
         ({"batch_size": 10, "lr": 0.0}, "lr=0.0"),
     ],
     ids=str,

@@ -77,9 +77,9 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "reached", "not_reached"),
     [
-        ("methods", "lsh", ["class LinearMethod", "def mean("], ["def principal_directions", "def find_anchors"]),
+        ("methods", "lsh", ["class LinearMethod", "def mean("], ["def principal_axes", "def find_anchors"]),
         ("methods", "agh", ["def find_anchors", "def blocks("], ["class LinearMethod"]),
-        ("methods", "crovca", ["class Trainer", "class ViewPairMethod"], ["def principal_directions", "def nt_xent"]),
+        ("methods", "crovca", ["class Trainer", "class ViewPairMethod"], ["def principal_axes", "def nt_xent"]),
         ("datasets", "digits", [], ["def "]),
         ("datasets", "vectors", ["def true_neighbors"], ["def read_cifar"]),
     ],

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import eigh, orthogonal_procrustes
+from scipy.linalg import eigh
 from scipy.special import expit
 
-from hashbench.learning.linear import blocks, centred_product, principal_directions
+from hashbench.learning.itq_rotation import STEPS, itq_rotation
+from hashbench.learning.linear import blocks
+from hashbench.learning.portable.rotations import product
+from hashbench.learning.principal import centred_values, principal_axes
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-ITQ_STEPS = 51
-"""Alternations of ITQ, as in its authors' code."""
 
 
 def itq_codes(X: np.ndarray, n_bits: int, seed: int, method: str) -> np.ndarray:
@@ -25,14 +25,9 @@ def itq_codes(X: np.ndarray, n_bits: int, seed: int, method: str) -> np.ndarray:
     Unsupported
         ``n_bits`` exceeds the number of features or of rows; the message names the method.
     """
-    values = centred_product(X, *principal_directions(X, n_bits, method))
-    rotation = np.linalg.qr(np.random.default_rng(seed).standard_normal((n_bits, n_bits)))[0].astype(np.float32)
-    for _ in range(ITQ_STEPS):
-        rotation = orthogonal_procrustes(values, _signs(values @ rotation))[0]
-    return _signs(values @ rotation)
-
-
-def _signs(values: np.ndarray) -> np.ndarray:
+    centre, principal = principal_axes(X, n_bits, method)
+    rotation, _ = itq_rotation(centred_values(X, centre, principal), STEPS, np.random.default_rng(seed))
+    values = centred_values(X, centre, product(principal, rotation))
     return np.where(values > 0, np.float32(1), np.float32(-1))
 
 

@@ -1,4 +1,4 @@
-"""Training on features with their mean taken away, and on full batches."""
+"""Training on features with their mean taken away."""
 
 from __future__ import annotations
 
@@ -39,8 +39,3 @@ class CentredMethod(DeepMethod):
         """
         super().check(X, device, devices)
         refuse_constant(X, self.name)
-
-
-def full_batch_epochs(n_items: int, batch_size: int, steps: int) -> int:
-    """Return how many epochs take so many steps where an epoch's smaller last batch is left out."""
-    return -(-steps // (n_items // batch_size))

@@ -13,7 +13,8 @@ class PairMethod(CentredMethod):
 
     def rows_used(self, n_rows: int) -> int:
         """Leave the last row of an odd batch, which an epoch can end in, out: it has no partner."""
-        return n_rows - n_rows % 2
+        n_used = super().rows_used(n_rows)
+        return n_used - n_used % 2
 
     def limits(self, n_items: int, device: str, devices: int) -> list[tuple[str, bool, str]]:
         """Return the parameters' ranges; every row of a batch needs a partner."""
