@@ -159,7 +159,7 @@ def model(kept):
     """Return the file of the run's ITQ."""
     out, _ = kept
     (record,) = (record for record in Store(out) if record.config["method"] == "itq")
-    return Store(out).model_path(record.id)
+    return Store(out).model_path(record)
 
 
 @pytest.fixture(scope="session")

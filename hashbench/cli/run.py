@@ -72,7 +72,7 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         raise InputError(f"no cell could run: {records[0].error}")
     if any(record.status == "failed" for record in records):
         raise typer.Exit(1)
-    if options.save_models and not all(store.model_path(record.id).is_file() for record in scored):
+    if options.save_models and not all(store.model_path(record).is_file() for record in scored):
         raise typer.Exit(1)
 
 

@@ -134,7 +134,7 @@ def print_models(records: Sequence[Record], store: Store, console: Console) -> N
     print_title("models", console)
     for record in records:
         if record.status == "ok":
-            path = store.model_path(record.id)
+            path = store.model_path(record)
             where = path if path.is_file() else "not saved; the run's log says why"
             print_note(f"{record.title}: {where}", console)
 

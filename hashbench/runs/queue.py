@@ -100,7 +100,7 @@ class Queue:
         if record.status != "ok":
             before = f"{self.title(job)}: {record.status} before ({record.error}); --retry-failed runs it again"
             self._watch.settled(before, record.status == "failed")
-        elif self._options.save_models and record.status == "ok" and not self._store.model_path(job.id).is_file():
+        elif self._options.save_models and record.status == "ok" and not self._store.model_path(job).is_file():
             self._watch(f"{self.title(job)}: in {self._options.out} without its model, run again")
             return False
         else:

@@ -140,7 +140,7 @@ def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, stor
 
     record, method = outcome.record, outcome.method
     assert method is not None
-    path = store.model_path(record.id)
+    path = store.model_path(record)
     try:
         save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
     except OSError as error:

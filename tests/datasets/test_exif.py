@@ -110,7 +110,7 @@ def test_records_models_and_codes_keep_apart(photographs, tmp_path, empty_cache,
         done = cli("run", *asked, "--out", out, "--save-models", *([exif] if exif else []))
         assert done.returncode == 0, done.stderr
         (record,) = Store(out)
-        keys[exif], models[exif] = record.config["features"], Store(out).model_path(record.id)
+        keys[exif], models[exif] = record.config["features"], Store(out).model_path(record)
     assert keys["--exif"] == {**keys[""], "exif": True}
 
     def codes(model, name, *more):

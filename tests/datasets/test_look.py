@@ -162,7 +162,7 @@ def test_keys_models_and_codes_follow(tmp_path, empty_cache, cli):
         done = cli("run", *asked, "--out", out, "--background", colour, "--save-models")
         assert done.returncode == 0, done.stderr
         (record,) = Store(out)
-        keys[colour], models[colour] = record.config["features"], load_model(Store(out).model_path(record.id))
+        keys[colour], models[colour] = record.config["features"], load_model(Store(out).model_path(record))
         stored = Store(out).arrays(record.id)["database_codes"]
         encoded = encode_input(models[colour], source).codes  # laid over the model's colour by itself
         assert {row.tobytes() for row in stored} <= {row.tobytes() for row in encoded}

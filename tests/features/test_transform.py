@@ -69,7 +69,7 @@ def test_a_run_and_its_model_use_it(photos_plugin, tmp_path, cache_dir, cli):
         assert ("crop_pct" in record.config["features"]) == (transform == "model")
         images = np.load(photos_plugin.parent / "images.npy")
         np.save(tmp_path / "images.npy", images)
-        encode = ["encode", Store(out).model_path(record.id), tmp_path / "images.npy"]
+        encode = ["encode", Store(out).model_path(record), tmp_path / "images.npy"]
         done = cli(*encode, "--out", tmp_path / "codes.npy")
         assert done.returncode == 0, done.stderr
         codes[transform] = np.load(tmp_path / "codes.npy")

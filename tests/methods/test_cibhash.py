@@ -303,7 +303,7 @@ def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
     assert record.config["views"]["recipe"]["name"] == "cibhash-photo/1"
     assert "n_views" not in record.config["views"]
     images = photos_plugin.parent / "images.npy"
-    done = cli("encode", store.model_path(record.id), images, "-o", tmp_path / "codes.npy")
+    done = cli("encode", store.model_path(record), images, "-o", tmp_path / "codes.npy")
     assert done.returncode == 0, done.stderr
     codes = np.load(tmp_path / "codes.npy")
     assert (codes[10:] == store.arrays(record.id)["database_codes"]).all()

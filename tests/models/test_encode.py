@@ -74,7 +74,7 @@ def photos(tmp_path_factory, photos_plugin, cli):
     done = cli("run", "--plugin", photos_plugin, *arguments)
     assert done.returncode == 0, done.stderr
     (record,) = Store(folder / "out")
-    return folder, record, Store(folder / "out").model_path(record.id)
+    return folder, record, Store(folder / "out").model_path(record)
 
 
 def test_images_go_through_the_backbone_as_in_the_run(photos, tmp_path, cache_dir):

@@ -36,7 +36,7 @@ def pets(tmp_path_factory, cli):
     done = cli("run", *asked, "--methods", "itq", "--bits", 8, "--out", folder / "out", "--save-models")
     assert done.returncode == 0, done.stderr
     (record,) = Store(folder / "out")
-    model = load_model(Store(folder / "out").model_path(record.id))
+    model = load_model(Store(folder / "out").model_path(record))
     return folder, names, model, Store(folder / "out").arrays(record.id)
 
 

@@ -20,7 +20,7 @@ def recorded(out, dataset):
         codes = np.zeros((len(dataset.labels), arrays["query_codes"].shape[1]), np.uint8)
         codes[dataset.split.query] = arrays["query_codes"]
         codes[dataset.split.database] = arrays["database_codes"]
-        yield record, Store(out).model_path(record.id), codes
+        yield record, Store(out).model_path(record), codes
 
 
 def test_a_model_knows_where_it_comes_from_and_gives_the_records_codes(kept, digits, tmp_path):

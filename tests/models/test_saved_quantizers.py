@@ -73,7 +73,7 @@ def test_a_run_keeps_quantizers(kept_quantizers, cli):
     split = load_dataset("vectors", data_dir=folder / "vectors.npy").split
     vectors = np.load(folder / "vectors.npy")
     for record in store:
-        path = store.model_path(record.id)
+        path = store.model_path(record)
         assert f"{record.title}: {path}" in done.stdout
         model = load_model(path)
         assert model.provenance["record"] == record.id

@@ -151,7 +151,7 @@ def test_a_grid_ends_well_when_a_worker_is_killed(cluster, machine, plugins, tmp
         assert f"--scheduler {cluster.scheduler_address}" in record.environment["command"]
         assert record.timings_are_shared  # two workers on one machine
         assert record.environment["versions"]["numpy"] == np.__version__
-        assert store.model_path(record.id).is_file() == (record.status == "ok")
+        assert store.model_path(record).is_file() == (record.status == "ok")
 
     assert (tmp_path / "reads.txt").read_text().count("read") == 2  # once here and once there
     alone = tmp_path / "alone"

@@ -197,7 +197,7 @@ def test_results_are_published(finished, cli, tmp_path):
 def test_models_encode_and_search_images_of_many_sizes(finished, little, cli, tmp_path):
     out, _ = finished
     record = next(record for record in Store(out) if record.config["method"] == "itq" and record.config["seed"] == 0)
-    model, folder = Store(out).model_path(record.id), little / "val2017"
+    model, folder = Store(out).model_path(record), little / "val2017"
     done = cli("encode", model, folder, "--out", tmp_path / "val.npy")
     assert done.returncode == 0, done.stderr
     codes = np.load(tmp_path / "val.npy")

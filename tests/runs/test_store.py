@@ -222,3 +222,19 @@ def test_half_written_files_of_a_killed_run_go_with_the_next(tmp_path, cli):
         assert cli(*arguments).returncode == 0
     assert not [path for path in left if path.exists()]
     assert all(path.read_text() == "half" for path in kept)
+
+
+def test_kept_models_have_names_to_choose_by(tmp_path, cli):
+    asked = ("run", "--methods", "itq,sign", "--bits", "16,32", "--seeds", "0,1", "--save-models")
+    cli(*asked, "--backbone", "pixels", "--out", tmp_path / "out", check=True)
+    names = sorted(path.name for path in (tmp_path / "out" / "models").iterdir())
+    assert [name.rsplit("-", 1)[0] for name in names] == [
+        "digits-itq-16bits-seed0",
+        "digits-itq-16bits-seed1",
+        "digits-itq-32bits-seed0",
+        "digits-itq-32bits-seed1",
+        "digits-sign-16bits",
+        "digits-sign-32bits",
+    ]
+    records = [record.id for record in Store(tmp_path / "out")]
+    assert sorted(name.rsplit("-", 1)[1] for name in names) == sorted(f"{id[:12]}.safetensors" for id in records)

@@ -132,7 +132,7 @@ class Cluster:
             raise InputError(f"--scheduler {self.options.scheduler}: {answer.refused}")
         self._store.write(answer.record, answer.arrays)
         if answer.model is not None:
-            path = self._store.model_path(job.id)
+            path = self._store.model_path(job)
             with said_clearly(path):
                 write_atomically(path, answer.model)
         return answer.record

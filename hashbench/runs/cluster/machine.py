@@ -134,7 +134,7 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
     with store.lock(job.id), ExitStack() as cleanup:
         store.open_for_writing()
         store.models.mkdir(exist_ok=True)
-        cleanup.callback(_remove_results, store, job.id)
+        cleanup.callback(_remove_results, store, job)
         try:
             try:
                 child.call(prepare_inputs, job, options, max_memory=limit, user=job.method)
@@ -143,7 +143,7 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
             record = child.call(compute, job, options, timeout=options.timeout, max_memory=limit, user=job.method)
         except (WorkerDied, JobRaised) as error:
             return Answer(failed_record(job, options, started, error))
-        model = store.model_path(job.id)
+        model = store.model_path(job)
         return Answer(
             record,
             dict(store.arrays(job.id)) if record.status == "ok" else {},
@@ -151,9 +151,9 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
         )
 
 
-def _remove_results(store: Store, id: str) -> None:
+def _remove_results(store: Store, job: Job) -> None:
     """Remove what the client gets; what a failed cell has got done stays for its next try."""
-    for path in (*store.folder.glob(f"{id}.*"), store.model_path(id)):
+    for path in (*store.folder.glob(f"{job.id}.*"), store.model_path(job)):
         path.unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from filelock import FileLock
@@ -27,6 +28,18 @@ SHARED = "jobs"
 """Names the lock that is held while a file is written that several cells share."""
 
 
+class Cell(Protocol):
+    """What a planned job and its record have in common."""
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the configuration."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result."""
+
+
 class Store:
     """The records of an output directory.
 
@@ -34,7 +47,7 @@ class Store:
     ----------
     directory : Path
         Holds ``records/<id>.json`` and ``records/<id>.npz``, per data set ``labels/<fingerprint[:32]>.npz``,
-        ``models/<id>.safetensors`` where a run keeps its models, and ``work/<id>`` while a cell is computed.
+        ``models/<data set>-<method>-<bits>bits-….safetensors`` where a run keeps its models, and ``work/<id>`` while a cell is computed.
     log : callable
         Receives a line on each file that cannot be used.
     """
@@ -167,9 +180,11 @@ class Store:
         """Return where a record's arrays lie: codes, per-query values and curves, without pickle."""
         return self.folder / f"{id}.npz"
 
-    def model_path(self, id: str) -> Path:
-        """Return where the trained method of a record lies, if the run kept it."""
-        return self.models / f"{id}.safetensors"
+    def model_path(self, cell: Cell) -> Path:
+        """Return where the trained method of a cell lies, if the run kept it; a pattern can choose among the names."""
+        seed = "" if cell.config["seed"] is None else f"-seed{cell.config['seed']}"
+        cell_name = f"{cell.config['dataset']}-{cell.config['method']}-{cell.config['n_bits']}bits{seed}"
+        return self.models / f"{cell_name}-{cell.id[:12]}.safetensors"
 
     def arrays(self, id: str) -> dict[str, np.ndarray]:
         """Return a record's arrays.
