@@ -116,13 +116,25 @@ def publish(
     shared_timings: Annotated[
         bool, typer.Option("--shared-timings", help="Also publish timings that were measured beside other cells.")
     ] = False,
+    same_codes: Annotated[
+        bool,
+        typer.Option(
+            "--same-codes",
+            help="Keep rows whose method's code has changed, where the runs give the same codes for their first seed.",
+        ),
+    ] = False,
 ) -> None:
     """Score the codes of runs again and merge their records into leaderboards/<dataset>.csv."""
     from hashbench.reports.leaderboards.publish import publish as publish_records
+    from hashbench.reports.leaderboards.same_codes import keep_rows_of_same_codes
     from hashbench.runs.records.store import open_results
 
     stores = [open_results(directory) for directory in directories]
-    for board in publish_records(stores, to, plugin, shared_timings=shared_timings):
+    if same_codes:
+        boards = keep_rows_of_same_codes(stores, to, plugin)
+    else:
+        boards = publish_records(stores, to, plugin, shared_timings=shared_timings)
+    for board in boards:
         print(f"{board.path}: {board.n_rows} rows")
         for note in board.notes:
             print(f"  {note}")

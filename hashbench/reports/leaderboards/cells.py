@@ -35,6 +35,11 @@ def is_count(cell: str) -> bool:
     return re.fullmatch(r"[1-9][0-9]{0,8}", cell) is not None
 
 
+def is_count_or_empty(cell: str) -> bool:
+    """Return whether a cell is a whole number above 0, or empty."""
+    return cell == "" or is_count(cell)
+
+
 def are_seeds(cell: str) -> bool:
     """Return whether a cell lists seeds in ascending order, says that there is none, or is empty."""
     if cell in ("", NO_SEED):

@@ -130,6 +130,11 @@ def _seeds(cell: Cell) -> str:
     return cells.NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
 
 
+def _codes(cell: Cell) -> str:
+    first = min(cell.records, key=lambda record: record.config["seed"] or 0)
+    return key_of(first.codes_sha256)
+
+
 def _portable(cell: Cell) -> str | None:
     said = {None: None, True: "yes", False: "no"}
     return said[cell.newest.portable]
@@ -189,6 +194,12 @@ TAIL = (
     Column("views", "Key in features.json: how the views are made; empty where none are used",
            lambda cell: None if cell.config["views"] is None else key_of(cell.config["views"]), cells.is_key_or_empty,
            "16 hex digits, or nothing"),
+    Column("codes", "Begin of the SHA-256 of the first seed's codes, by which another computation of them is compared; "
+           "empty where an older file did not tell", _codes, cells.is_key_or_empty, "16 hex digits, or nothing",
+           since=True),
+    Column("same_codes", "How many seeds gave the same codes, bit for bit, when the method's code had changed and they "
+           "were computed again; empty where the numbers were made by this very code", lambda cell: None,
+           cells.is_count_or_empty, f"{COUNT}, or nothing", since=True),
     _column_of_key("params", "Key in methods.json: all parameters", lambda cell: key_of(cell.method())),
     _column_of_key("data", "Begin of the SHA-256 of the data and its split", _key("data"), "setting"),
     _column_of_key("protocol_hash", "Begin of the SHA-256 of all that the protocol says", _key("protocol_hash"),

@@ -80,7 +80,7 @@ class Verifier:
         odd = next((name for name in record.metrics if not is_metric(name)), None)
         if odd is not None:
             raise evidence.refused(f"{odd!r:.60} is no metric")
-        _check_codes(evidence, arrays)
+        check_codes(evidence, arrays)
         asymmetric = record.is_asymmetric
         try:
             again = evaluate(
@@ -113,7 +113,14 @@ class Verifier:
         return kept[store.directory]
 
 
-def _check_codes(evidence: Evidence, arrays: Mapping[str, np.ndarray]) -> None:
+def check_codes(evidence: Evidence, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse a record whose arrays are not the codes that it names.
+
+    Raises
+    ------
+    InputError
+        A file of codes is missing, has another width or another SHA-256.
+    """
     n_bits = evidence.record.config["n_bits"]
     width = -(-n_bits // 8)
     for name in CODES:

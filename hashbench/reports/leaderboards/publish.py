@@ -74,7 +74,7 @@ def publish(
         cannot be written to.
     """
     known = Registry(plugins).plugins("methods")
-    records = _publishable(stores, known, log)
+    records = publishable(stores, known, log)
     if not shared_timings:
         records = _without_shared_timings(records, log)
     writable_directory(directory, "--to")
@@ -82,13 +82,20 @@ def publish(
     lock = FileLock(directory / LOCK)
     with lock:  # a leaderboard that is not valid is told before the hours that scoring may take
         for dataset in datasets:
-            _read(directory / f"{dataset}.csv", known)
+            read_board(directory / f"{dataset}.csv", known)
     rows, entries = rows_of(records, known, "publish")
     with lock:
         return _write(directory, rows, entries, known)
 
 
-def _publishable(stores: Sequence[Store], known: Mapping[str, Plugin], log: Callable[[str], object]) -> list[Evidence]:
+def publishable(stores: Sequence[Store], known: Mapping[str, Plugin], log: Callable[[str], object]) -> list[Evidence]:
+    """Return the records of the present code; say how many are passed over, and why.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
     records, passed_over = of_present_code(stores, known)
     for reason, n_records in sorted(passed_over.items()):
         log(f"passed over, records: {n_records}: {reason}")
@@ -111,8 +118,14 @@ def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], ob
     ]
 
 
-def _read(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Entries]:
-    """Return a leaderboard's rows, whether they were converted from the older format, and the entries they name."""
+def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Entries]:
+    """Return a leaderboard's rows, whether they were converted from the older format, and the entries they name.
+
+    Raises
+    ------
+    InputError
+        The leaderboard is not valid.
+    """
     try:
         entries = board.read_entries(path.parent)
         if not path.exists():
@@ -129,23 +142,37 @@ def _read(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Ent
 
 
 def _write(directory: Path, rows: Sequence[Row], entries: Entries, known: Mapping[str, Plugin]) -> list[Published]:
-    """Write the JSON files with all that old and new rows name, then the rows: a break leaves what is valid."""
+    """Merge rows into the leaderboards."""
     contents, published = {}, []
     for dataset in sorted({row["dataset"] for row in rows}):
         path = directory / f"{dataset}.csv"
-        old, is_older, named = _read(path, known)
+        old, is_older, named = read_board(path, known)
         new, notes = merged(old, [row for row in rows if row["dataset"] == dataset])
         entries = named.joined(entries)
-        contents[path] = board.to_csv(new)
-        problems = problems_in(contents[path], dataset, entries)
-        if problems:
-            raise InputError(f"{path} would not be valid and is left as it is: {problems[0]}")
+        contents[path] = new
         if is_older:
             notes = [
                 f"converted from the older format: {len(old)} rows; their intervals and verdicts are empty",
                 *notes,
             ]
         published.append(Published(path, len(new), notes))
+    write_boards(directory, contents, entries)
+    return published
+
+
+def write_boards(directory: Path, boards: Mapping[Path, Sequence[Row]], entries: Entries) -> None:
+    """Write the JSON files with all that rows name, then the leaderboards: a break leaves what is valid.
+
+    Raises
+    ------
+    InputError
+        A leaderboard would not be valid, or the directory cannot be written to; no leaderboard is changed.
+    """
+    contents = {path: board.to_csv(rows) for path, rows in boards.items()}
+    for path, content in contents.items():
+        problems = problems_in(content, path.stem, entries)
+        if problems:
+            raise InputError(f"{path} would not be valid and is left as it is: {problems[0]}")
     try:
         _write_entries(directory, entries)
         for path, content in contents.items():
@@ -153,7 +180,6 @@ def _write(directory: Path, rows: Sequence[Row], entries: Entries, known: Mappin
         _drop_unused(directory, entries)
     except OSError as error:
         raise InputError(f"--to {directory} cannot be written to ({error.strerror or error}); make room") from error
-    return published
 
 
 def _write_entries(directory: Path, entries: Entries) -> None:

@@ -72,6 +72,17 @@ def _cell(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: 
     return Cell([one.record for one in seeds], label(config["method"], config["params"], known), compared)
 
 
+def row_of(evidence: Evidence, known: Mapping[str, Plugin]) -> Row:
+    """Return the row of one record alone, without verdicts.
+
+    Raises
+    ------
+    InputError
+        What the record says cannot stand in a row.
+    """
+    return _row(_cell([evidence], {}, known), evidence)
+
+
 def _row(cell: Cell, evidence: Evidence) -> Row:
     """Return a row; what cannot stand in one is told with the record's name."""
     row: Row = {}

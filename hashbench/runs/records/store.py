@@ -46,8 +46,9 @@ class Store:
     Parameters
     ----------
     directory : Path
-        Holds ``records/<id>.json`` and ``records/<id>.npz``, per data set ``labels/<fingerprint[:32]>.npz``,
-        ``models/<data set>-<method>-<bits>bits-….safetensors`` where a run keeps its models, and ``work/<id>`` while a cell is computed.
+        Holds ``records/<id>.json`` and ``records/<id>.npz``, per data set ``labels/<fingerprint[:32]>.npz``, where a
+        run keeps its models ``models/<data set>-<method>-<bits>bits-<seed>-<id[:12]>.safetensors``, and ``work/<id>``
+        while a cell is computed.
     log : callable
         Receives a line on each file that cannot be used.
     """
