@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import mean, median
 
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 from hashbench.runs.workers.worker import THREAD_VARIABLES
 
 LSH = ("--methods", "lsh", "--bits", "16")

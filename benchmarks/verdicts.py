@@ -21,7 +21,7 @@ from scipy.stats import ttest_ind, ttest_rel
 import hashbench
 from hashbench.evaluation.statistics import compare, compare_board
 from hashbench.evaluation.variance import Sample
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 N_QUERIES = 200
 QUERY_ON_METHOD, SEED_ON_QUERY = 0.3, 0.3

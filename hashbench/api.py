@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from hashbench.method import HashMethod
 from hashbench.options import home_expanded, options_of, signature_of
 from hashbench.plugins.registry import Registry
 from hashbench.quantizer import Quantizer
+from hashbench.runs.asked.grid import split_names
 from hashbench.runs.asked.options import RunOptions
 
 if TYPE_CHECKING:
@@ -170,9 +172,9 @@ def run(**options: Any) -> pd.DataFrame:
     InputError
         An option cannot be used.
     """
-    from hashbench.runs.records.results import results_frame
-    from hashbench.runs.records.store import Store
-    from hashbench.runs.records.verdicts import verdicts
+    from hashbench.records.store import Store
+    from hashbench.results.results_csv import results_frame
+    from hashbench.results.verdicts import verdicts
     from hashbench.runs.run import run as run_grid
 
     asked = options_of(RunOptions, options)
@@ -182,7 +184,11 @@ def run(**options: Any) -> pd.DataFrame:
 
 
 def compare(
-    first: str | Path, second: str | Path | None = None, *, methods: str = "", metrics: str = ""
+    first: str | Path,
+    second: str | Path | None = None,
+    *,
+    methods: str | Sequence[str] = "",
+    metrics: str | Sequence[str] = "",
 ) -> pd.DataFrame:
     """Tell which differences between two runs, or two methods of one, are more than chance.
 
@@ -192,26 +198,32 @@ def compare(
     ----------
     first, second : path-like
         Output directories of runs, A and B; without the second, the first is both.
-    methods : str
-        Comma-separated labels: one that both runs have, or A's and B's; all that both have by default.
-    metrics : str
-        Comma-separated; the headline ones by default.
+    methods : str or sequence of str
+        Labels, comma-separated in a text: one that both runs have, or A's and B's; all that both have by default.
+    metrics : str or sequence of str
+        The headline ones by default.
 
     Returns
     -------
     pandas.DataFrame
-        See `hashbench.runs.records.differences.compare_runs`.
+        See `hashbench.results.differences.compare_runs`.
 
     Raises
     ------
     InputError
         A directory holds no records, or the two cannot be compared.
     """
-    from hashbench.runs.records.differences import compare_runs
-    from hashbench.runs.records.store import open_results
+    from hashbench.records.store import open_results
+    from hashbench.results.differences import compare_runs
 
     a, b = open_results(home_expanded(first)), open_results(home_expanded(first if second is None else second))
-    return compare_runs(a, b, methods, metrics)
+    return compare_runs(a, b, _names(methods, "methods"), _names(metrics, "metrics"))
+
+
+def _names(given: str | Sequence[str], argument: str) -> Sequence[str]:
+    if isinstance(given, str):
+        return split_names(given, argument) if given else []
+    return given
 
 
 run.__signature__ = signature_of(RunOptions)  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from PIL import Image
 
 from hashbench import load_dataset
 from hashbench.cli.main import main
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 pytest.register_assert_rewrite("interrupted", "model_files")
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from hashbench import ContractError, HashMethod, InputError, load_model
 from hashbench.contract import FIT_EXTRAS, asked_extras, extras_problem, make_method
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 
 class Mine(HashMethod):

@@ -15,7 +15,7 @@ def status(directory: Annotated[Path, typer.Argument(help="Output directory of a
     """Show how many cells are done, failed, running and missing, also while a run goes on."""
     from hashbench.reports.console import open_console
     from hashbench.reports.progress import print_status
-    from hashbench.runs.records.status import read_status
+    from hashbench.runs.status import read_status
 
     print_status(read_status(directory), open_console())
 
@@ -52,8 +52,8 @@ def plot(
     formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png",
 ) -> None:
     """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
+    from hashbench.records.store import open_results
     from hashbench.reports.figures import plot as draw
-    from hashbench.runs.records.store import open_results
 
     for path in draw(open_results(directory), to or directory / "plots", formats.split(",")):
         print(path)
@@ -70,15 +70,18 @@ def compare(
 ) -> None:
     """Tell which differences between two runs, or two methods of one, are more than chance."""
     from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
+    from hashbench.records.store import open_results
     from hashbench.reports.console import open_console
     from hashbench.reports.differences import print_differences
-    from hashbench.runs.records.differences import compare_runs
-    from hashbench.runs.records.store import open_results
+    from hashbench.results.differences import compare_runs
+    from hashbench.runs.asked.grid import split_names
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
     a, b = open_results(first), open_results(second or first)
-    frame = compare_runs(a, b, methods, metrics)
+    named = split_names(methods, "--methods") if methods else []
+    asked = split_names(metrics, "--metrics") if metrics else []
+    frame = compare_runs(a, b, named, asked)
     print_differences(frame, open_console())
     if csv:
         with said_clearly(csv):
@@ -93,10 +96,10 @@ def audit(
     """Score a run's codes under every convention of the literature: how far apart the readings lie."""
     from hashbench.files.writing import writable_file
     from hashbench.progress import progress
+    from hashbench.records.store import open_results
     from hashbench.reports.audit import audit as audit_records
     from hashbench.reports.audit import print_audit, write_csv
     from hashbench.reports.console import open_console
-    from hashbench.runs.records.store import open_results
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
@@ -125,9 +128,9 @@ def publish(
     ] = False,
 ) -> None:
     """Score the codes of runs again and merge their records into leaderboards/<dataset>.csv."""
+    from hashbench.records.store import open_results
     from hashbench.reports.leaderboards.publish import publish as publish_records
     from hashbench.reports.leaderboards.same_codes import keep_rows_of_same_codes
-    from hashbench.runs.records.store import open_results
 
     stores = [open_results(directory) for directory in directories]
     if same_codes:
@@ -149,9 +152,9 @@ def bundle(
     to: Annotated[str, typer.Option(help="Also upload it: hf:OWNER/NAME.")] = "",
 ) -> None:
     """Put a run's records and codes in one file, which others score again: hashbench validate --recompute."""
+    from hashbench.records.store import open_results
     from hashbench.reports.bundles.pack import bundle as pack
     from hashbench.reports.bundles.upload import repository_of, upload
-    from hashbench.runs.records.store import open_results
 
     if to:
         repository_of(to)

@@ -58,9 +58,9 @@ def _run(options: RunOptions, dry_run: bool) -> None:
     with _watch(options.in_process) as log:
         records = run_grid(options, log)
 
+    from hashbench.records.store import Store
     from hashbench.reports.console import open_console
     from hashbench.reports.tables import print_models, print_tables
-    from hashbench.runs.records.store import Store
 
     scored = [record for record in records if record.status == "ok"]
     console, store = open_console(), Store(options.out)

@@ -18,11 +18,11 @@ from hashbench.evaluation.conventions import CUTOFFS, TIES, conventions
 from hashbench.evaluation.metrics import MAP, parse
 from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
 from hashbench.progress import to_stderr
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.console import new_table, print_title
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.rows import rows_of
-from hashbench.runs.records.setting import by_setting, file_of, named
-from hashbench.runs.records.store import Store
+from hashbench.results.rows import rows_of
+from hashbench.results.setting import by_setting, file_of, named
 
 IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart; the first three name their setting."""

@@ -14,11 +14,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from rich.console import Console
 from rich.markup import escape
 
+from hashbench.records.record import Record
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.reports.figure_style import looks_of, new_figure, with_legend
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.rows import ASYMMETRIC, Row, rows_of
-from hashbench.runs.records.setting import Named
+from hashbench.results.rows import ASYMMETRIC, Row, rows_of
+from hashbench.results.setting import Named
 
 TIMES = (1, 2, 4, 10)
 """How many candidates are ranked again by their vectors, as multiples of k."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.records.record import Record
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import Record
 
 
 def estimate_s(jobs: Sequence[Job], records: Iterable[Record]) -> list[float | None]:

@@ -22,6 +22,8 @@ from hashbench.evaluation.curves import at_equal_recall
 from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.by_bytes import bytes_figure
 from hashbench.reports.figure_style import (
     FORMATS,
@@ -36,11 +38,9 @@ from hashbench.reports.figure_style import (
     with_legend,
 )
 from hashbench.reports.grids import one_parameter_grids
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.rows import label_of, method_names
-from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped_ascending, named
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import method_of
+from hashbench.results.rows import label_of, method_names
+from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped_ascending, named
+from hashbench.results.verdicts import method_of
 
 MOST_OF_PREFIX = 60
 """Characters of a figure's file name that tell its setting."""

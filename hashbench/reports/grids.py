@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from hashbench.files.hashing import canonical_hash
-from hashbench.runs.records.setting import grouped_ascending
+from hashbench.results.setting import grouped_ascending
 
 T = TypeVar("T")
 

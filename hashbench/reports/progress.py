@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hashbench.reports.console import new_table, print_note
-from hashbench.runs.records.status import STATES, CellStatus
+from hashbench.runs.status import STATES, CellStatus
 
 
 def print_status(cells: Sequence[CellStatus], console: Console) -> None:

@@ -13,15 +13,15 @@ from rich.markup import escape
 
 from hashbench.data.protocol import NameParts
 from hashbench.evaluation.metrics import headline
+from hashbench.records.collapse import notes_of
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
-from hashbench.runs.records.collapse import notes_of
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.results import TIMINGS
-from hashbench.runs.records.rows import Row, deviation, rows_of
-from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped, named
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.results_csv import TIMINGS
+from hashbench.results.rows import Row, deviation, rows_of
+from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
+from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
 NOT_SEPARABLE, UNMARKED = "*", " "
 SAW_QUERIES = "†"

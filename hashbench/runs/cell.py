@@ -22,14 +22,14 @@ from hashbench.guard.state import kept_state
 from hashbench.method import HashMethod
 from hashbench.progress import doing
 from hashbench.quantizer import Quantizer
+from hashbench.records.arrays import VALUES
+from hashbench.records.collapse import what_collapsed
+from hashbench.records.record import Record
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
-from hashbench.runs.records.arrays import VALUES
-from hashbench.runs.records.collapse import what_collapsed
-from hashbench.runs.records.record import Record
 from hashbench.runs.training import Fitted, Given, fit, given_to, rows_of
 from hashbench.runs.workbench import TOP, Workbench, searcher
 

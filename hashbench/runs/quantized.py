@@ -21,13 +21,13 @@ from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
 from hashbench.progress import doing
 from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
+from hashbench.records.collapse import what_collapsed
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
-from hashbench.runs.records.collapse import what_collapsed
 from hashbench.runs.training import rows_of
 from hashbench.runs.workbench import TOP, Workbench
 

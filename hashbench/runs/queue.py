@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 
 from hashbench.progress import Watch
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 LOOK_EVERY_S = 0.5
 """Between two looks whether another run has finished a cell."""

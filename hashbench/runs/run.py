@@ -20,15 +20,14 @@ from hashbench.errors import InputError
 from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
 from hashbench.progress import Watch
+from hashbench.records.record import Record
+from hashbench.records.store import SHARED, Store, remove_leftovers
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
 from hashbench.runs.recording import now
-from hashbench.runs.records.leftovers import remove_leftovers
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.status import write_planned
-from hashbench.runs.records.store import SHARED, Store
+from hashbench.runs.status import write_planned
 from hashbench.runs.workers.died import failed_record
 from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
@@ -150,7 +149,7 @@ class _Run:
 
     def all(self) -> list[Record]:
         """Compute what is missing and return all records."""
-        from hashbench.runs.records.results import write_results
+        from hashbench.results.results_csv import write_results
 
         self.jobs = self._planned()
         self.store.open_for_writing()
@@ -223,7 +222,7 @@ class _Run:
 
     def _work(self, compute: Compute) -> None:
         """Compute cells until there is none any more."""
-        from hashbench.runs.records.results import write_results
+        from hashbench.results.results_csv import write_results
 
         while True:
             with self.queue.take() as job:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
 from hashbench.progress import doing, to_stderr
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 if TYPE_CHECKING:
     from hashbench.runs.cell import Outcome

@@ -7,8 +7,8 @@ from conftest import one_clear_line
 from hashbench import InputError, load_dataset
 from hashbench.data.protocol import is_validation
 from hashbench.data.splits import Split, hold_out_queries
-from hashbench.runs.records.setting import by_setting
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
+from hashbench.results.setting import by_setting
 
 CHOICE = "digits/1[validation=0.1]"
 

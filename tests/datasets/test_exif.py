@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from hashbench import InputError, load_dataset
 from hashbench.data.decoding import decode
 from hashbench.data.look import Look
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 TAG = 0x0112
 TURNED = Look(exif=True)

@@ -13,8 +13,8 @@ from hashbench.data.decoding import decode, decode_seen
 from hashbench.data.look import Look, asked_look
 from hashbench.models.encode import encode_input
 from hashbench.models.inputs import InputOptions
+from hashbench.records.store import Store
 from hashbench.reports.page.gallery import _data_uri
-from hashbench.runs.records.store import Store
 
 
 def written(image, kind="PNG", **options):

@@ -16,7 +16,7 @@ from hashbench.data.readers import vectors as reader
 from hashbench.data.readers.arrays import stored_array
 from hashbench.data.readers.arrays.array_formats import open_file
 from hashbench.data.readers.vectors import read_vectors
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 WRITTEN_AS = {
     ".fvecs": "<f4", ".bvecs": "u1", ".ivecs": "<i4",

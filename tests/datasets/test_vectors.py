@@ -16,8 +16,8 @@ from conftest import one_clear_line
 from hashbench import InputError, load_dataset, run
 from hashbench.data.items import fingerprint_of
 from hashbench.data.readers.arrays import stored_array as stored_arrays
+from hashbench.records.store import Store
 from hashbench.runs import cell
-from hashbench.runs.records.store import Store
 
 CONTAINERS = ["npy", "npz", "compressed npz", "parquet", "parquet folder", "hdf5"]
 

@@ -18,8 +18,8 @@ from hashbench.evaluation.seed_variances import ALONE, BOARD_DOF, Lender, most_b
 from hashbench.evaluation.statistics import compare, compare_board, holm
 from hashbench.evaluation.studentized_range import chance_of_range
 from hashbench.evaluation.variance import Sample
+from hashbench.records.store import Store
 from hashbench.reports.tables import print_tables
-from hashbench.runs.records.store import Store
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from timm.data import create_transform, resolve_data_config
 from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.from_key import backbone_from_key
 from hashbench.features.source import feature_key
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 NAME = "tf_efficientnet_lite0"
 KEY = {"backbone", "weights", "image_size", "interpolation", "mean", "std", "precision"}

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 
 from hashbench.files.hashing import canonical_hash
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 
 def rows_of(path):

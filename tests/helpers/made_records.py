@@ -3,7 +3,7 @@
 import re
 
 from hashbench.files.hashing import canonical_hash
-from hashbench.runs.records.record import Record
+from hashbench.records.record import Record
 
 
 def made_record(label, n_bits=16, seed=None, params=None, dataset="toy", **values):

@@ -5,7 +5,7 @@ from made_records import made_record
 
 from hashbench import evaluate
 from hashbench.evaluation.curves import curves
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 N_QUERIES, N_DATABASE, N_CLASSES = 30, 60, 3
 METRICS = ["mAP@10", "mAP@all"]

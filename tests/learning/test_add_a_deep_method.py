@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hashbench.plugins.registry import Registry
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "add-a-deep-method.md"
 

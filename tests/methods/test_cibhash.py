@@ -19,7 +19,7 @@ from hashbench.learning.contrastive import nt_xent
 from hashbench.learning.launch import train
 from hashbench.learning.layers import binarize
 from hashbench.learning.view_batches import TunedBackbone, ViewPool
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 
 def test_nt_xent_by_definition():

@@ -12,7 +12,7 @@ from PIL import Image
 from hashbench import InputError, load_method, load_model
 from hashbench.data.decoding import content, decode
 from hashbench.models.encode import encode_input
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 
 def test_a_folder_gives_codes_and_names(model, folder, digits, tmp_path, cli):

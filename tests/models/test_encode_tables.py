@@ -11,7 +11,7 @@ from hashbench import InputError, load_model
 from hashbench.models.code_files import names_path
 from hashbench.models.encode import encode_input
 from hashbench.models.inputs import InputOptions
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 N = 45
 

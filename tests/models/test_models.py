@@ -9,7 +9,7 @@ from conftest import one_clear_line
 
 from hashbench import load_method, load_model, load_quantizer, run
 from hashbench.models.encode import encode_input
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 from hashbench.saved_method import write_saved
 
 

@@ -13,7 +13,7 @@ from mutations import to_json
 from sklearn.exceptions import NotFittedError
 
 from hashbench import InputError, load_dataset, load_method, load_model, load_quantizer
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 PARAMS = {
     "float32": {},

@@ -13,8 +13,8 @@ from hashbench.errors import InputError
 from hashbench.evaluation import conventions
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.evaluation.metrics import SuccessAt
+from hashbench.records.store import Store
 from hashbench.reports import audit
-from hashbench.runs.records.store import Store
 
 
 def script(query_bits, database_bits, relevance, k, divisor, dropped):

@@ -16,10 +16,10 @@ from bundles import MANIFEST, arrays_in, as_npz, contents_of, edit_records, writ
 from conftest import one_clear_line
 from made_records import made_record
 
+from hashbench.records.store import Store
 from hashbench.reports.bundles.archive import MOST_FILES
 from hashbench.reports.bundles.pack import bundle
 from hashbench.reports.bundles.recompute import recompute
-from hashbench.runs.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "tests" / "bundles" / "digits-classics.zip"

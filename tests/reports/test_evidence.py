@@ -5,8 +5,8 @@ import pytest
 from boards import edit_arrays, edit_record, first_of, part_of, snapshot
 from conftest import one_clear_line
 
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.records.store import Store
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from made_records import made_record
 
 from hashbench.errors import InputError
 from hashbench.evaluation.curves import rank_grid
+from hashbench.records.store import Store, open_results
 from hashbench.reports import figures as plots
 from hashbench.reports.figure_style import FORMATS, wrapped
 from hashbench.reports.grids import one_parameter_grids
-from hashbench.runs.records.store import Store, open_results
 
 OPENINGS = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 

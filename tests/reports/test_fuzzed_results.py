@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mutations import contents, json_texts
 
 from hashbench.files.hashing import canonical_hash
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.records.store import Store
 
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 CHANGES = [

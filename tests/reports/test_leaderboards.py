@@ -12,13 +12,13 @@ from conftest import one_clear_line
 from hashbench import InputError
 from hashbench.evaluation.statistics import Comparison
 from hashbench.plugins.registry import Registry
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows, stale_rows
 from hashbench.reports.leaderboards.columns import HEAD, TAIL, Cell, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.records.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDER_HEAD = "dataset,protocol,backbone,method,params,n_bits,n_seeds,mAP@all,mAP@all std,features_s,views_s,fit_s,"

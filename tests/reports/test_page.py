@@ -15,6 +15,7 @@ from made_runs import HOSTILE, METRICS, made_run
 from pages import Tags
 
 from hashbench.files.hashing import canonical_hash
+from hashbench.records.store import Store
 from hashbench.reports.figures import _series
 from hashbench.reports.page.figures.curves import figures_of_curves
 from hashbench.reports.page.figures.figure import Figure
@@ -26,8 +27,7 @@ from hashbench.reports.page.png import write_png
 from hashbench.reports.page.report import report
 from hashbench.reports.page.setting import Row, Score, Setting, shown
 from hashbench.reports.page.summary import summaries
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import group_of, verdicts
+from hashbench.results.verdicts import group_of, verdicts
 
 TRAINING = [{"epoch": 1, "<b>loss": 2.0}, {"epoch": 2, "<b>loss": 1.0}, {"note": 1.0}]
 

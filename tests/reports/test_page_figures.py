@@ -8,11 +8,11 @@ import pytest
 from boards import edit_record
 from made_runs import METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 
+from hashbench.records.store import Store
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
 from hashbench.reports.page.figures.curves import figures_of_curves
 from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_run import settings_of_run
-from hashbench.runs.records.store import Store
 
 
 def told_exactly(layer):

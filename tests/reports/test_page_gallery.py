@@ -14,10 +14,10 @@ from PIL import Image
 
 from hashbench.data.dataset import hold_out_validation
 from hashbench.errors import InputError
+from hashbench.records.store import Store
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.report import _gallery
-from hashbench.runs.records.store import Store
 
 
 def test_the_gallery_shows_the_nearest_and_counts_ties(board_run, digits):

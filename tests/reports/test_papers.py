@@ -9,11 +9,11 @@ from conftest import one_clear_line
 from made_records import made_record
 from rich.console import Console
 
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.publish import publish
 from hashbench.reports.papers.formats import LATEX, print_grids, to_csv, to_latex, to_markdown
 from hashbench.reports.papers.grid import Grid, Score
 from hashbench.reports.papers.sources import grids_of
-from hashbench.runs.records.store import Store
 
 ROUNDED = 5.001e-6
 """Half of a leaderboard's last digit, and what floating point adds."""

@@ -10,13 +10,13 @@ from boards import edit_record, first_of, part_of, rows_of, snapshot
 from conftest import one_clear_line
 
 from hashbench import InputError
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards import evidence
 from hashbench.reports.leaderboards import publish as publishing
 from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import key_of
 from hashbench.reports.leaderboards.publish import publish
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import group_of, verdicts
+from hashbench.results.verdicts import group_of, verdicts
 
 METHODS = ["itq", "itq[n_iter=3]", "lsh", "pcah"]
 

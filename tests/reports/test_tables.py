@@ -7,8 +7,8 @@ import pytest
 from made_records import made_record
 from rich.console import Console
 
+from hashbench.records.store import Store
 from hashbench.reports.tables import print_tables
-from hashbench.runs.records.store import Store
 
 SCORES = {"mAP@all": 0.5, "mAP@100": 0.6}
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import one_clear_line
 
+from hashbench.records.store import Store
 from hashbench.runs.asked.config import read_config
 from hashbench.runs.job import Setting
-from hashbench.runs.records.store import Store
 
 BENCH = """
 bits = [8, 16]

@@ -8,8 +8,8 @@ from conftest import one_clear_line
 
 from hashbench import evaluate
 from hashbench.evaluation.metrics import parse
+from hashbench.records.store import Store
 from hashbench.runs import cell
-from hashbench.runs.records.store import Store
 
 METHODS = ("run", "--methods", "lsh,itq[n_iter=3]", "--bits", 12)
 

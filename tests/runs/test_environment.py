@@ -12,9 +12,9 @@ from conftest import one_clear_line
 from made_records import made_record
 
 import hashbench
+from hashbench.records.record import UnusableRecord, read_record
+from hashbench.records.store import Store
 from hashbench.runs.environment import _memory, environment
-from hashbench.runs.records.record import UnusableRecord, read_record
-from hashbench.runs.records.store import Store
 
 PLUGIN = """
 import time

@@ -6,7 +6,7 @@ import pytest
 from conftest import one_clear_line
 from disk_limits import files_of_at_most
 
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 GRID = ("run", "--methods", "lsh", "--bits", 8, "--seeds", ",".join(map(str, range(12))))
 

@@ -11,8 +11,8 @@ import pytest
 from hashbench.errors import InputError
 from hashbench.guard.plugin_code import note_users_code
 from hashbench.progress import Watch
+from hashbench.records.store import Store
 from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.records.store import Store
 from hashbench.runs.run import run
 from hashbench.runs.workers import child
 from hashbench.runs.workers.worker import Worker, WorkerDied

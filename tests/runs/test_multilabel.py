@@ -13,7 +13,7 @@ from hashbench import evaluate, load_dataset
 from hashbench.data.dataset import hold_out_validation
 from hashbench.evaluation.conventions import conventions
 from hashbench.evaluation.relevance import masks_of
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 METHODS = "itq,lsh,sh,sph,agh[n_anchors=20],dgh[n_anchors=20],pcah,rr,sign,faiss_itq,faiss_lsh"
 CIBHASH = "cibhash[batch_size=10,epochs=2,n_views=2]"

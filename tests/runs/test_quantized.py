@@ -7,9 +7,9 @@ from boards import part_of
 from conftest import one_clear_line
 
 from hashbench.evaluation.candidates import recalls
+from hashbench.records.store import Store
 from hashbench.reports.by_bytes import front, rows_of_bytes
 from hashbench.runs.asked.groups import GROUPS, with_groups
-from hashbench.runs.records.store import Store
 
 METHODS = "float32,int8,rabitq,itq[n_iter=2],pq"
 

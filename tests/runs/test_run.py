@@ -13,7 +13,7 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench import evaluate, load_dataset, run
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 QUICK = ("--methods", "cibhash[epochs=2],itq,lsh", "--bits", "16,32")
 

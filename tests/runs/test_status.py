@@ -10,8 +10,8 @@ import pytest
 from conftest import one_clear_line
 from waiting import wait_until
 
-from hashbench.runs.records.status import read_status
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
+from hashbench.runs.status import read_status
 
 SLOW = """
 import time

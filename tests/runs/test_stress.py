@@ -11,8 +11,8 @@ import psutil
 import pytest
 from test_worker import BAD
 
-from hashbench.runs.records.status import read_status
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
+from hashbench.runs.status import read_status
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench.errors import InputError
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 from hashbench.runs.workers.worker import Worker, WorkerDied
 
 BAD = """

@@ -14,8 +14,8 @@ from typing import Any
 
 from hashbench.errors import InputError, shorten
 from hashbench.files.writing import atomic_stream, said_clearly
+from hashbench.records.record import LARGEST
 from hashbench.reports.bundles.inner_arrays import UNREADABLE, problem_in_npz
-from hashbench.runs.records.record import LARGEST
 
 FORMAT = 1
 """Raised when older versions of hashbench could misread a bundle."""

@@ -14,7 +14,7 @@ from hashbench.data.protocol import ASYMMETRIC, BY_BYTES, NameParts, choose_prot
 from hashbench.errors import InputError
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.plugins.registry import Registry
-from hashbench.runs.records.record import Record
+from hashbench.records.record import Record
 
 
 def relevance_sha256(relevance: Mapping[str, np.ndarray]) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 from hashbench.errors import InputError
 from hashbench.files.writing import writable_file
 from hashbench.progress import to_stderr
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.bundles.archive import write_bundle
 from hashbench.reports.bundles.labels import relevance_sha256
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 
 def bundle(store: Store, path: Path, with_labels: bool = False, log: Callable[[str], object] = to_stderr) -> int:

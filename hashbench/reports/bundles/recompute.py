@@ -12,6 +12,8 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.protocol import NameParts
 from hashbench.errors import InputError
 from hashbench.plugins.registry import Registry
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.bundles.archive import unpack
 from hashbench.reports.bundles.labels import dataset_of, problem_with, refuse_unknown_protocol, relevance_sha256
 from hashbench.reports.leaderboards.checks import name_of, problems_of, read_rows
@@ -26,8 +28,6 @@ from hashbench.reports.leaderboards.columns import (
 )
 from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
 from hashbench.reports.leaderboards.rows import rows_of
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 DECIDED = ("n_seeds", "seeds", "uses_labels", "data_provenance", "source", "engine", "views", "params")
 """Columns besides the metrics' that a row must have from the records. Timings, and where and when they were taken, are

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hashbench.reports.leaderboards.columns import Row, columns, key_of, metrics_in, order
-from hashbench.runs.records.setting import Setting
+from hashbench.results.setting import Setting
 
 LARGEST = 2**26
 """Bytes of a file that are read."""

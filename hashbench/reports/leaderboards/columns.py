@@ -14,8 +14,8 @@ from hashbench.evaluation.statistics import Comparison
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.writing import csv_safe
+from hashbench.records.record import Record
 from hashbench.reports.leaderboards import cells
-from hashbench.runs.records.record import Record
 
 Row = dict[str, str]
 KEY = 16

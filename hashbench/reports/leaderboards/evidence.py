@@ -17,10 +17,10 @@ from hashbench.evaluation.evaluate import evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin
+from hashbench.records.arrays import CODES, VALUES
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
-from hashbench.runs.records.arrays import CODES, VALUES
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 ROUNDING = 1e-12
 

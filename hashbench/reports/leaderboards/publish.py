@@ -12,6 +12,7 @@ from hashbench.errors import InputError
 from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards import board, migrate
 from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
@@ -19,7 +20,6 @@ from hashbench.reports.leaderboards.columns import Row
 from hashbench.reports.leaderboards.evidence import Evidence, of_present_code
 from hashbench.reports.leaderboards.merge import merged
 from hashbench.reports.leaderboards.rows import rows_of
-from hashbench.runs.records.store import Store
 
 LOCK = ".leaderboards.lock"
 

@@ -13,7 +13,7 @@ from hashbench.progress import progress
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Cell, Row, columns
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
-from hashbench.runs.records.verdicts import boards, compare_methods
+from hashbench.results.verdicts import boards, compare_methods
 
 
 def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str) -> tuple[list[Row], Entries]:

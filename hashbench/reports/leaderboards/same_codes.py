@@ -11,13 +11,13 @@ from hashbench.errors import InputError
 from hashbench.files.writing import writable_directory
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.leaderboards.columns import Row, identity
 from hashbench.reports.leaderboards.evidence import check_codes
 from hashbench.reports.leaderboards.publish import LOCK, Published, publishable, read_board, write_boards
 from hashbench.reports.leaderboards.rows import row_of
-from hashbench.runs.records.store import Store
 
 MADE_BY = ("params", "views", "data", "features", "protocol_hash")
 """What decides codes beside the method's code, the length and the seed."""

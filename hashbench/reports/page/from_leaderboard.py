@@ -10,8 +10,8 @@ from hashbench.reports.leaderboards.checks import problems_of, read_rows
 from hashbench.reports.leaderboards.columns import TAIL, VERDICT, metrics_in
 from hashbench.reports.leaderboards.columns import Row as Line
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
-from hashbench.runs.records.results import TIMINGS
-from hashbench.runs.records.setting import grouped_ascending, named
+from hashbench.results.results_csv import TIMINGS
+from hashbench.results.setting import grouped_ascending, named
 
 NO_CODES = "A leaderboard holds no codes and no curves: a run's directory gives those figures."
 RUNS_OWN = {"seed", "status", "error"}

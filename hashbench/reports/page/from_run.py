@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from hashbench.errors import InputError
+from hashbench.records.record import Record
+from hashbench.records.store import open_results
 from hashbench.reports.leaderboards.cells import NO_SEED
 from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.results import TIMINGS
-from hashbench.runs.records.rows import ASYMMETRIC, deviation, rows_of
-from hashbench.runs.records.rows import Row as Seeds
-from hashbench.runs.records.setting import Named, by_setting, file_of, named
-from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.results_csv import TIMINGS
+from hashbench.results.rows import ASYMMETRIC, deviation, rows_of
+from hashbench.results.rows import Row as Seeds
+from hashbench.results.setting import Named, by_setting, file_of, named
+from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
 MOST_FAILURES = 20
 """Cells without a result that are told one by one."""

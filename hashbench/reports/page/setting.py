@@ -9,9 +9,9 @@ from typing import Any
 
 from hashbench.evaluation.metrics import headline
 from hashbench.files.paths import printable
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.reports.leaderboards.cells import is_metric
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 
 
 @dataclass(frozen=True)

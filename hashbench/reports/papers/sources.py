@@ -9,16 +9,16 @@ import numpy as np
 
 from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
+from hashbench.records.record import Record
+from hashbench.records.store import open_results
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.checks import problems_of, read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Row, metrics_in
 from hashbench.reports.papers.grid import Grid, Score
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.rows import Row as Seeds
-from hashbench.runs.records.rows import deviation, label_of, rows_of
-from hashbench.runs.records.setting import Named, Setting, by_setting, file_of, grouped, named
-from hashbench.runs.records.store import open_results
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.rows import Row as Seeds
+from hashbench.results.rows import deviation, label_of, rows_of
+from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
+from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
 
 def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:

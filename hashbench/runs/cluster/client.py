@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from hashbench.errors import InputError, describe_error
 from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.records.record import Record
+from hashbench.records.store import Store
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster.machine import Answer, Work, compute_here, facts, tidy
 from hashbench.runs.cluster.plugin_files import pack
 from hashbench.runs.cluster.versions import difference, own_versions
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import Store
 from hashbench.runs.workers.worker import WorkerDied
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hashbench.errors import InputError
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting
-from hashbench.runs.records.setting import grouped_ascending
-from hashbench.runs.records.verdicts import per_query
+from hashbench.results.setting import grouped_ascending
+from hashbench.results.verdicts import per_query
 
 MOST_CLASSES = 100
 """Classes of a heat map; with more its cells are too small to see."""

@@ -11,7 +11,7 @@ from hashbench.evaluation.curves import at_equal_recall
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.setting import Row, Setting, shown
-from hashbench.runs.records.setting import grouped_ascending
+from hashbench.results.setting import grouped_ascending
 
 MOST_EPOCHS = 150
 """Points of a training curve that are drawn; of more, every second, third … one."""

@@ -9,7 +9,7 @@ from made_records import made_record
 import hashbench
 from hashbench.evaluation.statistics import compare as compare_methods
 from hashbench.evaluation.statistics import holm
-from hashbench.runs.records.store import Store
+from hashbench.records.store import Store
 
 rng = np.random.default_rng(0)
 QUERIES = rng.uniform(0.2, 0.8, 60)

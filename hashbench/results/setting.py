@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from hashbench.files.paths import printable
-from hashbench.runs.records.record import GIVEN, Record
+from hashbench.records.record import GIVEN, Record
 
 BEGIN = 7
 """Characters of a SHA-256 that tell two of them apart for people."""

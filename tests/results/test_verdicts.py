@@ -5,8 +5,8 @@ import pytest
 from made_records import made_record
 
 from hashbench.evaluation.statistics import compare
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import group_of, verdicts
+from hashbench.records.store import Store
+from hashbench.results.verdicts import group_of, verdicts
 
 METRIC = "mAP@all"
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hashbench.errors import InputError
 from hashbench.files.writing import refuse_unwritable, writable_directory, write_atomically
 from hashbench.progress import to_stderr
-from hashbench.runs.records.arrays import CODES, PER_QUERY, problem_in
-from hashbench.runs.records.record import Record, UnusableRecord, read_record
+from hashbench.records.arrays import CODES, PER_QUERY, problem_in
+from hashbench.records.record import Record, UnusableRecord, read_record
 
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""
@@ -26,6 +28,10 @@ FAILED = ".failed.json"
 """Ends the name of the record of a failure beside an earlier record that ended well."""
 SHARED = "jobs"
 """Names the lock that is held while a file is written that several cells share."""
+TEMPORARY = re.compile(
+    r"\.((?P<id>[0-9a-f]{64})(\.failed)?|[0-9a-f]{32}|jobs|results|run)\.(json|npz|safetensors|csv|toml)\.\d+"
+)
+"""Names that `hashbench.files.writing.atomic_stream` gives to what a run writes."""
 
 
 class Cell(Protocol):
@@ -313,3 +319,13 @@ def open_results(directory: Path) -> Store:
         mend = f"make some with: hashbench run --out {directory}"
         raise InputError(f"{directory} holds no records that can be used; {mend}")
     return store
+
+
+def remove_leftovers(store: Store) -> None:
+    """Remove temporary files of killed runs: those whose lock, a cell's or the shared one, is free."""
+    for folder in (store.directory, store.folder, store.models, store.labels):
+        for path in folder.glob(".*"):
+            name = TEMPORARY.fullmatch(path.name)
+            if name is not None:
+                with suppress(Timeout), store.lock(name["id"] or SHARED).acquire(timeout=0):
+                    path.unlink(missing_ok=True)

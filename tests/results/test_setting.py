@@ -12,16 +12,16 @@ from rich.console import Console
 
 import hashbench
 from hashbench.files.writing import DIGITS
+from hashbench.records.store import Store
 from hashbench.reports.audit import audit, summary
 from hashbench.reports.figures import plot
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.papers.sources import grids_of
 from hashbench.reports.tables import print_tables
-from hashbench.runs.records.results import IDENTITY, results_frame, write_results
-from hashbench.runs.records.rows import rows_of
-from hashbench.runs.records.setting import Named, by_setting, file_of, named, setting_of
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import verdicts
+from hashbench.results.results_csv import IDENTITY, results_frame, write_results
+from hashbench.results.rows import rows_of
+from hashbench.results.setting import Named, by_setting, file_of, named, setting_of
+from hashbench.results.verdicts import verdicts
 
 rng = np.random.default_rng(0)
 QUERIES = rng.integers(0, 4, 40)

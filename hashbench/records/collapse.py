@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.runs.records.record import SMALL, Record
+from hashbench.records.record import SMALL, Record
 
 FEW = 16
 """Different codes of a database that are worth a note, where there could be four times as many."""

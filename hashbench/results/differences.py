@@ -13,12 +13,11 @@ from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
 from hashbench.evaluation.statistics import ALPHA, holm
 from hashbench.evaluation.variance import Sample, Variance
-from hashbench.runs.asked.grid import split_names
-from hashbench.runs.records.record import OWN, Record
-from hashbench.runs.records.rows import Row, label_of, rows_of
-from hashbench.runs.records.setting import Named, Setting, file_of, grouped, named, setting_of
-from hashbench.runs.records.store import Store
-from hashbench.runs.records.verdicts import method_of, per_query
+from hashbench.records.record import OWN, Record
+from hashbench.records.store import Store
+from hashbench.results.rows import Row, label_of, rows_of
+from hashbench.results.setting import Named, Setting, file_of, grouped, named, setting_of
+from hashbench.results.verdicts import method_of, per_query
 
 SAME = {
     "data": "they were scored on different data or splits, so that their queries are not the same",
@@ -66,17 +65,17 @@ def _newest(records: Sequence[Record]) -> list[Row]:
     return [max(rows, key=lambda row: row.newest.date) for rows in same.values()]
 
 
-def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = "") -> pd.DataFrame:
+def compare_runs(first: Store, second: Store, methods: Sequence[str] = (), metrics: Sequence[str] = ()) -> pd.DataFrame:
     """Compare what two runs have in common.
 
     Parameters
     ----------
     first, second : Store
         A and B; one run may be both.
-    methods : str
-        Comma-separated labels: one that both have, or A's and B's; all that both have by default.
-    metrics : str
-        Comma-separated; the headline ones by default.
+    methods : sequence of str
+        Labels: one that both have, or A's and B's; all that both have by default.
+    metrics : sequence of str
+        The headline ones by default.
 
     Returns
     -------
@@ -92,17 +91,15 @@ def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = 
         They have nothing in common, or what they have cannot be paired by query.
     """
     a, b = Side.of(first), Side.of(second)
-    names = split_names(methods, "--methods") if methods else []
-    if len(names) > 2 or (len(names) < 2 and first.directory == second.directory):
+    if len(methods) > 2 or (len(methods) < 2 and first.directory == second.directory):
         raise InputError("compare two runs, or name two methods of one: --methods A,B")
-    for side, label in zip((a, b), (names[:1] + names[-1:]), strict=False):
+    for side, label in zip((a, b), (*methods[:1], *methods[-1:]), strict=False):
         side.refuse_unknown(label)
-    asked = split_names(metrics, "--metrics") if metrics else []
-    shared = [column for column in a.columns if column in b.columns and list(_pairs(a, b, column, column, names))]
+    shared = [column for column in a.columns if column in b.columns and list(_pairs(a, b, column, column, methods))]
     if not shared:
-        raise InputError(_why_nothing_is_shared(a, b, names))
+        raise InputError(_why_nothing_is_shared(a, b, methods))
     settings = named({setting: _file_of(setting, a, b) for setting, _ in [*a.columns, *b.columns]})
-    rows = [row for one in shared for row in _rows(one, settings, a, b, names, asked)]
+    rows = [row for one in shared for row in _rows(one, settings, a, b, methods, metrics)]
     if not rows:
         known = sorted({name for row in a.columns[shared[0]] for name in row.newest.metrics})
         raise InputError(f"this version knows no metric to compare by default; name one: --metrics {known[0]!r}")
@@ -155,7 +152,7 @@ def _differing(key: str, ours: Named, theirs: Named, one: str, two: str) -> str:
 
 
 def _rows(
-    column: Column, settings: Mapping[Setting, Named], a: Side, b: Side, names: list[str], asked: list[str]
+    column: Column, settings: Mapping[Setting, Named], a: Side, b: Side, names: Sequence[str], asked: Sequence[str]
 ) -> Iterator[dict[str, object]]:
     setting, n_bits = column
     for pair in _pairs(a, b, column, column, names):

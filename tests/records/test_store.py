@@ -9,8 +9,8 @@ import pytest
 from conftest import one_clear_line
 from made_records import made_record
 
-from hashbench.runs.records.record import FORMAT, UnusableRecord, read_record
-from hashbench.runs.records.store import Store
+from hashbench.records.record import FORMAT, UnusableRecord, read_record
+from hashbench.records.store import Store
 
 CODES = np.zeros((3, 1), np.uint8)
 ARRAYS = {"query_codes": CODES, "database_codes": CODES, "per_query:mAP@all": np.ones(3)}
@@ -188,7 +188,7 @@ def test_a_full_disk_while_results_are_written(tmp_path, cli, monkeypatch):
     def full(path, content):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("hashbench.runs.records.results.write_atomically", full)
+    monkeypatch.setattr("hashbench.results.results_csv.write_atomically", full)
     done = cli("run", "--methods", "lsh", "--bits", 8, "--out", tmp_path)
     one_clear_line(done, "results.csv", "No space left")
     assert [record.status for record in Store(tmp_path)] == ["ok"]

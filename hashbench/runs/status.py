@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from hashbench.errors import InputError
 from hashbench.files.writing import write_atomically
+from hashbench.records.record import GIVEN, Record
+from hashbench.records.store import SHARED, Store
 from hashbench.runs.job import Job
-from hashbench.runs.records.record import GIVEN, Record
-from hashbench.runs.records.store import SHARED, Store
 
 State = Literal["done", "failed", "running", "missing"]
 STATES: tuple[State, ...] = ("done", "failed", "running", "missing")

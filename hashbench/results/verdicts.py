@@ -15,9 +15,9 @@ import numpy as np
 from hashbench.evaluation.statistics import Comparison, compare_board
 from hashbench.evaluation.variance import Sample
 from hashbench.files.hashing import canonical_hash
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.setting import Setting, setting_of
-from hashbench.runs.records.store import Store
+from hashbench.records.record import Record
+from hashbench.records.store import Store
+from hashbench.results.setting import Setting, setting_of
 
 Verdicts = dict[tuple[str, str], Comparison]
 """By `group_of` a record, and by metric."""

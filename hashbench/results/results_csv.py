@@ -9,9 +9,9 @@ import pandas as pd
 
 from hashbench.errors import InputError
 from hashbench.files.writing import csv_safe, table_bytes, write_atomically
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.store import SHARED, Store
-from hashbench.runs.records.verdicts import Verdicts, group_of, verdicts
+from hashbench.records.record import Record
+from hashbench.records.store import SHARED, Store
+from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
 SHOWN = 16
 """Characters of a SHA-256."""

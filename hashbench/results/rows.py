@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hashbench.runs.records.record import Record
-from hashbench.runs.records.setting import grouped
-from hashbench.runs.records.verdicts import group_of, method_of
+from hashbench.records.record import Record
+from hashbench.results.setting import grouped
+from hashbench.results.verdicts import group_of, method_of
 
 ASYMMETRIC = " asymmetric"
 """Ends the name of a method whose queries are real-valued, where a table has others."""

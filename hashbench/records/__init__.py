@@ -1,0 +1,1 @@
+"""What is kept of cells, and how it is read back."""

@@ -1,0 +1,1 @@
+"""What records say together: settings, rows over seeds, verdicts, differences."""
