@@ -18,6 +18,8 @@ FORMAT = 2
 """Raised when older versions of hashbench could misread a record."""
 Status = Literal["ok", "failed", "skipped"]
 STATUSES = ("ok", "failed", "skipped")
+Origin = Literal["trained", "imported"]
+ORIGINS = ("trained", "imported")
 LARGEST = 2**26
 """Bytes of a record that are read."""
 OWN = "own"
@@ -62,6 +64,8 @@ class Record:
     codes_sha256 : dict
         Checksums of the packed query and database codes.
     uses_labels : bool
+    origin : {"trained", "imported"}
+        Whether a method was trained here, or codes were given that another program made.
     label : str
         The method as the user wrote it.
     provenance : str
@@ -94,6 +98,7 @@ class Record:
     training: list[dict[str, float]] = field(default_factory=list)
     codes_sha256: dict[str, str] = field(default_factory=dict)
     uses_labels: bool = False
+    origin: Origin = "trained"
     label: str = ""
     provenance: str = ""
     data_file: str = ""
@@ -266,6 +271,7 @@ SCHEMA: dict[str, Check] = {
     "training": lambda value: isinstance(value, list) and all(map(_numbers, value)),
     "codes_sha256": lambda value: isinstance(value, dict) and all(map(_hash, value.values())),
     "uses_labels": lambda value: isinstance(value, bool),
+    "origin": lambda value: value in ORIGINS,
     "label": _text,
     "provenance": _text,
     "data_file": _text,

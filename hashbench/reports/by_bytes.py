@@ -30,27 +30,24 @@ TIMED = {"fit_s": ".1f", "encode_items_per_s": ",.0f", "top100_queries_per_s": "
 TICKS = tuple(2.0**power for power in range(2, 16))
 
 
-class BytesRow(Row):
-    """A method at one size, its seeds together."""
-
-    def recall(self, k: int, times: int) -> float:
-        """Return recall@k after k × times candidates were ranked again, its mean over seeds; NaN if unknown."""
-        values = self.values(f"recall@{k}" if times == 1 else f"recall{k}@{k * times}")
-        return float(np.mean(values)) if values else math.nan
+def recall(row: Row, k: int, times: int) -> float:
+    """Return recall@k after k × times candidates were ranked again, its mean over seeds; NaN if unknown."""
+    score = row.scores.get(f"recall@{k}" if times == 1 else f"recall{k}@{k * times}")
+    return math.nan if score is None else score.mean
 
 
-def rows_of_bytes(records: Iterable[Record]) -> list[BytesRow]:
+def rows_of_bytes(records: Iterable[Record]) -> list[Row]:
     """Return the rows of records that ended well, fewest bytes first, equal ones by recall@10."""
-    rows = [BytesRow(row.label, row.records) for row in rows_of(record for record in records if record.status == "ok")]
+    rows = rows_of(record for record in records if record.status == "ok")
     return sorted(rows, key=lambda row: (*_place(row, 1), row.label))
 
 
-def _place(row: BytesRow, times: int) -> tuple[int, float]:
-    recall = row.recall(10, times)
-    return row.n_bytes, math.inf if math.isnan(recall) else -recall
+def _place(row: Row, times: int) -> tuple[int, float]:
+    at_10 = recall(row, 10, times)
+    return row.n_bytes, math.inf if math.isnan(at_10) else -at_10
 
 
-def front(rows: Sequence[BytesRow], times: int) -> list[BytesRow]:
+def front(rows: Sequence[Row], times: int) -> list[Row]:
     """Return the rows that no other beats: as few bytes and more recall@10, or fewer bytes and as much.
 
     Parameters
@@ -61,8 +58,8 @@ def front(rows: Sequence[BytesRow], times: int) -> list[BytesRow]:
     """
     best, kept = -1.0, []
     for row in sorted(rows, key=lambda row: _place(row, times)):
-        if row.recall(10, times) > best:
-            best = row.recall(10, times)
+        if recall(row, 10, times) > best:
+            best = recall(row, 10, times)
             kept.append(row)
     return kept
 
@@ -90,11 +87,11 @@ def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> 
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         marks = ("*" if row in plain else " ") + ("+" if row in rescored else " ")
-        scores = [_number(row.recall(k, times), ".3f").replace("0.", ".") for k in (10, 100) for times in TIMES]
-        timings = [_number(row.timing(name), form) for name, form in TIMED.items()]
+        scores = [_number(recall(row, k, times), ".3f").replace("0.", ".") for k in (10, 100) for times in TIMES]
+        timings = [_number(row.timings.get(name), form) for name, form in TIMED.items()]
         table.add_row(escape(row.label), str(row.n_bytes), marks, *scores, *timings)
     console.print(table)
-    rates = [rate for row in rows if (rate := row.timing("rescored_candidates_per_s"))]
+    rates = [rate for row in rows if (rate := row.timings.get("rescored_candidates_per_s"))]
     again = f"; ranking again: {1e6 / np.median(rates):.2f} µs a candidate, float32 in memory" if rates else ""
     print_note(
         "@10, @100: recall of the true 10 and 100 neighbours; ×m: after k × m candidates were ranked again", console
@@ -124,10 +121,10 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     lines: dict[str, Line2D] = {}
     for axes, times in zip(panels, PANELS, strict=True):
         chosen = front(rows, times)
-        x, y = [row.n_bytes for row in chosen], [row.recall(10, times) for row in chosen]
+        x, y = [row.n_bytes for row in chosen], [recall(row, 10, times) for row in chosen]
         axes.step(x, y, where="post", color="#BBBBBB", zorder=1)
         for name, own, looks in _series(rows):
-            (line,) = axes.plot([row.n_bytes for row in own], [row.recall(10, times) for row in own], **looks)
+            (line,) = axes.plot([row.n_bytes for row in own], [recall(row, 10, times) for row in own], **looks)
             if looks["markerfacecolor"] != "white" or name not in lines:
                 lines[name] = line
         axes.set_ylabel("recall@10" if times == 1 else f"recall@10, ×{times}")
@@ -136,7 +133,7 @@ def bytes_figure(records: Sequence[Record], about: str) -> Figure:
     return with_legend(figure, lines)
 
 
-def _series(rows: Sequence[BytesRow]) -> list[tuple[str, list[BytesRow], dict[str, Any]]]:
+def _series(rows: Sequence[Row]) -> list[tuple[str, list[Row], dict[str, Any]]]:
     """Return name, rows and looks of each line: real-valued queries look as Hamming's, with hollow marks."""
     names = sorted({row.label.removesuffix(ASYMMETRIC) for row in rows})
     series = []

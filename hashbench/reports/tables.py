@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
@@ -18,10 +17,9 @@ from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
-from hashbench.results.results_csv import TIMINGS
-from hashbench.results.rows import Row, deviation, rows_of
+from hashbench.results.rows import TIMINGS, Row, rows_of
 from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
-from hashbench.results.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.verdicts import verdicts
 
 NOT_SEPARABLE, UNMARKED = "*", " "
 SAW_QUERIES = "†"
@@ -51,11 +49,11 @@ def print_tables(
         if group[0].is_by_bytes:
             print_by_bytes(group, title, console)
             continue
-        rows = rows_of(group)
+        rows = rows_of(group, compared=compared)
         for metric in metrics or headline(dict.fromkeys(name for record in group for name in record.metrics)):
             print_title(f"{metric}: {_title(group, title, bool(store))}", console)
-            _print_grid(rows, _score_cell(metric, compared), console)
-        _print_notes(group, compared, console)
+            _print_grid(rows, _score_cell(metric), console)
+        _print_notes(rows, console)
         print_title("timings (median over seeds; features and views are computed once and shared)", console)
         _print_timings(rows, console)
     for title, group in tables:
@@ -103,28 +101,24 @@ def _title(records: Sequence[Record], name: Named, judged: bool) -> str:
     return f"{name.dataset} ({name.protocol}{origin}), features: {name.backbone}{one}"
 
 
-def _score_cell(metric: str, compared: Verdicts) -> Cell:
+def _score_cell(metric: str) -> Cell:
     def cell(row: Row) -> str:
-        values = row.values(metric)
-        if not values:
+        score = row.scores.get(metric)
+        if score is None:
             return ""
-        verdict = compared.get((group_of(row.newest), metric))
-        close = verdict is not None and verdict.verdict == "not separable"
-        return mean_std(values) + (NOT_SEPARABLE if close else UNMARKED)
+        return "".join(score.text()) + (NOT_SEPARABLE if score.verdict == "not separable" else UNMARKED)
 
     return cell
 
 
-def _print_notes(records: Sequence[Record], compared: Verdicts, console: Console) -> None:
-    groups = {group_of(record) for record in records}
-    kinds = {one.verdict for (group, _), one in compared.items() if group in groups}
-    if "not separable" in kinds:
+def _print_notes(rows: Sequence[Row], console: Console) -> None:
+    if any(score.verdict == "not separable" for row in rows for score in row.scores.values()):
         print_note(
             f"{NOT_SEPARABLE} not separable from the best of its column (seeds and queries; corrected for its choice, "
             "5%)",
             console,
         )
-    held_out = {record.config["protocol"] for record in records if _saw_queries(record)}
+    held_out = {row.newest.config["protocol"] for row in rows if _saw_queries(row.newest)}
     if held_out:
         print_note(f"{SAW_QUERIES} chosen by labelled queries, scored on the others: {held_out.pop()}", console)
 
@@ -183,14 +177,8 @@ def _fitting(widths: Sequence[int], room: int) -> Iterator[list[int]]:
         yield columns
 
 
-def mean_std(values: Sequence[float]) -> str:
-    """Return a mean with four digits, and the standard deviation where there are several values."""
-    mean, std = f"{np.mean(values):.4f}", deviation(values)
-    return mean if std is None else f"{mean} ± {std:.4f}"
-
-
 def _print_timings(rows: Sequence[Row], console: Console) -> None:
-    shown = [name for name in TIMINGS if any(name in record.timings for row in rows for record in row.records)]
+    shown = [name for name in TIMINGS if any(name in row.timings for row in rows)]
     for columns in _fitting([len(name) for name in shown], console.width - 20):
         table = new_table(console)
         table.add_column("method", overflow="fold")
@@ -199,7 +187,7 @@ def _print_timings(rows: Sequence[Row], console: Console) -> None:
             table.add_column(shown[n], justify="right", no_wrap=True, min_width=len(shown[n]))
         for label, by_bits in _by_method(rows).items():
             for n_bits, row in sorted(by_bits.items()):
-                times = [row.timing(shown[n]) for n in columns]
+                times = [row.timings.get(shown[n]) for n in columns]
                 if any(time is not None for time in times):
                     table.add_row(
                         escape(label), str(n_bits), *("" if time is None else quantity(time) for time in times)

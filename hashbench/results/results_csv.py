@@ -11,20 +11,11 @@ from hashbench.errors import InputError
 from hashbench.files.writing import csv_safe, table_bytes, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store
+from hashbench.results.rows import TIMINGS
 from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
 SHOWN = 16
 """Characters of a SHA-256."""
-TIMINGS = (
-    "features_s",
-    "views_s",
-    "fit_s",
-    "encode_items_per_s",
-    "encode_images_per_s",
-    "search_queries_per_s",
-    "top100_queries_per_s",
-    "rescored_candidates_per_s",
-)
 IDENTITY: dict[str, Callable[[Record], object]] = {
     "dataset": lambda record: csv_safe(record.config["dataset"]),
     "data_file": lambda record: csv_safe(record.data_file),
@@ -35,6 +26,7 @@ IDENTITY: dict[str, Callable[[Record], object]] = {
     "features": lambda record: json.dumps(record.config["features"], sort_keys=True),
     "engine": lambda record: record.config["engine"],
     "uses_labels": lambda record: record.uses_labels,
+    "origin": lambda record: record.origin,
     "method": lambda record: csv_safe(record.config["method"]),
     "source": lambda record: record.config["source"][:SHOWN],
     "params": lambda record: csv_safe(json.dumps(record.config["params"], sort_keys=True)),

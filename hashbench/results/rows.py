@@ -1,18 +1,75 @@
-"""Rows of tables and figures: a method with its parameters at one code length, all seeds together."""
+"""Rows of tables, figures and leaderboards: a method with its parameters at one code length, all seeds together.
+
+Means, deviations, medians and verdicts of a row are made here and nowhere else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from hashbench.evaluation.statistics import Comparison
 from hashbench.records.record import Record
 from hashbench.results.setting import grouped
-from hashbench.results.verdicts import group_of, method_of
+from hashbench.results.verdicts import Verdicts, group_of, method_of
 
 ASYMMETRIC = " asymmetric"
 """Ends the name of a method whose queries are real-valued, where a table has others."""
+NO_SEED = "none"
+"""Stands in the place of the seeds of a deterministic method."""
+TIMINGS = (
+    "features_s",
+    "views_s",
+    "fit_s",
+    "encode_items_per_s",
+    "encode_images_per_s",
+    "search_queries_per_s",
+    "top100_queries_per_s",
+    "rescored_candidates_per_s",
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a row.
+
+    Attributes
+    ----------
+    mean : float
+        Over queries and seeds.
+    std : float or None
+        Standard deviation over seeds; None of fewer than two.
+    n_seeds : int
+    low, high : float or None
+        The 95% interval for new queries and new seeds; None where there is none.
+    verdict : str
+        ``best``, ``separable``, ``not separable`` or ``unknown``; empty where none was given.
+    """
+
+    mean: float
+    std: float | None = None
+    n_seeds: int = 1
+    low: float | None = None
+    high: float | None = None
+    verdict: str = ""
+
+    @classmethod
+    def over_seeds(cls, values: Sequence[float], compared: Comparison | None = None) -> Score:
+        """Return the score of a metric's values, one per seed, and of the comparison with the best."""
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        mean = float(np.mean(values))
+        if compared is None:
+            return cls(mean, std, len(values))
+        low, high = compared.interval if np.isfinite(compared.interval).all() else (None, None)
+        return cls(mean, std, len(values), low, high, compared.verdict)
+
+    def text(self, plus_minus: str = "±") -> tuple[str, str]:
+        """Return the mean with four digits, and the standard deviation after it where there is one."""
+        return f"{self.mean:.4f}", "" if self.std is None else f" {plus_minus} {self.std:.4f}"
 
 
 @dataclass(frozen=True)
@@ -23,12 +80,63 @@ class Row:
     ----------
     label : str
         What the method is called; no other method of the table has that name.
-    records : list of Record
-        One per seed, lowest first.
+    config : dict
+        ``method``, ``source`` and ``params``.
+    n_bits : int
+    n_seeds : int
+    seeds : str
+        Ascending, or `NO_SEED`.
+    scores : dict from str to Score
+        By metric; empty where no seed ended well.
+    timings : dict from str to float
+        Medians over seeds.
+    uses_labels : bool
+    date : str
+        Day of the newest seed, YYYY-MM-DD.
+    records : tuple of Record
+        One per seed, lowest first; empty where the row comes from a leaderboard.
     """
 
     label: str
-    records: list[Record]
+    config: dict[str, Any]
+    n_bits: int
+    n_seeds: int = 1
+    seeds: str = NO_SEED
+    scores: dict[str, Score] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    uses_labels: bool = False
+    date: str = ""
+    records: tuple[Record, ...] = ()
+
+    @classmethod
+    def over_seeds(cls, label: str, records: Iterable[Record], compared: Mapping[str, Comparison] | None = None) -> Row:
+        """Return the row of records that differ in their seed only.
+
+        Parameters
+        ----------
+        label : str
+        records : iterable of Record
+        compared : mapping from str to Comparison
+            By metric.
+        """
+        seeds = sorted(records, key=lambda record: record.config["seed"] or 0)
+        newest = max(seeds, key=lambda record: record.date)
+        compared = compared or {}
+        return cls(
+            label=label,
+            config={key: newest.config[key] for key in ("method", "source", "params")},
+            n_bits=newest.config["n_bits"],
+            n_seeds=len(seeds),
+            seeds=_seeds_in_words(seeds),
+            scores={
+                metric: Score.over_seeds(values, compared.get(metric))
+                for metric, values in _values(newest, seeds).items()
+            },
+            timings={name: median for name in TIMINGS if (median := _median(seeds, name)) is not None},
+            uses_labels=newest.uses_labels,
+            date=newest.date[:10],
+            records=tuple(seeds),
+        )
 
     @property
     def newest(self) -> Record:
@@ -36,31 +144,30 @@ class Row:
         return max(self.records, key=lambda record: record.date)
 
     @property
-    def n_bits(self) -> int:
-        """Code length."""
-        return self.records[0].config["n_bits"]
-
-    @property
     def n_bytes(self) -> int:
         """Bytes of a code."""
-        return self.records[0].n_bytes
-
-    def values(self, metric: str) -> list[float]:
-        """Return a metric of each seed that has it."""
-        return [record.metrics[metric] for record in self.records if metric in record.metrics]
-
-    def timing(self, name: str) -> float | None:
-        """Return the median over seeds; None where no seed was timed."""
-        known = [record.timings[name] for record in self.records if name in record.timings]
-        return float(np.median(known)) if known else None
+        return math.ceil(self.n_bits / 8)
 
 
-def deviation(values: Sequence[float]) -> float | None:
-    """Return the standard deviation over seeds; None of fewer than two."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+def _seeds_in_words(records: Sequence[Record]) -> str:
+    seeds = {record.config["seed"] for record in records}
+    return NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
 
 
-def rows_of(records: Iterable[Record], label: Callable[[Record], str] | None = None) -> list[Row]:
+def _values(newest: Record, records: Sequence[Record]) -> dict[str, list[float]]:
+    """Return each metric's values, of the seeds that have it."""
+    metrics = dict.fromkeys(name for record in (newest, *records) for name in record.metrics)
+    return {metric: [record.metrics[metric] for record in records if metric in record.metrics] for metric in metrics}
+
+
+def _median(records: Sequence[Record], timing: str) -> float | None:
+    known = [record.timings[timing] for record in records if timing in record.timings]
+    return float(np.median(known)) if known else None
+
+
+def rows_of(
+    records: Iterable[Record], label: Callable[[Record], str] | None = None, compared: Verdicts | None = None
+) -> list[Row]:
     """Return the rows of one setting, in the order in which the records give them.
 
     Parameters
@@ -69,15 +176,23 @@ def rows_of(records: Iterable[Record], label: Callable[[Record], str] | None = N
         A cell that is given twice, as under two spellings of its parameters, counts once.
     label : callable, optional
         Returns what a record's method is called; `label_of` by default.
+    compared : dict, optional
+        From `hashbench.results.verdicts.verdicts`: rows then have intervals and verdicts.
     """
     once = list({record.id: record for record in records}.values())
     names = method_names(once, label or label_of)
-    groups = grouped(once, group_of).values()
-    return [Row(names[method_of(group[0])], sorted(group, key=_seed)) for group in groups]
+    found = _by_group(compared or {})
+    return [
+        Row.over_seeds(names[method_of(group[0])], group, found.get(key))
+        for key, group in grouped(once, group_of).items()
+    ]
 
 
-def _seed(record: Record) -> int:
-    return record.config["seed"] or 0
+def _by_group(compared: Verdicts) -> dict[str, dict[str, Comparison]]:
+    found: dict[str, dict[str, Comparison]] = {}
+    for (group, metric), comparison in compared.items():
+        found.setdefault(group, {})[metric] = comparison
+    return found
 
 
 def label_of(record: Record) -> str:

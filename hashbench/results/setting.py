@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from hashbench.files.paths import printable
-from hashbench.records.record import GIVEN, Record
+from hashbench.records.record import GIVEN, Origin, Record
 
 BEGIN = 7
 """Characters of a SHA-256 that tell two of them apart for people."""
@@ -40,6 +40,8 @@ class Setting:
         Version of the metrics.
     reads_labels : bool
         Whether the methods have read labels.
+    origin : {"trained", "imported"}
+        Whether the methods were trained here, or their codes come from another program.
     """
 
     dataset: str
@@ -49,6 +51,7 @@ class Setting:
     features: str
     engine: int
     reads_labels: bool
+    origin: Origin = "trained"
 
 
 def setting_of(record: Record) -> Setting:
@@ -62,6 +65,7 @@ def setting_of(record: Record) -> Setting:
         features=json.dumps(config["features"], sort_keys=True),
         engine=config["engine"],
         reads_labels=record.uses_labels,
+        origin=record.origin,
     )
 
 
@@ -135,7 +139,7 @@ def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
         )
         for setting, file in files.items()
     }
-    for tell in (_by_features, _by_labels, _by_engine, _by_protocol, _by_data):
+    for tell in (_by_features, _by_labels, _by_origin, _by_engine, _by_protocol, _by_data):
         for same in grouped(names, names.__getitem__).values():
             if len(same) > 1:
                 names |= {setting: tell(names[setting], setting, same) for setting in same}
@@ -175,6 +179,11 @@ def _by_labels(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
     return replace(
         name, protocol=name.protocol + (", methods that read labels" if both and setting.reads_labels else "")
     )
+
+
+def _by_origin(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
+    both = len({one.origin for one in same}) > 1
+    return replace(name, protocol=name.protocol + (", imported codes" if both and setting.origin == "imported" else ""))
 
 
 def _by_engine(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:

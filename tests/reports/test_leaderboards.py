@@ -16,9 +16,10 @@ from hashbench.records.store import Store
 from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows, stale_rows
-from hashbench.reports.leaderboards.columns import HEAD, TAIL, Cell, columns, key_of, of_metric
+from hashbench.reports.leaderboards.columns import HEAD, TAIL, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
 from hashbench.reports.leaderboards.publish import publish
+from hashbench.results.rows import Row, Score
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDER_HEAD = "dataset,protocol,backbone,method,params,n_bits,n_seeds,mAP@all,mAP@all std,features_s,views_s,fit_s,"
@@ -277,7 +278,8 @@ def test_a_damaged_older_leaderboard_is_refused_and_left(board_run, tmp_path, cl
 def test_an_interval_below_zero_stays_a_number():
     low = Comparison("best", "", 0.01, (-0.0123, 0.03), 0.0, (0.0, 0.0), 0.0, 1.0, 1.0)
     column = next(column for column in of_metric("mAP@all") if column.name == "mAP@all low")
-    assert column.text(Cell([], "itq", {"mAP@all": low})) == "-0.01230"
+    row = Row("itq", {}, 8, scores={"mAP@all": Score.over_seeds([0.01, 0.03], low)})
+    assert column.text(row) == "-0.01230"
     assert column.fits("-0.01230")
 
 

@@ -25,8 +25,9 @@ from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.page import render
 from hashbench.reports.page.png import write_png
 from hashbench.reports.page.report import report
-from hashbench.reports.page.setting import Row, Score, Setting, shown
+from hashbench.reports.page.setting import Setting, shown
 from hashbench.reports.page.summary import summaries
+from hashbench.results.rows import Row, Score
 from hashbench.results.verdicts import group_of, verdicts
 
 TRAINING = [{"epoch": 1, "<b>loss": 2.0}, {"epoch": 2, "<b>loss": 1.0}, {"note": 1.0}]

@@ -16,7 +16,8 @@ from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
-from hashbench.reports.page.setting import Row, Score, Setting
+from hashbench.reports.page.setting import Setting
+from hashbench.results.rows import Row, Score
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.common.by import By  # noqa: E402

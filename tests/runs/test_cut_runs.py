@@ -6,7 +6,7 @@ from conftest import one_clear_line
 
 from hashbench import load_dataset
 from hashbench.records.store import Store
-from hashbench.reports.by_bytes import rows_of_bytes
+from hashbench.reports.by_bytes import recall, rows_of_bytes
 from hashbench.reports.grids import one_parameter_grids
 
 METHODS = "float32,float32[dims=16|6],lsh,lsh[dims=16],int8[dims=6]"
@@ -35,7 +35,7 @@ def finished(file, tmp_path_factory, cli):
 
 def test_cut_and_whole_vectors_stand_in_one_table(finished):
     out, done = finished
-    rows = {(row.label, row.n_bytes): row.recall(10, 1) for row in rows_of_bytes(list(Store(out)))}
+    rows = {(row.label, row.n_bytes): recall(row, 10, 1) for row in rows_of_bytes(list(Store(out)))}
     whole = {("float32", 96), ("lsh", 1)}
     assert set(rows) == whole | {("float32[dims=16]", 64), ("float32[dims=6]", 24), ("lsh[dims=16]", 1)} | {
         ("int8[dims=6]", 6)

@@ -8,7 +8,7 @@ from conftest import one_clear_line
 
 from hashbench.evaluation.candidates import recalls
 from hashbench.records.store import Store
-from hashbench.reports.by_bytes import front, rows_of_bytes
+from hashbench.reports.by_bytes import front, recall, rows_of_bytes
 from hashbench.runs.asked.groups import GROUPS, with_groups
 
 METHODS = "float32,int8,rabitq,itq[n_iter=2],pq"
@@ -45,14 +45,14 @@ def test_every_cell_is_of_one_protocol_and_has_its_bytes(finished):
 
 def test_float32_finds_all_and_rescoring_never_loses(finished):
     rows = {(row.label, row.n_bytes): row for row in rows_of_bytes(list(Store(finished[0])))}
-    assert rows["float32", 128].recall(10, 1) == 1
+    assert recall(rows["float32", 128], 10, 1) == 1
     for row in rows.values():
         for k in (10, 100):
-            scores = [row.recall(k, times) for times in (1, 2, 4, 10)]
+            scores = [recall(row, k, times) for times in (1, 2, 4, 10)]
             assert scores == sorted(scores)
         assert row.timing("top100_queries_per_s") > 0
-    assert rows["itq[n_iter=2] asymmetric", 4].recall(10, 1) > rows["itq[n_iter=2]", 4].recall(10, 1)
-    assert rows["rabitq", 12].recall(10, 1) < 1
+    assert recall(rows["itq[n_iter=2] asymmetric", 4], 10, 1) > recall(rows["itq[n_iter=2]", 4], 10, 1)
+    assert recall(rows["rabitq", 12], 10, 1) < 1
 
 
 def test_table_results_and_figure_show_them(finished, cli, tmp_path):
@@ -173,11 +173,13 @@ def test_no_row_beats_one_of_the_front(finished):
         for row in rows:
             beaten = any(
                 other.n_bytes <= row.n_bytes
-                and other.recall(10, times) >= row.recall(10, times)
-                and (other.n_bytes, other.recall(10, times)) != (row.n_bytes, row.recall(10, times))
+                and recall(other, 10, times) >= recall(row, 10, times)
+                and (other.n_bytes, recall(other, 10, times)) != (row.n_bytes, recall(row, 10, times))
                 for other in rows
             )
             if not beaten:
-                assert any((one.n_bytes, one.recall(10, times)) == (row.n_bytes, row.recall(10, times)) for one in kept)
+                assert any(
+                    (one.n_bytes, recall(one, 10, times)) == (row.n_bytes, recall(row, 10, times)) for one in kept
+                )
             else:
                 assert row not in kept

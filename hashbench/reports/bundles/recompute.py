@@ -19,7 +19,7 @@ from hashbench.reports.bundles.labels import dataset_of, problem_with, refuse_un
 from hashbench.reports.leaderboards.checks import name_of, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import (
     VERDICT,
-    Row,
+    Line,
     identity,
     judged_together,
     metrics_in,
@@ -164,7 +164,7 @@ def _of_other_code(records: Iterable[Record], registry: Registry) -> Iterator[st
             yield f"{name} is of other code than is here"
 
 
-def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[str], list[str]]:
+def _beside(board: Path, rows: Sequence[Line], registry: Registry) -> tuple[list[str], list[str]]:
     """Compare rows that were made again with those of a leaderboard; return problems and notes.
 
     Rows that no leaderboard has, those on validation queries and those by bytes, are left out.
@@ -192,12 +192,12 @@ def _beside(board: Path, rows: Sequence[Row], registry: Registry) -> tuple[list[
     return problems, ["; ".join(told)]
 
 
-def _key(row: Row, by_label: bool) -> tuple[str, ...]:
+def _key(row: Line, by_label: bool) -> tuple[str, ...]:
     """Return what tells a row; by its parameters where the defaults, which shorten its label, are not at hand."""
     return identity(row) if by_label else (*setting(row), row["params"])
 
 
-def _differences(row: Row, made: Row, judged: bool) -> Iterator[str]:
+def _differences(row: Line, made: Line, judged: bool) -> Iterator[str]:
     """Yield the columns in which a row is not as its codes give it; verdicts where all of the setting is at hand."""
     metrics = metrics_in((*row, *made))
     names = [column.name for metric in metrics for column in of_metric(metric)]

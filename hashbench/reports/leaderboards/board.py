@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from hashbench.reports.leaderboards.columns import Row, columns, key_of, metrics_in, order
+from hashbench.reports.leaderboards.columns import Line, columns, key_of, metrics_in, order
 from hashbench.results.setting import Setting
 
 LARGEST = 2**26
@@ -53,7 +53,7 @@ class Entries:
         """Return the entries of both."""
         return Entries({**self.features, **other.features}, {**self.methods, **other.methods})
 
-    def only(self, rows: Sequence[Row]) -> Entries:
+    def only(self, rows: Sequence[Line]) -> Entries:
         """Return the entries that rows name."""
         features = {row[name] for row in rows for name in ("features", "views")}
         methods = {row["params"] for row in rows}
@@ -82,7 +82,7 @@ def read_entries(directory: Path) -> Entries:
     return entries
 
 
-def setting_of(row: Row, entries: Entries) -> Setting:
+def setting_of(row: Line, entries: Entries) -> Setting:
     """Return the setting of a row of a valid leaderboard; its checksums are as short as the row has them."""
     return Setting(
         dataset=row["dataset"],
@@ -92,6 +92,7 @@ def setting_of(row: Row, entries: Entries) -> Setting:
         features=json.dumps(entries.features[row["features"]], sort_keys=True),
         engine=int(row["engine"]),
         reads_labels=row["uses_labels"] == "True",
+        origin="imported" if row["origin"] else "trained",
     )
 
 
@@ -189,7 +190,7 @@ def form_of(content: bytes) -> str:
     return ""
 
 
-def to_csv(rows: Sequence[Row], header: Sequence[str] | None = None) -> bytes:
+def to_csv(rows: Sequence[Line], header: Sequence[str] | None = None) -> bytes:
     """Return rows as the content of a file: in one order and one form.
 
     Parameters

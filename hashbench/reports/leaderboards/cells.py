@@ -10,13 +10,12 @@ from datetime import date
 from hashbench.evaluation import metrics
 from hashbench.files.paths import is_plugin_name
 from hashbench.files.writing import csv_safe
+from hashbench.results.rows import NO_SEED
 
 LONGEST = 1000
 """Characters of a cell."""
 NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?(e[+-][0-9]{1,3})?")
 VERDICTS = ("best", "separable", "not separable", "unknown")
-NO_SEED = "none"
-"""Stands in the place of seeds where a method is deterministic."""
 
 
 def is_text(cell: str) -> bool:
@@ -86,6 +85,11 @@ def is_date(cell: str) -> bool:
         return date.fromisoformat(cell).isoformat() == cell
     except ValueError:
         return False
+
+
+def is_origin(cell: str) -> bool:
+    """Return whether a cell says where codes come from."""
+    return cell in ("", "imported")
 
 
 def is_key(cell: str) -> bool:

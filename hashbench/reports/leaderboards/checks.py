@@ -13,7 +13,7 @@ from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.columns import (
     KEY,
     VERDICT,
-    Row,
+    Line,
     columns,
     completed,
     identity,
@@ -46,7 +46,7 @@ def problems_of(path: Path) -> list[str]:
     return [form] if form else problems
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Line]:
     """Return the rows of a leaderboard that has no problem."""
     header, rows = board.parse(board.read_bytes(path))
     return [completed(header, row) for row in rows]
@@ -118,7 +118,7 @@ def _header_problems(header: Sequence[str]) -> list[str]:
     return []
 
 
-def _row_problems(row: Row, dataset: str, entries: Entries) -> Iterator[str]:
+def _row_problems(row: Line, dataset: str, entries: Entries) -> Iterator[str]:
     names = metrics_in(row)
     odd = [column for column in columns(names) if not column.fits(row[column.name])]
     if odd:
@@ -136,7 +136,7 @@ def _row_problems(row: Row, dataset: str, entries: Entries) -> Iterator[str]:
     yield from _key_problems(row, entries)
 
 
-def _interval_problems(row: Row, metric: str) -> Iterator[str]:
+def _interval_problems(row: Line, metric: str) -> Iterator[str]:
     mean, low, high = row[metric], row[f"{metric} low"], row[f"{metric} high"]
     if not mean and any(row[f"{metric}{end}"] for end in (" std", " low", " high", VERDICT)):
         yield f"{metric} is empty, and what belongs to it is not"
@@ -144,7 +144,7 @@ def _interval_problems(row: Row, metric: str) -> Iterator[str]:
         yield f"{metric} is {mean} with the interval from {low or 'nothing'} to {high or 'nothing'}"
 
 
-def _deviation_problems(row: Row, metric: str) -> Iterator[str]:
+def _deviation_problems(row: Line, metric: str) -> Iterator[str]:
     """Yield what no seeds can have: a deviation of one, none of several, or more than scores from 0 to 1 allow."""
     mean, deviation, n_seeds = row[metric], row[f"{metric} std"], int(row["n_seeds"])
     if bool(deviation) != (n_seeds > 1 and bool(mean)):
@@ -172,7 +172,7 @@ def _at_most(low: str, high: str) -> bool:
     return float(low) <= float(high) + ROUNDING
 
 
-def _key_problems(row: Row, entries: Entries) -> Iterator[str]:
+def _key_problems(row: Line, entries: Entries) -> Iterator[str]:
     """Yield what is wrong with what a row names by its key."""
     for name in ("features", "views"):
         if row[name] and row[name] not in entries.features:
@@ -184,12 +184,12 @@ def _key_problems(row: Row, entries: Entries) -> Iterator[str]:
         yield f"method is {row['method']!r:.60}, its params are those of {method['method']!r:.60}"
 
 
-def name_of(row: Row) -> str:
+def name_of(row: Line) -> str:
     """Return the name of a row's method, without parameters."""
     return row["method"].partition("[")[0]
 
 
-def _repeated(rows: Sequence[Row]) -> Iterator[str]:
+def _repeated(rows: Sequence[Line]) -> Iterator[str]:
     seen: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows, 2):
         first = seen.setdefault(identity(row), number)
@@ -197,9 +197,9 @@ def _repeated(rows: Sequence[Row]) -> Iterator[str]:
             yield f"line {number} repeats line {first}"
 
 
-def _verdict_problems(rows: Sequence[Row]) -> Iterator[str]:
+def _verdict_problems(rows: Sequence[Line]) -> Iterator[str]:
     """Yield settings whose verdicts do not belong together: either there is none, or one row is the best."""
-    together: dict[tuple[str, ...], list[tuple[int, Row]]] = {}
+    together: dict[tuple[str, ...], list[tuple[int, Line]]] = {}
     for number, row in enumerate(rows, 2):
         together.setdefault(setting(row), []).append((number, row))
     for numbered in together.values():

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hashbench.data.protocol import ASYMMETRIC, NameParts
-from hashbench.reports.leaderboards.cells import NO_SEED
-from hashbench.reports.leaderboards.columns import Row
+from hashbench.reports.leaderboards.columns import Line
+from hashbench.results.rows import NO_SEED
 
 PRECISIONS = {"bf16-mixed": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
 """A feature key's word for a precision, and what ``--precision`` calls it."""
@@ -16,7 +16,7 @@ How = tuple[tuple[str, ...], str, str, str]
 """Options of data and features, threads, seeds and code lengths: what methods share that one command computes."""
 
 
-def commands(dataset: str, rows: Sequence[Row], features: Mapping[str, Any]) -> list[str]:
+def commands(dataset: str, rows: Sequence[Line], features: Mapping[str, Any]) -> list[str]:
     """Return the commands that compute the rows of a leaderboard, the last one publishing them.
 
     Methods that share all else stand in one command, deterministic ones with those of the most seeds. Rows that do not
@@ -43,7 +43,7 @@ def _threads(threads: str) -> str:
     return f"OMP_NUM_THREADS={threads} OPENBLAS_NUM_THREADS={threads} " if threads.isdecimal() else ""
 
 
-def _grouped(rows: Sequence[Row], features: Mapping[str, Any]) -> dict[How, list[str]]:
+def _grouped(rows: Sequence[Line], features: Mapping[str, Any]) -> dict[How, list[str]]:
     """Return methods by what one command shares."""
     lengths: dict[tuple[tuple[str, ...], str, str, str], list[int]] = {}
     for row in rows:
@@ -63,7 +63,7 @@ def _most(seeds: Iterable[str]) -> str:
     return max((one for one in seeds if one != NO_SEED), key=lambda one: len(one.split()), default="0")
 
 
-def _options(row: Row, features: Mapping[str, Any]) -> Iterator[str]:
+def _options(row: Line, features: Mapping[str, Any]) -> Iterator[str]:
     key = features[row["features"]]
     name = NameParts.of(row["protocol"])
     yield from ("--protocol", name.choice)

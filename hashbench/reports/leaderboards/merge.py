@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hashbench.reports.leaderboards.columns import VERDICT, Row, identity, judged_together
+from hashbench.reports.leaderboards.columns import VERDICT, Line, identity, judged_together
 
 
-def merged(old: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[str]]:
+def merged(old: Sequence[Line], new: Sequence[Line]) -> tuple[list[Line], list[str]]:
     """Return the rows of a leaderboard after publishing, and notes on it.
 
     A row of the same method replaces the old one, unless that one rests on more seeds of the same code. The rows of a
@@ -21,7 +21,7 @@ def merged(old: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[str]
         Rows of one leaderboard; the new ones of one setting, at all code lengths, were compared with each other.
     """
     before = {identity(row): row for row in old}
-    rows, notes, placed = dict(before), [], dict[tuple[str, ...], Row]()
+    rows, notes, placed = dict(before), [], dict[tuple[str, ...], Line]()
     for row in new:
         other = before.get(identity(row))
         if other is not None and other["source"] == row["source"] and int(other["n_seeds"]) > int(row["n_seeds"]):
@@ -45,11 +45,11 @@ def merged(old: Sequence[Row], new: Sequence[Row]) -> tuple[list[Row], list[str]
     return result, notes
 
 
-def _unjudged(row: Row) -> Row:
+def _unjudged(row: Line) -> Line:
     return {name: "" if name.endswith(VERDICT) else cell for name, cell in row.items()}
 
 
-def _is_same(one: Row | None, other: Row) -> bool:
+def _is_same(one: Line | None, other: Line) -> bool:
     """Return whether two rows differ in nothing but verdicts."""
     if one is None:
         return False
@@ -57,7 +57,7 @@ def _is_same(one: Row | None, other: Row) -> bool:
     return first == second
 
 
-def _lost(together: dict[tuple[str, ...], Row], n_staying: int) -> list[str]:
+def _lost(together: dict[tuple[str, ...], Line], n_staying: int) -> list[str]:
     row = next(iter(together.values()))
     return [
         f"{row['protocol']}, {row['backbone']}: verdicts are empty at all code lengths, as {n_staying} of "

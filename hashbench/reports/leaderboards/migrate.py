@@ -11,7 +11,7 @@ from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.cells import is_count
 from hashbench.reports.leaderboards.checks import problems_in
-from hashbench.reports.leaderboards.columns import Row, key_of
+from hashbench.reports.leaderboards.columns import Line, key_of
 from hashbench.reports.leaderboards.evidence import label
 
 MARKS = {"params", "features", "feature_key"}
@@ -26,7 +26,7 @@ def is_older(path: Path) -> bool:
         return False
 
 
-def convert(path: Path, plugins: Mapping[str, Plugin]) -> tuple[list[Row], Entries]:
+def convert(path: Path, plugins: Mapping[str, Plugin]) -> tuple[list[Line], Entries]:
     """Return the rows of an older leaderboard in today's form.
 
     Which seeds a row rests on is not known, nor are its intervals and verdicts: those cells are empty.
@@ -58,7 +58,7 @@ def convert(path: Path, plugins: Mapping[str, Plugin]) -> tuple[list[Row], Entri
     return rows, entries
 
 
-def _converted(old: Row, plugins: Mapping[str, Plugin]) -> tuple[Row, list[object], dict[str, object]]:
+def _converted(old: Line, plugins: Mapping[str, Plugin]) -> tuple[Line, list[object], dict[str, object]]:
     recipe, params, name = json.loads(old["features"]), json.loads(old["params"]), old["method"]
     if not isinstance(params, dict):
         raise TypeError("params are no JSON object")

@@ -16,7 +16,7 @@ from hashbench.records.store import Store
 from hashbench.reports.leaderboards import board, migrate
 from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
-from hashbench.reports.leaderboards.columns import Row
+from hashbench.reports.leaderboards.columns import Line
 from hashbench.reports.leaderboards.evidence import Evidence, of_present_code
 from hashbench.reports.leaderboards.merge import merged
 from hashbench.reports.leaderboards.rows import rows_of
@@ -118,7 +118,7 @@ def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], ob
     ]
 
 
-def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool, Entries]:
+def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Line], bool, Entries]:
     """Return a leaderboard's rows, whether they were converted from the older format, and the entries they name.
 
     Raises
@@ -141,7 +141,7 @@ def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Row], bool
         raise InputError(f"{path} is not a valid leaderboard: {error}") from error
 
 
-def _write(directory: Path, rows: Sequence[Row], entries: Entries, known: Mapping[str, Plugin]) -> list[Published]:
+def _write(directory: Path, rows: Sequence[Line], entries: Entries, known: Mapping[str, Plugin]) -> list[Published]:
     """Merge rows into the leaderboards."""
     contents, published = {}, []
     for dataset in sorted({row["dataset"] for row in rows}):
@@ -160,7 +160,7 @@ def _write(directory: Path, rows: Sequence[Row], entries: Entries, known: Mappin
     return published
 
 
-def write_boards(directory: Path, boards: Mapping[Path, Sequence[Row]], entries: Entries) -> None:
+def write_boards(directory: Path, boards: Mapping[Path, Sequence[Line]], entries: Entries) -> None:
     """Write the JSON files with all that rows name, then the leaderboards: a break leaves what is valid.
 
     Raises

@@ -11,12 +11,13 @@ from hashbench.evaluation.variance import Sample
 from hashbench.plugins.registry import Plugin
 from hashbench.progress import progress
 from hashbench.reports.leaderboards.board import Entries
-from hashbench.reports.leaderboards.columns import Cell, Row, columns
+from hashbench.reports.leaderboards.columns import Line, columns, method_of, recipes_of
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
+from hashbench.results.rows import Row
 from hashbench.results.verdicts import boards, compare_methods
 
 
-def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str) -> tuple[list[Row], Entries]:
+def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str) -> tuple[list[Line], Entries]:
     """Return the rows of records, and what they name; methods of one board are compared with each other.
 
     Parameters
@@ -42,9 +43,9 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
                 for method, seeds in column.items()
             }
             for key, compared in _compared(seeds_of, verifier, bar.advance).items():
-                cell = _cell(seeds_of[key], compared, known)
-                rows.append(_row(cell, seeds_of[key][0]))
-                entries.add(cell.recipes(), cell.method())
+                row = _row(seeds_of[key], compared, known)
+                rows.append(_line(row, seeds_of[key][0]))
+                entries.add(recipes_of(row), method_of(row))
     return rows, entries
 
 
@@ -67,28 +68,29 @@ def _samples(each: Sequence[Mapping[str, np.ndarray]], seeded: bool) -> dict[str
     return {name: Sample.of(np.stack([one[name] for one in each]) if seeded else each[0][name]) for name in common}
 
 
-def _cell(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: Mapping[str, Plugin]) -> Cell:
-    config = seeds[0].record.config
-    return Cell([one.record for one in seeds], label(config["method"], config["params"], known), compared)
-
-
-def row_of(evidence: Evidence, known: Mapping[str, Plugin]) -> Row:
-    """Return the row of one record alone, without verdicts.
+def line_of(evidence: Evidence, known: Mapping[str, Plugin]) -> Line:
+    """Return the line of one record alone, without verdicts.
 
     Raises
     ------
     InputError
-        What the record says cannot stand in a row.
+        What the record says cannot stand in a line.
     """
-    return _row(_cell([evidence], {}, known), evidence)
+    return _line(_row([evidence], {}, known), evidence)
 
 
-def _row(cell: Cell, evidence: Evidence) -> Row:
-    """Return a row; what cannot stand in one is told with the record's name."""
-    row: Row = {}
-    for column in columns(cell.newest.metrics):
-        row[column.name] = column.text(cell)
-        if not column.fits(row[column.name]):
-            shown = f"{column.name} would be {row[column.name]!r:.60}, expected {column.expected}"
+def _row(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: Mapping[str, Plugin]) -> Row:
+    config = seeds[0].record.config
+    name = label(config["method"], config["params"], known)
+    return Row.over_seeds(name, [one.record for one in seeds], compared)
+
+
+def _line(row: Row, evidence: Evidence) -> Line:
+    """Return a row as a line; what cannot stand in one is named with the record's name."""
+    line: Line = {}
+    for column in columns(row.newest.metrics):
+        line[column.name] = column.text(row)
+        if not column.fits(line[column.name]):
+            shown = f"{column.name} would be {line[column.name]!r:.60}, expected {column.expected}"
             raise evidence.refused(shown)
-    return row
+    return line

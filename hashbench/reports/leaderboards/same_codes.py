@@ -13,11 +13,11 @@ from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
 from hashbench.reports.leaderboards.board import Entries
-from hashbench.reports.leaderboards.cells import NO_SEED
-from hashbench.reports.leaderboards.columns import Row, identity
+from hashbench.reports.leaderboards.columns import Line, identity
 from hashbench.reports.leaderboards.evidence import check_codes
 from hashbench.reports.leaderboards.publish import LOCK, Published, publishable, read_board, write_boards
-from hashbench.reports.leaderboards.rows import row_of
+from hashbench.reports.leaderboards.rows import line_of
+from hashbench.results.rows import NO_SEED
 
 MADE_BY = ("params", "views", "data", "features", "protocol_hash")
 """What decides codes beside the method's code, the length and the seed."""
@@ -52,11 +52,11 @@ def keep_rows_of_same_codes(
         not valid, or the directory cannot be written to.
     """
     known = Registry(plugins).plugins("methods")
-    computed: dict[tuple[str, ...], list[Row]] = {}
+    computed: dict[tuple[str, ...], list[Line]] = {}
     for evidence in publishable(stores, known, log):
         check_codes(evidence, evidence.store.arrays(evidence.record.id))
-        row = row_of(evidence, known)
-        computed.setdefault(identity(row), []).append(row)
+        line = line_of(evidence, known)
+        computed.setdefault(identity(line), []).append(line)
     writable_directory(directory, "--to")
     with FileLock(directory / LOCK):
         boards, entries, published = {}, Entries(), []
@@ -74,7 +74,7 @@ def keep_rows_of_same_codes(
     return published
 
 
-def _renewed(rows: Sequence[Row], computed: Mapping[tuple[str, ...], Sequence[Row]]) -> tuple[list[Row], list[str]]:
+def _renewed(rows: Sequence[Line], computed: Mapping[tuple[str, ...], Sequence[Line]]) -> tuple[list[Line], list[str]]:
     """Return a leaderboard's rows, those of the same codes with the present source, and what was found of each."""
     result, notes = [], []
     for row in rows:
@@ -86,12 +86,12 @@ def _renewed(rows: Sequence[Row], computed: Mapping[tuple[str, ...], Sequence[Ro
     return result, notes
 
 
-def _is_first_seed_of(one: Row, row: Row) -> bool:
+def _is_first_seed_of(one: Line, row: Line) -> bool:
     first = (row["seeds"].split() or [NO_SEED])[0]
     return one["seeds"] == first and all(one[name] == row[name] for name in MADE_BY)
 
 
-def _compared(row: Row, again: Row) -> tuple[Row, str]:
+def _compared(row: Line, again: Line) -> tuple[Line, str]:
     if not row["codes"]:
         return row, "its row does not tell its codes; publish the run to replace it"
     if row["codes"] != again["codes"]:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from hashbench.errors import InputError
 from hashbench.reports.leaderboards import board
-from hashbench.reports.leaderboards.checks import problems_of, read_rows
-from hashbench.reports.leaderboards.columns import TAIL, VERDICT, metrics_in
-from hashbench.reports.leaderboards.columns import Row as Line
-from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
-from hashbench.results.results_csv import TIMINGS
-from hashbench.results.setting import grouped_ascending, named
+from hashbench.reports.leaderboards.checks import problems_of
+from hashbench.reports.leaderboards.columns import TAIL, Line
+from hashbench.reports.leaderboards.published import lines_by_setting, row_of
+from hashbench.reports.page.setting import Setting, listed, shown
+from hashbench.results.rows import TIMINGS
+from hashbench.results.setting import named
 
 NO_CODES = "A leaderboard holds no codes and no curves: a run's directory gives those figures."
 RUNS_OWN = {"seed", "status", "error"}
@@ -30,7 +30,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     if problems:
         raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_mend(path)}")
     entries = board.read_entries(path.parent)
-    groups = grouped_ascending(read_rows(path), lambda line: board.setting_of(line, entries))
+    groups = lines_by_setting(path)
     names, settings = named(dict.fromkeys(groups, "")), []
     for setting, lines in groups.items():
         first = lines[0]
@@ -46,7 +46,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
                     "features": listed(entries.features[first["features"]]),
                     "version of the metrics": first["engine"],
                 },
-                rows=[_row(line, entries) for line in lines],
+                rows=[row_of(line, entries) for line in lines],
                 evidence=[_evidence(line) for line in lines],
                 notes=[NO_CODES],
             )
@@ -63,26 +63,6 @@ def _mend(path: Path) -> str:
     if set(header) >= RUNS_OWN:
         return f"this is a run's table: name its directory, {path.parent}"
     return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files beside it"
-
-
-def _row(line: Line, entries: board.Entries) -> Row:
-    method = entries.methods[line["params"]]
-    return Row(
-        label=shown(line["method"]),
-        config={"method": method["method"], "source": line["source"], "params": method["params"]},
-        n_bits=int(line["n_bits"]),
-        n_seeds=int(line["n_seeds"]),
-        seeds=line["seeds"],
-        scores={name: _score(line, name) for name in metrics_in(line) if line[name]},
-        timings={name: float(line[name]) for name in TIMINGS if line.get(name)},
-        uses_labels=line["uses_labels"] == "True",
-        date=line["date"],
-    )
-
-
-def _score(line: Line, metric: str) -> Score:
-    std, low, high = (float(line[metric + end]) if line[metric + end] else None for end in (" std", " low", " high"))
-    return Score(float(line[metric]), std, low, high, line[metric + VERDICT])
 
 
 def _evidence(line: Line) -> dict[str, str]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hashbench.errors import InputError
 from hashbench.records.record import Record
 from hashbench.records.store import open_results
-from hashbench.reports.leaderboards.cells import NO_SEED
-from hashbench.reports.page.setting import Row, Score, Setting, listed, shown
-from hashbench.results.results_csv import TIMINGS
-from hashbench.results.rows import ASYMMETRIC, deviation, rows_of
-from hashbench.results.rows import Row as Seeds
+from hashbench.reports.page.setting import Setting, listed, shown
+from hashbench.results.rows import ASYMMETRIC, NO_SEED, Row, rows_of
 from hashbench.results.setting import Named, by_setting, file_of, named
-from hashbench.results.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.verdicts import Verdicts, verdicts
 
 MOST_FAILURES = 20
 """Cells without a result that are told one by one."""
@@ -43,7 +38,7 @@ def settings_of_run(directory: Path) -> list[Setting]:
     names = named({setting: file_of(members) for setting, members in groups.items()})
     settings, without = [], []
     for setting, members in sorted(groups.items()):
-        rows = list(_rows([record for record in members if record.status == "ok"], compared))
+        rows = _rows([record for record in members if record.status == "ok"], compared)
         if not rows:
             without += _lost(members, names[setting])
             continue
@@ -85,38 +80,12 @@ def _command(records: Sequence[Record]) -> str:
     return "\n".join([*lines, *([f"# {unnamed} older records do not name their command"] if unnamed else [])])
 
 
-def _rows(records: Sequence[Record], compared: Verdicts) -> Iterator[Row]:
-    for row in sorted(rows_of(records, _label), key=lambda row: (row.n_bits, row.label)):
-        yield Row(
-            label=row.label,
-            config={key: row.newest.config[key] for key in ("method", "source", "params")},
-            n_bits=row.n_bits,
-            n_seeds=len(row.records),
-            seeds=_seeds(row.records),
-            scores=_scores(row, compared),
-            timings={name: value for name in TIMINGS if (value := row.timing(name)) is not None},
-            uses_labels=row.newest.uses_labels,
-            date=row.newest.date[:10],
-            records=tuple(row.records),
-        )
+def _rows(records: Sequence[Record], compared: Verdicts) -> list[Row]:
+    return sorted(rows_of(records, _label, compared), key=lambda row: (row.n_bits, row.label))
 
 
 def _label(record: Record) -> str:
     return shown(record.label + (ASYMMETRIC if record.is_asymmetric else ""))
-
-
-def _seeds(group: Sequence[Record]) -> str:
-    seeds = {record.config["seed"] for record in group}
-    return NO_SEED if None in seeds else " ".join(map(str, sorted(seeds)))
-
-
-def _scores(row: Seeds, compared: Verdicts) -> dict[str, Score]:
-    scores = {}
-    for metric in row.newest.metrics:
-        values, one = row.values(metric), compared.get((group_of(row.newest), metric))
-        low, high = one.interval if one and np.isfinite(one.interval).all() else (None, None)
-        scores[metric] = Score(float(np.mean(values)), deviation(values), low, high, one.verdict if one else "")
-    return scores
 
 
 def _evidence(label: str, record: Record) -> dict[str, str]:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from hashbench.data.dataset import Dataset
 from hashbench.reports.page.figures.codes import class_matrix, classes_in
-from hashbench.reports.page.setting import Row, Setting
+from hashbench.reports.page.setting import Setting
+from hashbench.results.rows import Row
 
 N_QUERIES, DEPTH, SIDE = 6, 10, 64
 """Queries that are shown, items of each ranking, pixels of an image's longer side at most."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -17,8 +16,9 @@ import pandas as pd
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.gallery import Gallery
 from hashbench.reports.page.needs import need
-from hashbench.reports.page.setting import Row, Setting, shown
+from hashbench.reports.page.setting import Setting, shown
 from hashbench.reports.page.summary import summaries
+from hashbench.results.rows import Row
 
 PANELS = (
     {"id": "by_bits", "title": "Score by code length", "choice": "", "wide": False,
@@ -41,6 +41,7 @@ PANELS = (
      "intro": "What the method logs each epoch, means over seeds."},
 )  # fmt: skip
 """The sections of figures, in order; two that are not wide stand side by side where there is room."""
+SCORE = ("mean", "std", "low", "high", "verdict")
 
 
 def render(
@@ -139,9 +140,9 @@ def _row(row: Row) -> dict[str, Any]:
     return {
         "label": row.label,
         "bits": row.n_bits,
-        "bytes": math.ceil(row.n_bits / 8),
+        "bytes": row.n_bytes,
         "n_seeds": row.n_seeds,
-        "scores": {name: asdict(score) for name, score in row.scores.items()},
+        "scores": {name: {part: getattr(score, part) for part in SCORE} for name, score in row.scores.items()},
         "timings": row.timings,
         "uses_labels": row.uses_labels,
         "date": row.date,

@@ -9,63 +9,9 @@ from typing import Any
 
 from hashbench.evaluation.metrics import headline
 from hashbench.files.paths import printable
-from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.reports.leaderboards.cells import is_metric
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric of a row.
-
-    Attributes
-    ----------
-    mean : float
-    std, low, high : float or None
-        Standard deviation over seeds and the 95% interval; None where there is none.
-    verdict : str
-        ``best``, ``separable``, ``not separable`` or ``unknown``; empty where none was given.
-    """
-
-    mean: float
-    std: float | None = None
-    low: float | None = None
-    high: float | None = None
-    verdict: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A method at one code length.
-
-    Attributes
-    ----------
-    label : str
-        The method as people read it; unique in its setting at this length.
-    config : dict
-        ``method``, ``source`` and ``params``.
-    n_bits, n_seeds : int
-    seeds : str
-    scores : dict from str to Score
-    timings : dict from str to float
-        Medians over seeds.
-    uses_labels : bool
-    date : str
-        Day of the newest seed.
-    records : tuple of Record
-        One per seed, lowest first; empty where the row comes from a leaderboard.
-    """
-
-    label: str
-    config: dict[str, Any]
-    n_bits: int
-    n_seeds: int
-    seeds: str
-    scores: dict[str, Score]
-    timings: dict[str, float]
-    uses_labels: bool
-    date: str
-    records: tuple[Record, ...] = ()
+from hashbench.results.rows import Row
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hashbench.reports.page.setting import Row, Setting
+from hashbench.reports.page.setting import Setting
+from hashbench.results.rows import Row
 
 
 def summaries(setting: Setting) -> list[dict[str, Any]]:

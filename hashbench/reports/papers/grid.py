@@ -6,33 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hashbench.errors import InputError, did_you_mean
+from hashbench.results.rows import Score
 
 BEST, AS_GOOD = "best", "not separable"
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one method has at one code length.
-
-    Attributes
-    ----------
-    mean : float
-        Over queries and seeds.
-    std : float or None
-        Over seeds; None where there is one.
-    n_seeds : int
-    verdict : str
-        As in a leaderboard; empty where none is known.
-    """
-
-    mean: float
-    std: float | None
-    n_seeds: int
-    verdict: str = ""
-
-    def text(self, plus_minus: str = "±") -> tuple[str, str]:
-        """Return the mean with four digits, and the standard deviation after it where there is one."""
-        return f"{self.mean:.4f}", "" if self.std is None else f" {plus_minus} {self.std:.4f}"
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
 from hashbench.records.record import Record
 from hashbench.records.store import open_results
 from hashbench.reports.leaderboards import board
-from hashbench.reports.leaderboards.checks import problems_of, read_rows
-from hashbench.reports.leaderboards.columns import VERDICT, Row, metrics_in
-from hashbench.reports.papers.grid import Grid, Score
-from hashbench.results.rows import Row as Seeds
-from hashbench.results.rows import deviation, label_of, rows_of
+from hashbench.reports.leaderboards.checks import problems_of
+from hashbench.reports.leaderboards.columns import metrics_in
+from hashbench.reports.leaderboards.published import lines_by_setting, row_of
+from hashbench.reports.papers.grid import Grid
+from hashbench.results.rows import Row, label_of, rows_of
 from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
-from hashbench.results.verdicts import Verdicts, group_of, verdicts
+from hashbench.results.verdicts import Verdicts, verdicts
 
 
 def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:
@@ -56,11 +54,11 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
     names = named({setting: file_of(members) for setting, members in settings.items()})
     grids: dict[tuple[Setting, str], Grid] = {}
     for setting, members in settings.items():
-        for row in _newest(members):
+        for row in _newest(members, compared):
             for metric in wanted:
                 if all(metric in record.metrics for record in row.records):
                     grid = grids.setdefault((setting, metric), _empty(names[setting], metric))
-                    grid.scores.setdefault(row.label, {})[row.n_bits] = _score(row, metric, compared)
+                    grid.scores.setdefault(row.label, {})[row.n_bits] = row.scores[metric]
     return list(grids.values())
 
 
@@ -68,40 +66,30 @@ def _in_order(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date))
 
 
-def _newest(records: Iterable[Record]) -> list[Seeds]:
+def _newest(records: Iterable[Record], compared: Verdicts) -> list[Row]:
     """Return the rows of a setting; where a label stands for several, such as of edited plugins, the newest."""
     same = grouped(rows_of(records), lambda row: (label_of(row.newest), row.n_bits)).values()
     newest = [max(rows, key=lambda row: row.newest.date) for rows in same]
-    return rows_of(record for row in newest for record in row.records)
+    return rows_of((record for row in newest for record in row.records), compared=compared)
 
 
 def _empty(name: Named, metric: str) -> Grid:
     return Grid(name.dataset, name.protocol, name.backbone, metric, {})
 
 
-def _score(row: Seeds, metric: str, compared: Verdicts) -> Score:
-    values, verdict = row.values(metric), compared.get((group_of(row.newest), metric))
-    return Score(float(np.mean(values)), deviation(values), len(values), verdict.verdict if verdict else "")
-
-
 def _of_board(path: Path, metrics: Sequence[str]) -> list[Grid]:
-    rows, entries = read_rows(path), board.read_entries(path.parent)
-    settings = grouped(rows, lambda row: board.setting_of(row, entries))
+    entries, settings = board.read_entries(path.parent), lines_by_setting(path)
     names = named(dict.fromkeys(settings, ""))
+    known = {name for lines in settings.values() for name in metrics_in(lines[0])}
     grids = []
-    for metric in _known(metrics, metrics_in(rows[0])):
-        for setting, members in settings.items():
+    for metric in _known(metrics, known):
+        for setting, lines in settings.items():
             grid = _empty(names[setting], metric)
-            for row in members:
-                if row[metric]:
-                    grid.scores.setdefault(row["method"], {})[int(row["n_bits"])] = _published(row, metric)
+            for row in (row_of(line, entries) for line in lines):
+                if metric in row.scores:
+                    grid.scores.setdefault(row.label, {})[row.n_bits] = row.scores[metric]
             grids += [grid] if grid.scores else []
     return grids
-
-
-def _published(row: Row, metric: str) -> Score:
-    std = row[f"{metric} std"]
-    return Score(float(row[metric]), float(std) if std else None, int(row["n_seeds"]), row[metric + VERDICT])
 
 
 def _known(metrics: Sequence[str], known: Iterable[str]) -> Sequence[str]:

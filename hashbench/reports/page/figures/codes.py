@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 from hashbench.errors import InputError
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
-from hashbench.reports.page.setting import Row, Setting
+from hashbench.reports.page.setting import Setting
+from hashbench.results.rows import Row
 from hashbench.results.setting import grouped_ascending
 from hashbench.results.verdicts import per_query
 

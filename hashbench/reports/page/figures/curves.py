@@ -10,7 +10,8 @@ import pandas as pd
 from hashbench.evaluation.curves import at_equal_recall
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
-from hashbench.reports.page.setting import Row, Setting, shown
+from hashbench.reports.page.setting import Setting, shown
+from hashbench.results.rows import Row
 from hashbench.results.setting import grouped_ascending
 
 MOST_EPOCHS = 150

@@ -11,7 +11,8 @@ from hashbench.reports.figure_style import LOG_FROM
 from hashbench.reports.grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
-from hashbench.reports.page.setting import Row, Setting, shown
+from hashbench.reports.page.setting import Setting, shown
+from hashbench.results.rows import Row
 
 COSTS = {
     "fit_s": ("training on features, seconds", False),
