@@ -6,13 +6,13 @@ import math
 import mmap
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import sha256
-from hashbench.files.schema import count, listed, text
+from hashbench.files.schema import Count
 
 
 def open_npy(path: Path) -> np.ndarray:
@@ -33,10 +33,20 @@ def open_npy(path: Path) -> np.ndarray:
 
 
 STEP = 2**24
-ARRAY = {"dtype": text, "shape": listed(count), "bytes": count, "sha256": text}
-"""What the description of a stored array must hold."""
-ARRAY_ELSEWHERE = {"file": text, "offset": count, "mtime_ns": count, "ctime_ns": count, "inode": count}
-"""What it holds besides where the array stays in somebody else's file."""
+
+
+class StoredArray(TypedDict):
+    """The description of a stored array; where the array stays in somebody else's file, also which and where in it."""
+
+    dtype: str
+    shape: list[Count]
+    bytes: Count
+    sha256: str
+    file: NotRequired[str]
+    offset: NotRequired[Count]
+    mtime_ns: NotRequired[Count]
+    ctime_ns: NotRequired[Count]
+    inode: NotRequired[Count]
 
 
 def store_array(array: np.ndarray, folder: Path, name: str) -> dict[str, Any]:

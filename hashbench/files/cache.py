@@ -6,36 +6,51 @@ import hashlib
 import json
 import math
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 import platformdirs
 from filelock import FileLock
+from msgspec import Meta
 
 from hashbench.errors import InputError
-from hashbench.files.schema import count, listed, mapped, misfit, number, text
+from hashbench.files.schema import Count, Positive, checked, decoded
 from hashbench.files.writing import said_clearly, writable_directory, write_atomically
 from hashbench.options import home_expanded
 
 ENVIRONMENT_VARIABLE = "HASHBENCH_CACHE"
 ROW_AXES = {"features": 1, "views": 2, "neighbors": 1}
 """Folders of the cache that hold growing arrays, and how many axes a row has in each."""
-NUMBERS = re.compile("[<>|][biuf][0-9]{1,2}")
-"""Types that rows may have."""
-NEEDED = {"rows": count, "seconds": number}
-WITH_ROWS = {
-    "dtype": lambda value: text(value) and bool(NUMBERS.fullmatch(value)),
-    "row_shape": lambda value: listed(count)(value) and len(value) > 0 and min(value) > 0,
-}
-"""What a manifest says once there are rows."""
-OPTIONAL = {"steps": listed(mapped(lambda value: count(value) or text(value)))}
-STEP = {"first": count, "rows": count, "sha256": text}
 BLOCK_BYTES = 2**24
+
+
+class Step(TypedDict):
+    """Rows that were appended at once."""
+
+    first: Count
+    rows: Count
+    sha256: str
+
+
+class Begun(TypedDict):
+    """What a manifest says before there are rows."""
+
+    rows: Annotated[int, Meta(ge=0, le=0)]
+    seconds: float
+
+
+class Manifest(TypedDict):
+    """What a manifest says once there are rows."""
+
+    rows: Positive
+    seconds: float
+    dtype: Annotated[str, Meta(pattern="^[<>|][biuf][0-9]{1,2}$")]
+    row_shape: Annotated[list[Positive], Meta(min_length=1)]
+    steps: NotRequired[list[Step]]
 
 
 def cache_directory(given: Path | None) -> Path:
@@ -72,16 +87,13 @@ class GrowingArray:
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest, or None where there is no usable entry yet."""
         try:
-            manifest = json.loads(self._manifest.read_text("utf-8"))
-            if misfit(manifest, NEEDED, OPTIONAL) or (manifest["rows"] and misfit(manifest, WITH_ROWS)):
-                return None
-            if any(misfit(step, STEP) for step in manifest.get("steps", [])):
-                return None
+            manifest = decoded(self._manifest.read_bytes())
+            checked(manifest, Manifest if manifest.get("rows") else Begun)
             if manifest["rows"] and len(manifest["row_shape"]) != self._row_axes(manifest):
                 return None
             whole = manifest["rows"] * _row_bytes(manifest) if manifest["rows"] else 0
             return manifest if self._data.stat().st_size >= whole else None
-        except (OSError, ValueError, TypeError, RecursionError):
+        except (OSError, ValueError, TypeError):
             return None
 
     def _row_axes(self, manifest: dict[str, Any]) -> int:

@@ -1,67 +1,90 @@
-"""What a JSON file of hashbench's own must hold before any of it is used: a key and a test for each value."""
+"""JSON files of hashbench's own: decoded and checked against a type by msgspec, which names the place of a fault."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-Test = Callable[[Any], bool]
+import msgspec
+from msgspec import Meta
 
-
-def text(value: Any) -> bool:
-    """Whether a value is text."""
-    return isinstance(value, str)
-
-
-def flag(value: Any) -> bool:
-    """Whether a value is true or false."""
-    return isinstance(value, bool)
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-def count(value: Any) -> bool:
-    """Whether a value is a whole number, 0 or more, that an index can be."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+class Misfit(ValueError):
+    """Content is no JSON, or not what it should be; the text says what was expected and where."""
 
 
-def number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+class Text(str):
+    """Text of a special form, as the type of a field; what is read is plain text."""
+
+    expected: ClassVar[str]
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether a text has that form."""
+        raise NotImplementedError
 
 
-def nothing(value: Any) -> bool:
-    """Whether a value is null."""
-    return value is None
+class Line(Text):
+    """Text whose characters can all be seen."""
+
+    expected = "a line of printable characters"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether all characters can be seen."""
+        return text.isprintable()
 
 
-def either(*tests: Test) -> Test:
-    """Return a test for values that pass one of the tests."""
-    return lambda value: any(test(value) for test in tests)
-
-
-def listed(test: Test) -> Test:
-    """Return a test for lists whose values all pass a test."""
-    return lambda value: isinstance(value, list) and all(map(test, value))
-
-
-def mapped(test: Test) -> Test:
-    """Return a test for objects whose values all pass a test."""
-    return lambda value: isinstance(value, dict) and all(map(test, value.values()))
-
-
-def misfit(facts: Any, needed: Mapping[str, Test], optional: Mapping[str, Test] | None = None) -> str | None:
-    """Return the first key that is missing or holds something of another kind; None where all fit.
+def decoded(content: bytes | str, kind: Any = dict[str, Any]) -> Any:
+    """Return what JSON holds, once it is of a type; keys that the type does not name are kept.
 
     Parameters
     ----------
-    facts : object
-        What was read; anything but an object fits nothing.
-    needed, optional : dict from str to callable
-        What each key's value must pass. Other keys may stand beside them.
+    content : bytes or str
+    kind : type
+        Such as a TypedDict.
+
+    Raises
+    ------
+    Misfit
+        ``content`` is no JSON, holds NaN or a number without end, is nested too deep, or is not of the type.
     """
-    if not isinstance(facts, dict):
-        return "everything"
-    for key, test in {**needed, **(optional or {})}.items():
-        if (key in facts or key in needed) and not (key in facts and test(facts[key])):
-            return key
-    return None
+    try:
+        values = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Misfit(f"it is no JSON: {error}") from error
+    except RecursionError as error:
+        raise Misfit("it is nested too deep") from error
+    checked(values, kind)
+    return values
+
+
+def checked(values: Any, kind: Any) -> None:
+    """Refuse decoded JSON that is not of a type.
+
+    Raises
+    ------
+    Misfit
+        It is not.
+    """
+    try:
+        msgspec.convert(values, kind, dec_hook=_special)
+    except msgspec.ValidationError as error:
+        raise Misfit(_without_root(str(error))) from error
+
+
+def _special(kind: type[Text], value: Any) -> Text:
+    """Return a text of a special form; msgspec adds the place to what is raised."""
+    if not isinstance(value, str) or not kind.fits(value):
+        shown = repr(value)[:60]
+        raise ValueError(f"Expected {kind.expected}, got {shown}")
+    return kind(value)
+
+
+def _without_root(message: str) -> str:
+    """Return msgspec's message with the place as people write it: ``config.n_bits`` for ``$.config.n_bits``."""
+    return message.replace("`$.", "`")

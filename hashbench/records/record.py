@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
+from hashbench.files.schema import Count, Line, Misfit, Sha256, Share, Text, checked, decoded
 
 FORMAT = 2
 """Raised when older versions of hashbench could misread a record."""
 Status = Literal["ok", "failed", "skipped"]
-STATUSES = ("ok", "failed", "skipped")
 Origin = Literal["trained", "imported"]
-ORIGINS = ("trained", "imported")
 LARGEST = 2**26
 """Bytes of a record that are read."""
 OWN = "own"
@@ -177,144 +176,118 @@ def read_record(path: Path) -> Record:
     try:
         if path.stat().st_size > LARGEST:
             raise UnusableRecord(f"it has more than {LARGEST:,} bytes")
-        values = json.loads(path.read_text("utf-8-sig"))
+        values = decoded(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise UnusableRecord(f"it cannot be read: {type(error).__name__}: {error}") from error
-    if not isinstance(values, dict):
-        raise UnusableRecord("it is no JSON object")
+    except (OSError, Misfit) as error:
+        raise UnusableRecord(f"it cannot be read: {error}") from error
     version = values.get("format", 1)
     if isinstance(version, int) and version > FORMAT:
         raise UnusableRecord(f"it has format {version}, this version reads up to {FORMAT}", newer=True)
-    _refuse_odd("", values, SCHEMA, REQUIRED)
-    _refuse_odd("config.", values["config"], CONFIG, set(CONFIG) - {"distance"})
-    _refuse_odd("environment.", values.get("environment", {}), ENVIRONMENT, set())
+    try:
+        checked(values, Fields)
+    except Misfit as error:
+        raise UnusableRecord(str(error)) from error
     if values["status"] == "ok" and not values.get("metrics"):
         raise UnusableRecord("it is ok and has no metric")
-    if path.stem != values["id"] or _hash_of(values["config"]) != values["id"]:
+    if path.stem != values["id"] or canonical_hash(values["config"]) != values["id"]:
         raise UnusableRecord("its id is not the SHA-256 of its config")
     known = {one.name for one in fields(Record)}
     return Record(**{name: value for name, value in values.items() if name in known})
 
 
-Check = Callable[[Any], bool]
+class PluginName(Text):
+    """The name of a method or data set."""
+
+    expected = "a plugin's name"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether it can be one."""
+        return is_plugin_name(text)
 
 
-def _refuse_odd(prefix: str, values: Mapping[str, Any], schema: Mapping[str, Check], required: set[str]) -> None:
-    for name, fits in schema.items():
-        if name not in values:
-            if name in required:
-                raise UnusableRecord(f"it lacks {prefix}{name}")
-        elif not fits(values[name]):
-            raise UnusableRecord(f"its {prefix}{name} is {repr(values[name])[:60]}")
+class ProtocolName(Text):
+    """The name of a protocol."""
+
+    expected = "a protocol's name"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether it can be one."""
+        return is_protocol_name(text)
 
 
-def _hash_of(config: dict[str, Any]) -> str:
-    """Return the SHA-256 of a configuration; empty where it holds what JSON cannot, or is nested too deep."""
-    try:
-        return canonical_hash(config)
-    except (ValueError, RecursionError):
-        return ""
+Date = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d")]
 
 
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable()
+class FeatureKey(TypedDict):
+    """What is read of a feature key; all of it stands in the record's id."""
+
+    backbone: Line | None
 
 
-def _text_or_none(value: Any) -> bool:
-    return value is None or _text(value)
+class Config(TypedDict):
+    """A configuration: what decides a result."""
+
+    dataset: PluginName
+    data: Sha256
+    protocol: ProtocolName
+    protocol_hash: Sha256
+    features: FeatureKey
+    views: dict[str, Any] | None
+    method: PluginName
+    params: dict[str, Any]
+    source: Sha256
+    n_bits: Annotated[int, Meta(ge=1, le=2**20)]
+    seed: Count | None
+    engine: Count
+    distance: NotRequired[Literal["asymmetric", "own"]]
 
 
-def _prose(value: Any) -> bool:
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+class Environment(TypedDict, total=False):
+    """Where a cell was computed."""
+
+    cpu: Line
+    system: Line
+    gpu: Line | None
+    driver: Line | None
+    blas: Line | None
+    commit: Line | None
+    dirty: bool
+    cores: Count | None
+    cores_usable: Count
+    memory_mb: Count
+    jobs: Count
+    thread_pools: dict[Line, float]
+    command: str
+    threads: Count | None
+    versions: dict[str, Line]
 
 
-def _number(value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
+class Fields(TypedDict):
+    """A record's file."""
 
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _hash(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
-
-
-def _numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_text, value)) and all(map(_number, value.values()))
-
-
-def _scores(value: Any) -> bool:
-    return _numbers(value) and all(0 <= score <= 1 for score in value.values())
-
-
-def _date(value: Any) -> bool:
-    return _text(value) and re.match(r"\d{4}-\d\d-\d\d", value) is not None
-
-
-def _feature_key(value: Any) -> bool:
-    return isinstance(value, dict) and "backbone" in value and (value["backbone"] is None or _text(value["backbone"]))
-
-
-SCHEMA: dict[str, Check] = {
-    "id": _hash,
-    "config": lambda value: isinstance(value, dict),
-    "status": lambda value: value in STATUSES,
-    "error": _prose,
-    "metrics": _scores,
-    "timings": _numbers,
-    "peak_memory_mb": lambda value: value is None or _number(value),
-    "training": lambda value: isinstance(value, list) and all(map(_numbers, value)),
-    "codes_sha256": lambda value: isinstance(value, dict) and all(map(_hash, value.values())),
-    "uses_labels": lambda value: isinstance(value, bool),
-    "origin": lambda value: value in ORIGINS,
-    "label": _text,
-    "provenance": _text,
-    "data_file": _text,
-    "read": lambda value: isinstance(value, list) and all(map(_prose, value)),
-    "n_codes": lambda value: value is None or _whole(value),
-    "converged": lambda value: value is None or isinstance(value, bool),
-    "portable": lambda value: value is None or isinstance(value, bool),
-    "environment": lambda value: isinstance(value, dict),
-    "started": lambda value: value == "" or _date(value),
-    "date": _date,
-    "output": _prose,
-    "format": _whole,
-}
-REQUIRED = {"id", "config", "status", "label", "date"}
-CONFIG: dict[str, Check] = {
-    "dataset": is_plugin_name,
-    "data": _hash,
-    "protocol": is_protocol_name,
-    "protocol_hash": _hash,
-    "features": _feature_key,
-    "views": lambda value: value is None or isinstance(value, dict),
-    "method": is_plugin_name,
-    "params": lambda value: isinstance(value, dict),
-    "source": _hash,
-    "n_bits": lambda value: _whole(value) and 1 <= value <= 2**20,
-    "seed": lambda value: value is None or _whole(value),
-    "engine": _whole,
-    "distance": lambda value: value in ("asymmetric", OWN),
-}
-ENVIRONMENT: dict[str, Check] = {
-    "cpu": _text,
-    "system": _text,
-    "gpu": _text_or_none,
-    "driver": _text_or_none,
-    "blas": _text_or_none,
-    "commit": _text_or_none,
-    "dirty": lambda value: isinstance(value, bool),
-    "cores": lambda value: value is None or _whole(value),
-    "cores_usable": _whole,
-    "memory_mb": _whole,
-    "jobs": _whole,
-    "thread_pools": _numbers,
-    "command": _prose,
-    "threads": lambda value: value is None or _whole(value),
-    "versions": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
-}
+    id: Sha256
+    config: Config
+    status: Status
+    label: Line
+    date: Date
+    error: NotRequired[str]
+    metrics: NotRequired[dict[Line, Share]]
+    timings: NotRequired[dict[Line, float]]
+    peak_memory_mb: NotRequired[float | None]
+    training: NotRequired[list[dict[Line, float]]]
+    codes_sha256: NotRequired[dict[str, Sha256]]
+    uses_labels: NotRequired[bool]
+    origin: NotRequired[Origin]
+    provenance: NotRequired[Line]
+    data_file: NotRequired[Line]
+    read: NotRequired[list[str]]
+    n_codes: NotRequired[Count | None]
+    converged: NotRequired[bool | None]
+    portable: NotRequired[bool | None]
+    environment: NotRequired[Environment]
+    started: NotRequired[Annotated[str, Meta(pattern=r"^($|\d{4}-\d\d-\d\d)")]]
+    output: NotRequired[str]
+    format: NotRequired[Count]

@@ -135,7 +135,7 @@ EDITS = [
     (lambda p: (p.parent / "features.json").write_text("[]"), "no JSON object"),
     (lambda p: _json(p, "features.json", lambda v: next(iter(v.values())).update(x=1)), "not its entry's hash"),
     (lambda p: _json(p, "methods.json", lambda v: v.update({"0" * 16: 5})), "not its entry's hash"),
-    (lambda p: _json(p, "methods.json", lambda v: v.update({key_of(5): 5})), "is no method with its parameters"),
+    (lambda p: _json(p, "methods.json", lambda v: v.update({key_of(5): 5})), "Expected `object`, got `int`"),
 ]
 
 

@@ -13,19 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 from filelock import FileLock, Timeout
+from msgspec import Meta
 
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.look import look_of_key
 from hashbench.data.prepared.stamp import sources
 from hashbench.errors import InputError
-from hashbench.files.arrays import ARRAY, ARRAY_ELSEWHERE, open_array, verify_array
+from hashbench.files.arrays import StoredArray, open_array, verify_array
 from hashbench.files.hashing import sha256
-from hashbench.files.schema import count, either, flag, listed, mapped, misfit, nothing, text
+from hashbench.files.schema import Count, Misfit, checked, decoded
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
@@ -35,35 +36,41 @@ MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
 TEXTS = ("similarity", "provenance", "sha256")
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
-NEEDED = {
-    "dataset": text,
-    "plugin": text,
-    "n_items": count,
-    "date": text,
-    "from": either(text, nothing),
-    "skip_broken": flag,
-    "arrays": mapped(lambda facts: misfit(facts, ARRAY, ARRAY_ELSEWHERE) is None),
-    "label_names": listed(text),
-    "parts": listed(text),
-    "left_out": listed(text),
-    "reasons": listed(text),
-    **dict.fromkeys(TEXTS, text),
-}
-"""What a manifest must hold to be used."""
-OPTIONAL = {
-    "names_sha256": text,
-    "reading": text,
-    "exif": flag,
-    "background": text,
-    "grey_range": text,
-    "notes": listed(text),
-    "read_as": text,
-    "passed_over": listed(text),
-    "centred": flag,
-    "watched": either(text, nothing),
-    "files": listed(text),
-    "sources": text,
-}
+
+
+class Manifest(TypedDict):
+    """What an entry's manifest says."""
+
+    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
+    dataset: str
+    plugin: str
+    n_items: Count
+    date: str
+    skip_broken: bool
+    arrays: dict[str, StoredArray]
+    label_names: list[str]
+    parts: list[str]
+    left_out: list[str]
+    reasons: list[str]
+    similarity: str
+    provenance: str
+    sha256: str
+    names_sha256: NotRequired[str]
+    reading: NotRequired[str]
+    exif: NotRequired[bool]
+    background: NotRequired[str]
+    grey_range: NotRequired[str]
+    notes: NotRequired[list[str]]
+    read_as: NotRequired[str]
+    passed_over: NotRequired[list[str]]
+    centred: NotRequired[bool]
+    watched: NotRequired[str | None]
+    files: NotRequired[list[str]]
+    sources: NotRequired[str]
+
+
+Sourced = TypedDict("Sourced", {"from": str | None})
+"""The rest of it, whose key is a word of Python."""
 
 
 @dataclass(frozen=True)
@@ -257,10 +264,9 @@ def read_entry(folder: Path) -> Entry | None:
     if folder.name.startswith("."):
         return None
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    if misfit(manifest, NEEDED, OPTIONAL) or manifest.get("format") != FORMAT:
+        manifest = decoded((folder / MANIFEST).read_bytes(), Manifest)
+        checked(manifest, Sourced)
+    except (OSError, Misfit):
         return None
     # The name leads to the files of a lock and of other entries: it is the folder's own, or the entry is damaged.
     return Entry(folder, manifest) if folder.name.rpartition("-")[0] == manifest["dataset"] else None

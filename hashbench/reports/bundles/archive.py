@@ -10,9 +10,10 @@ import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from hashbench.errors import InputError, shorten
+from hashbench.files.schema import Count, Misfit, Sha256, checked, decoded
 from hashbench.files.writing import atomic_stream, said_clearly
 from hashbench.records.record import LARGEST
 from hashbench.reports.bundles.inner_arrays import UNREADABLE, problem_in_npz
@@ -30,6 +31,26 @@ MOST_SHRUNK, SMALL = 100, 2**26
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 OF_FILE_MANAGERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Versioned(TypedDict):
+    """What a manifest says in every version."""
+
+    format: Count
+
+
+class FileFacts(TypedDict):
+    """What a manifest says of a file."""
+
+    bytes: Count
+    sha256: Sha256
+
+
+class Manifest(Versioned):
+    """What a manifest says."""
+
+    files: dict[str, FileFacts]
+    labels: dict[str, dict[str, Any]]
 
 
 class Refused(Exception):
@@ -163,17 +184,12 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _manifest(content: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"it has no readable {MANIFEST}") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
-        raise Refused(f"its {MANIFEST} is none of a bundle")
-    if manifest["format"] > FORMAT:
-        raise Refused(f"it has format {manifest['format']}, this version reads up to {FORMAT}; update hashbench")
-    for part in ("files", "labels"):
-        facts = manifest.get(part)
-        if not isinstance(facts, dict) or not all(isinstance(one, dict) for one in facts.values()):
-            raise Refused(f"its {MANIFEST} lacks {part}")
+        manifest = decoded(content, Versioned)
+        if manifest["format"] > FORMAT:
+            raise Refused(f"it has format {manifest['format']}, this version reads up to {FORMAT}; update hashbench")
+        checked(manifest, Manifest)
+    except Misfit as error:
+        raise Refused(f"its {MANIFEST} is none of a bundle ({error})") from error
     return manifest
 
 
@@ -182,7 +198,7 @@ def _refuse_changed(facts: Mapping[str, Any], contents: Mapping[str, bytes]) -> 
     if lacking:
         raise Refused(f"{MANIFEST} and files differ: {shorten(lacking[0], 80)!r} is in one of them only")
     for name, content in contents.items():
-        if facts[name].get("sha256") != _sha256(content):
+        if facts[name]["sha256"] != _sha256(content):
             raise Refused(f"{name} is not as it was bundled: its SHA-256 is another")
 
 

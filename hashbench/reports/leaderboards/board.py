@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
+from hashbench.files import schema
 from hashbench.reports.leaderboards.columns import Line, columns, key_of, metrics_in, order
 from hashbench.results.setting import Setting
 
@@ -27,6 +29,13 @@ PARTED = {";": "semicolons", "\t": "tabs"}
 
 class Unreadable(Exception):
     """A file's content cannot be taken apart; the text says why."""
+
+
+class MethodEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """An entry of methods.json."""
+
+    method: str
+    params: dict[str, Any]
 
 
 @dataclass
@@ -75,11 +84,9 @@ def read_entries(directory: Path) -> Entries:
     Unreadable
         A file is damaged, or an entry is not what its key says.
     """
-    entries = Entries(_read_json(directory / FEATURES), _read_json(directory / METHODS))
-    for key, value in entries.methods.items():
-        if not isinstance(value, dict) or set(value) != {"method", "params"} or not isinstance(value["params"], dict):
-            raise Unreadable(f"{METHODS}: {key} is no method with its parameters")
-    return entries
+    return Entries(
+        _read_json(directory / FEATURES, dict[str, Any]), _read_json(directory / METHODS, dict[str, MethodEntry])
+    )
 
 
 def setting_of(row: Line, entries: Entries) -> Setting:
@@ -96,16 +103,14 @@ def setting_of(row: Line, entries: Entries) -> Setting:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, kind: Any) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        values = json.loads(decoded(read_bytes(path)))
-        wrong = None if isinstance(values, dict) else "it is no JSON object"
-        wrong = wrong or next(
-            (f"{key!r:.40} is not its entry's hash" for key in values if key_of(values[key]) != key), None
-        )
-    except (ValueError, RecursionError, Unreadable) as error:
+        values = schema.decoded(text_of(read_bytes(path)), kind)
+        odd = next((key for key in values if key_of(values[key]) != key), None)
+        wrong = "" if odd is None else f"{odd!r:.40} is not its entry's hash"
+    except (schema.Misfit, Unreadable) as error:
         wrong = str(error)
     if wrong:
         raise Unreadable(f"{path.name} beside it cannot be used: {wrong}")
@@ -132,7 +137,7 @@ def read_bytes(path: Path) -> bytes:
         raise Unreadable(f"cannot be read: {error.strerror or error}") from error
 
 
-def decoded(content: bytes) -> str:
+def text_of(content: bytes) -> str:
     """Return a file's text, without the byte order mark that some editors add.
 
     Raises
@@ -163,7 +168,7 @@ def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
         It is no CSV file, or its cells are parted by another character.
     """
     try:
-        header, *rows = list(csv.reader(io.StringIO(decoded(content), newline=""), strict=True)) or [[]]
+        header, *rows = list(csv.reader(io.StringIO(text_of(content), newline=""), strict=True)) or [[]]
     except csv.Error as error:
         raise Unreadable(f"is no CSV file: {error}") from error
     name = next((name for mark, name in PARTED.items() if len(header) == 1 and mark in header[0]), None)
