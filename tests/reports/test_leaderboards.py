@@ -132,9 +132,12 @@ EDITS = [
     (lambda p: (p.parent / "methods.json").unlink(), "is not in methods.json"),
     (lambda p: (p.parent / "features.json").write_text("["), "features.json beside it cannot be used"),
     (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json beside it cannot be used"),
-    (lambda p: (p.parent / "features.json").write_text("[]"), "no JSON object"),
+    (lambda p: (p.parent / "features.json").write_text("[]"), "Expected `object`, got `array`"),
     (lambda p: _json(p, "features.json", lambda v: next(iter(v.values())).update(x=1)), "not its entry's hash"),
-    (lambda p: _json(p, "methods.json", lambda v: v.update({"0" * 16: 5})), "not its entry's hash"),
+    (
+        lambda p: _json(p, "methods.json", lambda v: v.update({"0" * 16: {"method": "x", "params": {}}})),
+        "not its entry's hash",
+    ),
     (lambda p: _json(p, "methods.json", lambda v: v.update({key_of(5): 5})), "Expected `object`, got `int`"),
 ]
 
