@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 EXAMPLE = Path(__file__).resolve().parents[1] / "docs" / "example-package"
 
 

@@ -68,6 +68,7 @@ assert not heavy, heavy
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_needs_no_torch_imports_none(tmp_path):
     done = subprocess.run([sys.executable, "-c", LIGHT, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

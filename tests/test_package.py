@@ -69,6 +69,7 @@ def test_the_version_is_the_same_everywhere():
     assert f"\nversion: {version}\ndate-released: {changes}\n" in citation
 
 
+@pytest.mark.slow
 def test_a_package_named_datasets_is_not_shadowed(tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "__init__.py").write_text("name = 'theirs'")

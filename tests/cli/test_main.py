@@ -58,6 +58,7 @@ def test_a_standard_output_that_is_full():
     assert done.stderr == told
 
 
+@pytest.mark.slow
 def test_streams_that_are_closed(tmp_path):
     command = f"{sys.executable} -m hashbench run --methods lsh --bits 8 --out {tmp_path} <&- >&- 2>&-"
     assert subprocess.run(command, shell=True).returncode == 0

@@ -41,6 +41,7 @@ def do(page, cli):
     return outputs
 
 
+@pytest.mark.slow
 def test_from_install_to_a_published_row(cli):
     (method,) = blocks("tutorial.md", "python")
     Path("spun.py").write_text(method)

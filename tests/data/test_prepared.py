@@ -730,6 +730,7 @@ def test_a_killed_preparation_leaves_nothing_that_is_taken_for_whole(toy, tmp_pa
     choose_entries(tmp_path / "cache", "toy")[0].verify()
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_and_uses_what_the_first_made(toy, tmp_path):
     reads, gate = tmp_path / "reads", tmp_path / "gate"
     first = start(toy, tmp_path, TOY_GATE=str(gate), TOY_READS=str(reads))

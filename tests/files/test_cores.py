@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from hashbench.files.cores import n_cores
 
 CODE = "from hashbench.files.cores import n_cores; print(n_cores())"
@@ -16,6 +18,7 @@ def test_a_limit_below_the_machine_counts():
     assert 1 <= n_cores() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.slow
 def test_one_core_holds_for_libraries_that_come_later():
     code = (
         "import os, torch\n"

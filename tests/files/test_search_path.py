@@ -21,6 +21,7 @@ def downloads(tmp_path, monkeypatch):
     return tmp_path / "executed"
 
 
+@pytest.mark.slow
 def test_a_run_executes_nothing_of_the_working_directory(downloads, tmp_path):
     command = [sys.executable, "-m", "hashbench", "run", "--methods", "lsh", "--bits", "8", "--out", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True)

@@ -115,6 +115,7 @@ def test_the_authors_schedule(n_bits, n_images, expected):
     assert load_method("cibhash")(n_bits).default_epochs(n_images) == expected
 
 
+@pytest.mark.slow
 def test_the_schedule_is_the_default():
     views = np.random.default_rng(0).standard_normal((96, 2, 4)).astype(np.float16)
     X = views[:, 0].astype(np.float32)

@@ -114,6 +114,7 @@ def test_bits_without_variance_are_zero(data):
     assert not bits_of(make("pcah", 26).fit(wider), wider)[:, 24:].any()
 
 
+@pytest.mark.slow
 def test_codes_do_not_depend_on_order_on_other_processors():
     """OpenBLAS's kernels for AVX2 give a row other last bits in another place; codes must not show it."""
     script = (

@@ -57,6 +57,7 @@ def test_a_row_without_a_partner_is_left_out(n_rows, batch_size, expected):
     assert sizes == expected
 
 
+@pytest.mark.slow
 def test_it_learns_and_centring_keeps_bits_from_being_constant(data):
     X = np.abs(data) + 2  # never negative, far off the origin
     curve, constant = [], {}

@@ -47,6 +47,7 @@ def stems(paths):
     return {path.name.rpartition(".")[0] for path in paths}
 
 
+@pytest.mark.slow
 def test_every_kind_of_figure_in_every_format(store, tmp_path):
     log = [{"epoch": e, "loss": 3 / e, "contrastive": 2 / e, "kl": float(e)} for e in range(1, 6)]
     for n_bits in (16, 32):

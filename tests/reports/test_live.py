@@ -108,6 +108,7 @@ def test_each_worker_has_a_row_and_many_share_one(watch):
     assert lines[-2] == "and 2 more"
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_at_once_and_leaves_the_terminal_as_it_was(tmp_path):
     file = tmp_path / "sleeps.py"
     file.write_text(SLEEPS)

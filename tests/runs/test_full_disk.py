@@ -28,6 +28,7 @@ def files(out):
     return [path for path in out.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("free", "how"), [(0, ["--in-process"]), (8_000, ["--in-process"]), (120_000, ["--jobs", 2])])
 def test_a_disk_that_fills_up(disk, cli, free, how):
     filler, out = disk / "filler", disk / "out"

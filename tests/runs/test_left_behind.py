@@ -78,6 +78,7 @@ def own_number():
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_a_changed_process_is_another_users_no_more():
     worker = Worker()
     try:
@@ -102,6 +103,7 @@ def answer_twice():
     return 1
 
 
+@pytest.mark.slow
 def test_a_reply_to_another_request_is_refused():
     worker = Worker()
     try:
@@ -112,6 +114,7 @@ def test_a_reply_to_another_request_is_refused():
         worker.close()
 
 
+@pytest.mark.slow
 def test_a_plan_that_fails_shows_one_line_and_the_traceback_in_full(tmp_path):
     (tmp_path / "odd.py").write_text(
         "from hashbench import HashDataset\n"

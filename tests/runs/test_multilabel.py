@@ -107,6 +107,7 @@ def check_record(store, record, query_labels, database_labels):
     assert record.metrics["P@1000"] == pytest.approx(np.mean(shares), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_every_method_runs_and_is_scored_by_definition(finished, little):
     out, done = finished
     frame = pd.read_csv(out / "results.csv")

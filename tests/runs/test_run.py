@@ -274,6 +274,7 @@ def test_debug_stands_anywhere(cli):
         assert "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 def test_bad_input_is_refused_before_torch_is_imported(tmp_path):
     code = (
         "import sys; sys.argv = ['hashbench', 'run', '--methods', 'iqt']\n"
@@ -303,6 +304,7 @@ def test_a_damaged_record_is_computed_again(finished, tmp_path, cli):
     assert json.loads(record.read_text())["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_from_python(tmp_path, cache_dir):
     started = time.time()
     frame = run(methods="lsh", bits=[8], seeds=[0, 1], out=tmp_path, cache_dir=cache_dir)

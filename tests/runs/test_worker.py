@@ -150,6 +150,7 @@ def stuck():
     time.sleep(600)
 
 
+@pytest.mark.slow
 def test_a_worker_is_replaced_when_it_is_needed():
     worker = Worker()
     try:
