@@ -327,8 +327,7 @@ class LeavesOneRowOut(Normalised):
 
 
 def test_batch_normalisation_and_a_last_batch_of_one_row():
-    with pytest.raises(AssertionError, match=r"400 rows in batches of 57 .*rows_used returns 0"):
-        check_a_last_batch_of_one_row(Normalised)
+    check_a_last_batch_of_one_row(Normalised)  # the training leaves such a batch out
     check_a_last_batch_of_one_row(LeavesOneRowOut)
 
 

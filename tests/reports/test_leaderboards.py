@@ -1,4 +1,4 @@
-"""Leaderboards as files: what is valid, what an older format becomes, and whether the rows are of the code here."""
+"""Leaderboards as files: what is valid, and whether the rows are of the code here."""
 
 import csv
 import json
@@ -22,15 +22,6 @@ from hashbench.reports.leaderboards.publish import publish
 from hashbench.results.rows import Row, Score
 
 ROOT = Path(__file__).resolve().parents[2]
-OLDER_HEAD = "dataset,protocol,backbone,method,params,n_bits,n_seeds,mAP@all,mAP@all std,features_s,views_s,fit_s,"
-OLDER_HEAD += "encode_items_per_s,encode_images_per_s,search_queries_per_s,uses_labels,data_provenance,cpu,threads,gpu,"
-OLDER_HEAD += "hashbench,torch,numpy,date,engine,feature_key,features,data,protocol_hash,source"
-OLDER = {
-    **dict.fromkeys(OLDER_HEAD.split(","), ""),
-    **{"dataset": "digits", "protocol": "digits/1", "backbone": "pixels", "n_bits": "8", "n_seeds": "3"},
-    **{"mAP@all": "0.36863", "mAP@all std": "0.02167", "fit_s": "4.588e-04", "uses_labels": "False", "cpu": "AMD"},
-    **{"date": "2026-11-22", "engine": "1", "feature_key": "0" * 16, "source": "1" * 16, "hashbench": "0.1.0"},
-}
 
 
 @pytest.fixture(scope="module")
@@ -213,69 +204,6 @@ def test_a_method_that_is_not_here_is_said_so(copied, cli):
     done = cli("validate", copied, "--code")
     assert done.returncode == 0, done.stdout
     assert "line 2: theirs at 8 bits: the method is not here" in done.stdout
-
-
-def _older(path, *changes):
-    recipe = {"features": {"backbone": "pixels", "image_size": None}, "views": {"backbone": "pixels", "n_views": 2}}
-    row = {**OLDER, "features": json.dumps(recipe), "data": "2" * 16, "protocol_hash": "3" * 16}
-    lsh, agh = {"method": "lsh", "params": "{}"}, {"method": "agh", "params": '{"n_anchors": 300, "n_layers": 2}'}
-    theirs = {"method": "theirs", "params": '{"b": "a b", "a": [1, 2]}'}
-    rows = [{**row, **own} for own in (*changes, agh, theirs, lsh)]
-    _write(path, rows)
-    return recipe
-
-
-def test_an_older_leaderboard_is_converted(board_run, tmp_path, cli):
-    path = tmp_path / "digits.csv"
-    recipe = _older(path)
-    assert problems_of(path) == ["has the columns of an older version; hashbench publish converts it"]
-    done = cli("publish", board_run, "--to", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "converted from the older format: 3 rows" in done.stdout
-    assert problems_of(path) == []
-    old = [row for row in rows_of(path) if row["source"] == "1" * 16]
-    assert [row["method"] for row in old] == ["agh[n_layers=2]", "lsh", "theirs[a=[1,2],b='a b']"]
-    for row in old:
-        assert (row["mAP@all"], row["mAP@all std"], row["n_seeds"]) == ("0.36863", "0.02167", "3")
-        assert row["seeds"] == row["mAP@all low"] == row["mAP@all verdict"] == row["P@100"] == ""
-        assert (row["features"], row["views"]) == (key_of(recipe["features"]), key_of(recipe["views"]))
-    entries = board.read_entries(tmp_path)
-    assert entries.methods[old[0]["params"]]["params"] == {"n_anchors": 300, "n_layers": 2}
-    assert "converted" not in cli("publish", board_run, "--to", tmp_path).stdout
-
-
-def test_an_older_row_is_replaced_by_the_same_method(board_run, tmp_path):
-    path = tmp_path / "digits.csv"
-    (record, *_) = (one for one in Store(board_run) if one.config["method"] == "lsh" and one.config["n_bits"] == 8)
-    recipe = {"features": record.config["features"], "views": None}
-    own = {"features": json.dumps(recipe), "n_seeds": "9"}
-    own |= {"data": record.config["data"][:16], "protocol_hash": record.config["protocol_hash"][:16]}
-    _write(path, [{**OLDER, **own, "method": "lsh", "params": "{}"}])
-    (published,) = publish([Store(board_run)], tmp_path)
-    assert published.n_rows == 8
-    assert "1" * 16 not in path.read_text()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"method": "lsh", "params": "{"},
-        {"method": "lsh", "params": "[" * 99999},
-        {"method": "lsh", "params": "[]"},
-        {"method": "lsh", "params": '{"a": NaN}'},
-        {"method": "../../x", "params": "{}"},
-        {"method": "sign", "params": "{}", "features": "5"},
-        {"method": "sign", "params": "{}", "n_bits": "²"},
-        {"method": "sign", "params": "{}", "n_bits": "9" * 5000},
-        {"method": "sign", "params": "{}", "mAP@all": "nan"},
-        {"method": "lsh", "params": "{}"},
-    ],
-)
-def test_a_damaged_older_leaderboard_is_refused_and_left(board_run, tmp_path, cli, change):
-    _older(tmp_path / "digits.csv", change)
-    before = snapshot(tmp_path)
-    one_clear_line(cli("publish", board_run, "--to", tmp_path), "digits.csv is not a valid leaderboard", "older format")
-    assert snapshot(tmp_path) == before
 
 
 def test_an_interval_below_zero_stays_a_number():

@@ -42,7 +42,6 @@ class Versioned(TypedDict):
 class FileFacts(TypedDict):
     """What a manifest says of a file."""
 
-    bytes: Count
     sha256: Sha256
 
 

@@ -104,8 +104,6 @@ def _header_problems(header: Sequence[str]) -> list[str]:
         return [f"unknown metric {odd[0]!r:.100}"]
     expected = [column.name for column in columns(names) if column.name in header or not column.since]
     missing = [name for name in expected if name not in header]
-    if missing and {"params", "feature_key"} <= set(header):
-        return ["has the columns of an older version; hashbench publish converts it"]
     if missing:
         return [f"lacks the columns {', '.join(missing)}"]
     unknown = [name for name in header if name not in expected]

@@ -13,7 +13,7 @@ from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards import board, migrate
+from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.board import Entries, Unreadable
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import Line
@@ -82,10 +82,10 @@ def publish(
     lock = FileLock(directory / LOCK)
     with lock:  # a leaderboard that is not valid is told before the hours that scoring may take
         for dataset in datasets:
-            read_board(directory / f"{dataset}.csv", known)
+            read_board(directory / f"{dataset}.csv")
     rows, entries = rows_of(records, known, "publish")
     with lock:
-        return _write(directory, rows, entries, known)
+        return _write(directory, rows, entries)
 
 
 def publishable(stores: Sequence[Store], known: Mapping[str, Plugin], log: Callable[[str], object]) -> list[Evidence]:
@@ -118,8 +118,8 @@ def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], ob
     ]
 
 
-def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Line], bool, Entries]:
-    """Return a leaderboard's rows, whether they were converted from the older format, and the entries they name.
+def read_board(path: Path) -> tuple[list[Line], Entries]:
+    """Return a leaderboard's rows and the entries they name.
 
     Raises
     ------
@@ -129,32 +129,24 @@ def read_board(path: Path, known: Mapping[str, Plugin]) -> tuple[list[Line], boo
     try:
         entries = board.read_entries(path.parent)
         if not path.exists():
-            return [], False, entries
-        if migrate.is_older(path):
-            rows, own = migrate.convert(path, known)
-            return rows, True, entries.joined(own)
+            return [], entries
         problems = problems_in(board.read_bytes(path), path.stem, entries)
         if problems:
             raise Unreadable(problems[0])
-        return read_rows(path), False, entries
+        return read_rows(path), entries
     except Unreadable as error:
         raise InputError(f"{path} is not a valid leaderboard: {error}") from error
 
 
-def _write(directory: Path, rows: Sequence[Line], entries: Entries, known: Mapping[str, Plugin]) -> list[Published]:
+def _write(directory: Path, rows: Sequence[Line], entries: Entries) -> list[Published]:
     """Merge rows into the leaderboards."""
     contents, published = {}, []
     for dataset in sorted({row["dataset"] for row in rows}):
         path = directory / f"{dataset}.csv"
-        old, is_older, named = read_board(path, known)
+        old, named = read_board(path)
         new, notes = merged(old, [row for row in rows if row["dataset"] == dataset])
         entries = named.joined(entries)
         contents[path] = new
-        if is_older:
-            notes = [
-                f"converted from the older format: {len(old)} rows; their intervals and verdicts are empty",
-                *notes,
-            ]
         published.append(Published(path, len(new), notes))
     write_boards(directory, contents, entries)
     return published
@@ -189,6 +181,6 @@ def _write_entries(directory: Path, entries: Entries) -> None:
 
 def _drop_unused(directory: Path, entries: Entries) -> None:
     """Drop what no row names any more; nothing where a leaderboard cannot tell what it names."""
-    boards = [path for path in sorted(directory.glob("*.csv")) if not migrate.is_older(path)]
+    boards = sorted(directory.glob("*.csv"))
     if not any(problems_of(path) for path in boards):
         _write_entries(directory, entries.only([row for path in boards for row in read_rows(path)]))

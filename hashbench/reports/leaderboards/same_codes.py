@@ -62,7 +62,7 @@ def keep_rows_of_same_codes(
         boards, entries, published = {}, Entries(), []
         for dataset in sorted({rows[0]["dataset"] for rows in computed.values()}):
             path = directory / f"{dataset}.csv"
-            rows, _, named = read_board(path, known)
+            rows, named = read_board(path)
             boards[path], notes = _renewed(rows, computed)
             entries = entries.joined(named)
             published.append(Published(path, len(rows), notes))
