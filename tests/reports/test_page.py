@@ -92,7 +92,7 @@ def test_rows_are_those_of_the_records(run):
         for metric in METRICS:
             values = [record.metrics[metric] for record in row.records]
             one = compared[group_of(row.records[0]), metric]
-            expected = Score(np.mean(values), np.std(values, ddof=1), *one.interval, one.verdict)
+            expected = Score(np.mean(values), np.std(values, ddof=1), len(values), *one.interval, one.verdict)
             assert row.scores[metric] == expected
     assert len(setting.evidence) == len(list(run))
 

@@ -41,7 +41,7 @@ def many_rows():
     for number in range(N_METHODS):
         for n_bits in BITS:
             mean = float(rng.uniform(0.2, 0.7))
-            score = Score(mean, 0.01, mean - 0.02, mean + 0.02, "separable")
+            score = Score(mean, 0.01, 3, mean - 0.02, mean + 0.02, "separable")
             config = {"method": "m", "source": "s", "params": {"p": number}}
             label, timings = f"method{number:03}", {"fit_s": rng.random()}
             rows.append(Row(label, config, n_bits, 5, "0 1", {"mAP@all": score}, timings, False, "2026-01-01"))

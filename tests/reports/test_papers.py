@@ -36,9 +36,9 @@ def grid(**scores):
 
 
 TABLE = grid(
-    a={16: Score(0.5, 0.01, 5, "not separable"), 32: Score(0.7, 0.02, 5, "best")},
-    b={16: Score(0.51, 0.02, 5, "best"), 32: Score(0.6, None, 1, "separable")},
-    c={16: Score(0.2, None, 1, "separable")},
+    a={16: Score(0.5, 0.01, 5, verdict="not separable"), 32: Score(0.7, 0.02, 5, verdict="best")},
+    b={16: Score(0.51, 0.02, 5, verdict="best"), 32: Score(0.6, None, 1, verdict="separable")},
+    c={16: Score(0.2, None, 1, verdict="separable")},
 )
 
 
@@ -173,7 +173,6 @@ def test_a_run_of_hostile_names(tmp_path, cli):
         (["empty"], "holds no records"),
         (["failed"], "holds no record that ended well"),
         (["other.csv"], "is not a valid leaderboard: lacks the columns"),
-        (["older.csv"], "has the columns of an older version"),
         (["BOARD", "--format", "html"], "--format html: expected one of rich, markdown, latex, csv"),
         (["BOARD", "--methods", "itqq"], "did you mean 'itq'?"),
         (["BOARD", "--bits", "48"], "nothing was measured at 48 bits; there is 8, 16"),
@@ -188,7 +187,6 @@ def test_what_cannot_be_shown(published, tmp_path, monkeypatch, cli, arguments, 
     failed.open_for_writing()
     failed.write(made_record("itq", status="failed", error="it broke"))
     (tmp_path / "other.csv").write_text("model,score\nx,1\n")
-    (tmp_path / "older.csv").write_text("dataset,method,params,feature_key,mAP@all\n")
     one_clear_line(cli("show", *(published if one == "BOARD" else one for one in arguments)), words)
 
 

@@ -146,7 +146,7 @@ FAULTS = {
     ),
     "a record of data that is no copy": (in_record(lambda values: values.update(provenance="a copy")), "'a copy'"),
     "a record with another's id": (
-        packed(lambda contents: contents.update({f"records/{'0' * 64}.json": b"{}"})), "it lacks"
+        packed(lambda contents: contents.update({f"records/{'0' * 64}.json": b"{}"})), "missing required field"
     ),
     "a record whose codes are missing": (
         packed(lambda contents: contents.pop(max(name for name in contents if name.endswith(".npz")))), "are missing"
