@@ -49,7 +49,7 @@ class LoadOptions:
         Raises
         ------
         InputError
-            The background is no colour, or the grey range none.
+            The background is not a colour, or the grey range is not a range.
         """
         return asked_look(self.exif, self.background, self.grey_range)
 
@@ -74,7 +74,7 @@ class LoadOptions:
         Raises
         ------
         InputError
-            There is such a thing.
+            An option is set that the data set does not read, or its value cannot be used.
         """
         asked_look(self.exif, self.background, self.grey_range)
         for name in self._chosen:

@@ -73,7 +73,7 @@ def read_entries(directory: Path) -> Entries:
     Raises
     ------
     Unreadable
-        A file is damaged, or an entry is not what its key says.
+        A file is damaged, or an entry does not match its key.
     """
     entries = Entries(_read_json(directory / FEATURES), _read_json(directory / METHODS))
     for key, value in entries.methods.items():
@@ -121,7 +121,7 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     Unreadable
-        It cannot be read, or is too large.
+        The file cannot be read, or is too large.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -137,7 +137,7 @@ def decoded(content: bytes) -> str:
     Raises
     ------
     Unreadable
-        It is not UTF-8, or git has left a conflict in it.
+        The file is not UTF-8, or holds the marks of a git conflict.
     """
     try:
         text = content.removeprefix(BOM).decode()
@@ -159,7 +159,7 @@ def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
     Raises
     ------
     Unreadable
-        It is no CSV file, or its cells are parted by another character.
+        The content is not CSV, or its cells are separated by another character than a comma.
     """
     try:
         header, *rows = list(csv.reader(io.StringIO(decoded(content), newline=""), strict=True)) or [[]]

@@ -89,7 +89,7 @@ def compare_runs(first: Store, second: Store, methods: str = "", metrics: str = 
     Raises
     ------
     InputError
-        They have nothing in common, or what they have cannot be paired by query.
+        The runs have nothing in common, or what they share cannot be paired by query.
     """
     a, b = Side.of(first), Side.of(second)
     names = split_names(methods, "--methods") if methods else []
