@@ -17,7 +17,7 @@ def column_names(X: Any) -> np.ndarray | None:
     Raises
     ------
     TypeError
-        Some are text and some are not.
+        Some column names are text and others are not.
     """
     names = list(getattr(X, "columns", ()))
     texts = [isinstance(name, str) for name in names]
@@ -33,7 +33,7 @@ def refuse_other_columns(fitted: np.ndarray | None, given: np.ndarray | None) ->
     Raises
     ------
     ValueError
-        They are others; the words are scikit-learn's.
+        The names differ from those of the training table; the message is scikit-learn's.
     """
     if fitted is None or given is None or np.array_equal(fitted, given):
         return
@@ -59,7 +59,7 @@ def as_matrix(X: Any, name: str = "X") -> Any:
     Raises
     ------
     ValueError
-        It is sparse, holds masked values, or something else than real numbers.
+        The array is sparse, holds masked values, or holds anything but real numbers.
     """
     if hasattr(X, "tocsr"):
         raise ValueError(f"Sparse data was passed for {name}, but dense data is required: convert it with .toarray()")
@@ -103,9 +103,9 @@ def checked_vectors(X: Any, method: str) -> np.ndarray:
     Raises
     ------
     Unsupported
-        There are fewer than 2 rows.
+        ``X`` has fewer than 2 rows.
     ValueError
-        ``X`` is no matrix of real, finite numbers.
+        ``X`` is not a matrix of finite real numbers.
     """
     X = as_matrix(X)
     if X.ndim != 2:
@@ -145,7 +145,7 @@ def checked_labels(y: Any, n: int, method: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        There are none, or they are something else.
+        ``y`` is None, or is neither one class per row nor a matrix of marks.
     """
     if y is None:
         raise ValueError(f"{method} learns from labels: give y, a label for each row of X")
@@ -193,7 +193,7 @@ def refuse_nonfinite(block: np.ndarray, first_row: int, X: Any) -> None:
     Raises
     ------
     ValueError
-        It does; the message names the first such row.
+        The block holds NaN, infinity or a value beyond float32; the message names the first such row.
     """
     if surely_finite(block):
         return

@@ -87,7 +87,7 @@ def checked_n_bits(n_bits: Any) -> None:
     Raises
     ------
     ValueError
-        It is none; True and False are none either.
+        ``n_bits`` is not a positive integer; True and False do not count as integers.
     """
     if not isinstance(n_bits, int | np.integer) or isinstance(n_bits, bool) or n_bits < 1:
         raise ValueError(f"n_bits={n_bits!r}: expected a positive integer")
@@ -106,7 +106,7 @@ def checked_values(values: Any, shape: tuple[int, int], method: str) -> np.ndarr
     Raises
     ------
     ContractError
-        It is something else.
+        ``values`` is not an array of that shape and of real numbers.
     """
     expected = f"expected an array of shape {shape} of real numbers"
     if not isinstance(values, np.ndarray):
@@ -124,7 +124,7 @@ def refuse_nonfinite_values(values: np.ndarray, first_row: int, method: str) -> 
     Raises
     ------
     ContractError
-        It does; the message names the first row and bit.
+        A value is NaN or infinite; the message names its row and bit.
     """
     if surely_finite(values):
         return
@@ -166,7 +166,7 @@ def refuse_changed(before: dict[str, Any], after: dict[str, Any], method: str, b
     Raises
     ------
     ContractError
-        One is another than before; the message names it with both values.
+        A parameter has changed; the message names it with both values.
     """
     for name, value in before.items():
         if not equal_parameters(value, after[name]):
@@ -180,9 +180,9 @@ def make_method(method_class: Callable[..., Method], params: dict[str, Any]) -> 
     Raises
     ------
     ContractError
-        ``__init__`` changes one.
+        ``__init__`` changes a parameter.
     Exception
-        Whatever else ``__init__`` raises.
+        ``__init__`` itself raises.
     """
     method: Any = method_class(**params)
     refuse_changed(params, method.get_params(deep=False), method.name, "__init__")

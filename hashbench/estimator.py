@@ -78,8 +78,8 @@ class Estimator(BaseEstimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            A parameter is not as it was in ``fit``; or ``X`` is no matrix of real numbers, has another width or other
-            columns than the training vectors, or masked values.
+            A parameter was changed after ``fit``; or ``X`` is not a matrix of real numbers, differs from the training
+            vectors in width or columns, or holds masked values.
         """
         self.refuse_stale(asked)
         refuse_other_columns(getattr(self, "feature_names_in_", None), column_names(X))
@@ -96,7 +96,7 @@ class Estimator(BaseEstimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            A parameter is not as it was in ``fit``.
+            A parameter was changed after ``fit``.
         """
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {asked}")

@@ -120,7 +120,7 @@ class FaissQuantizer(Quantizer):
         Raises
         ------
         Unsupported
-            Its codes hold squared lengths and are no use for the inner product.
+            The codes hold squared lengths, so they cannot serve for the inner product.
         """
         if similarity == "ip" and not self.ranks_by_products:
             raise Unsupported(f"{self.name} has no index of faiss for codes that are ranked by the inner product")
@@ -134,7 +134,7 @@ class FaissQuantizer(Quantizer):
         Raises
         ------
         TypeError
-            The class does not say which they are.
+            The class does not name the learned arrays.
         """
         if not self.parts:
             raise TypeError(f"{self.name} does not say in parts what its index has learned")
@@ -148,7 +148,7 @@ class FaissQuantizer(Quantizer):
         Raises
         ------
         ValueError
-            One is missing or has another shape or dtype, or there are more.
+            An array is missing, unexpected, or of another shape or dtype.
         """
         faiss, width = faiss_module(self.name), learned.get("n_features_in_")
         if not isinstance(width, int):
@@ -186,7 +186,7 @@ def faiss_module(asked_by: str) -> Any:
     Raises
     ------
     Unsupported
-        It is not installed.
+        faiss is not installed.
     """
     try:
         import faiss
@@ -225,7 +225,7 @@ def n_parts(n_bits: int, n_features: int, asked_by: str) -> int:
     Raises
     ------
     Unsupported
-        ``n_bits`` is no whole number of bytes, or the vectors cannot be cut into as many equal parts.
+        ``n_bits`` is not a whole number of bytes, or the vectors cannot be split into that many equal parts.
     """
     if n_bits % 8:
         raise Unsupported(f"n_bits={n_bits}: {asked_by} gives whole bytes; take a multiple of 8")
@@ -244,7 +244,7 @@ def refuse_few(n_rows: int, asked_by: str) -> None:
     Raises
     ------
     Unsupported
-        There are fewer.
+        There are fewer training rows than centroids of a part.
     """
     if n_rows < CENTROIDS:
         raise Unsupported(f"n_samples={n_rows}: {asked_by} learns {CENTROIDS} centroids a part; give as many rows")

@@ -83,11 +83,11 @@ class HashMethod(Estimator):
         Raises
         ------
         Unsupported
-            The method cannot give ``n_bits`` on this data.
+            The method cannot learn ``n_bits`` bits from this data.
         ValueError
-            ``X`` is not a finite matrix; or a supervised method is given no labels, or unusable ones.
+            ``X`` is not a finite matrix; or a supervised method gets no labels, or unusable ones.
         InputError
-            ``workdir`` is asked for and given, and holds a checkpoint of another training.
+            The method keeps checkpoints, and ``workdir`` holds one of another training.
         ContractError
             ``fit`` has changed a parameter.
 
@@ -134,10 +134,10 @@ class HashMethod(Estimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            ``X`` has another width or other columns than the training data, or holds something else than finite real
-            numbers; or a parameter is not as it was in ``fit``.
+            ``X`` differs from the training data in width or columns, or holds anything but finite real numbers; or a
+            parameter was changed after ``fit``.
         ContractError
-            ``project`` returned something else than finite real numbers, ``n_bits`` to a row.
+            ``project`` returned anything but ``n_bits`` finite real numbers a row.
         """
         X = self.usable(X, "encode")
         codes = np.empty((len(X), -(-int(self.n_bits) // 8)), np.uint8)
@@ -159,7 +159,7 @@ class HashMethod(Estimator):
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError, ContractError
-            As `encode` does.
+            On the same conditions as `encode`.
         """
         X = self.usable(X, "values")
         values = np.empty((len(X), int(self.n_bits)))
@@ -216,8 +216,8 @@ class HashMethod(Estimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
-            was in ``fit``.
+            A value is not valid JSON or not what its key stands for, a learned array holds NaN, or a parameter was
+            changed after ``fit``.
         OSError
             The file cannot be written.
         """

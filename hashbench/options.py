@@ -78,7 +78,7 @@ def options_of(kind: type, values: Mapping[str, Any]) -> Any:
     Raises
     ------
     InputError
-        A value is of another kind, none of the choices, or below the minimum.
+        A value is of another type, not one of the choices, or below the minimum.
     """
     hints, known = get_type_hints(kind), {one.name: one for one in fields(kind) if one.metadata}
     made = dict(values)
@@ -105,7 +105,7 @@ def as_kind(value: Any, one: Field[Any], hint: Any) -> Any:
     Raises
     ------
     ValueError
-        It is of another kind; the message says what is expected.
+        The value is of another type; the message says what is expected.
     """
     kinds = get_args(hint) or (hint,)
     if value is None and NoneType in kinds:
@@ -160,7 +160,7 @@ def megabytes(text: str) -> float:
     Raises
     ------
     ValueError
-        It is no size.
+        The text is not a size.
     """
     match = SIZE.fullmatch(text)
     if match is None:
@@ -181,7 +181,7 @@ def check_options(options: Any) -> None:
     Raises
     ------
     InputError
-        A value is none of the choices, or below the minimum.
+        A value is not one of the choices, or below the minimum.
     """
     for one in fields(options):
         value, choices, minimum = getattr(options, one.name), one.metadata.get("choices"), one.metadata.get("minimum")

@@ -62,7 +62,7 @@ class Quantizer(Estimator):
         Raises
         ------
         Unsupported
-            There is no code for vectors of that width.
+            The quantizer has no code for vectors of that width.
         """
         raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
 
@@ -72,7 +72,7 @@ class Quantizer(Estimator):
         Raises
         ------
         Unsupported
-            There is none.
+            The quantizer has no code for vectors of that width.
         """
         self.n_bytes(n_features)
 
@@ -82,7 +82,7 @@ class Quantizer(Estimator):
         Raises
         ------
         Unsupported
-            They are.
+            A row has no code, or its numbers are too large or too small for the quantizer's arithmetic.
         """
         super().check_rows(X)
         _refuse_magnitude(X, self)
@@ -140,10 +140,10 @@ class Quantizer(Estimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         ValueError
-            ``X`` has another width or other columns than the training data, or holds something else than finite real
-            numbers; or a parameter is not as it was in ``fit``.
+            ``X`` differs from the training data in width or columns, or holds anything but finite real numbers; or a
+            parameter was changed after ``fit``.
         ContractError
-            The codes have another shape or type.
+            The codes have the wrong shape or type.
         """
         X = self.usable(X, "encode")
         codes = np.empty((len(X), self.n_bytes(self.n_features_in_)), np.uint8)
@@ -219,7 +219,7 @@ class Quantizer(Estimator):
         Raises
         ------
         Unsupported
-            There is none, or faiss is not installed.
+            faiss has no index that finds the same neighbours, or faiss is not installed.
         """
         raise Unsupported(f"{self.name} has no index of faiss that finds the same neighbours")
 
@@ -233,7 +233,7 @@ class Quantizer(Estimator):
         Raises
         ------
         Exception
-            It is none of this quantizer's.
+            ``learned`` does not fit this quantizer.
         """
         for name, value in learned.items():
             setattr(self, name, value)
@@ -246,8 +246,8 @@ class Quantizer(Estimator):
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
-            was in ``fit``.
+            A value is not valid JSON or not what its key stands for, a learned array holds NaN, or a parameter was
+            changed after ``fit``.
         OSError
             The file cannot be written.
         """

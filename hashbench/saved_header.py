@@ -92,7 +92,7 @@ def parsed_header(text: str) -> dict[str, Any]:
     Raises
     ------
     ValueError, RecursionError
-        It is damaged, or holds a number that JSON does not have.
+        The text is damaged, is not a JSON object, or holds a number that JSON does not have.
     """
     header = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     if not isinstance(header, dict):

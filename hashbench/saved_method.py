@@ -86,7 +86,7 @@ def write_saved(path: Path, method: HashMethod | Quantizer, provenance: Mapping[
     Raises
     ------
     TypeError, ValueError
-        A value is no JSON or not what its key stands for, or a learned array holds NaN.
+        A value is not valid JSON or not what its key stands for, or a learned array holds NaN.
     OSError
         The file cannot be written.
     """
@@ -128,7 +128,7 @@ def read_saved(path: str | Path) -> SavedMethod:
     Raises
     ------
     InputError
-        The file is missing, not a saved method, changed since it was saved, or holds what no method saves.
+        The file is missing, not a saved method, changed since it was saved, or holds an entry that no method saves.
     """
     path = home_expanded(path)
     if not path.is_file():

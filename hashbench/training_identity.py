@@ -36,7 +36,7 @@ def checkpoint_folder(workdir: Any) -> Path:
     Raises
     ------
     InputError
-        It is no path, or no folder can be there.
+        ``workdir`` is not a path, or no folder can be made there.
     """
     try:
         folder = Path(workdir).expanduser()
@@ -84,7 +84,7 @@ def keep_identity(file: Path, identity: dict[str, Any]) -> None:
     Raises
     ------
     InputError
-        The folder holds something of another training, or the file cannot be written.
+        The folder holds files of another training, or the file cannot be written.
     """
     expected = json.loads(json.dumps(identity))
     kept = _read(file)

@@ -54,7 +54,7 @@ class OPQ(FaissQuantizer):
         Raises
         ------
         Unsupported
-            There are fewer than 256 rows, a parameter is out of range, or faiss is not installed.
+            There are fewer than 256 training rows, a parameter is out of its range, or faiss is not installed.
         """
         refuse_few(len(X), self.name)
         if self.n_iter < 1 or self.n_rows < 256:

@@ -42,7 +42,7 @@ class PQ(FaissQuantizer):
         Raises
         ------
         Unsupported
-            There are fewer than 256 rows, or faiss is not installed.
+            There are fewer than 256 training rows, or faiss is not installed.
         """
         refuse_few(len(X), self.name)
         return super().fit(X)

@@ -8,7 +8,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
-    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "leaderboards" / "README.md")
+    for path in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "findings").glob("*.md"),
+        ROOT / "leaderboards" / "README.md",
+    )
     if path.is_file()
 )
 
@@ -38,8 +43,10 @@ def test_links_lead_somewhere(page):
 
 def test_the_pages_are_of_the_site():
     toctree = (ROOT / "docs" / "index.md").read_text()
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.stem == "index" or f"\n{page.stem}\n" in toctree, page.name
+    docs = ROOT / "docs"
+    for page in (*docs.glob("*.md"), *(docs / "findings").glob("*.md")):
+        name = page.relative_to(docs).with_suffix("").as_posix()
+        assert name == "index" or f"\n{name}\n" in toctree, name
 
 
 def test_the_reference_has_every_public_name():

@@ -44,7 +44,7 @@ class Trial:
         FilesAreMissing
             The data set needs files, and no directory was named.
         InputError
-            Whatever else loading says.
+            Loading fails for any other reason.
         """
         options = LoadOptions(self.data_dir, self.cache_dir or self._own_cache, protocol=protocol)
         try:

@@ -62,7 +62,7 @@ def check_dataset(dataset_class: type[HashDataset], data_dir: str | Path | None 
     Raises
     ------
     AssertionError
-        Some fail; the message lists each with its reason.
+        A check failed; the message lists every failed check with its reason.
     """
     raise_failures(outcomes(dataset_class, data_dir))
 

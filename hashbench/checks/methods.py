@@ -75,7 +75,7 @@ def check_method(method_class: type[HashMethod]) -> None:
     Raises
     ------
     AssertionError
-        Some fail; the message lists each with its reason.
+        A check failed; the message lists every failed check with its reason.
     """
     raise_failures(outcomes(method_class))
 

@@ -83,7 +83,7 @@ def raise_failures(outcomes: Iterable[Outcome]) -> None:
     Raises
     ------
     AssertionError
-        Some did; the message lists each with its reason.
+        A check failed; the message lists every failed check with its reason.
     """
     failed = [outcome for outcome in outcomes if outcome.failed]
     if failed:

@@ -58,7 +58,7 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     Raises
     ------
     TypeError
-        There are several kinds among them; give each kind a test of its own.
+        The classes are of several kinds; give each kind a test of its own.
     """
     classes = list(plugin_classes)
     kinds = {next((kind for kind in (HashDataset, Quantizer) if issubclass(one, kind)), HashMethod) for one in classes}

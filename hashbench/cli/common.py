@@ -21,7 +21,7 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
     Raises
     ------
     InputError
-        The value is another.
+        ``value`` is not one of ``known``.
     """
     if value not in known:
         raise InputError(f"{option} {value}: expected one of {', '.join(known)}")

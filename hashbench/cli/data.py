@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from hashbench.data.prepared.entries import Entry
 
 
-app = typer.Typer(help="Prepare data sets once; verify, list and remove what was prepared.", no_args_is_help=True)
+app = typer.Typer(help="Prepare data sets once; verify, list and remove prepared data.", no_args_is_help=True)
 
-CacheOption = Annotated[Path | None, typer.Option(help="Where prepared data lies \\[env: HASHBENCH_CACHE].")]
+CacheOption = Annotated[Path | None, typer.Option(help="Directory of the prepared data \\[env: HASHBENCH_CACHE].")]
 EntryArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="A data set, or a folder's name in hashbench data list.")
 ]
@@ -24,19 +24,19 @@ EntryArgument = Annotated[
 @app.command()
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="See hashbench list.")],
-    source: Annotated[Path | None, typer.Option("--from", help="Where the data set's files are.")] = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")] = False,
-    download: Annotated[bool, typer.Option("--download", help="Fetch missing data from the publisher.")] = False,
-    exif: Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")] = False,
+    source: Annotated[Path | None, typer.Option("--from", help="Directory of the data set's files.")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out broken images.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="Download missing data from the publisher.")] = False,
+    exif: Annotated[bool, typer.Option("--exif", help="Rotate photographs by their EXIF orientation.")] = False,
     background: Annotated[str | None, typer.Option(help="Colour behind transparent images; white if left out.")] = None,
     grey_range: Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")] = None,
     image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet files.")] = None,
-    similarity: Annotated[str | None, typer.Option(help="Of your own vectors: euclidean, cosine or ip.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet file.")] = None,
+    similarity: Annotated[str | None, typer.Option(help="Similarity of your vectors: euclidean, cosine or ip.")] = None,
     cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
-    """Read a data set's files, check every image, and keep all of it ready; runs then open it in milliseconds."""
+    """Read a data set's files, check every image, and store the data; runs then open it in milliseconds."""
     from hashbench.data.options import LoadOptions
     from hashbench.data.prepared.prepare import prepare as prepare_data
     from hashbench.files.cache import cache_directory
@@ -67,7 +67,8 @@ def prepare(
 @app.command()
 def verify(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As in hashbench data list; or features: all that is computed.")
+        str,
+        typer.Argument(metavar="NAME", help="A name from hashbench data list; or features, for everything computed."),
     ],
     cache_dir: CacheOption = None,
 ) -> None:
@@ -117,7 +118,7 @@ def list_entries(cache_dir: CacheOption = None) -> None:
 
 @app.command()
 def remove(name: EntryArgument, cache_dir: CacheOption = None) -> None:
-    """Remove prepared data: one folder, or all that was prepared of a data set; the sources stay."""
+    """Remove prepared data: one folder, or all of a data set; the source files stay."""
     from hashbench.data.prepared.entries import remove as remove_entries
     from hashbench.files.cache import cache_directory
 

@@ -21,7 +21,7 @@ def describe(registry: Registry, name: str) -> str:
     Raises
     ------
     InputError
-        There is neither; the nearest name is suggested.
+        No method, quantizer or data set has that name; the nearest name is suggested.
     """
     methods, quantizers, datasets = map(registry.plugins, KINDS)
     if name in datasets:

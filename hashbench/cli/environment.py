@@ -8,7 +8,7 @@ import typer
 
 
 def env(
-    torch: Annotated[bool, typer.Option("--torch", help="Import torch, which knows of GPUs; takes seconds.")] = False,
+    torch: Annotated[bool, typer.Option("--torch", help="Import torch to find GPUs; takes seconds.")] = False,
 ) -> None:
     """Print versions, processor, threads, memory and GPU: what a bug report needs."""
     import numpy  # noqa: F401 - brings the BLAS library that is told of

@@ -1,4 +1,4 @@
-"""The command line: thin commands over the library, one clear line for what the user can mend."""
+"""The command line: thin commands over the library, one clear line for errors that the user can fix."""
 
 from __future__ import annotations
 

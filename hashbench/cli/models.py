@@ -10,11 +10,13 @@ import typer
 from hashbench.cli.common import DeviceOption, PluginOption, one_of
 from hashbench.errors import InputError
 
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that hashbench run --save-models kept.")]
-ExifOption = Annotated[bool, typer.Option("--exif", help="Turn photographs as their EXIF orientation says.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model file that hashbench run --save-models wrote.")
+]
+ExifOption = Annotated[bool, typer.Option("--exif", help="Rotate photographs by their EXIF orientation.")]
 BackgroundOption = Annotated[str | None, typer.Option(help="Colour behind transparent images; white if left out.")]
 GreyRangeOption = Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")]
-SkipBrokenOption = Annotated[bool, typer.Option("--skip-broken", help="Leave broken images out.")]
+SkipBrokenOption = Annotated[bool, typer.Option("--skip-broken", help="Leave out broken images.")]
 ImageColumnOption = Annotated[str | None, typer.Option(help="Column of the images in a parquet file.")]
 ModelWeightsOption = Annotated[Path | None, typer.Option(help="State dict of the model's backbone, for images.")]
 
@@ -30,7 +32,7 @@ def encode(
             "in an array: .npy, .npz, .hdf5, .parquet, .fvecs, .fbin and the like; FILE:NAME for one of several.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the packed codes go, a .npy file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file for the packed codes.")],
     exif: ExifOption = False,
     background: BackgroundOption = None,
     grey_range: GreyRangeOption = None,
@@ -39,7 +41,7 @@ def encode(
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Encode your own images or vectors with a trained model: packed codes, and the images' names beside them."""
+    """Encode your images or vectors with a trained model; write packed codes and, for images, their names."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.files.writing import writable_file
     from hashbench.models.code_files import names_path, write_codes
@@ -61,21 +63,23 @@ def search(
     plugin: PluginOption,
     model: ModelArgument,
     database: Annotated[
-        Path, typer.Argument(metavar="DATABASE", help="As encode's INPUT, or a file of codes that encode wrote.")
+        Path, typer.Argument(metavar="DATABASE", help="Like encode's INPUT, or a file of codes that encode wrote.")
     ],
-    query: Annotated[Path, typer.Argument(metavar="QUERY", help="As DATABASE; no codes where queries keep values.")],
-    k: Annotated[int, typer.Option("-k", help="How many neighbours of each query.", min=1)] = 10,
-    csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries.")] = None,
+    query: Annotated[
+        Path, typer.Argument(metavar="QUERY", help="Like DATABASE; vectors where queries keep real values.")
+    ],
+    k: Annotated[int, typer.Option("-k", help="Number of neighbours per query.", min=1)] = 10,
+    csv: Annotated[Path | None, typer.Option(help="Also write the neighbours of all queries to this file.")] = None,
     distance: Annotated[
         str | None,
-        typer.Option(help="Of a hash method: hamming, or asymmetric for queries that keep their real values."),
+        typer.Option(help="For hash methods: hamming, or asymmetric for real-valued queries."),
     ] = None,
     rescore: Annotated[
         Path | None,
-        typer.Option(metavar="VECTORS", help="The database's vectors: rank the nearest codes again by them."),
+        typer.Option(metavar="VECTORS", help="The database's vectors: rerank the nearest codes by them."),
     ] = None,
     rescore_factor: Annotated[
-        int | None, typer.Option(help="How many codes are ranked again for each neighbour; 4 if left out.", min=1)
+        int | None, typer.Option(help="Number of codes to rerank per neighbour; default 4.", min=1)
     ] = None,
     exif: ExifOption = False,
     background: BackgroundOption = None,
@@ -85,7 +89,7 @@ def search(
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Find the nearest items of each query; ties of hash codes in the database's order."""
+    """Find the nearest items of each query; ties of hash codes are in the database's order."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.cli.neighbours import print_neighbours
     from hashbench.files.writing import writable_file
@@ -113,14 +117,14 @@ def search(
 def export(
     plugin: PluginOption,
     model: ModelArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the index goes, a .faiss file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .faiss file for the index.")],
     to: Annotated[str, typer.Option("--format", help="faiss: takes vectors; faiss-binary: takes codes.")] = "faiss",
-    vectors: Annotated[Path | None, typer.Option(help="The database, as encode's INPUT.")] = None,
+    vectors: Annotated[Path | None, typer.Option(help="The database, like encode's INPUT.")] = None,
     codes: Annotated[Path | None, typer.Option(help="The database, as codes that encode wrote.")] = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Write an index that faiss reads and that finds the same neighbours, with a database in it or empty."""
+    """Write a faiss index that finds the same neighbours; with the database in it, or empty."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.files.writing import writable_file
     from hashbench.models.export import FORMATS, faiss_binary_index, faiss_index, write_index

@@ -13,7 +13,7 @@ from hashbench.errors import InputError
 
 def list_plugins(
     plugin: PluginOption,
-    check: Annotated[bool, typer.Option("--check", help="Import each in a process of its own.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Import each in a separate process.")] = False,
 ) -> None:
     """List methods, quantizers and data sets, without importing them."""
     from hashbench.plugins.registry import KINDS, Registry
@@ -49,9 +49,9 @@ def info(
 def check(
     plugin: PluginOption,
     names: Annotated[list[str], typer.Argument(help="Methods, quantizers and data sets; or all.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Where a data set's files are.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which a plugin's checks are stopped.")] = 900,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Check in this process, for debuggers.")] = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of the data set's files.")] = None,
+    timeout: Annotated[float, typer.Option(help="Time limit for each plugin's checks in seconds.")] = 900,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Check in this process, for debugging.")] = False,
 ) -> None:
     """Run the conformance suites on methods, quantizers and data sets; checks of data that is not there are skipped.
 

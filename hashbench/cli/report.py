@@ -18,10 +18,10 @@ def report(
     ],
     plugin: PluginOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page, a .html file.")] = Path("report.html"),
-    png: Annotated[Path | None, typer.Option(help="Folder that every figure is also written to.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also write every figure to this folder.")] = None,
     gallery: Annotated[bool, typer.Option("--gallery", help="Show what each method finds for some queries.")] = False,
 ) -> None:
-    """Make one page of tables and figures that can be sorted, filtered and switched, and needs no network."""
+    """Make one page of tables and figures; it can be sorted and filtered, and needs no network."""
     from hashbench.reports.page.report import report as write_report
 
     command = shlex.join(["hashbench", *sys.argv[1:]])

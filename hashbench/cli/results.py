@@ -12,7 +12,7 @@ from hashbench.errors import InputError
 
 
 def status(directory: Annotated[Path, typer.Argument(help="Output directory of a run.")]) -> None:
-    """Show how many cells are done, failed, running and missing, also while a run goes on."""
+    """Show how many cells are done, failed, running and missing; works during a run, too."""
     from hashbench.reports.console import open_console
     from hashbench.reports.progress import print_status
     from hashbench.runs.status import read_status
@@ -27,7 +27,7 @@ def show(
     bits: Annotated[str, typer.Option(help="Code lengths, comma-separated.")] = "",
     metric: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
 ) -> None:
-    """Show results as a table to paste: best in bold, * where not separable from it, mean ± std over seeds."""
+    """Show results as a table to paste: best in bold, * if not separable from it, mean ± std over seeds."""
     from hashbench.reports.console import open_console
     from hashbench.reports.papers.formats import print_grids, to_csv, to_latex, to_markdown
     from hashbench.reports.papers.grid import chosen
@@ -48,7 +48,7 @@ def show(
 
 def plot(
     directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
-    to: Annotated[Path | None, typer.Option(help="Where the figures go; DIRECTORY/plots by default.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder for the figures; DIRECTORY/plots by default.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png",
 ) -> None:
     """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
@@ -61,14 +61,16 @@ def plot(
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Output directory of a run.")],
-    second: Annotated[Path | None, typer.Argument(metavar="RUN_B", help="Of another; RUN_A by default.")] = None,
+    second: Annotated[
+        Path | None, typer.Argument(metavar="RUN_B", help="Output directory of another run; RUN_A by default.")
+    ] = None,
     methods: Annotated[
-        str, typer.Option(help="Labels: one that both have, or A's and B's; all that both have by default.")
+        str, typer.Option(help="One label in both runs, or one of A and one of B; by default all labels in both.")
     ] = "",
     metrics: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
-    csv: Annotated[Path | None, typer.Option(help="Also write the rows.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the rows to this file.")] = None,
 ) -> None:
-    """Tell which differences between two runs, or two methods of one, are more than chance."""
+    """Test which differences between two runs, or two methods of a run, are significant."""
     from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
     from hashbench.records.store import open_results
     from hashbench.reports.console import open_console
@@ -91,9 +93,9 @@ def compare(
 
 def audit(
     directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
-    csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write a row per record and convention to this file.")] = None,
 ) -> None:
-    """Score a run's codes under every convention of the literature: how far apart the readings lie."""
+    """Score a run's codes under every convention of the literature."""
     from hashbench.files.writing import writable_file
     from hashbench.progress import progress
     from hashbench.records.store import open_results
@@ -115,9 +117,9 @@ def audit(
 def publish(
     directories: Annotated[list[Path], typer.Argument(help="Output directories of runs; their methods are compared.")],
     plugin: PluginOption,
-    to: Annotated[Path, typer.Option(help="Where the leaderboards are.")] = Path("leaderboards"),
+    to: Annotated[Path, typer.Option(help="Directory of the leaderboards.")] = Path("leaderboards"),
     shared_timings: Annotated[
-        bool, typer.Option("--shared-timings", help="Also publish timings that were measured beside other cells.")
+        bool, typer.Option("--shared-timings", help="Also publish timings that were measured while other cells ran.")
     ] = False,
     same_codes: Annotated[
         bool,
@@ -145,13 +147,13 @@ def publish(
 
 def bundle(
     directory: Annotated[Path, typer.Argument(help="Output directory of a run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file, .zip.")] = Path("results.zip"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .zip file.")] = Path("results.zip"),
     with_labels: Annotated[
-        bool, typer.Option("--with-labels", help="Put the labels in; only where you may share them.")
+        bool, typer.Option("--with-labels", help="Include the labels; only if you may share them.")
     ] = False,
     to: Annotated[str, typer.Option(help="Also upload it: hf:OWNER/NAME.")] = "",
 ) -> None:
-    """Put a run's records and codes in one file, which others score again: hashbench validate --recompute."""
+    """Write a run's records and codes to one file, which others can score again (hashbench validate --recompute)."""
     from hashbench.records.store import open_results
     from hashbench.reports.bundles.pack import bundle as pack
     from hashbench.reports.bundles.upload import repository_of, upload
@@ -168,10 +170,10 @@ def validate(
     files: Annotated[list[Path] | None, typer.Argument(help="Leaderboard CSV files.")] = None,
     code: Annotated[bool, typer.Option("--code", help="Also compare each row's source with the code here.")] = False,
     recompute: Annotated[
-        Path | None, typer.Option(help="A bundle: score its codes again, compare with its records and the one FILE.")
+        Path | None, typer.Option(help="A bundle: score its codes again and compare with its records and FILE.")
     ] = None,
 ) -> None:
-    """Check leaderboard files: columns, values, order, no row twice, and what they name in the JSON files beside."""
+    """Check leaderboard files: columns, values, order, duplicate rows, and their entries in the JSON files."""
     from hashbench.plugins.registry import Registry
     from hashbench.reports.leaderboards.checks import problems_of, stale_rows
 

@@ -19,14 +19,14 @@ from hashbench.runs.asked.options import RunOptions
 
 Config = Annotated[
     Path | None,
-    typer.Argument(help="A TOML file with these options; those of the command line win.", show_default=False),
+    typer.Argument(help="A TOML file with these options; the command line overrides it.", show_default=False),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and compute nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be computed.")]
 
 
 @takes(RunOptions)
 def run(options: RunOptions, context: typer.Context, config: Config = None, dry_run: DryRun = False) -> None:
-    """Run methods on data sets and print the tables; finished cells are not run again."""
+    """Run methods on data sets and print the tables; finished cells are not computed again."""
     if config is None:
         _run(options, dry_run)
         return

@@ -48,7 +48,7 @@ def content(source: Path | bytes, shown_as: str) -> bytes:
     Raises
     ------
     InputError
-        There is no such file, it cannot be read, or is unreasonably large.
+        The file does not exist, cannot be read, or is larger than any image.
     """
     if isinstance(source, bytes):
         return source
@@ -106,7 +106,8 @@ def decode_seen(encoded: bytes, shown_as: str, n_channels: int = 3, look: Look |
     Raises
     ------
     InputError
-        It is no readable image, has more pixels than Pillow allows, or more than 8 bits a channel and no range for it.
+        The bytes are not a readable image, the image has more pixels than Pillow allows, or it has more than 8 bits a
+        channel and no range is given.
     """
     look = look or Look()
     orientation = _orientation(encoded) if look.exif else UPRIGHT
@@ -185,7 +186,7 @@ def _scaled(image: Image.Image, kind: str | None, look: Look, shown_as: str) -> 
     Raises
     ------
     InputError
-        The file's own depth is not 16 bits, so that its whole range is no range of values.
+        The file has a depth other than 16 bits, so its whole range cannot serve as the range of values.
     """
     values = np.asarray(image).astype(np.float64)
     if look.grey_range == FULL:

@@ -79,7 +79,7 @@ def asked_look(exif: bool = False, background: str | None = None, grey_range: st
     Raises
     ------
     InputError
-        The colour or the range is none.
+        ``background`` is not a colour, or ``grey_range`` is not a range.
     """
     return Look(
         exif, "" if background is None else _colour(background), "" if grey_range is None else _range(grey_range)
@@ -92,7 +92,7 @@ def look_of_key(key: Mapping[str, Any]) -> Look:
     Raises
     ------
     InputError
-        It is damaged.
+        The key's background or grey range is damaged.
     """
     texts = {name: key.get(name, "") for name in ("background", "grey_range")}
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]

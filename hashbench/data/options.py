@@ -19,26 +19,27 @@ READING = ("exif", "background", "grey_range", "image_column", "label_column", "
 class LoadOptions:
     """Where a data set's files are, and how they are split and prepared; the fields' help texts say what each is."""
 
-    data_dir: Path | None = option(None, "Where the data set's files are; for some data sets one file.")
+    data_dir: Path | None = option(None, "Directory of the data set's files; for some data sets a single file.")
     cache_dir: Path | None = option(None, "Cache of data and features [env: HASHBENCH_CACHE].")
-    download: bool = option(False, "Fetch missing data from the publisher.")
+    download: bool = option(False, "Download missing data from the publisher.")
     protocol: str | None = option(
-        None, 'One of the data set\'s, see hashbench info; "NAME[number=value]" changes its draw. Default: its first.'
+        None,
+        'A protocol of the data set, see hashbench info; "NAME[number=value]" changes its draw. Default: the first.',
     )
-    splits: Path | None = option(None, "Folder with query.txt, train.txt, database.txt, instead of the draw.")
-    skip_broken: bool = option(False, "Leave broken images out, instead of refusing the data.")
-    exif: bool = option(False, "Turn your own photographs as their EXIF orientation says.")
+    splits: Path | None = option(None, "Folder with query.txt, train.txt and database.txt, which replace the draw.")
+    skip_broken: bool = option(False, "Leave out broken images instead of refusing the data.")
+    exif: bool = option(False, "Rotate your photographs by their EXIF orientation.")
     background: str | None = option(None, "Colour behind transparent images: a name, or #rrggbb. Default: white.")
     grey_range: str | None = option(
         None, "Grey images of more than 8 bits: full, or LOW,HIGH, the values that become black and white."
     )
-    image_column: str | None = option(None, "Column of the images, where parquet files hold them.")
+    image_column: str | None = option(None, "Column of the images in parquet files.")
     label_column: str | None = option(
-        None, "Column of the labels in a table or parquet files; none: read no labels of vectors."
+        None, "Column of the labels in a table or parquet file; none: ignore the labels of vectors."
     )
     similarity: str | None = option(
         None,
-        "By what your own vectors are near: euclidean, cosine or ip. Default: as the file says, else euclidean.",
+        "Similarity of your vectors: euclidean, cosine or ip. Default: the file's, or else euclidean.",
         choices=SIMILARITIES,
     )
 
@@ -49,7 +50,7 @@ class LoadOptions:
         Raises
         ------
         InputError
-            The background is no colour, or the grey range none.
+            The background is not a colour, or the grey range is not a range.
         """
         return asked_look(self.exif, self.background, self.grey_range)
 
@@ -74,7 +75,7 @@ class LoadOptions:
         Raises
         ------
         InputError
-            There is such a thing.
+            An option is set that the data set does not read, or its value cannot be used.
         """
         asked_look(self.exif, self.background, self.grey_range)
         for name in self._chosen:

@@ -73,7 +73,7 @@ class HashDataset:
         Raises
         ------
         InputError
-            There are too few items.
+            The data has too few items for the protocol.
         """
         raise NotImplementedError(f"{type(self).__name__} must define split")
 

@@ -34,7 +34,7 @@ def named(plugin: HashDataset, what: str, passed_on: tuple[type[BaseException], 
     Raises
     ------
     InputError
-        The plugin's own passes unchanged; all else is named with its type.
+        The plugin raises an error. Its own InputError passes unchanged; any other is named with its type.
     KeyboardInterrupt
         The user pressed Ctrl-C meanwhile.
     """
@@ -54,7 +54,7 @@ def returned(plugin: HashDataset, what: str, value: object, kind: type[Returned]
     Raises
     ------
     InputError
-        It returned something of another type.
+        ``value`` is not a ``kind``.
     """
     if not isinstance(value, kind):
         raise InputError(
@@ -70,7 +70,7 @@ def read_items(plugin: HashDataset, options: LoadOptions) -> Items:
     Raises
     ------
     InputError
-        An option is given that it does not look at, its code fails, or it returns no items.
+        An option is set that the plugin does not read, its code fails, or it returns no items.
     """
     options.refuse_unread(plugin.name, plugin.reads)
     with named(plugin, "read"):

@@ -111,7 +111,7 @@ class Protocol:
         Raises
         ------
         InputError
-            The protocol has no such thing to choose, or the value is out of its range.
+            The protocol does not let that be chosen, or the value is out of range.
         """
         known: dict[str, Choice] = {**self.choices, VALIDATION: self.validation}
         for key, value in choice.items():
@@ -248,7 +248,7 @@ def choose_protocol(protocols: Sequence[Protocol], choice: str | None) -> Protoc
     Raises
     ------
     InputError
-        There is no such protocol, or it cannot be read.
+        No protocol has that name, or the choice in brackets cannot be read.
     """
     if choice is None:
         return protocols[0]

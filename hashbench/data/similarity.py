@@ -41,7 +41,7 @@ def unit_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        One of them is all zeros.
+        A vector is all zeros.
     """
     exact = np.asarray(vectors, np.float64)
     lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))

@@ -43,7 +43,7 @@ def refuse_unsound(split: Split, n_items: int, what: str) -> None:
     Raises
     ------
     InputError
-        The split is unsound; the message names the part and the row.
+        A part names rows that the data does not have, names a row twice, or shares queries with another part.
     """
     is_query = _marks(split.query, n_items, f"{what}: the query part")
     for part in ("database", "train"):
@@ -92,7 +92,7 @@ def draw_per_class(labels: np.ndarray, per_class: int, seed: int, among: np.ndar
     Raises
     ------
     InputError
-        A class has fewer items.
+        A class has fewer than ``per_class`` items.
     """
     rng = np.random.default_rng(seed)
     pool = np.arange(len(labels)) if among is None else among
@@ -126,7 +126,7 @@ def draw_per_label(labels: np.ndarray, per_label: int, seed: int, among: np.ndar
     Raises
     ------
     InputError
-        A label has fewer items left.
+        A label has fewer than ``per_label`` items left.
     """
     rng = np.random.default_rng(seed)
     free = np.zeros(len(labels), bool)
@@ -147,7 +147,7 @@ def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = N
     Raises
     ------
     InputError
-        There are fewer.
+        There are fewer than ``n_drawn`` items to draw from.
     """
     pool = np.arange(n_items) if among is None else among
     if n_drawn > len(pool):
@@ -171,7 +171,7 @@ def hold_out_queries(split: Split, share: float) -> Split:
     Raises
     ------
     InputError
-        No query would be drawn.
+        ``share`` of the training set is less than one query.
     """
     n_query = share_of(len(split.train), share)
     if n_query == 0:
@@ -212,7 +212,7 @@ def own_split(items: Items, protocol: Protocol) -> Split:
     Raises
     ------
     InputError
-        Nothing is relevant to a query, or a number is chosen that decides nothing.
+        No item is relevant to a query, or a number is chosen that has no effect here.
     """
     labels, draw = items.labels, protocol.draw
     assert labels is not None

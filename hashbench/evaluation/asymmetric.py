@@ -165,7 +165,7 @@ def per_query_values(
     Raises
     ------
     ValueError
-        A metric is within a Hamming radius.
+        A metric counts items within a Hamming radius.
     """
     for metric in wanted:
         if metric.by_radius:

@@ -31,7 +31,7 @@ def recalls(rows: np.ndarray, neighbors: np.ndarray, metrics: Sequence[str]) -> 
     Raises
     ------
     ValueError
-        A metric is no recall of true neighbours, or there are too few of them.
+        A metric is not a recall of true neighbours, or a query has fewer true neighbours than a metric needs.
     """
     wanted = {name: parse(name) for name in metrics}
     most = 0

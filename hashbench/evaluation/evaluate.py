@@ -51,7 +51,7 @@ class Evaluation(Mapping[str, float]):
         Raises
         ------
         ValueError
-            The ranking was by real-valued scores: their histograms would be as long as the database.
+            The ranking was by real-valued scores, whose histograms would be as long as the database.
         """
         if self.counted is None:
             raise ValueError("distance='asymmetric' keeps no histograms")

@@ -40,7 +40,7 @@ class ByLabels:
         Raises
         ------
         ValueError
-            They have an unusable shape, dtype or content, or are of two kinds.
+            Labels have an unusable shape, dtype or content, or queries and database have different kinds of labels.
         """
         own = _labels(query_labels, n_queries, "query_labels", n_labels)
         theirs = _labels(database_labels, n_database, "database_labels", n_labels)
@@ -106,7 +106,8 @@ class ByNeighbors:
         Raises
         ------
         ValueError
-            Wrong shape or dtype, a row that the database does not have, or one that is named twice.
+            The shape or dtype is wrong, or a query's neighbours name a row that the database does not have, or one row
+            twice.
         """
         neighbors = np.asarray(neighbors)
         if neighbors.ndim != 2 or len(neighbors) != n_queries or neighbors.dtype.kind not in "iu":
@@ -134,7 +135,7 @@ class ByNeighbors:
         Raises
         ------
         ValueError
-            There are fewer.
+            A metric needs more true neighbours than there are.
         """
         asking = {metric.n_neighbors: metric for metric in wanted if metric.n_neighbors}
         deepest = max(asking, default=0)
@@ -191,7 +192,7 @@ def relevance_of(
     Raises
     ------
     ValueError
-        Neither is given whole, or what is given is unusable.
+        Neither neighbours nor both kinds of labels are given, or they are unusable.
     """
     if neighbors is not None:
         return ByNeighbors.checked(neighbors, n_queries, n_database)

@@ -94,7 +94,7 @@ def compare(per_query: Mapping[str, np.ndarray], *, alpha: float = ALPHA) -> dic
     Raises
     ------
     ValueError
-        No method, or values of another shape.
+        ``per_query`` is empty, or its arrays differ in shape.
 
     See Also
     --------

@@ -54,7 +54,7 @@ def cut(features: Features, dims: int | None) -> Features:
     Raises
     ------
     Unsupported
-        They have fewer dimensions.
+        The features have fewer than ``dims`` dimensions.
     """
     if dims is None:
         return features

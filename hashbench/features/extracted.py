@@ -77,8 +77,8 @@ class ExtractedFeatures(FeatureSource):
         Raises
         ------
         InputError
-            There are no images, or images that the backbone cannot take; the disk is full; or features that were
-            computed hold NaN or infinite values.
+            The data set has no images, or images that the backbone cannot take; the disk is full; or computed features
+            hold NaN or infinite values.
         """
         return self._features
 
@@ -180,7 +180,7 @@ class ExtractedFeatures(FeatureSource):
         Raises
         ------
         Unsupported
-            There is no network to train, or nothing to train it on.
+            The backbone is the pixels themselves, or the data set has no view recipe.
         """
         backbone, recipe = self.backbone, self.dataset.views
         if isinstance(backbone, Pixels) or recipe is None:

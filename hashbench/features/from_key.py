@@ -30,7 +30,7 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
     Raises
     ------
     InputError
-        The key is none of a backbone's, or the very same features cannot be made here.
+        The key does not belong to a backbone, or the same features cannot be made here.
     """
     problem = _problem(key)
     if problem:

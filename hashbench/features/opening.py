@@ -36,7 +36,7 @@ def open_source(
     Raises
     ------
     InputError
-        The backbone is unknown or its weights cannot be had, a device is not there, or an option has no effect on
+        The backbone is unknown or its weights cannot be had, a device is not available, or an option has no effect on
         this data set.
     """
     if options.device != "auto":

@@ -19,11 +19,11 @@ class BackboneOptions:
     weights: Path | None = option(None, "State dict of the backbone.")
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
     device: str = option("auto", "auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
-    devices: int = option(1, "Devices that extract features and train.", minimum=1)
+    devices: int = option(1, "Number of devices for extraction and training.", minimum=1)
     precision: str = option("auto", "auto, bf16, fp16 or fp32.", choices=("auto", "bf16", "fp16", "fp32"))
     normalization: str = option(
         "imagenet",
-        "imagenet: as CIBHash's code has it; model: what the backbone was trained with.",
+        "imagenet: as in CIBHash's code; model: as in the backbone's training.",
         choices=("imagenet", "model"),
     )
     transform: str = option(
@@ -31,4 +31,4 @@ class BackboneOptions:
         "square: resized to a square; model: timm's resize, crop, interpolation, mean and std for the backbone.",
         choices=("square", "model"),
     )
-    compile: bool = option(False, "Compile the backbone: pays off from some 100,000 images and views on.")
+    compile: bool = option(False, "Compile the backbone; worth it for 100,000 images and views or more.")

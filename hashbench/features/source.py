@@ -145,7 +145,7 @@ class FeatureSource:
         Raises
         ------
         Unsupported
-            There is no network to train, or nothing to train it on.
+            The features do not come from a network, or there are no augmented images to train it on.
         """
         raise Unsupported(f"{self.dataset.name}: there is no backbone to train on augmented images")
 
@@ -162,7 +162,7 @@ class FeatureSource:
         Raises
         ------
         Unsupported
-            There is no network.
+            The features do not come from a network.
         """
         raise Unsupported(f"{self.dataset.name}: there is no backbone that other parameters would fit")
 
@@ -185,7 +185,7 @@ class GivenFeatures(FeatureSource):
         Raises
         ------
         InputError
-            One of them holds NaN or infinite values, or has no angle to others.
+            A vector holds NaN or infinite values, or is all zeros where angles are compared.
         """
         return self._features
 

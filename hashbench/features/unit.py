@@ -30,7 +30,7 @@ class UnitVectors:
         Raises
         ------
         InputError
-            One of them is all zeros.
+            A row is all zeros.
         """
         numbers = np.arange(len(self.data))[rows]
         unit = np.empty((len(numbers), self.shape[1]), np.float32)

@@ -76,8 +76,8 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
     Raises
     ------
     InputError
-        Its file is missing, has another size, or is not the folder's own and has changed: one whose times or inode
-        are others is hashed again.
+        The file is missing, its size has changed, or it lies outside the folder and its content has changed (it is
+        hashed again where its times or inode differ).
     """
     file, shape = _file(facts, folder, name), tuple(facts["shape"])
     try:
@@ -102,7 +102,7 @@ def verify_array(facts: dict[str, Any], folder: Path, name: str) -> None:
     Raises
     ------
     InputError
-        It is missing or its content has changed.
+        The file is missing or its content has changed.
     """
     open_array(facts, folder, name)
     file = _file(facts, folder, name)

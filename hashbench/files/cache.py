@@ -59,7 +59,7 @@ def cache_directory(given: Path | None) -> Path:
     Raises
     ------
     InputError
-        It cannot be created or written to.
+        The directory cannot be created or written to.
     """
     directory = given or home_expanded(
         os.environ.get(ENVIRONMENT_VARIABLE) or platformdirs.user_cache_dir("hashbench", appauthor=False)
@@ -238,6 +238,6 @@ def _row_bytes(manifest: dict[str, Any]) -> int:
     Raises
     ------
     TypeError
-        The manifest names no type of numbers.
+        The manifest does not name a numeric type.
     """
     return np.dtype(manifest["dtype"]).itemsize * math.prod(manifest["row_shape"])

@@ -31,7 +31,7 @@ def give_numba_a_cache(folder: Path) -> None:
     Raises
     ------
     InputError
-        No folder at all can be written to, or nothing is to be compiled.
+        No folder can be written to, or ``NUMBA_DISABLE_JIT`` is set.
     """
     if os.environ.get(DISABLED, "0") not in ("", "0"):
         raise InputError(f"{DISABLED} is set: hashbench's loops do not run without being compiled; unset it")
@@ -71,7 +71,7 @@ def refuse_forked() -> None:
     Raises
     ------
     InputError
-        It is one.
+        The process was forked from one that has run compiled loops.
     """
     if _lost:
         raise InputError(

@@ -16,7 +16,7 @@ def sha256(file: Path) -> str:
     Raises
     ------
     InputError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         with file.open("rb") as stream:

@@ -22,7 +22,7 @@ def import_file(file: Path, name: str) -> ModuleType:
     Raises
     ------
     Exception
-        Whatever the file raises.
+        The file's code raises.
     """
     identity = hashlib.sha256(f"{file} {hash_source(file)}".encode()).hexdigest()[:16]
     package = _in_memory(f"{NAMESPACE}.{identity}", _in_memory(NAMESPACE))
@@ -55,7 +55,7 @@ def _empty(module: str, file: str, qualname: str) -> object:
     Raises
     ------
     InputError
-        The file is not there any more, has been edited since, or cannot be imported.
+        The plugin's file has been removed or edited, or cannot be imported.
     """
     name = module.rpartition(".")[2]
     mend = "or keep methods by save() and hashbench.load_model, which pickles nothing"

@@ -32,7 +32,7 @@ def refuse_unwritable(directory: Path, option: str) -> None:
     Raises
     ------
     InputError
-        It cannot be written to.
+        The directory cannot be written to.
     """
     there = next(path for path in (directory, *directory.parents) if path.exists())
     try:
@@ -74,7 +74,7 @@ def writable_file(path: Path, option: str, suffix: str, inputs: Sequence[Path]) 
     Raises
     ------
     InputError
-        The file could not be written there, or would replace what is read; nothing was created.
+        The file could not be written, or would replace a file that is read. Nothing was created.
     """
     if path.suffix.lower() != suffix:
         raise InputError(f"{option} {path}: expected a name that ends in {suffix}")
@@ -103,7 +103,7 @@ def refuse_full_disk(directory: Path, n_bytes: int, what: str) -> None:
     Raises
     ------
     InputError
-        The disk has fewer bytes free.
+        The disk has fewer free bytes than needed.
     """
     there = next((folder for folder in (directory, *directory.parents) if folder.is_dir()), directory)
     free = shutil.disk_usage(there).free
@@ -142,7 +142,7 @@ def atomic_stream(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        It cannot be written; what was there before is still there. `said_clearly` makes one line of it.
+        The file cannot be written; an older file is left as it was. `said_clearly` makes one line of the error.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -162,7 +162,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        It cannot be written.
+        The file cannot be written.
     """
     with atomic_stream(path) as stream:
         stream.write(content)

@@ -43,7 +43,7 @@ def plugin_code() -> Iterator[None]:
     Raises
     ------
     PluginExit
-        The code raised SystemExit, GeneratorExit, a KeyboardInterrupt of its own, or another exception that is no
+        The code raised SystemExit, GeneratorExit, its own KeyboardInterrupt, or another exception that is not an
         `Exception`.
     """
     process = os.getpid()

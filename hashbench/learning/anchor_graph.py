@@ -53,7 +53,7 @@ def find_anchors(
     Raises
     ------
     Unsupported
-        A number is out of its range for this data.
+        A number of anchors or neighbours is out of its range for this data.
 
     Notes
     -----
@@ -228,7 +228,7 @@ def graph_eigenvectors(Z: csr_array, n_vectors: int, request: str) -> tuple[np.n
     Raises
     ------
     Unsupported
-        There are fewer eigenvectors than that.
+        The graph has fewer than ``n_vectors`` usable eigenvectors.
     """
     sizes = Z.sum(axis=0)
     scale = 1 / np.sqrt(sizes)

@@ -161,7 +161,7 @@ class Batch:
         Raises
         ------
         ValueError
-            The backbone is trained too: its features are not known beforehand.
+            The backbone is trained too, so its features are not known beforehand.
         """
         if self.data.trains_backbone:
             raise ValueError("batch.features: the backbone is trained too, so the network must return its features")

@@ -37,7 +37,7 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[s
     Raises
     ------
     InputError
-        It is of another training; it is left as it is.
+        The checkpoint belongs to another training; the file is left as it is.
     """
     file = folder / NAME
     try:

@@ -198,7 +198,7 @@ class DeepMethod(DeclaredMethod):
         Raises
         ------
         Unsupported
-            The message names the parameter and what was expected.
+            A parameter is out of its range; the message names it and what was expected.
         """
         for name, holds, expected in self.limits(len(X), device, devices):
             if not holds:

@@ -80,7 +80,7 @@ def export_encoder(
     Raises
     ------
     TypeError
-        The module holds something else, or ends in a sigmoid, whose values are all above 0.
+        The module holds another kind of layer, or ends in a sigmoid, whose values are all above 0.
     """
     maps: list[Affine] = []
     names: list[str] = []

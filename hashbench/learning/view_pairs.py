@@ -115,7 +115,7 @@ class ViewPairMethod(DeepMethod):
         Unsupported
             A parameter is out of its range.
         ValueError
-            What the parameters make necessary was not given, or ``views`` has another shape.
+            An input that the parameters require is missing, or ``views`` has the wrong shape.
         FloatingPointError
             The loss is not finite any more.
         InputError

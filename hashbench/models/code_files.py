@@ -75,7 +75,7 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
     Raises
     ------
     InputError
-        The codes have another length or come from another model, or what lies beside them is not theirs.
+        The codes have another length or come from another model, or the files beside them describe other codes.
     """
     codes, n_bits = open_npy(path), model.n_bits
     if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != model.code_width:

@@ -106,8 +106,8 @@ def encode_input(model: SavedModel, source: str | Path, options: InputOptions | 
     Raises
     ------
     InputError
-        The input is missing, empty, unreadable or of another shape or type than the model takes, or the model's
-        features cannot be made here.
+        The input is missing, empty or unreadable, its shape or type does not fit the model, or the model's features
+        cannot be made here.
 
     Notes
     -----
@@ -142,7 +142,7 @@ def open_rows(model: SavedModel, source: str | Path, options: InputOptions | Non
     Raises
     ------
     InputError
-        As `encode_input` does; what images and rows hold is seen when they are read.
+        On the same conditions as `encode_input`. The content of images and rows is checked when they are read.
     """
     options = options or InputOptions()
     given = open_input(home_expanded(source), model.takes_images, options.image_column)
@@ -170,7 +170,7 @@ def refuse_nonfinite(path: Path, first: int, X: np.ndarray) -> None:
     Raises
     ------
     InputError
-        They do, or numbers that are infinite in single precision.
+        A row holds NaN, infinity, or a number that float32 cannot hold.
     """
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(np.asarray(X, np.float32)).all(axis=1)
@@ -295,7 +295,7 @@ def said_of(model: SavedModel, X: np.ndarray, first: int, path: Path) -> Iterato
     Raises
     ------
     InputError
-        The model has raised something.
+        The model raised an error.
     """
     with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite, and is refused
         try:

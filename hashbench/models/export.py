@@ -46,8 +46,8 @@ def faiss_index(model: SavedModel, vectors: Path | None = None, codes: Path | No
     Raises
     ------
     InputError
-        The model has no such index, its codes cannot be put into it, the database does not fit it, or faiss is not
-        installed.
+        faiss has no such index for the model, the codes cannot be put into it, the database does not fit it, or faiss
+        is not installed.
     """
     try:
         if isinstance(model.method, Quantizer):
@@ -84,7 +84,7 @@ def faiss_binary_index(model: SavedModel, vectors: Path | None = None, codes: Pa
     Raises
     ------
     InputError
-        The model is a quantizer, there is no database or it does not fit the model, or faiss is not installed.
+        The model is a quantizer, the database is missing or does not fit the model, or faiss is not installed.
     """
     if isinstance(model.method, Quantizer):
         raise InputError(f"{model.path}: codes of {model.label} have no Hamming distance; take --format faiss")

@@ -37,7 +37,7 @@ class InputOptions:
         Raises
         ------
         InputError
-            The background is no colour, or the grey range none.
+            The background is not a colour, or the grey range is not a range.
         """
         return asked_look(self.exif, self.background, self.grey_range)
 
@@ -47,7 +47,7 @@ class InputOptions:
         Raises
         ------
         InputError
-            Something is.
+            An option about image files is set.
         """
         for name in ("exif", "background", "grey_range"):
             if getattr(self, name):
@@ -100,7 +100,7 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
     Raises
     ------
     InputError
-        There is no such thing, it is of no known kind, or it is empty; no array is named, or one that is not there.
+        The path does not exist, is of an unknown kind, or is empty; or the named array is missing, or none is named.
     """
     if path.is_dir():
         found = find_images(path)

@@ -87,7 +87,7 @@ class SavedModel:
         Raises
         ------
         InputError
-            The file says something that is no look.
+            The file's background or grey range is damaged.
         """
         try:
             return look_of_key(self.provenance.get("features", {}))
@@ -214,7 +214,7 @@ def load_model(
     Raises
     ------
     InputError
-        The file is missing, damaged or not a saved method, or its method is not here or has changed too much.
+        The file is missing, damaged or not a saved method, or its method is not available or has changed too much.
 
     Examples
     --------

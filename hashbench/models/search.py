@@ -106,7 +106,7 @@ def open_search(
     Raises
     ------
     InputError
-        Something does not fit the model, or the rest; queries that must be vectors are codes.
+        Database, queries or options do not fit the model or each other, or queries are codes where vectors are needed.
     """
     again = None if rescoring is None else _open_rescoring(model, query, rescoring)
     items = codes_of(model, database, options)
@@ -150,7 +150,7 @@ def codes_of(model: SavedModel, source: Path, options: InputOptions | None = Non
     Raises
     ------
     InputError
-        It is none of these, or does not fit the model.
+        The file holds neither codes, vectors nor images, or does not fit the model.
     """
     return read_codes(source, model) if _holds_codes(source) else encode_input(model, source, options)
 

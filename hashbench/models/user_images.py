@@ -58,8 +58,8 @@ class UserImages:
         Raises
         ------
         InputError
-            Some cannot be read and may not be left out, or none can. Once the first is found the others are only
-            decoded, so that the message can count them.
+            An image cannot be read and ``skip_broken`` is off, or no image can be read. After the first broken image
+            the others are only decoded, to count the broken ones.
         """
         ready: list[np.ndarray] = []
         for start in range(0, len(self), size):
@@ -117,7 +117,7 @@ def look_for(trained: Look, options: InputOptions, model: object) -> Look:
     Raises
     ------
     InputError
-        Another background or grey range is asked for than the model was trained with.
+        The background or grey range differs from the one that the model was trained with.
     """
     asked = options.look
     for name in ("background", "grey_range"):

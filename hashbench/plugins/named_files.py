@@ -24,7 +24,7 @@ def named_plugins(paths: Iterable[Path]) -> list[Plugin]:
     Raises
     ------
     InputError
-        A path is not there, or is no plugin.
+        A path does not exist, or is not a plugin.
     """
     plugins = [_plugin(path) for path in paths]
     return list({plugin.file: plugin for plugin in plugins}.values())

@@ -70,7 +70,7 @@ class Plugin:
         Raises
         ------
         InputError
-            It cannot be imported, whatever it raises then, or holds no class or several of its kind.
+            The import raises an error, or the module holds no class of the plugin's kind, or several.
         KeyboardInterrupt
             The user pressed Ctrl-C meanwhile; see `hashbench.guard.plugin_code`.
         """

@@ -65,7 +65,7 @@ class Registry:
         Raises
         ------
         InputError
-            A file that the user names is no plugin, or has the name of another plugin.
+            A file that the user names is not a plugin, or has the name of another plugin.
         """
         plugins = {plugin.name: plugin for plugin in _project_plugins(kind)}
         for plugin in self._installed[0]:
@@ -99,7 +99,7 @@ class Registry:
         Raises
         ------
         InputError
-            There is none; the nearest name is suggested.
+            No plugin has that name; the nearest name is suggested.
         """
         plugins = self.plugins(kind)
         if name in plugins:

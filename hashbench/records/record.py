@@ -169,9 +169,9 @@ def read_record(path: Path) -> Record:
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     UnusableRecord
-        It is damaged, no record, or a newer version's.
+        The file is damaged, not a record, or written by a newer version.
     """
     try:
         if path.stat().st_size > LARGEST:

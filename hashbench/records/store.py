@@ -73,7 +73,7 @@ class Store:
         Raises
         ------
         InputError
-            They could not.
+            The directory or its ``results.csv`` could not be written.
         """
         refuse_unwritable(self.directory, "--out")
         if (self.directory / "results.csv").is_dir():
@@ -85,7 +85,7 @@ class Store:
         Raises
         ------
         InputError
-            It cannot be created.
+            The directory cannot be created.
         """
         writable_directory(self.folder, "--out")
 
@@ -155,7 +155,7 @@ class Store:
         Raises
         ------
         InputError
-            Its file cannot be written.
+            The lock's file cannot be written.
         """
         path = self.directory / "locks" / f"{id}.lock"
         try:
@@ -312,7 +312,7 @@ def open_results(directory: Path) -> Store:
     Raises
     ------
     InputError
-        It does not exist or holds no record.
+        The directory does not exist or holds no usable record.
     """
     store = Store(directory)
     if next(iter(store), None) is None:

@@ -57,7 +57,7 @@ def audit(
     Raises
     ------
     InputError
-        No record has codes and labels, or the labels are missing or do not fit them.
+        No record has codes and labels, or the labels are missing or do not fit the codes.
     """
     records = [record for record in store if record.status == "ok"]
     if not records:
@@ -110,7 +110,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     InputError
-        The file cannot be written; an older one is as it was then.
+        The file cannot be written; an older file is left as it was.
     """
     safe = frame.assign(**{name: frame[name].map(csv_safe) for name in ("dataset", "protocol", "backbone", "method")})
     with said_clearly(path):

@@ -32,7 +32,7 @@ def print_plan(options: RunOptions, console: Console | None = None) -> None:
     Raises
     ------
     InputError
-        Something that the user gave cannot be used, or data or a backbone is not here.
+        An option cannot be used, or data or a backbone is not available.
     """
     console = console or open_console()
     options = replace(options, out=options.out.absolute())

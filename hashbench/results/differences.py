@@ -88,7 +88,7 @@ def compare_runs(first: Store, second: Store, methods: Sequence[str] = (), metri
     Raises
     ------
     InputError
-        They have nothing in common, or what they have cannot be paired by query.
+        The runs have nothing in common, or what they share cannot be paired by query.
     """
     a, b = Side.of(first), Side.of(second)
     if len(methods) > 2 or (len(methods) < 2 and first.directory == second.directory):

@@ -98,7 +98,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     Raises
     ------
     InputError
-        The features cannot be made; whatever the method does, only its cell ends.
+        The features cannot be made. Any failure of the method ends only its cell.
     """
     clock, started = time.perf_counter(), now()
     reset_peak_memory()

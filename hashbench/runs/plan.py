@@ -85,7 +85,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     Raises
     ------
     InputError
-        Something that the user gave cannot be used.
+        An option, a name or a value that the user gave cannot be used.
     """
     check_options(options)
     bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
@@ -148,7 +148,7 @@ def settings(options: RunOptions, registry: Registry) -> list[Setting]:
     Raises
     ------
     InputError
-        A data set is unknown, or one option is given that several data sets cannot share.
+        A data set is unknown, or an option is given that several data sets cannot share.
     """
     entries = options.datasets or [Setting(name) for name in split_names(options.dataset, "--dataset")]
     for entry in entries:
@@ -287,7 +287,7 @@ def _n_pool_views(method: TrainsOnViews, bench: Workbench, n_images: int) -> int
     Raises
     ------
     Unsupported
-        The number cannot be worked out, as a parameter of a deep method is out of its range.
+        A parameter of a deep method is out of its range, so the number cannot be determined.
     """
     try:
         return method.n_pool_views(n_images)

@@ -61,7 +61,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     Raises
     ------
     InputError
-        The features cannot be made; whatever the quantizer does, only its cell ends.
+        The features cannot be made. Any failure of the quantizer ends only its cell.
     """
     clock, started = time.perf_counter(), now()
     reset_peak_memory()

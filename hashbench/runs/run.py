@@ -86,9 +86,9 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
     Raises
     ------
     InputError
-        Something the user gave cannot be used; nothing was written then.
+        An option, a name or a value that the user gave cannot be used. Nothing was written.
     KeyboardInterrupt
-        Ctrl-C was pressed: once, and the cells in flight were finished before; or twice.
+        The user pressed Ctrl-C: once, and the running cells were finished first, or twice.
     """
     options = replace(
         options,

@@ -37,7 +37,7 @@ def plan_run(options: RunOptions) -> list[Job]:
     Raises
     ------
     InputError
-        Something the user gave cannot be used; nothing was written then.
+        An option, a name or a value that the user gave cannot be used. Nothing was written.
     """
     from hashbench.runs.plan import plan
     from hashbench.runs.workbench import open_workbench
@@ -59,7 +59,7 @@ def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOption
     Raises
     ------
     InputError
-        They cannot be made.
+        The features or the views cannot be made.
     """
     from hashbench.runs.workbench import open_workbench
 

@@ -89,7 +89,7 @@ def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
     Raises
     ------
     Unsupported
-        The method cannot do what is asked of it on this data.
+        The method does not support these parameters or this code length on this data.
     """
     dataset, extras = given.dataset, dict(given.extras)
     fitted = Fitted(method, dataset, given.features, views_s=given.views.seconds if given.views else None)

@@ -102,7 +102,7 @@ class Entry:
         Raises
         ------
         InputError
-            A file is missing or has another size.
+            A file is missing or its size has changed.
         """
         try:
             return self._items()
@@ -143,7 +143,7 @@ class Entry:
         Raises
         ------
         InputError
-            Something is not as the manifest says.
+            A file, the items or the manifest have changed since they were written.
         """
         watched = self.manifest.get("watched")
         where = None if watched is None else Path(watched)
@@ -211,7 +211,7 @@ def choose_entries(cache_dir: Path, name: str) -> list[Entry]:
     Raises
     ------
     InputError
-        There is none, or none that can be used.
+        No data of that name is prepared, or every entry of it is damaged or of another version.
     """
     chosen = entries(cache_dir, name)
     unusable = [] if chosen else _unusable(cache_dir, name)
@@ -233,7 +233,7 @@ def remove(cache_dir: Path, name: str) -> list[Entry]:
     Raises
     ------
     InputError
-        There is none of that name, or it cannot be removed.
+        No data of that name is prepared, or an entry cannot be removed.
     """
     unusable = _unusable(cache_dir, name)
     chosen = unusable + entries(cache_dir, name) if unusable else choose_entries(cache_dir, name)

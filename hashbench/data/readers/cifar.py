@@ -134,7 +134,7 @@ def parse_batch(content: bytes, where: str, label_key: str, n_classes: int) -> t
     Raises
     ------
     InputError
-        It is no such batch.
+        The content is not a CIFAR batch with these labels.
     """
     try:
         batch = ArraysOnly(io.BytesIO(content), encoding="latin1").load()
@@ -169,8 +169,8 @@ def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) 
     Raises
     ------
     InputError
-        There are no such files, or one cannot be read, has other columns or other types in them, lacks an image or
-        a label.
+        No file matches; or a file cannot be read, its columns have other names or types, or an image or a label is
+        missing.
     """
     import pyarrow
     import pyarrow.compute as pc
@@ -230,7 +230,7 @@ def read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles
     Raises
     ------
     InputError
-        The folder has other class folders.
+        The class folders are not the expected ones.
     """
     names = {path.name for path in folder.iterdir() if path.is_dir()}
     if names != set(classes):
@@ -282,7 +282,7 @@ def check_labels(labels: np.ndarray, n_classes: int, where: str) -> None:
     Raises
     ------
     InputError
-        There is no label, or one that no class has.
+        ``labels`` is empty, or a label is outside 0..n_classes − 1.
     """
     if len(labels) == 0:
         raise InputError(f"{where} holds no images; fetch it again")

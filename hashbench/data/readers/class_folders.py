@@ -24,7 +24,7 @@ def part_folders(folder: Path) -> Arrangement | None:
     Raises
     ------
     InputError
-        Some folders are parts and others are not, or the parts do not go together.
+        Some folders are named as parts and others are not, or the parts do not go together.
     """
     below = subfolders(folder)
     named = {name: part for name in below if (part := part_of(name))}

@@ -32,7 +32,7 @@ def given_neighbors(stored: StoredArray, n_query: int, n_database: int, most: in
     Raises
     ------
     InputError
-        They are of other queries, or not different rows of the database.
+        The array does not have a row of neighbours per query, or a row does not name different rows of the database.
     """
     if len(stored.shape) != 2 or stored.dtype.kind not in "iu" or stored.shape[0] != n_query or not stored.shape[1]:
         raise InputError(
@@ -84,7 +84,7 @@ def share_of_true(
     Raises
     ------
     InputError
-        They are not the nearest: the message says what they look like.
+        Too few of the given neighbours are the nearest; the message says by what else they may have been found.
     """
     tried = np.sort(np.random.default_rng(0).permutation(len(query))[:TRIED])
     given, query = given[tried], query[tried]

@@ -140,7 +140,7 @@ def line_name(name: str, where: Path) -> str:
     Raises
     ------
     InputError
-        It holds control characters or broken UTF-8.
+        The name holds control characters or broken UTF-8.
     """
     if not is_line(name):
         raise InputError(f"{where}: the file name {name!r} holds control characters or is not UTF-8; rename it")
@@ -153,7 +153,7 @@ def refuse_lost(path: Path) -> None:
     Raises
     ------
     InputError
-        It is one.
+        The path is a link that leads nowhere or to itself.
     """
     if path.is_symlink() and not is_there(path):
         raise InputError(f"{path} is a link that leads nowhere or to itself; mend or remove it")

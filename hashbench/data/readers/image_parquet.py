@@ -60,7 +60,7 @@ class ParquetImages(Sequence[bytes]):
         Raises
         ------
         InputError
-            The row is empty, or its file damaged.
+            The cell is empty, or the file is damaged.
         """
         number = bisect.bisect_right(self._ends, row)
         file, _, first = self._groups[number]
@@ -139,7 +139,8 @@ def read_image_parquet(
     Raises
     ------
     InputError
-        A file is damaged, has other columns than the first, or parts that are none.
+        A file is damaged, its columns differ from the first file's, or a word in its column of parts does not name a
+        part.
     """
     with _opened(files[0]) as parquet:
         schema = parquet.schema_arrow
@@ -178,7 +179,7 @@ def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
     Raises
     ------
     InputError
-        The file is damaged, or there is no such column, or several.
+        The file is damaged, or it has no column of images, or several.
     """
     with _opened(file) as parquet:
         schema = parquet.schema_arrow

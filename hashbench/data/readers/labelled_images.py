@@ -69,7 +69,7 @@ def list_images(source: Path, label: str | None = None) -> Listing:
     Raises
     ------
     InputError
-        It is none of these, or something in it cannot be used.
+        ``source`` is neither a folder of classes nor a table, or something in it cannot be used.
     """
     if source.is_dir():
         return _list_folder(source, label)

@@ -52,7 +52,7 @@ def located(folder: Path, name: str, where: str) -> tuple[str, Path]:
     Raises
     ------
     InputError
-        The path is empty, or does not lead to a place below the folder.
+        The path is empty, or leads outside the folder.
     """
     below = relative(_below(folder, name.strip()), where)
     return normal(below), _on_disk(folder, below)
@@ -83,7 +83,7 @@ def refuse_repeated(names: Sequence[str], where: str) -> None:
     Raises
     ------
     InputError
-        A name is in the list for the second time.
+        A name stands in the list twice.
     """
     first: dict[str, int] = {}
     for number, name in enumerate(map(normal, names), 1):
@@ -163,7 +163,7 @@ def column_of(columns: Iterable[str], words: Sequence[str], where: object, what:
     Raises
     ------
     InputError
-        Two columns could be meant.
+        Several columns have one of the names, so it is unclear which is meant.
     """
     found = {str(column): str(column).strip().casefold() for column in columns}
     named = [column for column, word in found.items() if word in words]

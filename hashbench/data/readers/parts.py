@@ -101,7 +101,7 @@ def arranged(named: Mapping[str, str], where: object) -> Arrangement:
     Raises
     ------
     InputError
-        The parts do not go together, or two names are of one part.
+        The parts do not go together, or two names are of the same part.
     """
     held_out = [name for name, part in named.items() if part == VALIDATION]
     used = {name: part for name, part in named.items() if part != VALIDATION}
@@ -124,7 +124,7 @@ def part_column(columns: Iterable[str], where: object) -> str | None:
     Raises
     ------
     InputError
-        Two columns could be meant.
+        Several columns have a name that stands for the part, so it is unclear which is meant.
     """
     return column_of(columns, COLUMNS, where, "that of the parts")
 
@@ -148,7 +148,7 @@ def parts_of_column(
     Raises
     ------
     InputError
-        A word names none; the message says in which row, and in how many.
+        A word does not name a part; the message says in which row, and in how many.
     """
     named: dict[str, str] = {}
     for row, cell in enumerate(cells, first):
@@ -185,7 +185,7 @@ def rows_of_column(cells: Sequence[Any], where: str, first: int = 1) -> tuple[Se
     Raises
     ------
     InputError
-        A word names no part, or the parts do not go together.
+        A word does not name a part, or the parts do not go together.
     """
     named = parts_of_column(cells, where, first)
     used = arranged({part: part for part in named.values()}, where)

@@ -40,7 +40,7 @@ def read_lists(
     Raises
     ------
     InputError
-        A list is missing, names an item twice or one that is not there, or a query is in another part.
+        A list is missing, names an item twice or an item that does not exist, or a query is in another part too.
     """
     items = None if names is None else RowsByName([*names, *left_out])
     query = _read_list(folder / LISTS["query"], items, n_items)

@@ -27,7 +27,7 @@ def data_directory(options: LoadOptions, name: str, needs: str, fetch: Callable[
     Raises
     ------
     InputError
-        No directory is named, there is none of that name, or a download fails or is not possible.
+        No directory is named, the named one does not exist, or the download fails or is not possible.
     """
     directory = options.data_dir
     if options.download:

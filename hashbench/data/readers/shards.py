@@ -67,7 +67,7 @@ def refuse_copies(files: Iterable[Path]) -> None:
     Raises
     ------
     InputError
-        ``x (1).parquet`` is there beside ``x.parquet``.
+        Both ``x.parquet`` and ``x (1).parquet`` are in the folder.
     """
     there = sorted(files)
     for file in there:
@@ -161,8 +161,8 @@ def files_of_parts(source: Path, suffixes: Sequence[str]) -> PartFiles:
     Raises
     ------
     InputError
-        There is no such file, one is missing or there twice, some are of parts and others are not, or below the folder
-        there are several data sets.
+        No file is found, a shard is missing or there twice, some files are of parts and others are not, or the folder
+        holds several data sets.
     """
     if source.is_file():
         return PartFiles([source], read_as=source.name)

@@ -45,7 +45,7 @@ def joined_labels(
     Raises
     ------
     InputError
-        Labels are missing for some, or `hashbench.data.readers.labels.reading.read_labels` refuses them.
+        Some parts have labels and others do not, or `hashbench.data.readers.labels.reading.read_labels` refuses them.
     """
     if chosen == NONE:
         return None, []

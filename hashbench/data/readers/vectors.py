@@ -66,8 +66,8 @@ def read_vectors(
     Raises
     ------
     InputError
-        A file is missing or damaged, its vectors, labels or neighbours are not usable, or its distance is none that
-        hashbench ranks by.
+        A file is missing or damaged, its vectors, labels or neighbours are not usable, or hashbench does not rank by
+        its distance.
     """
     path, contents = _open(path, label)
     arrays = _usable(contents, path)

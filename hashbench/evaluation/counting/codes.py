@@ -31,8 +31,8 @@ def as_packed(codes: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     Raises
     ------
     ValueError
-        Wrong shape or dtype, or a matrix that holds zeros: whether those mean −1 or "no bit" is not known; or uint8
-        that holds nothing but 1 and 255, which is what −1 becomes in that type.
+        The shape or dtype is wrong; or the matrix holds zeros, which may mean −1 or "no bit"; or it is uint8 and holds
+        only 1 and 255, which is what −1 becomes in that type.
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] == 0:
@@ -100,7 +100,7 @@ def refuse_bits_beyond(packed: np.ndarray, n_bits: int, name: str, first_row: in
     Raises
     ------
     ValueError
-        The message names the row and the bit.
+        A code has such a bit; the message names the row and the bit.
     """
     if packed.shape[1] != -(-n_bits // 8):
         raise ValueError(f"n_bits={n_bits} does not fit {name} of {packed.shape[1]} bytes")
@@ -134,7 +134,7 @@ class CodePair:
         Raises
         ------
         ValueError
-            Their lengths differ, are not ``n_bits``, or are above 65,535 bits.
+            The codes differ in length, are not ``n_bits`` long, or are longer than 65,535 bits.
         """
         queries, bits = as_packed(query_codes, "query_codes")
         database, database_bits = as_packed(database_codes, "database_codes")

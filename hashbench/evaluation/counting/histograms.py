@@ -51,7 +51,7 @@ class Histograms:
         Raises
         ------
         ValueError
-            Items have several labels and those that they share were not counted.
+            Items have several labels, and the shared labels were not counted.
         """
         if self.shared is not None:
             return self.shared

@@ -197,7 +197,7 @@ def nearest(queries: np.ndarray, words: np.ndarray, n_bits: int, k: int) -> tupl
     Raises
     ------
     ValueError
-        k is not from 1 to n_items, or the widths are not that of n_bits, or an item has a bit beyond it.
+        ``k`` is not from 1 to n_items, the codes' width does not fit ``n_bits``, or an item has a bit beyond it.
     """
     n_items = words.shape[1]
     if not 1 <= k <= n_items:

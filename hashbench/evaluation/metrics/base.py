@@ -75,7 +75,7 @@ def parse(name: str) -> Metric:
     Raises
     ------
     ValueError
-        No metric has that name, its cut-off is below 1, or the name is not as the metric writes it.
+        No metric has that name, its cut-off is below 1, or the metric writes its name otherwise.
     """
     for kind in KINDS:
         match = re.fullmatch(kind.pattern, name, re.ASCII)

@@ -41,7 +41,7 @@ class NDCG(Metric):
         Raises
         ------
         ValueError
-            Items have several labels and those that they share were not counted.
+            Items have several labels, and the shared labels were not counted.
         """
         grades = histograms.grades
         shared = np.arange(grades.shape[2], dtype=float)

@@ -239,7 +239,7 @@ def open_backbone(
     Raises
     ------
     InputError
-        The name is unknown, its weights are neither there nor downloadable, or an option does not apply.
+        The name is unknown, its weights are neither cached nor downloadable, or an option does not apply.
     """
     chosen = choose_device(device)
     if name == PIXELS:

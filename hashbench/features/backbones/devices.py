@@ -14,7 +14,7 @@ def choose_device(accelerator: str) -> str:
     Raises
     ------
     InputError
-        CUDA is asked for and not there.
+        ``cuda`` is requested and no CUDA device is available.
     """
     if accelerator == "cpu":
         return accelerator
@@ -33,7 +33,7 @@ def refuse_missing_devices(device: str, devices: int) -> None:
     Raises
     ------
     InputError
-        There are fewer.
+        More CUDA devices are requested than are visible.
     """
     if devices == 1 or device == "cpu":
         return
@@ -49,7 +49,7 @@ def choose_precision(precision: str, device: str) -> str:
     Raises
     ------
     InputError
-        The device does not compute in the precision that is asked for.
+        The device does not support the requested precision.
     """
     import torch
 

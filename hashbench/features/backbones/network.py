@@ -60,7 +60,7 @@ def set_parameters(network: torch.nn.Module, vector: np.ndarray) -> None:
     Raises
     ------
     InputError
-        The network has another number of parameters.
+        The network has more or fewer parameters than are given.
     """
     parameters = list(network.parameters())
     sizes = [parameter.numel() for parameter in parameters]
@@ -81,7 +81,7 @@ def load_weights(model: torch.nn.Module, file: Path) -> None:
     Raises
     ------
     InputError
-        The file holds no state dict, or one of another network.
+        The file does not hold a state dict, or holds that of another network.
     """
     state, whole = read_state(file), model.state_dict()
     if hasattr(model, "reset_classifier"):

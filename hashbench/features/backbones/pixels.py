@@ -54,7 +54,7 @@ def open_pixels(*, weights: object, image_size: object, precision: str, compiled
     Raises
     ------
     InputError
-        There is such an option.
+        An option is given that the pixels backbone has no use for.
     """
     refused = {
         "--weights": (weights is not None, "has no weights"),

@@ -83,7 +83,7 @@ def find_model(name: str) -> Model:
     Raises
     ------
     InputError
-        There is no such model, or the hub's description of it cannot be read.
+        timm and the hub have no model of that name, or the hub's description of it cannot be read.
     """
     import timm
 
@@ -130,7 +130,7 @@ def find_weights(model: Model, weights: Path | None) -> Path:
     Raises
     ------
     InputError
-        There is no such file, or it is neither cached nor can it be downloaded.
+        The user's file does not exist, or the published weights are neither cached nor downloadable.
     """
     if weights is not None:
         if not weights.is_file():
@@ -200,7 +200,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
     Raises
     ------
     InputError
-        It is no such file.
+        The file is not a readable state dict.
     """
     try:
         if file.suffix == ".safetensors":

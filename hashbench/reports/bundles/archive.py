@@ -70,7 +70,7 @@ def write_bundle(path: Path, files: Mapping[str, bytes], labels: Mapping[str, Ma
     Raises
     ------
     InputError
-        It cannot be written, or holds more than a bundle may.
+        The bundle cannot be written, or exceeds the limits of a bundle.
     """
     facts = {name: {"bytes": len(content), "sha256": _sha256(content)} for name, content in files.items()}
     manifest = {"format": FORMAT, "hashbench": version("hashbench"), "labels": labels, "files": facts}
@@ -95,7 +95,7 @@ def unpack(bundle: Path, folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file is no bundle, was changed after it was made, or unpacks to more than a bundle may hold.
+        The file is not a bundle, was changed after it was made, or unpacks to more than a bundle may hold.
     """
     if bundle.is_dir():
         raise InputError(

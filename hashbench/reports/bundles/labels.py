@@ -38,7 +38,7 @@ def refuse_unknown_protocol(record: Record, registry: Registry) -> None:
     Raises
     ------
     InputError
-        It has not.
+        The data set is known and has no protocol of that name.
     """
     config = record.config
     if config["dataset"] in registry.names("datasets"):
@@ -56,7 +56,7 @@ def dataset_of(record: Record, registry: Registry) -> Dataset:
     Raises
     ------
     InputError
-        The data set is unknown, its files are not here, or they are others; or published lists split it.
+        The data set is unknown, its files are missing or differ, or its split comes from published lists.
     """
     config = record.config
     name = NameParts.of(config["protocol"])

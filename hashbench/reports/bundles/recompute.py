@@ -75,7 +75,7 @@ def recompute(bundle: Path, board: Path | None = None, plugins: Iterable[str | P
     Raises
     ------
     InputError
-        The file is no bundle, a record is not what its codes give, or its labels cannot be had.
+        The file is not a bundle, a record is not what its codes give, or its labels cannot be had.
     """
     with tempfile.TemporaryDirectory(prefix="hashbench-bundle-") as temporary:
         folder = Path(temporary).resolve()

@@ -16,7 +16,7 @@ def repository_of(to: str) -> str:
     Raises
     ------
     InputError
-        It names none.
+        The text is not of the form ``hf:OWNER/NAME``.
     """
     target = TARGET.fullmatch(to)
     if target is None:
@@ -38,7 +38,7 @@ def upload(bundle: Path, to: str, endpoint: str | None = None) -> str:
     Raises
     ------
     InputError
-        The name is none, nobody is logged in, or the hub cannot be reached or refuses.
+        The name is not a repository's, nobody is logged in, or the hub cannot be reached or refuses.
     """
     from huggingface_hub import HfApi
 

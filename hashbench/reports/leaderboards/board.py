@@ -82,7 +82,7 @@ def read_entries(directory: Path) -> Entries:
     Raises
     ------
     Unreadable
-        A file is damaged, or an entry is not what its key says.
+        A file is damaged, or an entry does not match its key.
     """
     return Entries(
         _read_json(directory / FEATURES, dict[str, Any]), _read_json(directory / METHODS, dict[str, MethodEntry])
@@ -127,7 +127,7 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     Unreadable
-        It cannot be read, or is too large.
+        The file cannot be read, or is too large.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -143,7 +143,7 @@ def text_of(content: bytes) -> str:
     Raises
     ------
     Unreadable
-        It is not UTF-8, or git has left a conflict in it.
+        The file is not UTF-8, or holds the marks of a git conflict.
     """
     try:
         text = content.removeprefix(BOM).decode()
@@ -165,7 +165,7 @@ def parse(content: bytes) -> tuple[list[str], list[list[str]]]:
     Raises
     ------
     Unreadable
-        It is no CSV file, or its cells are parted by another character.
+        The content is not CSV, or its cells are separated by another character than a comma.
     """
     try:
         header, *rows = list(csv.reader(io.StringIO(text_of(content), newline=""), strict=True)) or [[]]

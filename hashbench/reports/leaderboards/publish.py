@@ -70,7 +70,7 @@ def publish(
     Raises
     ------
     InputError
-        No record can be published, one is not what its codes give, a leaderboard is not valid, or the directory
+        No record can be published, a record is not what its codes give, a leaderboard is not valid, or the directory
         cannot be written to.
     """
     known = Registry(plugins).plugins("methods")

@@ -31,7 +31,7 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
     Raises
     ------
     InputError
-        A record's metrics are not those of its codes, or what it says cannot stand in a row.
+        A record's metrics are not what its codes give, or a value cannot stand in a row.
     """
     by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
     verifier = Verifier()

@@ -24,7 +24,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     Raises
     ------
     InputError
-        The file is no valid leaderboard of this version.
+        The file is not a valid leaderboard of this version.
     """
     problems = problems_of(path)
     if problems:

@@ -14,7 +14,7 @@ def need(module: str) -> Any:
     Raises
     ------
     InputError
-        It is not installed.
+        The module is not installed.
     """
     try:
         return import_module(module)

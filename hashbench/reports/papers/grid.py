@@ -98,7 +98,8 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     Raises
     ------
     InputError
-        No table has one of them, or no method that is asked for was measured at any of the code lengths.
+        No table has a requested method or code length, or no requested method was measured at any requested code
+        length.
     """
     grids = list(grids)
     labels = sorted({method for grid in grids for method in grid.scores})

@@ -32,7 +32,7 @@ def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:
     Raises
     ------
     InputError
-        It is neither, holds nothing that was scored, or lacks a metric.
+        ``path`` is neither a run nor a leaderboard, holds no scores, or lacks a metric.
     """
     if path.is_dir():
         return _of_run(path, metrics)

@@ -36,7 +36,7 @@ def configured(path: Path, options: RunOptions, given: set[str]) -> RunOptions:
     Raises
     ------
     InputError
-        The file cannot be read, or holds what no run takes; the message names the line.
+        The file cannot be read, or holds anything that is not an option of a run; the message names the line.
     """
     values = read_config(path)
     datasets: Sequence[Setting] = values.pop("datasets", ())
@@ -53,7 +53,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file cannot be read, or holds what no run takes; the message names the line.
+        The file cannot be read, or holds anything that is not an option of a run; the message names the line.
     """
     file = _File(path)
     known = {_key(flag_of(one)): one for one in FIELDS.values()} | FIELDS

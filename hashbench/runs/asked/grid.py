@@ -60,7 +60,7 @@ def parse_methods(text: str) -> list[MethodSpec]:
     Raises
     ------
     InputError
-        The text is not of that form; the message says where.
+        The text does not have that form; the message says where.
     """
     specs: list[MethodSpec] = []
     for start, item in _split(text, ",", 0, len(text), text):
@@ -87,7 +87,7 @@ def split_names(text: str, option: str) -> list[str]:
     Raises
     ------
     InputError
-        There is none, or a bracket is not closed.
+        The list is empty, or a bracket is not closed.
     """
     names = [name for _, name in _split(text, ",", 0, len(text), text, option)]
     if not names:
@@ -148,7 +148,7 @@ def without_dims(spec: MethodSpec, method_class: type) -> tuple[MethodSpec, int 
     Raises
     ------
     InputError
-        It is given twice, or is no positive whole number.
+        ``dims`` is given twice, or is not a positive whole number.
     """
     given = [text for key, text in spec.values if key == DIMS]
     if not given or DIMS in inspect.signature(method_class).parameters:
@@ -248,7 +248,7 @@ def parse_integers(text: str | Sequence[int], option: str, low: int, high: int) 
     Raises
     ------
     InputError
-        An entry is not an integer from ``low`` to ``high``, or there is none.
+        The list is empty, or an entry is not an integer from ``low`` to ``high``.
     """
     entries = text.split(",") if isinstance(text, str) else list(text)
     values = []

@@ -19,6 +19,6 @@ def with_groups(text: str) -> str:
     Raises
     ------
     InputError
-        There is no name, or a bracket is not closed.
+        The text names no method, or a bracket is not closed.
     """
     return ",".join(GROUPS.get(name, name) for name in split_names(text, "--methods"))

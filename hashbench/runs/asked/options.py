@@ -18,34 +18,34 @@ class RunOptions(LoadOptions, BackboneOptions):
 
     methods: str = option(
         "cibhash,itq,lsh",
-        'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq"; | makes a grid, and dims=N, for any '
-        "method, cuts vectors to their first N dimensions.",
+        'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq". | makes a grid. dims=N, for any '
+        "method, keeps the first N dimensions of the vectors.",
     )
     dataset: str = option("digits", "One or more, comma-separated; see hashbench list.")
     datasets: Sequence[Setting] = ()
     """Data sets with options of their own, in place of ``dataset``; the command line reads them from a file."""
     bits: str | Sequence[int] = option("16,32,64", "Code lengths, comma-separated.")
-    distance: str = option("hamming", "How codes are ranked: hamming, asymmetric (queries keep their values), or both.")
+    distance: str = option("hamming", "How codes are ranked: hamming, asymmetric (real-valued queries), or both.")
     seeds: str | Sequence[int] = option("0", "Seeds, comma-separated; deterministic methods run once.")
     out: Path = option(Path("runs/latest"), "Directory of the records and results.csv.")
     plugins: Sequence[Path] = option((), "A plugin file; repeatable.", flag="--plugin")
     fresh: bool = option(False, "Recompute finished records.")
-    save_models: bool = option(False, "Keep what is trained, for hashbench encode, search and export.")
-    retry_failed: bool = option(False, "Run cells again that failed or were skipped before.")
-    jobs: int = option(1, "Cells at once, each in a worker process of its own; they share the cores.", minimum=1)
+    save_models: bool = option(False, "Save the trained models, for hashbench encode, search and export.")
+    retry_failed: bool = option(False, "Retry cells that failed or were skipped before.")
+    jobs: int = option(1, "Cells computed at once, each in a separate worker process; they share the cores.", minimum=1)
     scheduler: str | None = option(
         None, "Compute on the workers of this dask scheduler: HOST:PORT or its scheduler file; see docs/cluster.md."
     )
-    timeout: float | None = option(None, "Seconds that a cell may take, from its start to its scores.", minimum=0.001)
+    timeout: float | None = option(None, "Limit for each cell in seconds, from its start to its scores.", minimum=0.001)
     max_memory: float | None = option(
         None,
-        "Memory that a worker process may hold: MB, or with a unit such as 2GB or 1.5GiB.",
+        "Memory limit of a worker process: MB, or with a unit such as 2GB or 1.5GiB.",
         minimum=1,
         read=megabytes,
     )
     exclusive_timing: bool = option(
-        False, "With --jobs: in the end time again, one by one, the cells that were computed beside others."
+        False, "With --jobs: at the end, time cells again that ran at the same time as others."
     )
-    in_process: bool = option(False, "Compute in this process, for debuggers: a crash then ends the run.")
+    in_process: bool = option(False, "Compute in this process, for debugging; a crash then ends the run.")
     command: str = ""
     """The command that records name; the program's own by default."""

@@ -26,7 +26,7 @@ def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
     Raises
     ------
     InputError
-        It cannot be written.
+        The file cannot be written.
     """
     path = options.out / NAME
     content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))

@@ -56,7 +56,7 @@ class Cluster:
     Raises
     ------
     InputError
-        The scheduler does not answer, has no worker that could compute, or its versions differ from the client's.
+        The scheduler does not answer, has no worker that could compute, or runs other versions than the client.
     """
 
     def __init__(self, options: RunOptions, store: Store, log: Log) -> None:

@@ -16,7 +16,8 @@ def prepare_inputs(job: Job, options: RunOptions) -> None:
     Raises
     ------
     InputError
-        They cannot be made; or the data, the features or the method's code differ from what the client planned with.
+        Features or views cannot be made; or the data, the features or the method's code differ from what the client
+        planned with.
     """
     bench, config = open_workbench(job.setting, options), job.config
     if config["data"] != bench.dataset.fingerprint and config["data"] != bench.held_out[0].fingerprint:

@@ -40,7 +40,7 @@ def pack(path: Path) -> PluginFiles:
     Raises
     ------
     InputError
-        It is no plugin, cannot be read, or is too large to travel with every cell.
+        The path is not a plugin, cannot be read, or is too large to be sent with every cell.
     """
     (plugin,) = named_plugins([path])
     assert plugin.file is not None
@@ -73,7 +73,7 @@ def unpack(plugin: PluginFiles, folder: Path) -> Path:
     Raises
     ------
     InputError
-        A file has another SHA-256 than it was sent with, or cannot be written.
+        A file's SHA-256 is not the one it was sent with, or the file cannot be written.
     """
     for name, content in plugin.contents.items():
         if _sha256(content) != plugin.sha256.get(name):

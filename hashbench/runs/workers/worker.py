@@ -133,11 +133,11 @@ class Worker:
         Raises
         ------
         InputError
-            As the function raised it.
+            ``function`` raised an InputError.
         WorkerDied
-            The process died, or was killed at a limit.
+            The process died, or was killed because it exceeded a limit.
         JobRaised
-            The function raised another exception.
+            ``function`` raised any other exception.
         """
         if user != self._user and (self._left or self._has_ended()):
             self.close()

@@ -57,7 +57,7 @@ def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[
     Raises
     ------
     InputError
-        Nothing in it is known, a file is damaged, or two files are the same part.
+        No file in the folder has a known name, a file is damaged, or two files hold the same part.
     """
     named = list(_named_files(folder))
     if named:

@@ -92,7 +92,7 @@ def open_file(path: Path, label: str | None = None) -> Contents:
     Raises
     ------
     InputError
-        The file is damaged, of no known kind, or needs a package that is not installed.
+        The file is damaged or of an unknown kind, or a package that it needs is not installed.
     """
     known = format_of(path)
     if known is None:

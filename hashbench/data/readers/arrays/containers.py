@@ -35,7 +35,7 @@ def open_npz(path: Path) -> Contents:
     Raises
     ------
     InputError
-        It is damaged, or holds Python objects.
+        The file is damaged, or holds Python objects.
     """
     with readable(str(path), ".npz file"), zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
@@ -49,7 +49,7 @@ def open_hdf5(path: Path) -> Contents:
     Raises
     ------
     InputError
-        It is damaged, its arrays lie in groups, or h5py is not installed.
+        The file is damaged, its arrays are inside groups, or h5py is not installed.
     """
     try:
         import h5py
@@ -79,7 +79,7 @@ def open_safetensors(path: Path) -> Contents:
     Raises
     ------
     InputError
-        It is damaged, or holds a type that is not known.
+        The file is damaged, or holds an unknown type.
     """
     with readable(str(path), ".safetensors file"):
         size = path.stat().st_size

@@ -145,7 +145,7 @@ def by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
     Raises
     ------
     InputError
-        A word names no part.
+        A word in the column does not name a part.
     """
     named = parts_of_column(words, str(path), first=0, more={"learn": "learn"})
     if len(set(named.values())) == 1:

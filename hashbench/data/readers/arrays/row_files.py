@@ -38,7 +38,7 @@ def open_rows(path: Path, suffix: str) -> StoredArray:
     Raises
     ------
     InputError
-        It cannot be read, holds nothing, its rows disagree in length, or it has another size than its header says.
+        The file cannot be read or is empty, its rows differ in length, or its size is not what its header says.
     """
     with readable(str(path), f"{suffix} file"):
         if suffix in LENGTH_IN_ROWS:

@@ -49,7 +49,7 @@ class StoredArray:
         Raises
         ------
         InputError
-            They need more than there is.
+            The rows need more memory than is available.
         """
         refuse_too_large(self.shown_as, self.shape, self.dtype)
         return np.concatenate([block for _, block in self.blocks()])
@@ -163,7 +163,7 @@ def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
     Raises
     ------
     InputError
-        They have rows of another shape or type.
+        The rows of two pieces differ in shape or type.
     """
     first = pieces[0]
     for piece in pieces[1:]:

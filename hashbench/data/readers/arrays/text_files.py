@@ -52,7 +52,7 @@ def open_table(path: Path, label: str | None = None) -> Contents:
     Raises
     ------
     InputError
-        It has no rows, or a value is no number.
+        The file has no rows, or a value is not a number.
     """
     with readable(str(path), "table of numbers"):
         table = _Table(path, label)
@@ -184,7 +184,7 @@ def open_words(path: Path) -> Contents:
     Raises
     ------
     InputError
-        A line has another number of values than the first, or one that is no number.
+        A line has more or fewer values than the first, or a value is not a number.
     """
     with readable(str(path), "text of vectors"), path.open("rb") as stream:
         fields = stream.readline(LONGEST_LINE).split()

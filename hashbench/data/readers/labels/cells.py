@@ -90,7 +90,7 @@ def parquet_labels(
     Raises
     ------
     InputError
-        Its type is none of labels: objects with several fields, images, times.
+        The column's type cannot hold labels: objects with several fields, images, times.
     """
     schema = parquet.schema_arrow
     shown_as = f"{file}: the column {column}"
@@ -120,7 +120,7 @@ def refuse_shape(dtype: np.dtype, shape: tuple[int, ...], shown_as: str) -> None
     Raises
     ------
     InputError
-        It has another number of axes than one or two, nothing in it, or holds no numbers and no texts.
+        The array is empty, does not have one or two axes, or holds neither numbers nor texts.
     """
     if dtype.kind not in "iufbUSO" or len(shape) not in (1, 2) or 0 in shape:
         raise InputError(f"{shown_as} is {dtype} of shape {shape}: {EXPECTED}, or a matrix (n, n_labels) of 0 and 1")

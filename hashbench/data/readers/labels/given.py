@@ -84,7 +84,7 @@ def given_labels(column: LabelColumn) -> Given:
     Raises
     ------
     InputError
-        A cell is empty, or is none of whole numbers, texts and lists of them.
+        A cell is empty, or holds anything but whole numbers, texts or lists of them.
     """
     if isinstance(column.cells, np.ndarray):
         refuse_shape(column.cells.dtype, column.cells.shape, column.shown_as)

@@ -34,7 +34,7 @@ def marked_lines(lines: Mapping[int, str], file: Path, widths: Collection[int]) 
     Raises
     ------
     InputError
-        A line has another number of marks, or a mark that is neither 0 nor 1.
+        A line has more or fewer marks than the others, or a mark that is neither 0 nor 1.
     """
     paths: list[str] = []
     marks: list[list[str]] = []
@@ -66,7 +66,7 @@ def marked(values: np.ndarray, file: Path, numbers: Sequence[int]) -> np.ndarray
     Raises
     ------
     InputError
-        One is neither 0 nor 1.
+        A text is neither 0 nor 1.
     """
     wrong = np.argwhere((values != "0") & (values != "1"))
     if len(wrong):

@@ -51,7 +51,7 @@ def read_labels(columns: Sequence[LabelColumn]) -> Labels:
     Raises
     ------
     InputError
-        A label is missing or unusable, can be read in two ways, or is that of all items.
+        A label is missing or unusable, can be read in two ways, or is the same for all items.
     """
     _refuse_unclear_names(columns)
     given = [given_labels(column) for column in columns]
@@ -137,7 +137,7 @@ def _spelt(given: Sequence[Given], numbers: bool) -> dict[str, str]:
     Raises
     ------
     InputError
-        Two labels look alike, or a number is no class.
+        Two labels look alike, or a number cannot be a class.
     """
     names: dict[str, str] = {}
     first: dict[object, tuple[str, str]] = {}

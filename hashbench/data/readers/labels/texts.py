@@ -58,7 +58,7 @@ def several(text: str) -> list[Any] | None:
     Raises
     ------
     Unreadable
-        It begins and ends as a list or an object does, and is no list of labels.
+        The text begins and ends like a list or an object, but is not a list of labels.
     """
     if len(text) > 1 and BRACKETS.get(text[0]) == text[-1]:
         items = _items(_OF_NUMPY.sub(r"\1", text)[1:-1].strip())
