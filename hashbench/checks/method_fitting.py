@@ -24,9 +24,9 @@ from hashbench.checks.method_trial import (
     process_left_alone,
     refused,
 )
-from hashbench.contract import data_parameters, extras_problem, snapshot
+from hashbench.contract.method import HashMethod
+from hashbench.contract.values import data_parameters, extras_problem, snapshot
 from hashbench.errors import ContractError, Unsupported, describe_error
-from hashbench.method import HashMethod
 
 
 def check_parameters(method_class: type[HashMethod]) -> None:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.saved_file import SavedMethod, read_saved, restore
 from hashbench.data.look import Look, look_of_key
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
-from hashbench.method import HashMethod
 from hashbench.options import home_expanded
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
-from hashbench.quantizer import Quantizer
-from hashbench.saved_method import SavedMethod, read_saved, restore
 
 if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hashbench.contract import BLOCK_ROWS, make_method
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.values import BLOCK_ROWS, make_method
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
@@ -19,9 +21,7 @@ from hashbench.features.cut import cut
 from hashbench.files.cores import steady_threads
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
-from hashbench.method import HashMethod
 from hashbench.progress import doing
-from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.job import Job

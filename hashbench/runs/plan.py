@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hashbench.contract import TrainsOnViews, extras_problem, make_method
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.values import TrainsOnViews, extras_problem, make_method
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
-from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
-from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.grid import (
     DIMS,
     MAX_BITS,

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract import make_method
+from hashbench.contract.quantizer import BLOCK_ROWS, Quantizer, Search
+from hashbench.contract.values import make_method
 from hashbench.data.similarity import Similarity
 from hashbench.data.splits import Split
 from hashbench.errors import Unsupported
@@ -20,7 +21,6 @@ from hashbench.files.cores import one_core
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
 from hashbench.progress import doing
-from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory

@@ -12,7 +12,7 @@ from mutations import DEEP, DIGITS, NAMES, to_json
 from safetensors.numpy import save
 
 from hashbench import InputError, load_method, load_model
-from hashbench.saved_method import checksum
+from hashbench.contract.saved_file import checksum
 
 
 @pytest.fixture

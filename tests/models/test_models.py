@@ -8,9 +8,9 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench import load_method, load_model, load_quantizer, run
+from hashbench.contract.saved_file import write_saved
 from hashbench.models.encode import encode_input
 from hashbench.runs.records.store import Store
-from hashbench.saved_method import write_saved
 
 
 def recorded(out, dataset):

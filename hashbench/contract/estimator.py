@@ -10,13 +10,19 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from hashbench.checked_input import as_matrix, checked_labels, checked_vectors, column_names, refuse_other_columns
-from hashbench.contract import data_parameters, equal_parameters, refuse_changed, snapshot
+from hashbench.contract.checked_input import (
+    as_matrix,
+    checked_labels,
+    checked_vectors,
+    column_names,
+    refuse_other_columns,
+)
+from hashbench.contract.saved_header import is_learned
+from hashbench.contract.training_identity import NAME as IDENTITY
+from hashbench.contract.training_identity import checkpoint_folder, keep_identity, training_identity
+from hashbench.contract.values import data_parameters, equal_parameters, refuse_changed, snapshot
 from hashbench.errors import shorten
 from hashbench.files.plugin_modules import with_file
-from hashbench.saved_header import is_learned
-from hashbench.training_identity import NAME as IDENTITY
-from hashbench.training_identity import checkpoint_folder, keep_identity, training_identity
 
 
 class Estimator(BaseEstimator):

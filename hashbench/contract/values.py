@@ -1,7 +1,7 @@
 """What a run and a method owe each other: what ``fit`` may ask for, what goes into a method and what comes out of it.
 
-`hashbench.method.HashMethod` calls the checks around a plugin's ``fit`` and ``project``, so that they hold for every
-caller: runs, the conformance suite, saved models and users.
+`hashbench.contract.method.HashMethod` calls the checks around a plugin's ``fit`` and ``project``, so that they hold
+for every caller: runs, the conformance suite, saved models and users.
 """
 
 from __future__ import annotations

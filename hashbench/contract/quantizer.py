@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hashbench.checked_input import block_of, refuse_nonfinite
-from hashbench.contract import BLOCK_ROWS
+from hashbench.contract.checked_input import block_of, refuse_nonfinite
+from hashbench.contract.estimator import Estimator
+from hashbench.contract.saved_header import is_learned
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.similarity import Similarity
 from hashbench.errors import ContractError, Unsupported
-from hashbench.estimator import Estimator
-from hashbench.saved_header import is_learned
 
 CODE_BLOCK = 8192
 """Codes whose distances to queries are in memory at once."""
@@ -251,7 +251,7 @@ class Quantizer(Estimator):
         OSError
             The file cannot be written.
         """
-        from hashbench.saved_method import write_saved
+        from hashbench.contract.saved_file import write_saved
 
         self.refuse_stale("save")
         write_saved(Path(path), self, provenance)
@@ -266,7 +266,7 @@ class Quantizer(Estimator):
             The file is missing, not a saved quantizer, damaged or one of another quantizer, its parameters and arrays
             do not fit this class, or a package that it needs is not installed.
         """
-        from hashbench.saved_method import read_saved, restore
+        from hashbench.contract.saved_file import read_saved, restore
 
         return restore(cls, read_saved(path))
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hashbench.checked_input import block_of, refuse_nonfinite
-from hashbench.contract import (
+from hashbench.contract.checked_input import block_of, refuse_nonfinite
+from hashbench.contract.estimator import Estimator
+from hashbench.contract.values import (
     BLOCK_ROWS,
     FIT_EXTRAS,  # noqa: F401 (part of the contract, and looked for here)
     asked_extras,
@@ -18,7 +19,6 @@ from hashbench.contract import (
     refuse_nonfinite_values,
     surely_finite,
 )
-from hashbench.estimator import Estimator
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
@@ -209,7 +209,7 @@ class HashMethod(Estimator):
             Where to write.
         **provenance
             JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
-            keeps, and what it must be, stands in `hashbench.saved_method`.
+            keeps, and what it must be, stands in `hashbench.contract.saved_file`.
 
         Raises
         ------
@@ -221,7 +221,7 @@ class HashMethod(Estimator):
         OSError
             The file cannot be written.
         """
-        from hashbench.saved_method import write_saved
+        from hashbench.contract.saved_file import write_saved
 
         self.refuse_stale("save")
         write_saved(Path(path), self, provenance)
@@ -236,6 +236,6 @@ class HashMethod(Estimator):
             The file is missing, not a saved method, damaged, one of another method or of one that is not fitted,
             or its parameters and arrays do not fit this class.
         """
-        from hashbench.saved_method import read_saved, restore
+        from hashbench.contract.saved_file import read_saved, restore
 
         return restore(cls, read_saved(path))

@@ -15,11 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hashbench.errors import InputError, Unsupported
-from hashbench.files.paths import printable
-from hashbench.options import home_expanded
-from hashbench.quantizer import Quantizer
-from hashbench.saved_header import (
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.saved_header import (
     QUANTIZER,
     REQUIRED,
     header_problem,
@@ -29,9 +26,12 @@ from hashbench.saved_header import (
     parsed_header,
     shown,
 )
+from hashbench.errors import InputError, Unsupported
+from hashbench.files.paths import printable
+from hashbench.options import home_expanded
 
 if TYPE_CHECKING:
-    from hashbench.method import HashMethod
+    from hashbench.contract.method import HashMethod
 
     Method = TypeVar("Method", bound=HashMethod | Quantizer)
 
@@ -81,7 +81,7 @@ def write_saved(path: Path, method: HashMethod | Quantizer, provenance: Mapping[
     path : Path
     method : HashMethod or Quantizer
     provenance : mapping
-        JSON values that are kept beside the parameters; see ``OPTIONAL`` of `hashbench.saved_header`.
+        JSON values that are kept beside the parameters; see ``OPTIONAL`` of `hashbench.contract.saved_header`.
 
     Raises
     ------

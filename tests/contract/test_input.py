@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from hashbench import HashMethod, InputError, load_method, load_quantizer
-from hashbench.quantizer import Quantizer
+from hashbench.contract.quantizer import Quantizer
 
 
 class Labelled(HashMethod):
