@@ -24,8 +24,9 @@ from hashbench.checks.method_trial import (
     process_left_alone,
     refused,
 )
+from hashbench.contract.fit_extras import data_parameters, extras_problem
 from hashbench.contract.method import HashMethod
-from hashbench.contract.values import data_parameters, extras_problem, snapshot
+from hashbench.contract.parameters import snapshot
 from hashbench.errors import ContractError, Unsupported, describe_error
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.method import HashMethod
-from hashbench.contract.values import TrainsOnViews, extras_problem
 from hashbench.errors import ContractError
 from hashbench.guard.state import changed, kept_state, state
 

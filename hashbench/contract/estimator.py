@@ -17,10 +17,11 @@ from hashbench.contract.checked_input import (
     column_names,
     refuse_other_columns,
 )
+from hashbench.contract.fit_extras import data_parameters
+from hashbench.contract.parameters import equal_parameters, refuse_changed, snapshot
 from hashbench.contract.saved_header import is_learned
 from hashbench.contract.training_identity import NAME as IDENTITY
 from hashbench.contract.training_identity import checkpoint_folder, keep_identity, training_identity
-from hashbench.contract.values import data_parameters, equal_parameters, refuse_changed, snapshot
 from hashbench.errors import shorten
 from hashbench.files.plugin_modules import with_file
 

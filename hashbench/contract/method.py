@@ -10,15 +10,9 @@ import numpy as np
 
 from hashbench.contract.checked_input import block_of, refuse_nonfinite
 from hashbench.contract.estimator import Estimator
-from hashbench.contract.values import (
-    BLOCK_ROWS,
-    FIT_EXTRAS,  # noqa: F401 (part of the contract, and looked for here)
-    asked_extras,
-    checked_n_bits,
-    checked_values,
-    refuse_nonfinite_values,
-    surely_finite,
-)
+from hashbench.contract.fit_extras import asked_extras
+from hashbench.contract.parameters import checked_n_bits
+from hashbench.contract.values import BLOCK_ROWS, checked_values, refuse_nonfinite_values, surely_finite
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
@@ -28,8 +22,8 @@ class HashMethod(Estimator):
     """Base class of every method: a scikit-learn estimator that turns vectors into binary codes.
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
-    ``project``; everything else is here. ``fit`` may ask for more by naming keywords of `FIT_EXTRAS` in its
-    signature, and a run hands it exactly those.
+    ``project``; everything else is here. ``fit`` may ask for more by naming keywords of
+    `hashbench.contract.fit_extras.FIT_EXTRAS` in its signature, and a run hands it exactly those.
 
     Attributes
     ----------

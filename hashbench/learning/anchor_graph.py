@@ -11,7 +11,7 @@ import numpy as np
 from numba import float64, int64, njit, void
 from scipy.sparse import csr_array
 
-from hashbench.contract.method import BLOCK_ROWS
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.files.compiled import give_numba_a_cache
 from hashbench.learning.linear import NULL, blocks, refuse_constant

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.contract.method import BLOCK_ROWS, HashMethod
+from hashbench.contract.method import HashMethod
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.learning.portable.decisions import decide_linear, dots
 

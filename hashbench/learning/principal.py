@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
-from hashbench.contract.method import BLOCK_ROWS
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import NULL, blocks, mean, refuse_constant
 from hashbench.learning.portable.eigen import leading_eigenvectors

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hashbench.contract.method import BLOCK_ROWS
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 from hashbench.data.similarity import unit_rows
 from hashbench.errors import InputError

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from hashbench.contract.method import HashMethod
+from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
-from hashbench.contract.values import BLOCK_ROWS, make_method
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate

@@ -38,7 +38,7 @@ class Needs:
     Attributes
     ----------
     extras : tuple of str
-        What its method's ``fit`` asks for, names of `hashbench.contract.method.FIT_EXTRAS`.
+        What its method's ``fit`` asks for, names of `hashbench.contract.fit_extras.FIT_EXTRAS`.
     n_views, views_seed : int or None
         Of the view pool, where it needs one.
     """

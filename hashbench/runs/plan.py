@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.method import HashMethod
+from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
-from hashbench.contract.values import TrainsOnViews, extras_problem, make_method
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code

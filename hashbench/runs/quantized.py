@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract.quantizer import BLOCK_ROWS, Quantizer, Search
-from hashbench.contract.values import make_method
+from hashbench.contract.parameters import make_method
+from hashbench.contract.quantizer import Quantizer, Search
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.similarity import Similarity
 from hashbench.data.splits import Split
 from hashbench.errors import Unsupported

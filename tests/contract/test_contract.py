@@ -9,7 +9,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from hashbench import ContractError, HashMethod, InputError, load_model
-from hashbench.contract.values import FIT_EXTRAS, asked_extras, extras_problem, make_method
+from hashbench.contract.fit_extras import FIT_EXTRAS, asked_extras, extras_problem
+from hashbench.contract.parameters import make_method
 from hashbench.runs.records.store import Store
 
 
