@@ -110,7 +110,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     given = given_to(job, bench, workdir)
     doing("fit")
     try:
-        method_class = bench.registry.find("methods", job.method).load()  # what it sets there, it has for all its cells
+        method_class = bench.registry.find(job.kind, job.method).load()  # what it sets there, it has for all its cells
         with kept_state():
             fitted = _fitted(job, options, method_class, given, bench, workdir, log)
             doing("encode")

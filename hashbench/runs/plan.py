@@ -32,6 +32,7 @@ from hashbench.runs.asked.grid import (
 from hashbench.runs.asked.groups import with_groups
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Needs, Setting
+from hashbench.runs.records.record import OWN
 from hashbench.runs.workbench import Workbench, open_workbench
 
 DISTANCES = ("hamming", "asymmetric")
@@ -109,7 +110,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
         for request in requests
         for n_bits in (bits if request.sized else [None])
         for seed in (seeds if request.seeded else [None])
-        for distance in (["own"] if request.is_quantizer else distances)
+        for distance in ([OWN] if request.is_quantizer else distances)
     ]
     jobs: list[Job] = []
     for setting in settings(options, registry):
@@ -233,7 +234,13 @@ def _job(
         "engine": metrics.VERSION,
         **({} if distance == "hamming" else {"distance": distance}),
     }
-    about = {"distance": distance, "metrics": protocol.metrics, "dims": request.dims, "read": bench.dataset.summary}
+    about = {
+        "kind": request.plugin.kind,
+        "distance": distance,
+        "metrics": protocol.metrics,
+        "dims": request.dims,
+        "read": bench.dataset.summary,
+    }
     params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 

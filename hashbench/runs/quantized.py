@@ -72,7 +72,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     features, split = bench.source.features(), bench.dataset.split
     try:
         data = cut(features, job.dims).data
-        quantizer_class = bench.registry.find("quantizers", job.method).load()
+        quantizer_class = bench.registry.find(job.kind, job.method).load()
         with kept_state(), plugin_code(), one_core():
             quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
             trained = _trained(quantizer, data, split, bench.dataset.protocol.similarity or "euclidean")
