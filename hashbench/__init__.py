@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashbench.api import compare, load_dataset, load_method, load_quantizer, run
+    from hashbench.contract.method import HashMethod
+    from hashbench.contract.quantizer import Quantizer
     from hashbench.data.dataset import Dataset
     from hashbench.data.images import EncodedImages, ImageFiles
     from hashbench.data.items import Items
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
     from hashbench.errors import ContractError, InputError, Unsupported
     from hashbench.evaluation.evaluate import Evaluation, evaluate
     from hashbench.features.tunable import Tunable
-    from hashbench.method import HashMethod
     from hashbench.models.saved import load_model
-    from hashbench.quantizer import Quantizer
 
 _HOMES = {
     "compare": "hashbench.api",
@@ -57,9 +57,9 @@ _HOMES = {
     "Evaluation": "hashbench.evaluation.evaluate",
     "evaluate": "hashbench.evaluation.evaluate",
     "Tunable": "hashbench.features.tunable",
-    "HashMethod": "hashbench.method",
+    "HashMethod": "hashbench.contract.method",
     "load_model": "hashbench.models.saved",
-    "Quantizer": "hashbench.quantizer",
+    "Quantizer": "hashbench.contract.quantizer",
 }
 
 __all__ = [

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
 from hashbench.data.dataset import Dataset
 from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
 from hashbench.files.cache import cache_directory
-from hashbench.method import HashMethod
 from hashbench.options import home_expanded, options_of, signature_of
 from hashbench.plugins.registry import Registry
-from hashbench.quantizer import Quantizer
 from hashbench.runs.asked.grid import split_names
 from hashbench.runs.asked.options import RunOptions
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
 from hashbench.learning.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
-from hashbench.method import HashMethod
 
 
 class AGH(HashMethod):

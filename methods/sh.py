@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.learning.portable.decisions import decide_waves, dots
 from hashbench.learning.principal import centred_values, principal_axes
-from hashbench.method import HashMethod
 
 
 class SH(HashMethod):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import mean
-from hashbench.method import HashMethod
 
 
 class Sign(HashMethod):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import blocks, mean, refuse_constant
 from hashbench.learning.portable.decisions import decide_spheres, squared_distances
 from hashbench.learning.portable.exact import on_grid, shared_bits
 from hashbench.learning.portable.rotations import product
 from hashbench.learning.principal import centred_values
-from hashbench.method import HashMethod
 
 POINTS_PER_CENTRE = 5
 TIE = 1e-9

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import Unsupported
-from hashbench.quantizer import Quantizer
 
 FACTORS = 14
 """Bytes of a code beside its bits: the interval's ends and ‖x − c‖² as float32, and how many bits are 1 as uint16."""

@@ -1,6 +1,6 @@
 """RaBitQ as faiss does it, of 1 to 9 bits a dimension, with the rotation that it leaves to the user."""
 
-from hashbench.faiss_quantizer import FaissQuantizer, faiss_module, new_rabitq
+from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, new_rabitq
 
 
 class FaissRaBitQ(FaissQuantizer):

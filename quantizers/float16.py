@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hashbench.quantizer import Quantizer, decoded_distances
+from hashbench.contract.quantizer import Quantizer, decoded_distances
 
 
 class Float16(Quantizer):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from hashbench.contract.quantizer import Quantizer, decoded_distances
 from hashbench.errors import Unsupported
-from hashbench.quantizer import Quantizer, decoded_distances
 
 
 class Int8(Quantizer):

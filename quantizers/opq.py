@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, n_parts, refuse_few
 from hashbench.errors import Unsupported
-from hashbench.faiss_quantizer import FaissQuantizer, faiss_module, n_parts, refuse_few
 
 
 class OPQ(FaissQuantizer):

@@ -1,6 +1,6 @@
 """Product quantization, by faiss."""
 
-from hashbench.faiss_quantizer import FaissQuantizer, faiss_module, n_parts, refuse_few
+from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, n_parts, refuse_few
 
 
 class PQ(FaissQuantizer):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from hashbench.contract.faiss_quantizer import faiss_module, new_rabitq
+from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import Unsupported
-from hashbench.faiss_quantizer import faiss_module, new_rabitq
-from hashbench.quantizer import Quantizer
 
 FACTORS = 8
 """Bytes of the two numbers that a code has beside its bits."""

@@ -8,8 +8,8 @@ import tracemalloc
 import numpy as np
 
 from hashbench.checks.method_trial import N_BITS, N_FEATURES, fit, gaussian, is_random, make
+from hashbench.contract.method import HashMethod
 from hashbench.errors import ContractError
-from hashbench.method import HashMethod
 
 LARGE = 200_000
 BOUND_MB = 12.0

@@ -24,9 +24,10 @@ from hashbench.checks.method_trial import (
     process_left_alone,
     refused,
 )
-from hashbench.contract import data_parameters, extras_problem, snapshot
+from hashbench.contract.fit_extras import data_parameters, extras_problem
+from hashbench.contract.method import HashMethod
+from hashbench.contract.parameters import snapshot
 from hashbench.errors import ContractError, Unsupported, describe_error
-from hashbench.method import HashMethod
 
 
 def check_parameters(method_class: type[HashMethod]) -> None:

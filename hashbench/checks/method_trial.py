@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract import TrainsOnViews, extras_problem
+from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
+from hashbench.contract.method import HashMethod
 from hashbench.errors import ContractError
 from hashbench.guard.state import changed, kept_state, state
-from hashbench.method import HashMethod
 
 N_TRAIN, N_FEATURES, N_BITS = 400, 32, 16
 

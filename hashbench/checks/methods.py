@@ -35,7 +35,7 @@ from hashbench.checks.method_fitting import (
     check_too_many_bits,
 )
 from hashbench.checks.outcome import Outcome, raise_failures, run_checks
-from hashbench.method import HashMethod
+from hashbench.contract.method import HashMethod
 
 Check = Callable[[type[HashMethod]], None]
 

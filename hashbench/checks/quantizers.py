@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from hashbench.checks.method_trial import gaussian, process_left_alone, refused
 from hashbench.checks.outcome import Outcome, run_checks
-from hashbench.quantizer import Quantizer
+from hashbench.contract.quantizer import Quantizer
 
 Check = Callable[[type[Quantizer]], None]
 N_NEAREST = 20

@@ -8,10 +8,10 @@ from typing import Any
 
 from hashbench.checks import datasets, methods, quantizers
 from hashbench.checks.outcome import Outcome
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
 from hashbench.data.plugin import HashDataset
 from hashbench.errors import InputError
-from hashbench.method import HashMethod
-from hashbench.quantizer import Quantizer
 
 
 def suite(load: Callable[[], Any], data_dir: Path | None = None, cache_dir: Path | None = None) -> Iterator[Outcome]:

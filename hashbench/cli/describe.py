@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 
+from hashbench.contract.estimator import Estimator
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
@@ -29,7 +30,7 @@ def describe(registry: Registry, name: str) -> str:
     if name in methods:
         return _method(methods[name].load(), name)
     if name in quantizers:
-        return _method(quantizers[name].load(), name, "quantizer")
+        return _method(quantizers[name].load(), name)
     hint = did_you_mean(name, [*methods, *quantizers, *datasets]) or "see hashbench list"
     raise InputError(f"no method or data set is named {shorten(name)!r}; {hint}")
 
@@ -45,14 +46,14 @@ def _line(key: str, value: object) -> str:
     )
 
 
-def _method(method_class: type, name: str, kind: str = "method") -> str:
+def _method(method_class: type[Estimator], name: str) -> str:
     said = sections(method_class)
     parameters = inspect.signature(method_class).parameters.values()
     lines = [
-        _line(kind, name),
-        _line("paper", getattr(method_class, "paper", "") or "not stated"),
+        _line(method_class.kind[:-1], name),
+        _line("paper", method_class.paper or "not stated"),
         _line("fidelity", fidelity(method_class) or "not stated"),
-        _line("supervision", getattr(method_class, "supervision", "unsupervised")),
+        _line("supervision", method_class.supervision),
         _line("portable", _portable(method_class)),
         _line(
             "parameters",
@@ -66,8 +67,8 @@ def _method(method_class: type, name: str, kind: str = "method") -> str:
     return "\n".join(lines)
 
 
-def _portable(method_class: type) -> str:
-    if getattr(method_class, "portable", False):
+def _portable(method_class: type[Estimator]) -> str:
+    if method_class.portable:
         return "yes: the same codes on every processor, with any number of threads"
     return "no: codes can differ between processors; a run computes it with one thread"
 

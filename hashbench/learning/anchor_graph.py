@@ -11,6 +11,7 @@ import numpy as np
 from numba import float64, int64, njit, void
 from scipy.sparse import csr_array
 
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.files.compiled import give_numba_a_cache
 from hashbench.learning.linear import NULL, blocks, refuse_constant
@@ -18,7 +19,6 @@ from hashbench.learning.portable.decisions import ROWS, rounding
 from hashbench.learning.portable.eigen import leading_eigenvectors
 from hashbench.learning.portable.exact import falling_exponential
 from hashbench.learning.portable.lanes import SUMS, dot, squared_distance
-from hashbench.method import BLOCK_ROWS
 
 TRIVIAL = 1e-3
 KMEANS_ITERATIONS = 10

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, dataclass_transform
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
 from hashbench.learning.encoder import run_encoder
-from hashbench.method import HashMethod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

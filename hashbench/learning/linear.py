@@ -10,9 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.learning.portable.decisions import decide_linear, dots
-from hashbench.method import BLOCK_ROWS, HashMethod
 
 NULL = 1e-12
 """Eigenvalues below this share of the greatest are rounding."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import NULL, blocks, mean, refuse_constant
 from hashbench.learning.portable.eigen import leading_eigenvectors
 from hashbench.learning.portable.exact import grid_step, on_grid, shared_bits, to_multiples
-from hashbench.method import BLOCK_ROWS
 
 FINE_FEATURES = 512
 """Up to so many features, twice the digits cost little."""

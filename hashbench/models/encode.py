@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 from hashbench.data.similarity import unit_rows
 from hashbench.errors import InputError
 from hashbench.features.extracted import FEATURE_STEP
 from hashbench.files.paths import printable
-from hashbench.method import BLOCK_ROWS
 from hashbench.models.inputs import InputOptions, open_input
 from hashbench.models.saved import SavedModel
 from hashbench.models.user_images import UserImages, look_for, wrong_size

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.faiss_quantizer import FaissQuantizer, add_codes, faiss_module
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import InputError, Unsupported
-from hashbench.faiss_quantizer import FaissQuantizer, add_codes, faiss_module
 from hashbench.files.writing import write_atomically
-from hashbench.method import HashMethod
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import encode_input, open_rows, refuse_nonfinite
 from hashbench.models.linear import linear_map
 from hashbench.models.saved import SavedModel
-from hashbench.quantizer import Quantizer
 
 FORMATS = ("faiss", "faiss-binary")
 CODE_STEP = 2**16

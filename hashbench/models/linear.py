@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hashbench.method import HashMethod
+from hashbench.contract.method import HashMethod
 
 Linear = tuple[np.ndarray, np.ndarray]
 """Weights (n_features, n_bits) and offsets (n_bits,): a bit is 1 where ``x @ weights`` is above its offset."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.contract.quantizer import Quantizer
 from hashbench.data.similarity import Similarity, between, comparable
 from hashbench.errors import InputError
 from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
-from hashbench.quantizer import Quantizer
 
 Nearest = Callable[[slice, int], tuple[np.ndarray, np.ndarray]]
 """Gives, for some of the queries, the rows of their k nearest items and the distances, (n, k) each, nearest first."""

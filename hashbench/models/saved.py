@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.saved_file import SavedFile, read_saved
 from hashbench.data.look import Look, look_of_key
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
-from hashbench.method import HashMethod
 from hashbench.options import home_expanded
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
-from hashbench.quantizer import Quantizer
-from hashbench.saved_method import SavedMethod, read_saved, restore
 
 if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone
@@ -66,19 +66,17 @@ class SavedModel:
     @property
     def n_bits(self) -> int:
         """Code length in bits."""
-        return 8 * self.code_width if isinstance(self.method, Quantizer) else self.method.n_bits
+        return self.method.code_bits
 
     @cached_property
     def code_width(self) -> int:
         """Code length in bytes."""
-        if isinstance(self.method, Quantizer):
-            return self.method.n_bytes(self.method.n_features_in_)
-        return -(-self.method.n_bits // 8)
+        return self.method.n_bytes(self.method.n_features_in_)
 
     @property
     def length(self) -> str:
         """Code length in words: of a method in bits, of a quantizer in bytes."""
-        return f"{self.code_width} bytes" if isinstance(self.method, Quantizer) else f"{self.n_bits} bits"
+        return self.method.code_length
 
     @property
     def look(self) -> Look:
@@ -138,7 +136,7 @@ class SavedModel:
 
     def _tuned(self, backbone: Backbone) -> Backbone:
         """Return the backbone with the parameters that the method gave it, if it trained it."""
-        parameters = None if isinstance(self.method, Quantizer) else self.method.backbone_weights_
+        parameters = self.method.backbone_weights_
         if parameters is None:
             return backbone
         if not isinstance(parameters, np.ndarray) or parameters.dtype != np.float32 or backbone.weights is None:
@@ -228,7 +226,8 @@ def load_model(
     """
     saved = read_saved(path)
     plugin = _plugin_of(saved, plugins)
-    method: HashMethod | Quantizer = restore(plugin.load(), saved)
+    method_class: type[HashMethod | Quantizer] = plugin.load()
+    method = method_class.restore(saved)
     provenance = saved.provenance
     features = provenance.get("features", {})
     if features.get("similarity", SIMILARITIES[0]) not in SIMILARITIES:
@@ -248,9 +247,9 @@ def load_model(
     )
 
 
-def _plugin_of(saved: SavedMethod, plugins: Sequence[str | Path]) -> Plugin:
+def _plugin_of(saved: SavedFile, plugins: Sequence[str | Path]) -> Plugin:
     """Return the plugin that trained a method, by its name among those that are here."""
-    name, kind = saved.header.get("plugin", saved.header["method"]), saved.kind
+    name, kind = saved.header.get("plugin", saved.name), saved.kind
     known = Registry(plugins).plugins(kind)
     if name not in known:
         raise InputError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.contract.quantizer import Quantizer
 from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
@@ -19,7 +20,6 @@ from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refu
 from hashbench.models.inputs import InputOptions
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 from hashbench.models.saved import SavedModel
-from hashbench.quantizer import Quantizer
 
 DISTANCES = ("hamming", "asymmetric")
 """Of hash methods; a quantizer has its own."""

@@ -94,9 +94,9 @@ class Plugin:
 
     @property
     def _base(self) -> type:
+        from hashbench.contract.method import HashMethod
+        from hashbench.contract.quantizer import Quantizer
         from hashbench.data.plugin import HashDataset
-        from hashbench.method import HashMethod
-        from hashbench.quantizer import Quantizer
 
         return {"methods": HashMethod, "quantizers": Quantizer, "datasets": HashDataset}[self.kind]
 

@@ -11,7 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hashbench.contract import BLOCK_ROWS, make_method
+from hashbench.contract.method import HashMethod
+from hashbench.contract.parameters import make_method
+from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.errors import Unsupported
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
@@ -19,9 +22,7 @@ from hashbench.features.cut import cut
 from hashbench.files.cores import steady_threads
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
-from hashbench.method import HashMethod
 from hashbench.progress import doing
-from hashbench.quantizer import Quantizer
 from hashbench.records.arrays import VALUES
 from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
@@ -109,7 +110,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     given = given_to(job, bench, workdir)
     doing("fit")
     try:
-        method_class = bench.registry.find("methods", job.method).load()  # what it sets there, it has for all its cells
+        method_class = bench.registry.find(job.kind, job.method).load()  # what it sets there, it has for all its cells
         with kept_state():
             fitted = _fitted(job, options, method_class, given, bench, workdir, log)
             doing("encode")

@@ -38,7 +38,7 @@ class Needs:
     Attributes
     ----------
     extras : tuple of str
-        What its method's ``fit`` asks for, names of `hashbench.method.FIT_EXTRAS`.
+        What its method's ``fit`` asks for, names of `hashbench.contract.fit_extras.FIT_EXTRAS`.
     n_views, views_seed : int or None
         Of the view pool, where it needs one.
     """
@@ -68,6 +68,8 @@ class Job:
         Why it cannot be run on this data; empty where it can.
     broken : str
         Why its method cannot even be made; empty where it can.
+    kind : {"methods", "quantizers"}
+        Of its method's plugin.
     distance : {"hamming", "asymmetric", "own"}
         By what its codes are ranked; ``own`` is a quantizer's.
     metrics : tuple of str
@@ -86,6 +88,7 @@ class Job:
     needs: Needs = field(default_factory=Needs)
     skip: str = ""
     broken: str = ""
+    kind: str = "methods"
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
     dims: int | None = None

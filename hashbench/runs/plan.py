@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hashbench.contract import TrainsOnViews, extras_problem, make_method
+from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
+from hashbench.contract.method import HashMethod
+from hashbench.contract.parameters import make_method
+from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
-from hashbench.method import HashMethod
 from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
-from hashbench.quantizer import Quantizer
+from hashbench.records.record import OWN
 from hashbench.runs.asked.grid import (
     DIMS,
     MAX_BITS,
@@ -108,7 +110,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
         for request in requests
         for n_bits in (bits if request.sized else [None])
         for seed in (seeds if request.seeded else [None])
-        for distance in (["own"] if request.is_quantizer else distances)
+        for distance in ([OWN] if request.is_quantizer else distances)
     ]
     jobs: list[Job] = []
     for setting in settings(options, registry):
@@ -232,7 +234,13 @@ def _job(
         "engine": metrics.VERSION,
         **({} if distance == "hamming" else {"distance": distance}),
     }
-    about = {"distance": distance, "metrics": protocol.metrics, "dims": request.dims, "read": bench.dataset.summary}
+    about = {
+        "kind": request.plugin.kind,
+        "distance": distance,
+        "metrics": protocol.metrics,
+        "dims": request.dims,
+        "read": bench.dataset.summary,
+    }
     params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract import make_method
+from hashbench.contract.parameters import make_method
+from hashbench.contract.quantizer import Quantizer, Search
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.similarity import Similarity
 from hashbench.data.splits import Split
 from hashbench.errors import Unsupported
@@ -20,7 +22,6 @@ from hashbench.files.cores import one_core
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
 from hashbench.progress import doing
-from hashbench.quantizer import BLOCK_ROWS, Quantizer, Search
 from hashbench.records.collapse import what_collapsed
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
@@ -71,7 +72,7 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     features, split = bench.source.features(), bench.dataset.split
     try:
         data = cut(features, job.dims).data
-        quantizer_class = bench.registry.find("quantizers", job.method).load()
+        quantizer_class = bench.registry.find(job.kind, job.method).load()
         with kept_state(), plugin_code(), one_core():
             quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
             trained = _trained(quantizer, data, split, bench.dataset.protocol.similarity or "euclidean")

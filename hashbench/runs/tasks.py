@@ -95,7 +95,7 @@ def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> 
     from hashbench.runs.cell import run_job
     from hashbench.runs.quantized import run_quantizer
 
-    if job.distance == "own":
+    if job.kind == "quantizers":
         return run_quantizer(job, options, bench)
     return run_job(job, options, bench, workdir, _log_epoch)
 

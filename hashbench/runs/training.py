@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset
 from hashbench.errors import Unsupported
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.features.source import Features
 from hashbench.files.cores import steady_threads
-from hashbench.method import HashMethod
 from hashbench.runs.job import Job
 from hashbench.runs.workbench import Workbench
 

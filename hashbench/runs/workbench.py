@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
 from hashbench.evaluation.asymmetric import nearest_asymmetric
@@ -19,7 +20,6 @@ from hashbench.features.opening import open_source
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
 from hashbench.files.cores import one_core
-from hashbench.method import HashMethod
 from hashbench.plugins.registry import Registry
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting

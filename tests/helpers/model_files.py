@@ -11,7 +11,7 @@ from mutations import contents, json_texts
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from hashbench.saved_method import checksum
+from hashbench.contract.saved_file import checksum
 
 
 def taken_apart(model):

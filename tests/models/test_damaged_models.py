@@ -12,7 +12,7 @@ from mutations import DEEP, DIGITS, NAMES, to_json
 from safetensors.numpy import save
 
 from hashbench import InputError, load_method, load_model
-from hashbench.saved_method import checksum
+from hashbench.contract.saved_file import checksum
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ HEADERS = [
     (put("params", "n_bits", 12.0), ["n_bits, a positive integer"]),
     (put("params", "n_bits", True), ["n_bits, a positive integer"]),
     (put("params", "n_bits", 0), ["n_bits, a positive integer"]),
-    (put("params", "n_bits", 16), ["project gives shape (1, 12)", "n_bits is 16"]),
-    (put("params", "n_bits", 2**63), ["n_bits is 9223372036854775808"]),
+    (put("params", "n_bits", 16), ["project gives shape (1, 12)", "expected shape (1, 16)"]),
+    (put("params", "n_bits", 2**63), ["expected shape (1, 9223372036854775808)"]),
     (put("params", "n_bits", DIGITS), ["its header is damaged"]),
     (put("params", "scale", 2), ["does not fit the 'itq' that is here", "scale"]),
     (put("fitted", 0), ["'fitted' is 0"]),

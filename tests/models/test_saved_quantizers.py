@@ -236,7 +236,7 @@ def test_a_missing_faiss_is_named(folder_of_models, data, tmp_path, cli, monkeyp
 
 OWN_INDEX = """
 'An index of faiss that does not say what it learns.'
-from hashbench.faiss_quantizer import FaissQuantizer, faiss_module
+from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module
 class Scalar(FaissQuantizer):
     'Eight bits a dimension.'
     paper = 'none'

@@ -91,7 +91,7 @@ def test_what_a_plugin_reaches_of_learning_and_readers_counts(kind, name, reache
 
 
 SOURCE = '''"""A plugin."""
-from hashbench.method import HashMethod
+from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported as No
 
 SCALE = 2
@@ -112,9 +112,9 @@ class Mine(HashMethod):
         ("SCALE = 2", 'SCALE = 2\n"""How much."""'),
         ("SCALE = 2", "\n\nSCALE  =  2"),
         ("    def project", '    """Says more."""\n\n    def project'),
-        ("hashbench.method", "hashbench"),
+        ("hashbench.contract.method", "hashbench"),
         (
-            "from hashbench.method import HashMethod\nfrom hashbench.errors import Unsupported as No",
+            "from hashbench.contract.method import HashMethod\nfrom hashbench.errors import Unsupported as No",
             "from hashbench.here import (\n    HashMethod,\n    Unsupported as No,\n)",
         ),
         ("X * SCALE", "X   *  SCALE"),

@@ -48,7 +48,7 @@ SUPERVISED = '''"""A linear map onto the labels, mixed into bits."""
 
 import numpy as np
 
-from hashbench.method import HashMethod
+from hashbench.contract.method import HashMethod
 
 
 class ByLabels(HashMethod):

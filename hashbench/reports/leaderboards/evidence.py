@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.contract.method import HashMethod
 from hashbench.data.protocol import BY_BYTES, NameParts, is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.guard.plugin_code import plugin_code
-from hashbench.method import HashMethod
 from hashbench.plugins.registry import Plugin
 from hashbench.records.arrays import CODES, VALUES
 from hashbench.records.record import Record

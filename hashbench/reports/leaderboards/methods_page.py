@@ -6,8 +6,8 @@ import inspect
 import textwrap
 from pathlib import Path
 
-from hashbench.contract import asked_extras
-from hashbench.method import HashMethod
+from hashbench.contract.fit_extras import asked_extras
+from hashbench.contract.method import HashMethod
 from hashbench.plugins.docstrings import fidelity, sections
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards.checks import read_rows

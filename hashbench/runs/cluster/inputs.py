@@ -31,9 +31,8 @@ def prepare_inputs(job: Job, options: RunOptions) -> None:
         shown = "; ".join(f"{name} {key.get(name)}, the client's {theirs.get(name)}" for name in names)
         raise InputError(f"{bench.dataset.name}: its features would differ from the client's: {shown:.300}; give "
                          "--precision and --weights, so that every machine takes the same")  # fmt: skip
-    kind = "quantizers" if job.distance == "own" else "methods"
-    if Registry(options.plugins).find(kind, job.method).source_hash != config["source"]:
-        raise InputError(f"method {job.method!r} has other source code than the client's; install the same")
+    if Registry(options.plugins).find(job.kind, job.method).source_hash != config["source"]:
+        raise InputError(f"{job.kind[:-1]} {job.method!r} has other source code than the client's; install the same")
     if not job.skip and not job.broken:
         needs = job.needs
         pools = [(needs.n_views, needs.views_seed)] if needs.n_views and needs.views_seed is not None else []

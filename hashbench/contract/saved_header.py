@@ -11,6 +11,12 @@ from hashbench.files.paths import is_line, is_name, printable
 
 MAX_LINE = 1000
 """Characters of a protocol's name, at most."""
+MAX_FEATURES = 2**24
+"""Values in a training vector, at most: a greater number in a file is no number of features."""
+WIDTH = "n_features_in_"
+"""The learned value that is the width of the training vectors."""
+COLUMNS = "feature_names_in_"
+"""The learned value that is the names of the training table's columns: a list, safetensors has no arrays of text."""
 QUANTIZER = "quantizer"
 """What a header's ``kind`` says where the file holds no hash method but a quantizer."""
 
@@ -83,7 +89,20 @@ def header_problem(header: Mapping[str, Any]) -> str:
                 return f"its header has no {key!r}"
             if key in header and not field.fits(header[key]):
                 return f"its header's {key!r} is {shown(header[key])}, expected {field.expected}"
-    return ""
+    return _fitted_problem(header["fitted"])
+
+
+def _fitted_problem(fitted: Mapping[str, Any]) -> str:
+    """Return what is wrong with the width and the column names among learned values, or nothing."""
+    width, columns = fitted.get(WIDTH), fitted.get(COLUMNS)
+    if width is None:
+        return "it was saved before it was fitted"
+    if not is_count(width) or width > MAX_FEATURES:
+        return f"{WIDTH} is {shown(width)}, expected 1 to {MAX_FEATURES}"
+    if columns is None:
+        return ""
+    are_names = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
+    return "" if are_names and len(columns) == width else f"its {COLUMNS} is no list of {width} names"
 
 
 def parsed_header(text: str) -> dict[str, Any]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from hashbench.checked_input import block_of, refuse_nonfinite
-from hashbench.contract import BLOCK_ROWS
+from hashbench.contract.checked_input import block_of, refuse_nonfinite
+from hashbench.contract.estimator import Estimator
+from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.similarity import Similarity
 from hashbench.errors import ContractError, Unsupported
-from hashbench.estimator import Estimator
-from hashbench.saved_header import is_learned
 
 CODE_BLOCK = 8192
 """Codes whose distances to queries are in memory at once."""
@@ -54,37 +52,12 @@ class Quantizer(Estimator):
     vector's length, stands in the code's bytes: they are what a vector costs.
     """
 
+    kind: ClassVar[str] = "quantizers"
     magnitudes: ClassVar[tuple[float, float]] = (1e-15, 1e15)
 
-    def n_bytes(self, n_features: int) -> int:
-        """Return how many bytes the code of a vector of ``n_features`` numbers has.
-
-        Raises
-        ------
-        Unsupported
-            The quantizer has no code for vectors of that width.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
-
-    def check_width(self, n_features: int) -> None:
-        """Refuse a width for which there is no code.
-
-        Raises
-        ------
-        Unsupported
-            The quantizer has no code for vectors of that width.
-        """
-        self.n_bytes(n_features)
-
-    def check_rows(self, X: np.ndarray) -> None:
-        """Refuse training vectors without a code, or too large or too small for what the quantizer computes in.
-
-        Raises
-        ------
-        Unsupported
-            A row has no code, or its numbers are too large or too small for the quantizer's arithmetic.
-        """
-        super().check_rows(X)
+    def _check_rows(self, X: np.ndarray) -> None:
+        """Refuse training vectors without a code, or too large or too small for what the quantizer computes in."""
+        super()._check_rows(X)
         _refuse_magnitude(X, self)
 
     def fit(self, X: np.ndarray) -> Quantizer:
@@ -145,7 +118,7 @@ class Quantizer(Estimator):
         ContractError
             The codes have the wrong shape or type.
         """
-        X = self.usable(X, "encode")
+        X = self._usable(X, "encode")
         codes = np.empty((len(X), self.n_bytes(self.n_features_in_)), np.uint8)
         for start in range(0, len(X), BLOCK_ROWS):
             rows = block_of(X, start)
@@ -223,52 +196,8 @@ class Quantizer(Estimator):
         """
         raise Unsupported(f"{self.name} has no index of faiss that finds the same neighbours")
 
-    def learned(self) -> dict[str, Any]:
-        """Return what ``fit`` has learned, by attribute: numpy arrays and JSON values."""
-        return {name: value for name, value in vars(self).items() if is_learned(name)}
-
-    def set_learned(self, learned: dict[str, Any]) -> None:
-        """Take what `learned` gave as learned.
-
-        Raises
-        ------
-        Exception
-            ``learned`` does not fit this quantizer.
-        """
-        for name, value in learned.items():
-            setattr(self, name, value)
-
-    def save(self, path: str | Path, **provenance: Any) -> None:
-        """Write the fitted quantizer to one safetensors file, as `hashbench.HashMethod.save` does a method.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            ``fit`` was not called.
-        TypeError, ValueError
-            A value is not valid JSON or not what its key stands for, a learned array holds NaN, or a parameter was
-            changed after ``fit``.
-        OSError
-            The file cannot be written.
-        """
-        from hashbench.saved_method import write_saved
-
-        self.refuse_stale("save")
-        write_saved(Path(path), self, provenance)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Quantizer:
-        """Read a quantizer that `save` wrote.
-
-        Raises
-        ------
-        InputError
-            The file is missing, not a saved quantizer, damaged or one of another quantizer, its parameters and arrays
-            do not fit this class, or a package that it needs is not installed.
-        """
-        from hashbench.saved_method import read_saved, restore
-
-        return restore(cls, read_saved(path))
+    def _probe(self, row: np.ndarray) -> tuple[str, Any, tuple[int, int]]:
+        return "distances", self.distances(row, self.encode(row)), (1, 1)
 
 
 def _merged(

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from hashbench.contract.quantizer import Quantizer, Search
 from hashbench.data.similarity import Similarity
 from hashbench.errors import Unsupported
-from hashbench.quantizer import Quantizer, Search
 
 CENTROIDS = 256
 """Of a product quantizer with one byte a part."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract import BLOCK_ROWS, surely_finite
+from hashbench.contract.values import BLOCK_ROWS, surely_finite
 from hashbench.errors import Unsupported, shorten
 
 

@@ -53,7 +53,7 @@ def training_identity(method: Any, X: np.ndarray, labels: list[Any], extras: dic
 
     Parameters
     ----------
-    method : hashbench.estimator.Estimator
+    method : hashbench.contract.estimator.Estimator
     X : ndarray of shape (n, d), float32
     labels : list
         The labels of the rows, if ``fit`` takes them; those of a method that reads none do not count.

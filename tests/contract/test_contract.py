@@ -9,7 +9,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from hashbench import ContractError, HashMethod, InputError, load_model
-from hashbench.contract import FIT_EXTRAS, asked_extras, extras_problem, make_method
+from hashbench.contract.fit_extras import FIT_EXTRAS, asked_extras, extras_problem
+from hashbench.contract.parameters import make_method
 from hashbench.records.store import Store
 
 
@@ -214,7 +215,7 @@ def test_what_fit_may_ask_for_stands_once():
 
 
 def test_the_documentation_names_what_fit_may_ask_for():
-    table = (Path(__file__).resolve().parents[1] / "docs" / "add-a-method.md").read_text()
+    table = (Path(__file__).resolve().parents[2] / "docs" / "add-a-method.md").read_text()
     for name in FIT_EXTRAS:
         assert f"`{name}`" in table, name
 

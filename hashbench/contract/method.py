@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from hashbench.checked_input import block_of, refuse_nonfinite
-from hashbench.contract import (
-    BLOCK_ROWS,
-    FIT_EXTRAS,  # noqa: F401 (part of the contract, and looked for here)
-    asked_extras,
-    checked_n_bits,
-    checked_values,
-    refuse_nonfinite_values,
-    surely_finite,
-)
-from hashbench.estimator import Estimator
+from hashbench.contract.checked_input import block_of, refuse_nonfinite
+from hashbench.contract.estimator import Estimator
+from hashbench.contract.fit_extras import asked_extras
+from hashbench.contract.parameters import checked_n_bits
+from hashbench.contract.values import BLOCK_ROWS, checked_values, refuse_nonfinite_values, surely_finite
 
 if TYPE_CHECKING:
     from hashbench.data.dataset import Dataset
@@ -28,8 +21,8 @@ class HashMethod(Estimator):
     """Base class of every method: a scikit-learn estimator that turns vectors into binary codes.
 
     A subclass writes ``__init__`` (keyword parameters, kept as given; ``n_bits`` is one of them), ``fit`` and
-    ``project``; everything else is here. ``fit`` may ask for more by naming keywords of `FIT_EXTRAS` in its
-    signature, and a run hands it exactly those.
+    ``project``; everything else is here. ``fit`` may ask for more by naming keywords of
+    `hashbench.contract.fit_extras.FIT_EXTRAS` in its signature, and a run hands it exactly those.
 
     Attributes
     ----------
@@ -58,10 +51,10 @@ class HashMethod(Estimator):
     A method with a ``random_state`` parameter is run once per seed, one without it once.
     """
 
+    kind: ClassVar[str] = "methods"
     carries_nan: ClassVar[bool] = False
 
     n_bits: int
-    backbone_weights_: np.ndarray | None = None
     resumed_s_: float = 0.0
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> HashMethod:
@@ -139,8 +132,8 @@ class HashMethod(Estimator):
         ContractError
             ``project`` returned anything but ``n_bits`` finite real numbers a row.
         """
-        X = self.usable(X, "encode")
-        codes = np.empty((len(X), -(-int(self.n_bits) // 8)), np.uint8)
+        X = self._usable(X, "encode")
+        codes = np.empty((len(X), self.n_bytes(X.shape[1])), np.uint8)
         for start, values in self._blocks(X):
             codes[start : start + len(values)] = np.packbits(values > 0, axis=1)
         return codes
@@ -161,7 +154,7 @@ class HashMethod(Estimator):
         sklearn.exceptions.NotFittedError, ValueError, ContractError
             On the same conditions as `encode`.
         """
-        X = self.usable(X, "values")
+        X = self._usable(X, "values")
         values = np.empty((len(X), int(self.n_bits)))
         for start, block in self._blocks(X):
             values[start : start + len(block)] = block
@@ -183,9 +176,29 @@ class HashMethod(Estimator):
             refuse_nonfinite_values(values, start, self.name)
             yield start, values
 
-    def check_width(self, n_features: int) -> None:
-        """Refuse an ``n_bits`` that is no positive integer."""
+    def n_bytes(self, n_features: int) -> int:
+        """Return how many bytes a code has: ``n_bits`` of them count, whatever the vectors' width.
+
+        Raises
+        ------
+        ValueError
+            ``n_bits`` is no positive integer.
+        """
         checked_n_bits(self.n_bits)
+        return -(-int(self.n_bits) // 8)
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of a code that count."""
+        return int(self.n_bits)
+
+    @property
+    def code_length(self) -> str:
+        """Length of a code in words."""
+        return f"{self.n_bits} bits"
+
+    def _probe(self, row: np.ndarray) -> tuple[str, Any, tuple[int, int]]:
+        return "project", self.project(row), (1, self.n_bits)
 
     def wants(self) -> set[str]:
         """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.
@@ -197,45 +210,3 @@ class HashMethod(Estimator):
     def skip(self, dataset: Dataset) -> str | None:
         """Return why this method cannot run on ``dataset``, or None if it can."""
         return None
-
-    def save(self, path: str | Path, **provenance: Any) -> None:
-        """Write the fitted method to one safetensors file: arrays, and JSON in the header (no pickle).
-
-        The file appears whole or not at all.
-
-        Parameters
-        ----------
-        path : path-like
-            Where to write.
-        **provenance
-            JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
-            keeps, and what it must be, stands in `hashbench.saved_method`.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            ``fit`` was not called.
-        TypeError, ValueError
-            A value is not valid JSON or not what its key stands for, a learned array holds NaN, or a parameter was
-            changed after ``fit``.
-        OSError
-            The file cannot be written.
-        """
-        from hashbench.saved_method import write_saved
-
-        self.refuse_stale("save")
-        write_saved(Path(path), self, provenance)
-
-    @classmethod
-    def load(cls, path: str | Path) -> HashMethod:
-        """Read a method that `save` wrote.
-
-        Raises
-        ------
-        InputError
-            The file is missing, not a saved method, damaged, one of another method or of one that is not fitted,
-            or its parameters and arrays do not fit this class.
-        """
-        from hashbench.saved_method import read_saved, restore
-
-        return restore(cls, read_saved(path))

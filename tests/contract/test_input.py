@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from hashbench import HashMethod, InputError, load_method, load_quantizer
-from hashbench.quantizer import Quantizer
+from hashbench.contract.quantizer import Quantizer
 
 
 class Labelled(HashMethod):
@@ -212,6 +212,24 @@ def test_a_refit_that_fails_leaves_nothing_learned(X, make):
         with pytest.raises(NotFittedError):
             use()
     fitted.fit(X, *labels).encode(X)
+
+
+def test_a_refit_keeps_nothing_of_the_earlier_one(X):
+    class Remembers(Labelled):
+        """Learns a value only from a mean above 1."""
+
+        supervision = "unsupervised"
+
+        def fit(self, X):
+            self.mean_ = X.mean()
+            if self.mean_ > 1:
+                self.large_ = True
+
+    method = Remembers()
+    method.fit(pd.DataFrame(X + 9, columns=[f"x{i}" for i in range(8)]))
+    assert {"large_", "feature_names_in_"} <= set(vars(method))
+    method.fit(X)
+    assert not {"large_", "feature_names_in_"} & set(vars(method))
 
 
 def test_the_folder_of_checkpoints_may_be_text(X, tmp_path):
