@@ -14,6 +14,7 @@ from hashbench.data.protocol import Protocol
 from hashbench.data.readers.cifar import (
     check_counts,
     joined,
+    parquet_folder,
     parse_batch,
     read_batches,
     read_class_folders,
@@ -74,7 +75,7 @@ class CIFAR10(HashDataset):
     licence = "none stated by the publisher; research use is customary"
     views = PHOTO_VIEWS
     image_size = 128
-    files = ("cifar-10-*", "*_batch*", "*.parquet", "train", "test")
+    files = ("cifar-10-*", "*_batch*", "*.parquet", "plain_text", "cifar10", "train", "test")
     needs = (
         f"--data-dir DIR with {ARCHIVE}, its folder {FOLDER}, {{train,test}}-*.parquet (columns img or image, "
         "and label) or class folders train/<class>/* and test/<class>/*; or --download"
@@ -90,8 +91,9 @@ class CIFAR10(HashDataset):
             parsed = [parse_batch(batches[name], f"{where}: {name}", "labels", 10) for name in BATCH_MD5]
             images, labels = np.concatenate([batch[0] for batch in parsed]), [batch[1] for batch in parsed]
         else:
-            if any(directory.glob("train-*.parquet")):
-                copies = [read_parquet(directory, part, "label", 10) for part in ("train", "test")]
+            copied = parquet_folder(directory)
+            if copied is not None:
+                copies = [read_parquet(copied, part, "label", 10) for part in ("train", "test")]
             elif all((directory / part).is_dir() for part in ("train", "test")):
                 copies = [read_class_folders(directory / part, CLASSES) for part in ("train", "test")]
             else:

@@ -14,6 +14,7 @@ from hashbench.data.protocol import Protocol
 from hashbench.data.readers.cifar import (
     check_counts,
     joined,
+    parquet_folder,
     parse_batch,
     read_batches,
     read_class_folders,
@@ -79,8 +80,9 @@ class CIFAR100(HashDataset):
             parsed = [parse_batch(batches[part], f"{where}: {part}", "fine_labels", 100) for part in MD5]
             images, labels = np.concatenate([part[0] for part in parsed]), [part[1] for part in parsed]
         else:
-            if any(directory.glob("train-*.parquet")):
-                copies = [read_parquet(directory, part, "fine_label", 100) for part in MD5]
+            copied = parquet_folder(directory)
+            if copied is not None:
+                copies = [read_parquet(copied, part, "fine_label", 100) for part in MD5]
             elif all((directory / part).is_dir() for part in MD5):
                 copies = [read_class_folders(directory / part, CLASSES) for part in MD5]
             else:

@@ -81,10 +81,6 @@ def _watched_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-DIVERGED = "; a lower learning rate (lr), or precision=32-true, may help"
-"""What is said after a loss that has left the finite numbers."""
-
-
 def failure_of(error: BaseException) -> str:
     """Return an error in one line: its class and its text, cut where it is long, odd characters escaped."""
     if isinstance(error, PluginExit) and error.__cause__ is not None:
@@ -94,5 +90,4 @@ def failure_of(error: BaseException) -> str:
     except Exception as broken:
         text = f"its message cannot be read ({type(broken).__name__})"
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    advice = DIVERGED if isinstance(error, FloatingPointError) and "loss" in text else ""
-    return printable(kind + text, MOST_CHARACTERS - len(advice)) + advice
+    return printable(kind + text, MOST_CHARACTERS)

@@ -58,11 +58,22 @@ def print_tables(
         _print_timings(rows, console)
     for title, group in tables:
         where = f"{title.dataset} ({title.protocol}), features: {title.backbone}: " if len(tables) > 1 else ""
-        for record in group:
-            if record.status != "ok":
-                print_note(f"{where}{record.title}: {record.status}: {record.error}", console)
-            for note in notes_of(record):
-                print_note(f"{where}{record.title}: {note}", console)
+        for line in chain(_without_result(group), _what_collapsed(group)):
+            print_note(where + line, console)
+
+
+def _without_result(records: Sequence[Record]) -> Iterator[str]:
+    """Yield why cells have no result; cells of one method with one reason share a line."""
+    failed = [record for record in records if record.status != "ok"]
+    for (label, status, error), cells in grouped(failed, lambda one: (one.label, one.status, one.error)).items():
+        which = cells[0].title if len(cells) == 1 else f"{label}, {len(cells)} cells"
+        yield f"{which}: {status}: {error}"
+
+
+def _what_collapsed(records: Sequence[Record]) -> Iterator[str]:
+    for record in records:
+        for note in notes_of(record):
+            yield f"{record.title}: {note}"
 
 
 def tables_of(records: Sequence[Record]) -> list[tuple[Named, list[Record]]]:

@@ -192,17 +192,29 @@ def test_batches_that_are_not_the_publishers_are_named(tmp_path, small, monkeypa
     assert "marked as a copy" in line
 
 
-def test_swapped_and_incomplete_parquet_parts_are_named(tmp_path, small):
+def write_parquet(file, small, rows):
     import pandas as pd
 
+    encoded = []
+    for row in rows:
+        buffer = io.BytesIO()
+        Image.fromarray(small[0][row]).save(buffer, "PNG")
+        encoded.append({"bytes": buffer.getvalue()})
+    file.parent.mkdir(exist_ok=True)
+    pd.DataFrame({"img": encoded, "label": small[1][list(rows)]}).to_parquet(file)
+
+
+@pytest.mark.parametrize("folder", [".", "plain_text", "cifar10"])
+def test_the_hubs_folder_is_found_from_its_parent(tmp_path, small, folder):
+    write_parquet(tmp_path / folder / "train-0.parquet", small, range(50))
+    write_parquet(tmp_path / folder / "test-0.parquet", small, range(50, 60))
+    loaded = load_dataset("cifar10", data_dir=tmp_path)
+    assert (loaded.labels == small[1]).all()
+
+
+def test_swapped_and_incomplete_parquet_parts_are_named(tmp_path, small):
     def write(part, rows):
-        encoded = []
-        for row in rows:
-            buffer = io.BytesIO()
-            Image.fromarray(small[0][row]).save(buffer, "PNG")
-            encoded.append({"bytes": buffer.getvalue()})
-        frame = pd.DataFrame({"img": encoded, "label": small[1][list(rows)]})
-        frame.to_parquet(tmp_path / f"{part}-0.parquet")
+        write_parquet(tmp_path / f"{part}-0.parquet", small, rows)
 
     write("train", range(50, 60))
     write("test", range(50))

@@ -11,7 +11,7 @@ import pytest
 from hashbench.data.plugin import HashDataset
 from hashbench.data.plugin_errors import named
 from hashbench.errors import InputError, PluginExit, describe_error, did_you_mean, shorten
-from hashbench.guard.plugin_code import failure_of, plugin_code
+from hashbench.guard.plugin_code import plugin_code
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,3 @@ def test_our_own_fault_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli
     done = cli("run", *options)
     assert done.returncode == 1
     assert "unexpected ZeroDivisionError: ours" in done.stderr
-
-
-def test_a_training_that_diverges_is_given_advice():
-    error = FloatingPointError("the loss is not finite in epoch 3: {'loss': nan}")
-    assert (
-        failure_of(error) == f"FloatingPointError: {error}; a lower learning rate (lr), or precision=32-true, may help"
-    )
-    assert failure_of(FloatingPointError("underflow")) == "FloatingPointError: underflow"

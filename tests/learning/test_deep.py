@@ -95,7 +95,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(data, tmp_path, ch
     make().fit(data, workdir=tmp_path)
 
 
-def test_labels_views_and_code_tell_trainings_apart(data, tmp_path):
+def test_labels_and_views_tell_trainings_apart(data, tmp_path):
     class Supervised(Autoencoder):
         """Reads labels."""
 
@@ -114,6 +114,31 @@ def test_labels_views_and_code_tell_trainings_apart(data, tmp_path):
     assert cibhash.fit(data, views=views, workdir=str(tmp_path / "views")).resumed_s_ > 0
     with pytest.raises(InputError, match=r"another training \(other views\)"):
         cibhash.fit(data, views=other, workdir=tmp_path / "views")
+
+
+def test_a_checkpoint_of_other_code_is_refused(data, tmp_path):
+    plugin = tmp_path / "theirs.py"
+    source = """
+from torch import nn
+from hashbench.learning.deep import DeepMethod
+
+class Theirs(DeepMethod):
+    def network(self, n_features):
+        return nn.Linear(n_features, self.n_bits)
+
+    def loss(self, outputs, batch):
+        return {"loss": outputs.square().mean()}
+"""
+
+    def trained(code):
+        plugin.write_text(code)
+        method_class = load_method("theirs", plugins=(plugin,))
+        return method_class(8, epochs=1, random_state=0).fit(data, workdir=tmp_path / "work")
+
+    trained(source)
+    assert trained(source + "# a note decides nothing\n").resumed_s_ > 0
+    with pytest.raises(InputError, match=r"another training \(other code\)"):
+        trained(source.replace("square()", "abs()"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from hashbench.data.images import ImageFiles
 from hashbench.data.readers.publisher_files import are_official
 from hashbench.errors import InputError
 
+HUB_FOLDERS = ("plain_text", "cifar10", "cifar100")
+"""Where the hub keeps the parquet files of the data sets' copies."""
 SIZE = (32, 32)
 MAX_BATCH = 256 * 2**20
 """Bytes that a batch may have; the largest, CIFAR-100's training set, has 155 million."""
@@ -148,6 +150,12 @@ def parse_batch(content: bytes, where: str, label_key: str, n_classes: int) -> t
         raise InputError(f"{where} is not a CIFAR batch with {label_key} ({reason}); fetch it again") from error
     check_labels(labels, n_classes, where)
     return images.reshape(-1, 3, *SIZE).transpose(0, 2, 3, 1), labels.astype(np.int64)
+
+
+def parquet_folder(directory: Path) -> Path | None:
+    """Return the folder of the Hugging Face copy's files: the directory, or the folder in it that the hub has."""
+    folders = (directory, *(directory / name for name in HUB_FOLDERS))
+    return next((folder for folder in folders if any(folder.glob("train-*.parquet"))), None)
 
 
 def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) -> tuple[ImageFiles, np.ndarray]:
