@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from hashbench.data.readers.class_folders import class_images, part_folders
-from hashbench.data.readers.image_folder import said_of, subfolders
+from hashbench.data.readers.files_passed_over import said_of
+from hashbench.data.readers.image_folder import hidden_files_in, subfolders
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
 from hashbench.data.readers.labels.names import label_column, passed_over
 from hashbench.data.readers.names import column_of, located
@@ -93,6 +94,8 @@ def _list_folder(folder: Path, label: str | None) -> Listing:
     not_taken += [f"{name}/: no images" for name in subfolders(folder) if name not in used]
     beside = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     not_taken += [f"{len(beside):,} files beside the parts, {min(beside)} the first"] if beside else []
+    hidden = hidden_files_in(folder)
+    not_taken += [said_of(hidden)] if hidden else []
     return _joined(listings, parts.part_of, not_taken)
 
 
