@@ -1,4 +1,4 @@
-"""Your own labelled images: class folders, or a CSV or parquet file of paths and labels."""
+"""Your own labelled images: class folders, or a CSV, JSON lines or parquet file of paths and labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hashbench.errors import InputError
 
 
 class Folder(HashDataset):
-    """Your own labelled images: class folders, or a CSV or parquet file of paths and labels."""
+    """Your own labelled images: class folders, or a CSV, JSON lines or parquet file of paths and labels."""
 
     protocols: ClassVar[tuple[Protocol, ...]] = (
         Protocol(
@@ -45,8 +45,9 @@ class Folder(HashDataset):
     licence = "your own"
     needs = (
         "--data-dir DIR with class folders <class>/**/*, by themselves, or in train/ and test/, or in query/ and "
-        "database/; or --data-dir FILE, a .csv or .parquet with the columns path (relative to the file), label "
-        "(several with | or ; between them) and perhaps part (query, database or train); --label-column names another"
+        "database/; or --data-dir FILE, a .csv, .jsonl or .parquet with the columns path (relative to the file), "
+        "label (several with | or ; between them) and perhaps part (query, database or train); --label-column names "
+        "another"
     )
     reads = ("exif", "background", "grey_range", "label_column")
     views = PHOTO_VIEWS

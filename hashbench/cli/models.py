@@ -28,8 +28,9 @@ def encode(
         Path,
         typer.Argument(
             metavar="INPUT",
-            help="Images: a folder, a file, a .csv or .parquet of paths, a .parquet that holds them; vectors or images "
-            "in an array: .npy, .npz, .hdf5, .parquet, .fvecs, .fbin and the like; FILE:NAME for one of several.",
+            help="Images: a folder, a file, a .csv, .jsonl or .parquet of paths, a .parquet that holds them; vectors "
+            "or images in an array: .npy, .npz, .hdf5, .parquet, .fvecs, .fbin and the like; FILE:NAME for one of "
+            "several.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file for the packed codes.")],

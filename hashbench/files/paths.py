@@ -20,6 +20,7 @@ def walk(
     enter: Callable[[str, os.DirEntry[str]], bool] = lambda name, entry: True,
     above: frozenset[tuple[int, int]] = frozenset(),
     prefix: str = "",
+    hidden: Callable[[str, Path], object] | None = None,
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield what is in a folder at any depth and is no folder; hidden names are passed over, links followed.
 
@@ -36,6 +37,8 @@ def walk(
         Devices and inodes of the folders above, which no link leads back to.
     prefix : str
         What relative names begin with.
+    hidden : callable, optional
+        Gets the relative name and the path of each hidden file, and of each file in a hidden folder.
 
     Yields
     ------
@@ -47,18 +50,33 @@ def walk(
         status = Path(folder).stat()
         here = (status.st_dev, status.st_ino)
         with os.scandir(folder) as entries:
-            visible = [] if here in above else [entry for entry in entries if not entry.name.startswith(".")]
+            inside = [] if here in above else list(entries)
     except OSError as error:
         unreadable(os.fspath(folder), error)
         return
-    for entry in visible:
+    for entry in inside:
         name = prefix + entry.name
-        if not enter(name, entry):
+        if entry.name.startswith("."):
+            if hidden is not None:
+                for below, file in _hidden_files(entry):
+                    hidden(prefix + below, file)
+        elif not enter(name, entry):
             continue
-        if is_folder(entry):
-            yield from walk(entry.path, unreadable, enter, above | {here}, f"{name}/")
+        elif is_folder(entry):
+            yield from walk(entry.path, unreadable, enter, above | {here}, f"{name}/", hidden)
         else:
             yield name, entry
+
+
+def _hidden_files(entry: os.DirEntry[str]) -> Iterator[tuple[str, Path]]:
+    """Yield a hidden file, or the files in a hidden folder; links are not followed, as they may lead anywhere."""
+    if entry.is_symlink() or not is_folder(entry):
+        yield entry.name, Path(entry.path)
+        return
+    for folder, _, files in os.walk(entry.path):  # what cannot be read is passed over
+        for file in files:
+            path = Path(folder, file)
+            yield f"{entry.name}/{path.relative_to(entry.path).as_posix()}", path
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Packed codes as .npy files; beside them the names of their rows and which model made them."""
+"""Packed codes as .npy files; beside them the names of their rows, which model made them, and how images were read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.data.look import Look, look_of_key
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 from hashbench.files.hashing import sha256
@@ -25,12 +26,12 @@ def names_path(path: Path) -> Path:
 
 
 def origin_path(path: Path) -> Path:
-    """Return where it stands which model made a file of codes: ``codes.model.json`` beside ``codes.npy``."""
+    """Return the file that says which model made codes, and of which look: ``codes.model.json`` for ``codes.npy``."""
     return path.with_suffix(".model.json")
 
 
 def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
-    """Write codes, which model made them, and the names of their rows where they have any.
+    """Write codes, which model made them, how their images were read, and the names of their rows, if they have any.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
         with atomic_stream(path) as stream:
             np.save(stream, encoded.codes)
         origin = {"model": model.sha256, "label": model.label, "n_bits": model.n_bits, "codes": sha256(path)}
-        origin |= {} if encoded.exif is None else {"exif": encoded.exif}
+        origin |= {} if encoded.look is None else {"exif": False} | encoded.look.key
         write_atomically(origin_path(path), (json.dumps(origin, indent=1) + "\n").encode())
         if encoded.names:
             write_atomically(names_path(path), "".join(f"{name}\n" for name in encoded.names).encode())
@@ -90,8 +91,15 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
         origin = _own_origin(path, model)
     else:
         log(f"warning: {path} does not say which model made it; it is taken for codes of {model.path}")
-    exif = origin.get("exif")
-    return Encoded(codes, _read_names(names_path(path), len(codes)), exif if isinstance(exif, bool) else None)
+    return Encoded(codes, _read_names(names_path(path), len(codes)), _read_look(origin, origin_path(path)))
+
+
+def _read_look(origin: dict[str, Any], path: Path) -> Look | None:
+    """Return how the images became pixels; None where it is not known, or there were none."""
+    try:
+        return look_of_key(origin) if isinstance(origin.get("exif"), bool) else None
+    except InputError as error:
+        raise InputError(f"{path} does not say how the images were read; encode again or remove it") from error
 
 
 def _own_origin(path: Path, model: SavedModel) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hashbench.contract.values import BLOCK_ROWS
+from hashbench.data.look import Look
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 from hashbench.data.similarity import unit_rows
 from hashbench.errors import InputError
@@ -41,14 +42,14 @@ class Encoded:
         Packed.
     names : list of str
         Of the rows, where they have any.
-    exif : bool or None
-        Whether the images were turned as their EXIF orientation says; None where they are no image files, or it is
-        not known.
+    look : Look or None
+        How the images became pixels: turned or not, laid over which colour, scaled from which grey; only what made a
+        difference to some image. None where they are no image files, or it is not known.
     """
 
     codes: np.ndarray
     names: list[str]
-    exif: bool | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,6 @@ class Rows:
         The vectors in their file; None where they are made of images.
     images : UserImages or None
         The image files that they are made of.
-    exif : bool or None
-        As in `Encoded`.
     """
 
     path: Path
@@ -75,7 +74,11 @@ class Rows:
     blocks: Callable[[], Blocks]
     array: StoredArray | None = None
     images: UserImages | None = None
-    exif: bool | None = None
+
+    @property
+    def look(self) -> Look | None:
+        """As in `Encoded`; known once all rows are read."""
+        return None if self.images is None else self.images.seen_look
 
     @property
     def names(self) -> list[str]:
@@ -125,7 +128,7 @@ def encode_input(model: SavedModel, source: str | Path, options: InputOptions | 
     if rows.images is not None and rows.images.broken:
         broken = rows.images.broken
         to_stderr(f"{rows.path}: {len(broken):,} broken images are left out, first: {next(iter(broken.values()))}")
-    return Encoded(codes[:n], rows.names, rows.exif)
+    return Encoded(codes[:n], rows.names, rows.look)
 
 
 def open_rows(model: SavedModel, source: str | Path, options: InputOptions | None = None, what: str = "codes") -> Rows:
@@ -149,7 +152,7 @@ def open_rows(model: SavedModel, source: str | Path, options: InputOptions | Non
     if given.array is None:
         look = look_for(model.look, options, model.path)
         files = UserImages(given, look, model.n_channels, options.skip_broken)
-        return Rows(given.path, len(files), lambda: _features(model, files, given.path, what), None, files, look.exif)
+        return Rows(given.path, len(files), lambda: _features(model, files, given.path, what), None, files)
     options.refuse_for_arrays(given.path)
     if len(given.array.shape) in (3, 4):
         images, path = _as_images(model, given.array, given.path), given.path

@@ -6,18 +6,21 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hashbench.data.look import Look, asked_look
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, open_file, suffix_of
+from hashbench.data.readers.arrays.parquet import vector_columns
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
-from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name, said_of
-from hashbench.data.readers.image_parquet import columns_of, unlabelled_images
+from hashbench.data.readers.arrays.text_files import is_number_or_list
+from hashbench.data.readers.files_passed_over import said_of
+from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name
+from hashbench.data.readers.image_parquet import holds_images, schema_of, unlabelled_images
+from hashbench.data.readers.labelled_images import list_paths
 from hashbench.data.readers.labels.names import NONE
+from hashbench.data.readers.labels.tables import JSON_LINES, PATHS, path_column
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
-
-PATHS = "path"
-"""The column of a table that names images."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,10 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
     """Open an array, an image file, a folder that is searched for image files, or a table or column of images.
 
     A folder's images are those that `hashbench.data.readers.image_folder.find_images` finds, sorted by their path
-    relative to it. A table, CSV or parquet, is one as
-    the data set ``folder`` reads: its images in its rows' order. Of a file with several arrays, such as ``FILE.hdf5``,
-    one is named as ``FILE.hdf5:NAME``; what an array's name is, says
-    `hashbench.data.readers.arrays.array_formats.open_file`.
+    relative to it. A table (CSV, JSON lines or parquet) names its images as for the data set ``folder``, one a row;
+    neither labels nor parts are looked at. A CSV or parquet file that has vectors, too, names images only where the
+    column is called ``path``. Of a file with several arrays, such as ``FILE.hdf5``, one is named as ``FILE.hdf5:NAME``;
+    what an array's name is, says `hashbench.data.readers.arrays.array_formats.open_file`.
 
     Parameters
     ----------
@@ -111,14 +114,14 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
     file, name = _named(path)
     suffix = suffix_of(file)
     if name is None and takes_images and suffix == ".parquet":
-        columns, has_images = columns_of(file)
-        if image_column is not None or has_images:
+        schema = schema_of(file)
+        if image_column is not None or any(holds_images(one.type) for one in schema):
             table = unlabelled_images(file, image_column)
             names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.images))]
             return Input(path, files=table.images, shown_as=table.shown_as, names=names)
-        if PATHS in columns:
+        if _parquet_names_images(schema, file):
             return _listed(path)
-    if name is None and suffix == ".csv" and PATHS in _header(file):
+    if name is None and (suffix in JSON_LINES or (suffix == ".csv" and _csv_names_images(file))):
         return _listed(path)
     if suffix in SUFFIXES:
         return Input(path, _chosen(open_file(file, NONE), name, file))
@@ -126,24 +129,37 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         return Input(path, files=[path], shown_as=[str(path)], names=[line_name(path.name, path)])
     raise InputError(
         f"{path}: expected a folder of images, an image ({', '.join(image_suffixes())}), a table of images (.csv, "
-        f".parquet with the columns {PATHS} and label) or an array ({', '.join(SUFFIXES)})"
+        f".jsonl or .parquet with a column {PATHS[0]} or {PATHS[1]}) or an array ({', '.join(SUFFIXES)})"
     )
 
 
 def _listed(table: Path) -> Input:
-    from hashbench.data.readers.labelled_images import list_images
-
-    listing = list_images(table)
+    listing = list_paths(table)
     return Input(table, files=listing.files, shown_as=listing.shown_as, names=listing.names)
 
 
-def _header(file: Path) -> list[str]:
-    """Return the names of a CSV file's columns; none where its first line is not one of text."""
+def _csv_names_images(file: Path) -> bool:
+    """Return whether a CSV's rows name images; not where its first line is none of text."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            return [cell.strip() for cell in next(csv.reader(lines), [])]
+            rows = csv.reader(lines)
+            header, first = ([cell.strip() for cell in next(rows, [])] for _ in range(2))
     except (OSError, UnicodeDecodeError, csv.Error):
-        return []
+        return False
+    texts = [name for name, cell in zip(header, first, strict=False) if not is_number_or_list(cell)]
+    return _names_images(header, texts, any(cell.startswith("[") for cell in first), file)
+
+
+def _parquet_names_images(schema: Any, file: Path) -> bool:
+    """Return whether a parquet file's rows name images."""
+    import pyarrow as pa
+
+    texts = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)]
+    return _names_images(schema.names, texts, bool(vector_columns(schema)), file)
+
+
+def _names_images(columns: list[str], texts: list[str], has_vectors: bool, file: Path) -> bool:
+    return PATHS[0] in columns or (not has_vectors and path_column(texts, file) is not None)
 
 
 def _named(path: Path) -> tuple[Path, str | None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.contract.quantizer import Quantizer
+from hashbench.data.look import Look
 from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
@@ -25,6 +26,7 @@ DISTANCES = ("hamming", "asymmetric")
 """Of hash methods; a quantizer has its own."""
 RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
 """What the distances of candidates are that are ranked again by their vectors."""
+_ALIKE = "their codes cannot be compared; encode both alike"
 QUERY_STEP = 256
 """Queries whose neighbours are in memory at once."""
 
@@ -128,7 +130,7 @@ def open_search(
         asked = codes_of(model, query, options)
         nearest, words = by_hamming(asked.codes, items.codes, model.n_bits), "Hamming distance"
         n_queries = len(asked.codes)
-    _refuse_other_turning(asked.exif, items.exif)
+    _refuse_other_look(asked.look, items.look)
     if again is not None and rescoring is not None:
         nearest = _rescored(model, nearest, *again, len(items.codes), rescoring.factor)
         words = f"{RESCORED[model.similarity]} among {rescoring.factor} times as many by {words}"
@@ -213,14 +215,21 @@ def _rescored(model: SavedModel, nearest: Nearest, queries: Rows, database: Rows
     return rescored(nearest, _vectors(model, queries), vectors, database.path, factor, model.similarity)
 
 
-def _refuse_other_turning(query: bool | None, database: bool | None) -> None:
-    """Refuse photographs of which only one set was turned as their EXIF orientation says."""
-    if None not in (query, database) and query != database:
-        turned, other = ("queries", "database") if query else ("database", "queries")
-        raise InputError(
-            f"the {turned} were encoded with --exif, the {other} without: their codes cannot be compared; encode "
-            "both alike"
-        )
+def _refuse_other_look(query: Look | None, database: Look | None) -> None:
+    """Refuse images of which only one set was turned, or which were laid over two colours or scaled in two ways."""
+    if query is None or database is None:
+        return
+    if query.exif != database.exif:
+        turned, other = ("queries", "database") if query.exif else ("database", "queries")
+        raise InputError(f"the {turned} were encoded with --exif, the {other} without: {_ALIKE}")
+    for option, own, other in (
+        ("--background", query.background, database.background),
+        ("--grey-range", query.grey_range, database.grey_range),
+    ):
+        if own and other and own != other:
+            raise InputError(
+                f"the queries were encoded with {option} {own}, the database with {option} {other}: {_ALIKE}"
+            )
 
 
 def write_csv(path: Path, search: Search, k: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hashbench.data.decoding import content, decode
+from hashbench.data.decoding import Decoded, content, decode_seen
 from hashbench.data.images import decoding_threads
 from hashbench.data.look import Look
 from hashbench.errors import InputError
@@ -34,6 +34,8 @@ class UserImages:
         What every image must have, where the model takes the pixels themselves.
     broken : dict from int to str
         What could not be read and why, by place; known once all is read.
+    transparent, deep : bool
+        Whether an image is transparent somewhere, or has grey of more than 8 bits; known once all is read.
     """
 
     given: Input
@@ -42,6 +44,8 @@ class UserImages:
     skip_broken: bool = False
     size: tuple[int, int] | None = None
     broken: dict[int, str] = field(default_factory=dict)
+    transparent: bool = False
+    deep: bool = False
 
     def __len__(self) -> int:
         """Return the number of files."""
@@ -51,6 +55,11 @@ class UserImages:
     def names(self) -> list[str]:
         """Names of the images that could be read."""
         return [name for place, name in enumerate(self.given.names) if place not in self.broken]
+
+    @property
+    def seen_look(self) -> Look:
+        """What of the look made a difference to some image; known once all is read."""
+        return self.look.seen(self.transparent, self.deep)
 
     def batches(self, size: int) -> Iterator[list[np.ndarray]]:
         """Yield the images (h, w, c), uint8, that can be read, ``size`` at a time: as a data set without the others.
@@ -76,20 +85,23 @@ class UserImages:
     def _read(self, places: range) -> list[np.ndarray]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of what is refused anyway
-            found = list(decoding_threads().map(self._pixels, places))
+            found = list(decoding_threads().map(self._decoded, places))
         self.broken |= {place: one for place, one in zip(places, found, strict=True) if isinstance(one, str)}
-        return [one for one in found if not isinstance(one, str)]
+        sound = [one for one in found if not isinstance(one, str)]
+        self.transparent |= any(one.transparent for one in sound)
+        self.deep |= any(one.deep for one in sound)
+        return [one.pixels for one in sound]
 
-    def _pixels(self, place: int) -> np.ndarray | str:
+    def _decoded(self, place: int) -> Decoded | str:
         """Return an image's pixels, or why there are none."""
         shown_as = self.given.shown_as[place]
         try:
-            pixels = decode(content(self.given.files[place], shown_as), shown_as, self.n_channels, self.look)
+            decoded = decode_seen(content(self.given.files[place], shown_as), shown_as, self.n_channels, self.look)
         except InputError as error:
             return str(error)
-        if self.size is not None and pixels.shape[:2] != self.size:
-            return wrong_size(shown_as, pixels.shape, self.size)
-        return pixels
+        if self.size is not None and decoded.pixels.shape[:2] != self.size:
+            return wrong_size(shown_as, decoded.pixels.shape, self.size)
+        return decoded
 
     def _refuse_broken(self) -> None:
         if not self.broken or (self.skip_broken and len(self.broken) < len(self)):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -172,6 +173,60 @@ def test_keys_models_and_codes_follow(tmp_path, empty_cache, cli):
     np.save(tmp_path / "array.npy", np.zeros((2, 8, 8, 3), np.uint8))
     command = ["encode", models["gray"].path, tmp_path / "array.npy", "-o", tmp_path / "x.npy", "--background", "gray"]
     one_clear_line(cli(*command), "--background", "array.npy is an array", "leave it out")
+
+
+def test_codes_say_what_their_images_were_laid_over(tmp_path, empty_cache, cli):
+    opaque = folder_of(tmp_path / "opaque", [written(noise(row)) for row in range(20)])
+    icon, deep = (
+        folder_of(tmp_path / "icons", icons()),
+        folder_of(tmp_path / "deep", [written(grey(row)) for row in (1, 2)]),
+    )
+    asked = ["--dataset", "folder", "--data-dir", opaque, "--backbone", "pixels", "--methods", "lsh", "--bits", 8]
+    assert cli("run", *asked, "--out", tmp_path / "out", "--save-models").returncode == 0
+    model = Store(tmp_path / "out").model_path(next(iter(Store(tmp_path / "out"))))
+
+    def codes(name, source, *options):
+        done = cli("encode", model, source, "-o", tmp_path / f"{name}.npy", *options)
+        assert done.returncode == 0, done.stderr
+        origin = json.loads((tmp_path / f"{name}.model.json").read_text())
+        return tmp_path / f"{name}.npy", {name: origin.get(name) for name in ("exif", "background", "grey_range")}
+
+    white, said = codes("white", icon)
+    assert said == {"exif": False, "background": "#ffffff", "grey_range": None}
+    black, said = codes("black", icon, "--background", "black")
+    assert said["background"] == "#000000"
+    plain, said = codes("plain", opaque, "--background", "black")
+    assert said["background"] is None
+    full, said = codes("full", deep, "--grey-range", "full")
+    assert said == {"exif": False, "background": None, "grey_range": "full"}
+    both = (
+        "were encoded with --background #ffffff, the database with --background #000000: their codes cannot be compared"
+    )
+    for query in (white, icon):
+        one_clear_line(cli("search", model, black, query), f"the queries {both}")
+    one_clear_line(cli("search", model, black, icon, "--distance", "asymmetric"), f"the queries {both}")
+    ranged = ["search", model, full, deep, "--grey-range", "0,4095"]
+    one_clear_line(cli(*ranged), "queries were encoded with --grey-range 0,4095, the database with --grey-range full")
+    for database, *query in ((black, icon, "--background", "black"), (black, plain), (plain, white), (full, white)):
+        done = cli("search", model, database, *query)
+        assert done.returncode == 0, done.stderr
+    origin = tmp_path / "black.model.json"
+    whole = json.loads(origin.read_text())
+    for value in (7, "red", "#00000\x1b[1m", "", None):
+        origin.write_text(json.dumps(whole | {"background": value}))
+        if value != "":
+            one_clear_line(cli("search", model, black, icon), str(origin), "how the images were read", "encode again")
+    del whole["background"], whole["exif"]
+    origin.write_text(json.dumps(whole))  # as older versions wrote it of arrays, and the oldest of all
+    assert cli("search", model, black, icon).returncode == 0
+
+
+def noise(seed):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8))
+
+
+def grey(seed):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 2**16, (8, 8), np.uint16))
 
 
 def test_the_gallery_shows_what_was_read(tmp_path, empty_cache):

@@ -1,5 +1,7 @@
 """What a run reads encode reads too: image parquet and tables of paths; broken images are left out or all named."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +12,7 @@ from PIL import Image
 from hashbench import InputError, load_model
 from hashbench.models.code_files import names_path
 from hashbench.models.encode import encode_input
-from hashbench.models.inputs import InputOptions
+from hashbench.models.inputs import InputOptions, open_input
 from hashbench.records.store import Store
 
 N = 45
@@ -60,6 +62,68 @@ def test_every_form_gives_the_same_codes_in_its_order(pets):
         encode_input(model, folder / "two.parquet")
     with pytest.raises(InputError, match="has no column face"):
         encode_input(model, folder / "two.parquet", InputOptions(image_column="face"))
+
+
+TABLES = {
+    "plain.csv": {},
+    "two labels.csv": {"label": ["cat", ""] * 22 + ["?"], "labels": ["7"] * N},
+    "parts.csv": {"split": ["train", "val", "foo"] * 15},
+    "plain.parquet": {},
+    "objects.parquet": {"label": [{"id": 1, "name": "cat"}] * N, "part": ["test", "val", None] * 15},
+    "metadata.jsonl": {},
+    "mixed.jsonl": {"label": ["cat", 3, None] * 15, "tags": [["a"], {}, 0.5] * 15},
+}
+
+
+@pytest.mark.parametrize("column", ["path", "file_name"])
+@pytest.mark.parametrize("form", TABLES)
+def test_a_table_needs_no_labels(form, column, pets, tmp_path):
+    folder, names, model, _ = pets
+    (tmp_path / "img").symlink_to(folder / "img")
+    table, cells = tmp_path / form, {column: names, **TABLES[form]}
+    lines = [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+    if table.suffix == ".parquet":
+        pq.write_table(pa.table(cells), table)
+    elif table.suffix == ".jsonl":
+        table.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    else:
+        table.write_text("\n".join([",".join(cells), *(",".join(line.values()) for line in lines)]))
+    encoded = encode_input(model, table)
+    assert encoded.names == names
+    assert encoded.codes.tolist() == encode_input(model, folder / "pets.parquet").codes.tolist()
+
+
+def test_a_row_a_code_in_a_table_that_repeats_images(pets):
+    folder, names, model, _ = pets
+    (folder / "again.csv").write_text("path,tag\n" + "".join(f"{names[0]},{tag}\n" for tag in "ab"))
+    encoded = encode_input(model, folder / "again.csv")
+    assert encoded.names == [names[0]] * 2
+    assert (encoded.codes[0] == encoded.codes[1]).all()
+
+
+def test_tables_that_name_no_usable_image(pets, tmp_path, cli):
+    _, _, model, _ = pets
+    for name, content, *words in (
+        ("a.csv", "path\n", "a.csv has no rows"),
+        ("a.csv", "path\n../x.png\n", "a.csv row 1", "'..'"),
+        ("a.csv", "file_name,image\na.png,a.png\n", "columns file_name and image", "which is that of the paths"),
+        ("a.jsonl", '{"label": 1}\n', "a.jsonl has no column path; its columns are label"),
+        ("a.jsonl", '{"path": "a.png"}\n{', "a.jsonl line 2 is no JSON object"),
+    ):
+        (tmp_path / name).write_text(content)
+        one_clear_line(cli("encode", model.path, tmp_path / name, "-o", tmp_path / "codes.npy"), *words)
+
+
+def test_vectors_with_names_of_files_stay_vectors(tmp_path):
+    names, vectors = [f"{row}.png" for row in range(3)], [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
+    pq.write_table(pa.table({"file_name": names, "embedding": vectors}), tmp_path / "named.parquet")
+    lines = [f'{name},"{vector}"\n' for name, vector in zip(names, vectors, strict=True)]
+    (tmp_path / "named.csv").write_text("file_name,embedding\n" + "".join(lines))
+    (tmp_path / "numbered.csv").write_text("image,x\n0,0.5\n1,1.5\n2,2.5\n")
+    for name in ("named.parquet", "named.csv", "numbered.csv"):
+        opened = open_input(tmp_path / name)
+        assert opened.array is not None, name
+        assert opened.array.shape == (3, 2)
 
 
 def test_the_very_file_of_the_run_gives_its_codes(pets):

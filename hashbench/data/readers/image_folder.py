@@ -5,11 +5,21 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hashbench.data.decoding import FORMATS
+from hashbench.data.readers.files_passed_over import (
+    HIDDEN,
+    HIDDEN_IMAGE,
+    NO_SUFFIX,
+    UNNAMED_IMAGE,
+    hidden_in,
+    hidden_kind,
+    said_of,
+)
+from hashbench.data.readers.names import normal
 from hashbench.errors import InputError
 from hashbench.files.paths import is_line, is_there, walk
 
@@ -40,7 +50,7 @@ class FoundImages:
     files : dict from str to Path
         By their paths relative to the folder, in the order of these.
     passed_over : Counter of str
-        How many files of which kind were not taken: ``.txt``, or the name of a folder such as ``@eaDir``.
+        How many files of which kind were not taken, as `hashbench.data.readers.files_passed_over` calls the kinds.
     """
 
     files: dict[str, Path]
@@ -50,9 +60,9 @@ class FoundImages:
 def find_images(folder: Path) -> FoundImages:
     """Return the images in a folder and in those below it.
 
-    A file is an image by its suffix, or else by how it begins. Hidden files and folders are passed over without
-    a count, folders of thumbnails with one; links are followed. A link that leads nowhere is an image where it has an
-    image's suffix: one that is missing.
+    A file is an image by its suffix, or else by how it begins. Hidden files and folders, and folders of thumbnails, are
+    passed over and counted; links are followed. A link that leads nowhere is an image where it has an image's suffix:
+    one that is missing.
 
     Raises
     ------
@@ -62,36 +72,73 @@ def find_images(folder: Path) -> FoundImages:
     """
     images: dict[str, Path] = {}
     passed_over: Counter[str] = Counter()
-    for name, entry in walk(folder, _unreadable):
-        shadows = [part for part in name.split("/")[:-1] if part.casefold() in NO_PHOTOGRAPHS]
-        if shadows:
-            passed_over[f"{shadows[0]}/"] += 1
-        elif is_image(Path(entry.path)):
-            images[name] = folder / name
+    for name, file in _files_below(folder, passed_over, _unreadable):
+        if is_image(file):
+            images[name] = file
         else:
-            refuse_lost(folder / name)
-            passed_over[Path(name).suffix.lower() or "no suffix"] += 1
+            refuse_lost(file)
+            passed_over[_suffix(file)] += 1
     if not images:
         raise InputError(f"{folder} holds no images ({', '.join(image_suffixes())}){_seen(passed_over)}")
     return FoundImages({line_name(name, folder): images[name] for name in sorted(images)}, passed_over)
 
 
+def beside_table(table: Path, named: Collection[str]) -> Counter[str]:
+    """Return what a folder holds besides its own table and the files that this names, by kinds.
+
+    Folders that cannot be read are passed over.
+
+    Parameters
+    ----------
+    table : Path
+        In the folder that it is about.
+    named : collection of str
+        What `hashbench.data.readers.names.normal` makes of the paths that it names, relative to the folder.
+    """
+    kinds: Counter[str] = Counter()
+    for name, file in _files_below(table.parent, kinds, lambda folder, error: None, named):
+        if file != table and normal(name) not in named:
+            kinds[UNNAMED_IMAGE if is_image(file) else _suffix(file)] += 1
+    return kinds
+
+
+def hidden_files_in(folder: Path) -> Counter[str]:
+    """Return the kinds of the hidden files in a folder and in its hidden folders; other folders are not looked into."""
+    return hidden_in(folder, _hidden_kind)
+
+
+def _files_below(
+    folder: Path, kinds: Counter[str], unreadable: Callable[[str, OSError], object], named: Collection[str] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of the files that may be images; count the kinds of those that are hidden or thumbnails."""
+
+    def count_hidden(name: str, file: Path) -> None:
+        if normal(name) not in named:
+            kinds[_hidden_kind(name, file)] += 1
+
+    for name, _ in walk(folder, unreadable, hidden=count_hidden):
+        shadows = [part for part in name.split("/")[:-1] if part.casefold() in NO_PHOTOGRAPHS]
+        if shadows and normal(name) not in named:
+            kinds[f"{shadows[0]}/"] += 1
+        else:
+            yield name, folder / name
+
+
+def _hidden_kind(name: str, file: Path) -> str:
+    """Return the kind of a hidden file; what macOS keeps beside a file has that file's suffix, and is no image."""
+    kind = hidden_kind(name)
+    if kind != HIDDEN:
+        return kind
+    named = not file.name.startswith("._") and file.suffix.lower() in image_suffixes()
+    return HIDDEN_IMAGE if named or _begins_as_image(file) else HIDDEN
+
+
+def _suffix(file: Path) -> str:
+    return file.suffix.lower() or NO_SUFFIX
+
+
 def _seen(passed_over: Counter[str]) -> str:
     return f"; passed over: {said_of(passed_over)}" if passed_over else ""
-
-
-def said_of(passed_over: Counter[str]) -> str:
-    """Return in words how many files of which kind were passed over, the commonest first.
-
-    Examples
-    --------
-    >>> said_of(Counter({".txt": 2, "@eaDir/": 1}))
-    '2 files .txt, 1 file in @eaDir/'
-    """
-    return ", ".join(
-        f"{n:,} file{'s' * (n > 1)} {'in ' * kind.endswith('/')}{'with ' * (kind == 'no suffix')}{kind}"
-        for kind, n in passed_over.most_common()
-    )
 
 
 def is_image(file: Path) -> bool:
@@ -134,7 +181,7 @@ def _folders_among(paths: Iterable[Path]) -> Iterable[str]:
             refuse_lost(path)
 
 
-def line_name(name: str, where: Path) -> str:
+def line_name(name: str, where: object) -> str:
     """Return a file's name if it can be a line of a text file.
 
     Raises

@@ -195,8 +195,8 @@ def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
     return ImageTable(images, [f"{file}: row {row}" for row in range(len(images))])
 
 
-def columns_of(file: Path) -> tuple[list[str], bool]:
-    """Return the names of a parquet file's columns, and whether one can be of images.
+def schema_of(file: Path) -> Any:
+    """Return the Arrow schema of a parquet file.
 
     Raises
     ------
@@ -204,8 +204,7 @@ def columns_of(file: Path) -> tuple[list[str], bool]:
         The file is damaged.
     """
     with _opened(file) as parquet:
-        schema = parquet.schema_arrow
-    return list(schema.names), any(holds_images(one.type) for one in schema)
+        return parquet.schema_arrow
 
 
 def _words(parquet: Any, column: str, file: Path) -> list[Any]:

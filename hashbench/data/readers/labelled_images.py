@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hashbench.data.readers.class_folders import class_images, part_folders
-from hashbench.data.readers.image_folder import said_of, subfolders
-from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
+from hashbench.data.readers.files_passed_over import said_of
+from hashbench.data.readers.image_folder import beside_table, hidden_files_in, line_name, subfolders
+from hashbench.data.readers.labels.cells import LabelColumn
 from hashbench.data.readers.labels.names import label_column, passed_over
-from hashbench.data.readers.names import column_of, located
+from hashbench.data.readers.labels.tables import SUFFIXES, Table, read_table
+from hashbench.data.readers.names import located
 from hashbench.data.readers.parts import QUERY, Arrangement, part_column, part_of, rows_of_column
 from hashbench.errors import InputError
 
-TABLES = (".csv", ".parquet")
-METADATA = ("metadata.csv", "metadata.parquet")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 """What a table is called that lies among the images it is about, as on the Hugging Face hub."""
-PATH_COLUMN = "that of the paths"
-PATHS = ("path", "file_name", "filename", "file", "filepath", "file_path", "image", "image_path")
-"""What a column of paths may be called."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,29 @@ def list_images(source: Path, label: str | None = None) -> Listing:
     """
     if source.is_dir():
         return _list_folder(source, label)
-    if source.suffix.lower() in TABLES and source.is_file():
-        return _list_table(source, label)
-    raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv or .parquet file")
+    if source.suffix.lower() in SUFFIXES and source.is_file():
+        return _list_table(read_table(source), label)
+    raise InputError(f"--data-dir {source}: expected a folder of class folders, or a .csv, .jsonl or .parquet file")
+
+
+def list_paths(table: Path) -> Listing:
+    """List the images that a table names, one a row; neither labels nor parts are looked at.
+
+    Parameters
+    ----------
+    table : Path
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, is empty or has no column of paths, or a path cannot be used.
+    """
+    read = read_table(table)
+    if read.paths is None:
+        raise InputError(_lacks(read, ["path"]))
+    found = list(_located(read, read.paths))
+    names = [name for name, _ in found]
+    return Listing([file for _, file in found], names, shown_as=_shown_as(read, range(len(names)), names))
 
 
 def _list_folder(folder: Path, label: str | None) -> Listing:
@@ -93,17 +109,22 @@ def _list_folder(folder: Path, label: str | None) -> Listing:
     not_taken += [f"{name}/: no images" for name in subfolders(folder) if name not in used]
     beside = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     not_taken += [f"{len(beside):,} files beside the parts, {min(beside)} the first"] if beside else []
+    not_taken += _said(hidden_files_in(folder))
     return _joined(listings, parts.part_of, not_taken)
+
+
+def _said(kinds: Counter[str]) -> list[str]:
+    return [said_of(kinds)] if kinds else []
 
 
 def _list_its_table(folder: Path, label: str | None) -> Listing | None:
     """List what a folder's own table of paths and labels names; None where it has no such table."""
-    for table in (folder / name for name in METADATA):
-        if table.is_file():
-            columns = [str(name) for name in _read_table(table).columns]
-            if column_of(columns, PATHS, table, PATH_COLUMN) and label_column(columns, str(table), label):
-                return _list_table(table, label)
-    return None
+    tables = [read_table(folder / name) for name in METADATA if (folder / name).is_file()]
+    usable = [table for table in tables if table.paths and label_column(table.columns, str(table.file), label)]
+    if len(usable) > 1:
+        names = " and ".join(table.file.name for table in usable)
+        raise InputError(f"{folder} has {names}, which both name images and their labels: remove or rename one")
+    return _list_table(usable[0], label, is_folders_own=True) if usable else None
 
 
 def _query_name(parts: Arrangement) -> str:
@@ -118,8 +139,8 @@ def _list_part(folder: Path, label: str | None) -> Listing:
     classes = LabelColumn(
         [name.partition("/")[0] for name in names], str(folder), lambda row: str(files[row]), are_names=True
     )
-    not_taken = [said_of(found.passed_over)] if found.passed_over else []
-    return Listing(files, names, [classes], [], [str(file) for file in files], "class folders", not_taken)
+    shown_as = [str(file) for file in files]
+    return Listing(files, names, [classes], [], shown_as, "class folders", _said(found.passed_over))
 
 
 def _joined(listings: Mapping[str, Listing], part_of_folder: Mapping[str, str], not_taken: list[str]) -> Listing:
@@ -140,49 +161,63 @@ def _joined(listings: Mapping[str, Listing], part_of_folder: Mapping[str, str], 
     return joined
 
 
-def _list_table(table: Path, label: str | None) -> Listing:
-    frame = _read_table(table)
-    columns = [str(name) for name in frame.columns]
-    paths, part = column_of(columns, PATHS, table, PATH_COLUMN), part_column(columns, table)
-    column = label_column([name for name in columns if name not in (paths, part)], str(table), label)
-    missing = [what for what, name in (("path", paths), ("label", column)) if not name]
-    if missing or column is None:
-        has = ", ".join(columns) or "none"
-        raise InputError(f"{table} has no column {' and none '.join(missing)}; its columns are {has}")
-    if frame.empty:
-        raise InputError(f"{table} has no rows")
-    files = _files_of(frame[paths].tolist(), table)
+def _list_table(table: Table, label: str | None, is_folders_own: bool = False) -> Listing:
+    columns, paths = table.columns, table.paths
+    part = part_column(columns, table.file)
+    column = label_column([name for name in columns if name not in (paths, part)], str(table.file), label)
+    if paths is None or column is None:
+        raise InputError(_lacks(table, [what for what, name in (("path", paths), ("label", column)) if not name]))
+    files = _files_of(table, paths)
     names = list(files)
-    kept, parts, said, left_out = _parts_of_rows(frame, part, names, table)
+    kept, parts, said, left_out = _parts_of_rows(table, part, names)
     others = [name for name in columns if name not in (paths, part, column)]
+    beside = _said(beside_table(table.file, files)) if is_folders_own else []
     return Listing(
         [files[names[row]] for row in kept],
         [names[row] for row in kept],
-        [_table_labels(table, frame, column).of(np.asarray(kept))],
+        [table.labels(column).of(np.asarray(kept))],
         parts,
-        [f"{table} row {row + 1}: {names[row]}" for row in kept],
-        f"columns {paths} and {column}{said} of {table.name}",
-        [*passed_over("columns", others), *left_out],
+        _shown_as(table, kept, names),
+        f"columns {paths} and {column}{said} of {table.file.name}",
+        [*passed_over("columns", others), *left_out, *beside],
     )
 
 
-def _files_of(paths: Sequence[Any], table: Path) -> dict[str, Path]:
+def _lacks(table: Table, missing: Sequence[str]) -> str:
+    has = ", ".join(table.columns) or "none"
+    return f"{table.file} has no column {' and none '.join(missing)}; its columns are {has}"
+
+
+def _shown_as(table: Table, rows: Sequence[int], names: Sequence[str]) -> list[str]:
+    return [f"{table.row_shown_as(row)}: {names[row]}" for row in rows]
+
+
+def _located(table: Table, column: str) -> Iterator[tuple[str, Path]]:
+    """Yield the path below the table's folder that each row names, and the file."""
+    if table.cells.empty:
+        raise InputError(f"{table.file} has no rows")
+    for row, path in enumerate(table.column(column)):
+        where = table.row_shown_as(row)
+        if not isinstance(path, str) or not path.strip():
+            raise InputError(f"{where}: the path is empty")
+        name, file = located(table.file.parent, path, where)
+        yield line_name(name, where), file
+
+
+def _files_of(table: Table, column: str) -> dict[str, Path]:
     """Return the file that each row names, by its path below the table's folder."""
     files: dict[str, Path] = {}
     row_of: dict[str, int] = {}
-    for row, path in enumerate(paths, 1):
-        where = f"{table} row {row}"
-        if not isinstance(path, str) or not path.strip():
-            raise InputError(f"{where}: the path is empty")
-        name, file = located(table.parent, path, where)
+    for row, (name, file) in enumerate(_located(table, column), 1):
         if row_of.setdefault(name, row) != row:
+            where = f"{table.file} row {row}"
             raise InputError(f"{where}: {name} is in row {row_of[name]} already; name each image once, with all labels")
         files[name] = file
     return files
 
 
 def _parts_of_rows(
-    frame: pd.DataFrame, column: str | None, names: Sequence[str], table: Path
+    table: Table, column: str | None, names: Sequence[str]
 ) -> tuple[Sequence[int], list[str], str, list[str]]:
     """Return the rows that are taken, and the part of each: by a column, or by the folders that the paths begin with.
 
@@ -196,41 +231,9 @@ def _parts_of_rows(
     passed_over : list of str
         Which rows are not taken, in words.
     """
-    cells = [name.partition("/")[0] for name in names] if column is None else frame[column].tolist()
+    cells = [name.partition("/")[0] for name in names] if column is None else table.column(column)
     if column is None and None in map(part_of, set(cells)):
         return range(len(names)), [], "", []
-    kept, parts, left_out = rows_of_column(cells, str(table))
+    kept, parts, left_out = rows_of_column(cells, str(table.file))
     said = "" if not parts else ", parts by the folders of the paths," if column is None else f", parts by {column},"
     return kept, parts, said, left_out
-
-
-def _read_table(table: Path) -> pd.DataFrame:
-    """Return a CSV's cells as text, or a parquet file's as they are."""
-    try:
-        if table.suffix.lower() == ".parquet":
-            return pd.read_parquet(table)
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            header, *rows = [row for row in csv.reader(lines, strict=True) if row] or [[]]
-    except Exception as error:  # both parsers fail in many ways
-        reason = " ".join(str(error).split())
-        raise InputError(f"{table} cannot be read as a {table.suffix[1:]} file ({reason})") from error
-    if len(set(header)) < len(header):
-        raise InputError(f"{table} has two columns of one name: {', '.join(header)}")
-    for number, row in enumerate(rows, 1):  # pandas would take the first cell of a longer row for its name
-        if len(row) != len(header):
-            raise InputError(f"{table} row {number} has {len(row)} cells, the header {len(header)}: quote its commas")
-    return pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object)
-
-
-def _table_labels(table: Path, frame: pd.DataFrame, column: str) -> LabelColumn:
-    """Return a table's labels; of a parquet file as it has them, with the names of its classes."""
-
-    def row_shown_as(row: int) -> str:
-        return f"{table} row {row + 1}"
-
-    if table.suffix.lower() != ".parquet":
-        return LabelColumn(frame[column].tolist(), f"{table}: the column {column}", row_shown_as)
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(table) as parquet:
-        return parquet_labels(parquet, column, table, row_shown_as)

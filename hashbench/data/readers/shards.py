@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hashbench.data.readers.files_passed_over import hidden_kind, said_of
 from hashbench.data.readers.parts import DATABASE, EXPECTED, QUERY, TRAIN, arranged, part_of, word_in
 from hashbench.errors import InputError
 from hashbench.files.paths import walk
@@ -166,8 +168,7 @@ def files_of_parts(source: Path, suffixes: Sequence[str]) -> PartFiles:
     """
     if source.is_file():
         return PartFiles([source], read_as=source.name)
-    entries = walk(source, _unreadable) if source.is_dir() else ()
-    below = [source / name for name, _ in entries if name.lower().endswith(tuple(suffixes))]
+    below, hidden = _files_below(source, suffixes) if source.is_dir() else ([], [])
     here = [file for file in below if file.parent == source]
     files = sorted(here or below)
     if not files:
@@ -181,7 +182,15 @@ def files_of_parts(source: Path, suffixes: Sequence[str]) -> PartFiles:
         words.setdefault(_word_of(file, source), []).append(file)
     for group in words.values():
         refuse_incomplete(group)
-    return _with_parts(words, source, files, deeper)
+    return _with_parts(words, source, files, [*deeper, *hidden])
+
+
+def _files_below(source: Path, suffixes: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the files below a folder that have one of some suffixes, and in words which hidden files there are."""
+    hidden: Counter[str] = Counter()
+    found = walk(source, _unreadable, hidden=lambda name, file: hidden.update([hidden_kind(name)]))
+    below = [source / name for name, _ in found if name.lower().endswith(tuple(suffixes))]
+    return below, [said_of(hidden)] if hidden else []
 
 
 def _unreadable(folder: str, error: OSError) -> None:

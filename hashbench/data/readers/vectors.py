@@ -15,6 +15,7 @@ from hashbench.data.readers.arrays.array_folder import NAMES, open_folder
 from hashbench.data.readers.arrays.array_formats import open_file
 from hashbench.data.readers.arrays.rounding import EqualRows, is_wide, middle_of_far_vectors
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, refuse_too_large
+from hashbench.data.readers.files_passed_over import hidden_in, said_of
 from hashbench.data.readers.given_neighbors import TRUE, given_neighbors, share_of_true
 from hashbench.data.readers.labels.names import listed, passed_over
 from hashbench.data.readers.vector_labels import joined_labels
@@ -69,6 +70,7 @@ def read_vectors(
         A file is missing or damaged, its vectors, labels or neighbours are not usable, or hashbench does not rank by
         its distance.
     """
+    hidden = _hidden(path)
     path, contents = _open(path, label)
     arrays = _usable(contents, path)
     parts = _parts(arrays, path)
@@ -118,8 +120,14 @@ def read_vectors(
         provenance=provenance,
         notes=[] if labels is None else labels.notes,
         read_as=f"{', '.join(names)} of {contents.kind}" + (f", labels {listed(sources)}" if sources else ""),
-        passed_over=passed_over("arrays, columns or files", [*sorted(others), *contents.passed_over]),
+        passed_over=[*passed_over("arrays, columns or files", [*sorted(others), *contents.passed_over]), *hidden],
     )
+
+
+def _hidden(path: Path) -> list[str]:
+    """Return in words which hidden files a folder has; nothing for a file."""
+    kinds = hidden_in(path) if path.is_dir() else None
+    return [said_of(kinds)] if kinds else []
 
 
 def _open(path: Path, label: str | None) -> tuple[Path, Contents]:

@@ -62,7 +62,7 @@ def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[
     named = list(_named_files(folder))
     if named:
         return folder, _parts_in(folder, named, label)
-    known = [file for file in folder.iterdir() if format_of(file) is not None]
+    known = [file for file in _visible(folder) if format_of(file) is not None]
     plain = [file for file in known if not _is_text(file)] or known
     if len(plain) == 1:
         contents = open_file(plain[0], label)
@@ -104,14 +104,19 @@ def _is_text(file: Path) -> bool:
 
 def _others(folder: Path, used: set[Path]) -> list[str]:
     """Return what else can be seen in a folder."""
-    return sorted(path.name for path in folder.iterdir() if path not in used and not path.name.startswith("."))
+    return sorted(path.name for path in _visible(folder) if path not in used)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what is in a folder and not hidden: macOS keeps ``._base.fvecs`` beside ``base.fvecs``."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def _named_files(folder: Path) -> Iterator[Shards]:
     """Yield what each file is, and the file, or the files that are it together."""
     known = {*VECTORS, "neighbors"}
     shards: dict[str, list[Path]] = {}
-    for file in sorted(folder.iterdir()):
+    for file in sorted(_visible(folder)):
         suffix, shard, stem = suffix_of(file), shard_of(file), file.stem.casefold()
         if suffix in row_files.SUFFIXES:
             word = stem.rpartition("_")[2].partition(".")[0]

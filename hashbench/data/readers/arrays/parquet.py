@@ -78,13 +78,22 @@ def open_parquet(path: Path, label: str | None = None) -> Contents:
     return Contents("parquet", arrays, {}, labels_of, others)
 
 
-def _vector_column(schema: Any, path: Path) -> str:
-    """Return the column of the vectors: of a known name, or the only one that holds lists of floats."""
+def vector_columns(schema: Any) -> list[str]:
+    """Return the columns that can be the vectors: those of a known name, or else those that hold lists of floats.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    """
     import pyarrow as pa
 
-    columns = [name for name in VECTOR_COLUMNS if name in schema.names] or [
+    return [name for name in VECTOR_COLUMNS if name in schema.names] or [
         field.name for field in schema if is_list(field.type) and pa.types.is_floating(field.type.value_type)
     ]
+
+
+def _vector_column(schema: Any, path: Path) -> str:
+    columns = vector_columns(schema)
     if len(columns) != 1:
         wanted = "vector or embedding, or one column of lists of floats, and optionally label and part"
         raise InputError(f"{path} has the columns {', '.join(schema.names)}; expected {wanted}")

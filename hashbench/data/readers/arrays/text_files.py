@@ -84,7 +84,7 @@ class _Table:
             first = next(csv.reader([line], delimiter=self.delimiter), [])
             second = next(csv.reader([stream.readline(LONGEST_LINE)], delimiter=self.delimiter), [])
         as_pandas_counts = len(first) > 1 and first == [str(number) for number in range(len(first))]
-        self.named = as_pandas_counts or not all(map(_is_number_or_list, first))
+        self.named = as_pandas_counts or not all(map(is_number_or_list, first))
         names = first if self.named else [str(number) for number in range(len(first))]
         self.columns = [name.strip() for name in names]
         if len(set(self.columns)) < len(self.columns):
@@ -163,7 +163,8 @@ def _may_be_labels(names: Sequence[str]) -> list[str]:
     return [name for name in names if is_label_array(name, {}) and not (name.lower() == "y" and "x" in lower)]
 
 
-def _is_number_or_list(text: str) -> bool:
+def is_number_or_list(text: str) -> bool:
+    """Return whether a cell holds a number, or a list in square brackets."""
     return text.strip().startswith("[") or _is_number(text)
 
 
