@@ -56,7 +56,7 @@ def methods_page(board: Path = BOARD) -> str:
     costs = {row["method"]: row["fit_s"] for row in read_rows(board) if row["n_bits"] == COST_BITS}
     table, entries = [], []
     for name, method_class in sorted(classes.items()):
-        cost = f"{float(costs[name]):.3g} s" if costs.get(name) else "not on the board yet"
+        cost = f"{float(costs[name]):.3g} s" if costs.get(name) else "not timed yet"
         table.append(f"| [`{name}`](#{name}) | {_year(method_class)} | {_inputs(method_class)} | {cost} |")
         entries.append(_entry(name, method_class, cost))
     return TEXT.format(bits=COST_BITS, table="\n".join(table), entries="\n".join(entries))
