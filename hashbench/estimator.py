@@ -34,12 +34,15 @@ class Estimator(BaseEstimator):
         Width of the training vectors.
     feature_names_in_ : ndarray of str
         Names of their columns, where they were a table that has such; what is encoded later must have the same.
+    expected_failures : dict from str to str
+        Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
 
     supervision: ClassVar[str] = "unsupervised"
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
     portable: ClassVar[bool] = False
+    expected_failures: ClassVar[dict[str, str]] = {}
 
     fit: Callable[..., Any]
     n_features_in_: int
