@@ -1,7 +1,7 @@
-"""The conformance suites that every plugin passes."""
+"""The suite of checks that every plugin passes."""
 
-from hashbench.checks.datasets import check_dataset
-from hashbench.checks.methods import check_method
-from hashbench.checks.suites import parametrize_with_checks
+from hashbench.checks.suite import check_plugin, parametrize_with_checks
 
-__all__ = ["check_dataset", "check_method", "parametrize_with_checks"]
+check_method = check_dataset = check_plugin
+
+__all__ = ["check_dataset", "check_method", "check_plugin", "parametrize_with_checks"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench.checks.check import DATASETS, check
 from hashbench.checks.dataset_trial import Trial, data_decides
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import holds_exactly
@@ -11,6 +12,7 @@ from hashbench.errors import InputError
 from hashbench.guard.state import kept_state
 
 
+@check(DATASETS)
 def check_loads(trial: Trial) -> None:
     """The data loads under every protocol, with the sizes and the split's checksum that it states."""
     known = {protocol.name: protocol for protocol in trial.dataset_class.protocols}
@@ -22,6 +24,7 @@ def check_loads(trial: Trial) -> None:
         assert dataset.name == trial.dataset_class.name, f"the data calls itself {dataset.name!r}"
 
 
+@check(DATASETS, after="check_loads")
 def check_splits(trial: Trial) -> None:
     """Rows are int64; training is in the database or wholly apart from it.
 
@@ -37,6 +40,7 @@ def check_splits(trial: Trial) -> None:
             raise AssertionError(f"{where}: {len(outside)} training items are not in the database, as row {outside[0]}")
 
 
+@check(DATASETS, after="check_loads")
 def check_draws(trial: Trial) -> None:
     """Every number of the draw that a user may choose changes the split."""
     for dataset in trial.loaded:
@@ -58,6 +62,7 @@ def _another(value: float) -> float:
     return value / 4
 
 
+@check(DATASETS, after="check_loads")
 def check_relevance(trial: Trial) -> None:
     """Labels are classes from 0 or a matrix of marks; neighbours are rows of the database part."""
     for dataset in trial.loaded:
@@ -79,6 +84,7 @@ def check_relevance(trial: Trial) -> None:
             assert inside, f"{where}: neighbors run to {neighbors.max()}, the database part has {n} items"
 
 
+@check(DATASETS, after="check_loads")
 def check_items(trial: Trial) -> None:
     """Images are uint8 in one or three channels, or encoded files that decode; features are finite floats."""
     dataset = trial.loaded[0]
@@ -103,6 +109,7 @@ def check_items(trial: Trial) -> None:
         assert finite, "features hold NaN or infinite values"
 
 
+@check(DATASETS, after="check_loads")
 def check_loads_the_same_twice(trial: Trial) -> None:
     """Loading twice gives the same items, relevance and split, wherever numpy's global generator is."""
     with kept_state():
@@ -111,6 +118,7 @@ def check_loads_the_same_twice(trial: Trial) -> None:
     assert again.fingerprint == trial.loaded[0].fingerprint, "loading twice gives different data or splits"
 
 
+@check(DATASETS, after="check_loads")
 def check_data_dir_is_left_alone(trial: Trial) -> None:
     """Loading neither adds, changes nor removes files in the user's directory."""
     assert not trial.changed, f"load writes to the user's directory: {trial.changed[0]}"

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from hashbench.checks.check import DATASETS, NEEDS_FILES, check
 from hashbench.checks.dataset_trial import Trial
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import EXTRA_METRICS
@@ -17,6 +18,7 @@ from hashbench.evaluation import metrics
 _VERSIONED = re.compile(r"\S+/[1-9]\d*")
 
 
+@check(DATASETS)
 def check_facts(trial: Trial) -> None:
     """The class says what it is, where the data comes from, under which terms, and what a user must bring."""
     facts = trial.dataset_class
@@ -31,10 +33,9 @@ def check_facts(trial: Trial) -> None:
             raise AssertionError(f"needs is empty, but without files loading says: {error}") from error
 
 
+@check(DATASETS, only=NEEDS_FILES)
 def check_missing_files(trial: Trial) -> None:
     """Where files are needed, an empty directory is a clear error, and nothing is written to it."""
-    if not trial.dataset_class.needs:
-        return
     with tempfile.TemporaryDirectory() as folder:
         try:
             replace(trial, data_dir=Path(folder)).load()
@@ -46,6 +47,7 @@ def check_missing_files(trial: Trial) -> None:
         assert not any(Path(folder).iterdir()), "loading writes into an empty data directory"
 
 
+@check(DATASETS)
 def check_protocol_names(trial: Trial) -> None:
     """There is a protocol, every name ends in a version, and none is used twice; the split is put into words."""
     names = [protocol.name for protocol in trial.dataset_class.protocols]
@@ -57,6 +59,7 @@ def check_protocol_names(trial: Trial) -> None:
     assert not twice, f"two protocols are named {min(twice)}"
 
 
+@check(DATASETS)
 def check_protocol_checksums(trial: Trial) -> None:
     """Every protocol is what it was when its version was given."""
     for protocol in trial.dataset_class.protocols:
@@ -67,6 +70,7 @@ def check_protocol_checksums(trial: Trial) -> None:
         )
 
 
+@check(DATASETS)
 def check_metrics(trial: Trial) -> None:
     """Metrics are known, none is named twice, and those that every protocol reports are among them."""
     for protocol in trial.dataset_class.protocols:

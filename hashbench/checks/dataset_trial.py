@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from hashbench.checks.outcome import FilesAreMissing
+from hashbench.checks.check import Skipped
+from hashbench.checks.left_behind import Watch
 from hashbench.data.dataset import Dataset
 from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
+from hashbench.data.plugin_errors import read_items
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError
 
@@ -36,23 +42,50 @@ class Trial:
     data_dir: Path | None = None
     cache_dir: Path | None = None
 
-    def load(self, protocol: str | None = None) -> Dataset:
+    def load(self, protocol: str | None = None, plugin: HashDataset | None = None) -> Dataset:
         """Load the data anew.
+
+        Parameters
+        ----------
+        protocol : str, optional
+        plugin : HashDataset, optional
+            An instance of the class; a new one by default.
 
         Raises
         ------
-        FilesAreMissing
+        Skipped
             The data set needs files, and no directory was named.
         InputError
             Loading fails for any other reason.
         """
-        options = LoadOptions(self.data_dir, self.cache_dir or self._own_cache, protocol=protocol)
+        with self._skipped_without_files():
+            return load(plugin or self.dataset_class(), self._options(protocol))
+
+    @cached_property
+    def left_behind(self) -> dict[str, list[str]]:
+        """What each of the plugin's methods leaves changed in the process.
+
+        Loading puts that back, so its methods are watched one by one; ``read``, which prepared data needs no more, is
+        called by itself.
+
+        Raises
+        ------
+        Skipped
+            Nothing was left changed, but the files that ``read`` needs are not there.
+        """
+        watch, plugin = Watch(), self.dataset_class()
+        for name in ("read", "settle", "split", "neighbors"):
+            setattr(plugin, name, _watched(watch, name, getattr(plugin, name)))
+        for dataset in self.loaded:
+            self.load(dataset.protocol.name, plugin)
         try:
-            return load(self.dataset_class(), options)
-        except InputError as error:
-            if self.dataset_class.needs and self.data_dir is None:
-                raise FilesAreMissing(str(error)) from error
-            raise
+            if "read" not in watch.changed:
+                with self._skipped_without_files():
+                    read_items(plugin, self._options())
+        except Skipped:
+            if not any(watch.changed.values()):
+                raise
+        return watch.changed
 
     @property
     def loaded(self) -> list[Dataset]:
@@ -66,6 +99,18 @@ class Trial:
     def changed(self) -> list[str]:
         """Files in the user's directory that loading has added, changed or removed."""
         return self._first[1]
+
+    def _options(self, protocol: str | None = None) -> LoadOptions:
+        return LoadOptions(self.data_dir, self.cache_dir or self._own_cache, protocol=protocol)
+
+    @contextmanager
+    def _skipped_without_files(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            if self.dataset_class.needs and self.data_dir is None:
+                raise Skipped(str(error)) from error
+            raise
 
     @cached_property
     def _own_cache(self) -> Path:
@@ -91,6 +136,15 @@ class Trial:
 def data_decides(protocol: Protocol) -> bool:
     """Return whether a protocol states no sizes, being for data that users bring."""
     return protocol.n_query is None and protocol.n_database is None and protocol.n_train is None
+
+
+def _watched(watch: Watch, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def watched(*arguments: Any) -> Any:
+        with watch(name):
+            return method(*arguments)
+
+    return watched
 
 
 def _state(path: Path | None) -> set[tuple[str, tuple[int, int]]]:

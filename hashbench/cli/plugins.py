@@ -53,7 +53,7 @@ def check(
     timeout: Annotated[float, typer.Option(help="Time limit for each plugin's checks in seconds.")] = 900,
     in_process: Annotated[bool, typer.Option("--in-process", help="Check in this process, for debugging.")] = False,
 ) -> None:
-    """Run the conformance suites on methods, quantizers and data sets; checks of data that is not there are skipped.
+    """Run the conformance suite on methods, quantizers and data sets; checks of data that is not there are skipped.
 
     A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
     """

@@ -53,6 +53,8 @@ class Estimator(BaseEstimator):
         Names of their columns, where they were a table that has such; what is encoded later must have the same.
     backbone_weights_ : ndarray, float32, or None
         Parameters of the backbone, where that was trained, too; codes are then made of its features.
+    expected_failures : dict from str to str
+        Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
 
     kind: ClassVar[str]
@@ -60,6 +62,7 @@ class Estimator(BaseEstimator):
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
     portable: ClassVar[bool] = False
+    expected_failures: ClassVar[dict[str, str]] = {}
 
     fit: Callable[..., Any]
     n_features_in_: int

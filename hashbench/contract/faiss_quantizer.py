@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from hashbench.contract.parameters import checked_n_bits
 from hashbench.contract.quantizer import Quantizer, Search
 from hashbench.data.similarity import Similarity
 from hashbench.errors import Unsupported
@@ -226,7 +227,10 @@ def n_parts(n_bits: int, n_features: int, asked_by: str) -> int:
     ------
     Unsupported
         ``n_bits`` is not a whole number of bytes, or the vectors cannot be split into that many equal parts.
+    ValueError
+        ``n_bits`` is no positive integer.
     """
+    checked_n_bits(n_bits)
     if n_bits % 8:
         raise Unsupported(f"n_bits={n_bits}: {asked_by} gives whole bytes; take a multiple of 8")
     parts = n_bits // 8

@@ -37,6 +37,8 @@ class HashDataset:
         Which of `hashbench.data.options.READING` its ``read`` looks at; all others are refused.
     views, backbone, image_size
         See `Dataset`.
+    expected_failures : dict from str to str
+        Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
 
     name: ClassVar[str] = ""
@@ -50,6 +52,7 @@ class HashDataset:
     views: ClassVar[ViewRecipe | None] = None
     backbone: ClassVar[str] = "tf_efficientnet_lite0"
     image_size: ClassVar[int | None] = None
+    expected_failures: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the data set after its file."""

@@ -1,7 +1,10 @@
 """Every data set of the project passes the conformance suite; a deliberately broken one fails each check."""
 
+import os
 import pickle
 import re
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,21 +14,21 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import HashDataset, InputError, Items, LoadOptions, Protocol, Split
-from hashbench.checks import datasets as dataset_checks
+from hashbench.checks import check_dataset, parametrize_with_checks
+from hashbench.checks.check import Skipped
 from hashbench.checks.dataset_contents import check_loads, check_splits
 from hashbench.checks.dataset_trial import Trial
-from hashbench.checks.outcome import FilesAreMissing
+from hashbench.checks.process import check_global_random_state_is_left_alone, check_process_is_left_alone
+from hashbench.checks.suite import checks_of, outcomes
 from hashbench.plugins.registry import Registry
 
 DATASETS = [Registry().find("datasets", name).load() for name in Registry().names("datasets")]
+N_CHECKS = len(checks_of("datasets"))
 
 
-@dataset_checks.parametrize_with_checks(DATASETS)
+@parametrize_with_checks(DATASETS)
 def test_conformance(trial, check):
-    try:
-        check(trial)
-    except FilesAreMissing as error:
-        pytest.skip(f"needs the data: {error}")
+    check(trial)
 
 
 def protocol(**changes):
@@ -73,7 +76,7 @@ def rows(tmp_path_factory):
 
 
 def test_twenty_lines_are_enough(rows):
-    dataset_checks.check_dataset(Good, rows)
+    check_dataset(Good, rows)
 
 
 def test_official_data_need_not_state_its_split(rows):
@@ -356,6 +359,30 @@ class WritesBesideTheData(Good):
         return items
 
 
+class LeavesErrorsRaised(Good):
+    """Reads with numpy's errors raised, and leaves them so."""
+
+    def read(self, options):
+        np.seterr(over="raise")
+        return super().read(options)
+
+
+class LeavesAThread(Splits):
+    """Starts a thread that goes on."""
+
+    def change(self, split):
+        threading.Thread(target=time.sleep, args=(1,)).start()
+        return split
+
+
+class StaysWithItsFiles(Good):
+    """Goes where its files are."""
+
+    def settle(self, items, protocol, options):
+        os.chdir(options.data_dir)
+        return protocol, items
+
+
 class ForOthers(Good):
     """Has a protocol for labels that are not there, and sizes that the data decides."""
 
@@ -379,7 +406,7 @@ class TrainsApart(Splits):
 
 @pytest.mark.parametrize("sound", [ForOthers, TrainsApart])
 def test_what_only_looks_broken_passes(sound, rows):
-    dataset_checks.check_dataset(sound, rows)
+    check_dataset(sound, rows)
 
 
 BROKEN = [
@@ -418,37 +445,55 @@ BROKEN = [
     (ChannelsFirst, "check_items", "images have 8 channels"),
     (Unseeded, "check_loads_the_same_twice", "different data or splits"),
     (DrawsFromGlobalState, "check_loads_the_same_twice", "different data or splits"),
+    (DrawsFromGlobalState, "check_global_random_state_is_left_alone", "split moves numpy's global random state"),
+    (LeavesErrorsRaised, "check_process_is_left_alone", "read leaves changed behind: numpy's error state"),
+    (LeavesAThread, "check_process_is_left_alone", "split leaves changed behind: running threads"),
+    (StaysWithItsFiles, "check_process_is_left_alone", "settle leaves changed behind: the working directory"),
     (WritesBesideTheData, "check_data_dir_is_left_alone", "index.json"),
 ]
 
 
-@pytest.mark.parametrize(("broken", "name", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN])
+@pytest.mark.parametrize(("broken", "name", "reason"), BROKEN, ids=[f"{row[0].__name__}-{row[1]}" for row in BROKEN])
 def test_a_broken_data_set_fails_its_check(broken, name, reason, rows, tmp_path):
     np.save(tmp_path / "rows.npy", np.load(rows / "rows.npy"))
-    failed = {outcome.name: outcome.reason for outcome in dataset_checks.outcomes(broken, tmp_path) if outcome.failed}
+    failed = {outcome.name: outcome.reason for outcome in outcomes(broken, tmp_path) if outcome.failed}
     assert name in failed, failed
     assert reason in failed[name]
 
 
 def test_every_check_is_failed_by_some_broken_data_set():
-    assert {check.__name__ for check in dataset_checks.CHECKS} == {name for _, name, _ in BROKEN}
+    assert {check.__name__ for check in checks_of("datasets")} == {name for _, name, _ in BROKEN}
 
 
 def test_check_dataset_names_all_failures(rows):
     with pytest.raises(AssertionError, match=r"check_facts: source is empty"):
-        dataset_checks.check_dataset(Unattributed, rows)
+        check_dataset(Unattributed, rows)
 
 
 def test_without_its_files_the_facts_are_checked_and_the_data_is_not():
-    ended = {outcome.name: outcome for outcome in dataset_checks.outcomes(Good)}
+    ended = {outcome.name: outcome for outcome in outcomes(Good)}
     assert not any(outcome.failed for outcome in ended.values())
     assert ended["check_protocol_checksums"].reason == ""
-    assert ended["check_loads"].skipped
-    assert ended["check_splits"].skipped
+    assert ended["check_loads"].how == "skipped"
+    assert ended["check_splits"].how == "skipped"
     assert "good needs its rows" in ended["check_loads"].reason
-    with pytest.raises(FilesAreMissing):
+    with pytest.raises(Skipped):
         check_splits(Trial(Good))
-    dataset_checks.check_dataset(Good)
+    check_dataset(Good)
+
+
+def test_prepared_data_is_split_under_watch_though_its_files_are_gone(rows, tmp_path):
+    for plugin_class in (Good, DrawsFromGlobalState):
+        assert Trial(plugin_class, rows, tmp_path).load()
+        with pytest.raises(Skipped if plugin_class is Good else AssertionError):
+            check_global_random_state_is_left_alone(Trial(plugin_class, cache_dir=tmp_path))
+
+
+def test_what_changes_a_process_is_put_back(rows):
+    before = np.geterr()
+    with pytest.raises(AssertionError, match="numpy's error state"):
+        check_process_is_left_alone(Trial(LeavesErrorsRaised, rows))
+    assert np.geterr() == before
 
 
 PLUGIN = '''"""Mine."""
@@ -473,13 +518,14 @@ class Mine(HashDataset):
 def test_the_command(cli, tmp_path, rows):
     done = cli("check", "digits")
     assert done.returncode == 0
-    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS)
+    assert done.stdout.count("  ok") == N_CHECKS - 1
+    assert "  skipped  check_missing_files  it needs no files\n" in done.stdout
     mine = tmp_path / "mine.py"
     mine.write_text(PLUGIN)
     done = cli("check", "mine", "--plugin", mine)
     assert done.returncode == 1
     assert "FAILED   check_protocol_checksums  mine/1 has no checksum" in done.stdout
-    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS) - 1
+    assert done.stdout.count("  ok") == N_CHECKS - 2
     done = cli("check", "mine", "lsh", "--plugin", mine, "--data-dir", rows)
     one_clear_line(done, "--data-dir", "name that one data set")
     one_clear_line(cli("check", "lsh", "--data-dir", rows), "--data-dir")
@@ -532,12 +578,12 @@ def test_the_command_skips_what_is_not_there(cli, tmp_path):
     assert done.returncode == 0, done.stdout
     assert "ok       check_protocol_checksums" in done.stdout
     assert "skipped  check_loads  wanting needs its rows" in done.stdout
-    assert "skipped  check_splits  its files are not there" in done.stdout
+    assert "skipped  check_splits  check_loads was skipped" in done.stdout
     (tmp_path / "empty").mkdir()
     done = cli("check", "wanting", "--plugin", wanting, "--data-dir", tmp_path / "empty")
     assert done.returncode == 1
     assert "FAILED   check_loads  InputError" in done.stdout
-    assert "skipped  check_splits  the data does not load" in done.stdout
+    assert "skipped  check_splits  check_loads failed" in done.stdout
 
 
 CIFAR10_SIZES = {f"data_batch_{number}": 10_000 for number in range(1, 6)} | {"test_batch": 10_000}
@@ -557,7 +603,7 @@ def test_cifar_at_full_size(tmp_path, name, folder, key, n_classes, sizes):
         labels = np.random.default_rng(n).permutation(np.arange(n) % n_classes).tolist()
         with (tmp_path / folder / batch).open("wb") as file:
             pickle.dump({"data": np.zeros((n, 3072), np.uint8), key: labels}, file, 4)
-    dataset_checks.check_dataset(Registry().find("datasets", name).load(), tmp_path)
+    check_dataset(Registry().find("datasets", name).load(), tmp_path)
 
 
 @pytest.mark.parametrize("form", ["folder", "classes.csv", "labels.csv"])
@@ -572,7 +618,7 @@ def test_own_images(tmp_path, form):
     if form != "folder":
         (tmp_path / form).write_text("\n".join(["path,label", *lines]))
     source = tmp_path if form == "folder" else tmp_path / form
-    dataset_checks.check_dataset(Registry().find("datasets", "folder").load(), source)
+    check_dataset(Registry().find("datasets", "folder").load(), source)
 
 
 def python_blocks(name):
@@ -589,7 +635,7 @@ def test_the_documentations_example_is_checked_and_run(tmp_path, digits, cli, mo
     np.savez(file, images=np.repeat(digits.images, 3, axis=3), labels=digits.labels)
     done = cli("check", "textures", "--plugin", tmp_path / "textures.py", "--data-dir", file)
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count("  ok") == len(dataset_checks.CHECKS), done.stdout
+    assert done.stdout.count("  ok") == N_CHECKS, done.stdout
     options = ("--plugin", tmp_path / "textures.py", "--dataset", "textures", "--backbone", "pixels", "--bits", 8)
     done = cli("run", *options, "--data-dir", file, "--methods", "itq", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -598,9 +644,9 @@ def test_the_documentations_example_is_checked_and_run(tmp_path, digits, cli, mo
     scope = {"Textures": Registry([tmp_path / "textures.py"]).find("datasets", "textures").load()}
     exec(own_test, scope)
     (mark,) = scope["test_textures"].pytestmark
-    assert len(mark.args[1]) == len(dataset_checks.CHECKS)
-    for trial, check in mark.args[1]:
-        scope["test_textures"](trial, check)
+    assert len(mark.args[1]) == N_CHECKS
+    for row in mark.args[1]:
+        scope["test_textures"](*row.values)
 
 
 def test_info_tells_sizes_images_and_needs(cli):

@@ -8,7 +8,7 @@ from hashbench.datasets.folder import Folder
 from PIL import Image
 
 from hashbench import InputError, load_dataset
-from hashbench.checks.datasets import check_dataset
+from hashbench.checks import check_dataset
 from hashbench.data.splits import draw_share
 from hashbench.models.inputs import open_input
 

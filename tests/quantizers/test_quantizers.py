@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hashbench.checks.quantizers import parametrize_with_checks
+from hashbench.checks import parametrize_with_checks
 from hashbench.errors import Unsupported
 from hashbench.plugins.registry import Registry
 

@@ -1,4 +1,4 @@
-"""Runs the conformance suites of plugins in a process that may end, and prints how each check went."""
+"""Runs plugins' checks in a process that may end, and prints how each check went."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ def check_all(plugins: Iterable[Plugin], data_dir: Path | None, timeout: float |
 
 def check_one(plugin: Plugin, data_dir: Path | None, say: Callable[[str], object]) -> int:
     """Run a plugin's suite, say a line for each check, and return how many failed."""
-    from hashbench.checks.suites import suite
+    from hashbench.checks.suite import suite
     from hashbench.files.cache import cache_directory
 
     failed = 0
     for outcome in suite(plugin.load, data_dir, cache_directory(None)):
-        how = "FAILED" if outcome.failed else "skipped" if outcome.skipped else "ok"
-        say(f"  {how:<7}  {outcome.name}  {outcome.reason}".rstrip())
+        say(f"  {outcome.how:<7}  {outcome.name}  {outcome.reason}".rstrip())
         failed += outcome.failed
     return failed
