@@ -42,7 +42,7 @@ LENGTHS = (16, 32, 64, 128)
 SHIFTS = (4, 6, 10)
 """Differences from the best, in standard deviations of a seed."""
 FAR = 1e3
-METRIC, PAIRS = "mAP@all", 60
+METRIC = "mAP@all"
 BOARDS = Path(__file__).parents[1] / "leaderboards"
 
 
@@ -204,9 +204,9 @@ def disjoint_groups(rng, n_pool, n_seeds, n_groups, n_draws):
     return np.concatenate(draws).reshape(-1, n_groups, n_seeds)[:n_draws]
 
 
-def print_real(methods, bits, pool, out):
+def print_real(methods, bits, pool, n_draws, out):
     """Print the share of comparisons of groups of the same method's seeds in which any is called different."""
-    print(f"digits, {METRIC}: of {PAIRS} draws of groups of the same method's seeds, those with any mark")
+    print(f"digits, {METRIC}: of {n_draws} draws of groups of the same method's seeds, those with any mark")
     for method in methods:
         values = real_values(method, bits, pool, out)
         for n_bits, of in values.items():
@@ -214,7 +214,7 @@ def print_real(methods, bits, pool, out):
             print(f"{method}, {n_bits} bits: {len(of)} seeds, mean {by_seed.mean():.4f} ± {by_seed.std(ddof=1):.4f}")
         for n_groups in (2, 5):
             for n_seeds in (1, 2, 3, 5):
-                groups = disjoint_groups(np.random.default_rng(2), pool, n_seeds, n_groups, PAIRS)
+                groups = disjoint_groups(np.random.default_rng(2), pool, n_seeds, n_groups, n_draws)
                 print(f"  {n_groups} groups of {n_seeds} seeds: {_real_marks(values, groups)}", flush=True)
 
 
@@ -273,13 +273,14 @@ def main():
     parser.add_argument("--methods", default="lsh,itq", help="for --real; each must have seeds")
     parser.add_argument("--bits", default="32", help="for --real")
     parser.add_argument("--pool", type=int, default=600, help="how many seeds of each method --real runs")
+    parser.add_argument("--draws", type=int, default=60, help="for --real: how many groups of seeds are compared")
     parser.add_argument("--out", default="runs/verdicts", help="for --real: what is finished there is not run again")
     options = parser.parse_args()
     if options.boards:
         print_boards()
     elif options.real:
         bits = [int(n_bits) for n_bits in options.bits.split(",")]
-        print_real(options.methods.split(","), bits, options.pool, options.out)
+        print_real(options.methods.split(","), bits, options.pool, options.draws, options.out)
     else:
         print_false_marks(options.repetitions)
         print_power_among_many(options.repetitions)

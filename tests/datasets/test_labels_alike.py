@@ -164,6 +164,14 @@ def test_labels_are_the_same_in_every_file(tmp_path, container, group, way):
     assert score(items) == score(type(items)(labels=expected))
 
 
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_the_two_forms_of_an_accent_are_one(tmp_path, container):
+    cells = [("caf\u00e9" if row % 2 else "cafe\u0301", "dog", "owl")[row % 3] for row in range(N)]
+    items = container(tmp_path / "data", cells)
+    assert items.labels.tolist() == [row % 3 for row in range(N)]
+    assert list(items.label_names) == ["caf\u00e9", "dog", "owl"]
+
+
 @pytest.mark.parametrize("container", [image_parquet, table_parquet, vectors_parquet])
 def test_what_pandas_writes_is_read_alike(tmp_path, container):
     items = container(tmp_path / "categories", pd.Categorical(CLASSES, ["owl", "dog", "cat", "eel"]))

@@ -293,6 +293,19 @@ def test_lists_are_the_split(lists):
     assert len(dataset) == 13
 
 
+def test_paths_of_lists_may_be_written_in_other_ways(lists):
+    directory, _ = lists
+    plain = load_dataset("nuswide", data_dir=directory).fingerprint
+    queries, database = directory / "test.txt", directory / "database.txt"
+    queries.write_text("\ufeff" + queries.read_text().replace("images/", "images\\"), encoding="utf-8")
+    database.write_text("\r\n" + database.read_text().replace("images/", "./images//").replace("\n", "\r\n") + "\n\n")
+    assert load_dataset("nuswide", data_dir=directory).fingerprint == plain
+    line = queries.read_text("utf-8-sig").splitlines()[0].replace("images\\", "./images/")
+    database.write_text(database.read_text() + line + "\n")
+    with pytest.raises(InputError, match=r"database\.txt line 4\d: 'images/0\.jpg' is a query, by test\.txt"):
+        load_dataset("nuswide", data_dir=directory)
+
+
 def test_lists_of_all_81_concepts_are_read_under_a_protocol_of_their_own(lists, cli, tmp_path):
     directory, labels = lists
     more = np.random.default_rng(5).random((50, 60)) < 0.1

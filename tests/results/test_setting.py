@@ -18,6 +18,7 @@ from hashbench.reports.figures import plot
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.papers.sources import grids_of
 from hashbench.reports.tables import print_tables
+from hashbench.results.differences import compare_runs
 from hashbench.results.results_csv import IDENTITY, results_frame, write_results
 from hashbench.results.rows import rows_of
 from hashbench.results.setting import Named, by_setting, file_of, named, setting_of
@@ -186,6 +187,14 @@ def test_methods_that_share_no_setting_are_not_compared(tmp_path, cli):
     write(tmp_path, "lsh", 0.3, features=PIXELS | {"image_size": 32})
     done = cli("compare", tmp_path, "--methods", "itq,lsh")
     one_clear_line(done, "their features were not made the same way", "image_size=16", "image_size=32")
+
+
+def test_methods_of_two_data_files_are_compared_where_both_were_scored(tmp_path):
+    store = write(tmp_path, "itq", 0.2, data=A)
+    write(tmp_path, "lsh", 0.3, data=A)
+    write(tmp_path, "lsh", 0.4, data=B)
+    frame = compare_runs(store, store, ["itq", "lsh"])
+    assert frame["difference"].tolist() == [pytest.approx(0.1)]
 
 
 def test_what_failed_stands_with_what_the_method_did_elsewhere():
