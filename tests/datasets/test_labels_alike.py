@@ -84,7 +84,7 @@ def vectors_hdf5(path, cells):
     array = arrays_of(cells)
     with h5py.File(path.with_suffix(".hdf5"), "w") as file:
         file["vectors"] = X
-        file["Labels"] = array.astype("S") if array.dtype.kind == "U" else array
+        file["Labels"] = np.char.encode(array, "utf-8") if array.dtype.kind == "U" else array
     return read_vectors(path.with_suffix(".hdf5"), 5)
 
 
