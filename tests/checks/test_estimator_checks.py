@@ -83,9 +83,9 @@ class LikesOneLayout:
 
 class Remembers:
     def fit(self, X, y=None):
-        before = getattr(self, "mean_", 0)
         super().fit(X)
-        self.mean_ = self.mean_ + before
+        self._means = getattr(self, "_means", 0) + self.mean_  # the contract forgets learned attributes, not this one
+        self.mean_ = self._means
         return self
 
 
