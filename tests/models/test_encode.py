@@ -18,7 +18,7 @@ from hashbench.records.store import Store
 def test_a_folder_gives_codes_and_names(model, folder, digits, tmp_path, cli):
     out = tmp_path / "codes.npy"
     done = cli("encode", model, folder, "-o", out)
-    assert (done.returncode, done.stderr) == (0, f"{folder}: 30 images; passed over: 1 file .txt\n")
+    assert (done.returncode, done.stderr) == (0, f"{folder}: 30 images; passed over: 1 file in .hidden/, 1 file .txt\n")
     assert "30 codes of 12 bits" in done.stdout
     assert str(tmp_path / "codes.names.txt") in done.stdout
     names = (tmp_path / "codes.names.txt").read_text().splitlines()
