@@ -73,3 +73,13 @@ def test_data_sets_get_tables_of_their_own():
     text = printed(records, 100)
     assert text.count("mAP@all: toy (toy/1)") == 1
     assert text.count("mAP@all: other (other/1)") == 1
+
+
+def test_cells_without_a_result_for_one_reason_share_a_line():
+    reason = "epochs=0: expected at least 1"
+    refused = [made_record("cibhash", n_bits, 0, status="skipped", error=reason, metrics={}) for n_bits in (16, 32, 64)]
+    failed = made_record("itq", 16, 0, status="failed", error="it broke", metrics={})
+    text = printed([*refused, failed, made_record("lsh", metrics=SCORES)], 200)
+    assert text.count(reason) == 1
+    assert f"cibhash, 3 cells: skipped: {reason}" in text
+    assert "itq 16 bits seed 0: failed: it broke" in text
