@@ -566,7 +566,7 @@ def test_tables_show_recalls_and_skip_what_needs_images(finished, cli):
     titles = [line for line in done.stdout.splitlines() if "vectors (vectors/1, own vectors, folder of .npy)" in line]
     assert [title.partition(":")[0] for title in titles] == ["recall@10", "recall10@100", "recall10@1000", "recall@100"]
     assert all(title.endswith("features: given") for title in titles)
-    assert "cibhash 8 bits seed 0: skipped: it trains on augmented images" in done.stdout
+    assert "cibhash, 4 cells: skipped: it trains on augmented images" in done.stdout
     assert "not separable from the best of its column" in done.stdout
     again = cli("run", *arguments, "--save-models")
     assert again.stdout == done.stdout

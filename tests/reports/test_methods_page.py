@@ -37,10 +37,11 @@ def test_every_method_says_how_faithful_it_is(name, page):
 def test_costs_are_the_boards(page):
     lines = (ROOT / "leaderboards" / "cifar10.csv").read_text("utf-8").splitlines()
     rows = [dict(zip(lines[0].split(","), line.split(","), strict=False)) for line in lines[1:]]
-    costs = {row["method"]: float(row["fit_s"]) for row in rows if row["n_bits"] == "32" and "[" not in row["method"]}
+    costs = {row["method"]: row["fit_s"] for row in rows if row["n_bits"] == "32" and "[" not in row["method"]}
     assert "cibhash" in costs
     shown = {line.split("`")[1]: line.split(" | ")[-1] for line in page.splitlines() if line.startswith("| [`")}
-    assert {name: f"{cost:.3g} s |" for name, cost in costs.items()}.items() <= shown.items()
+    expected = {name: f"{float(cost):.3g} s |" if cost else "not timed yet |" for name, cost in costs.items()}
+    assert expected.items() <= shown.items()
 
 
 class Said:

@@ -272,7 +272,6 @@ def test_names_of_settings_are_text_too():
 def broken(directory, board_run):
     """Return by name what cannot be reported, and a word of the line that says so."""
     (directory / "other.csv").write_text("model,score\na,1\n")
-    (directory / "older.csv").write_text("dataset,params,feature_key,mAP@all\n")
     (directory / "empty.csv").write_text("")
     (directory / "nothing").mkdir()
     failed = Store(directory / "failed")
@@ -280,7 +279,6 @@ def broken(directory, board_run):
     failed.write(made_record("two", 8, 0, status="failed", error="out of memory"))
     return {
         "other tool": (directory / "other.csv", "lacks the columns"),
-        "older": (directory / "older.csv", "older version"),
         "empty file": (directory / "empty.csv", "cannot be reported"),
         "run's table": (board_run / "results.csv", f"name its directory, {board_run}"),
         "nothing": (directory / "nothing", "no records"),
