@@ -288,6 +288,6 @@ class Fields(TypedDict):
     converged: NotRequired[bool | None]
     portable: NotRequired[bool | None]
     environment: NotRequired[Environment]
-    started: NotRequired[Annotated[str, Meta(pattern=r"^($|\d{4}-\d\d-\d\d)")]]
+    started: NotRequired[Annotated[str, Meta(pattern=r"^(\Z|\d{4}-\d\d-\d\d)")]]
     output: NotRequired[str]
     format: NotRequired[Count]

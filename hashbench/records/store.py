@@ -28,8 +28,11 @@ FAILED = ".failed.json"
 """Ends the name of the record of a failure beside an earlier record that ended well."""
 SHARED = "jobs"
 """Names the lock that is held while a file is written that several cells share."""
+SHOWN = 12
+"""Characters of its id by which the name of a cell's model ends."""
 TEMPORARY = re.compile(
-    r"\.((?P<id>[0-9a-f]{64})(\.failed)?|[0-9a-f]{32}|jobs|results|run)\.(json|npz|safetensors|csv|toml)\.\d+"
+    r"\.((?P<id>[0-9a-f]{64})(\.failed)?|.+-(?P<shown>[0-9a-f]{12})|[0-9a-f]{32}|jobs|results|run)"
+    r"\.(json|npz|safetensors|csv|toml)\.\d+"
 )
 """Names that `hashbench.files.writing.atomic_stream` gives to what a run writes."""
 
@@ -191,7 +194,7 @@ class Store:
         """Return where the trained method of a cell lies, if the run kept it; a pattern can choose among the names."""
         seed = "" if cell.config["seed"] is None else f"-seed{cell.config['seed']}"
         cell_name = f"{cell.config['dataset']}-{cell.config['method']}-{cell.config['n_bits']}bits{seed}"
-        return self.models / f"{cell_name}-{cell.id[:12]}.safetensors"
+        return self.models / f"{cell_name}-{cell.id[:SHOWN]}.safetensors"
 
     def arrays(self, id: str) -> dict[str, np.ndarray]:
         """Return a record's arrays.
@@ -327,5 +330,11 @@ def remove_leftovers(store: Store) -> None:
         for path in folder.glob(".*"):
             name = TEMPORARY.fullmatch(path.name)
             if name is not None:
-                with suppress(Timeout), store.lock(name["id"] or SHARED).acquire(timeout=0):
+                id = _cell_of(name["shown"], store) if name["shown"] else name["id"]
+                with suppress(Timeout), store.lock(id or SHARED).acquire(timeout=0):
                     path.unlink(missing_ok=True)
+
+
+def _cell_of(shown: str, store: Store) -> str | None:
+    """Return the id of the cell whose model's name ends so; None where no run has locked such a cell."""
+    return next((path.stem for path in (store.directory / "locks").glob(f"{shown}*.lock")), None)

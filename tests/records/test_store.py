@@ -214,8 +214,14 @@ def test_half_written_files_of_a_killed_run_go_with_the_next(tmp_path, cli):
     (record,) = Store(tmp_path)
     (labels,) = (tmp_path / "labels").glob("*.npz")
     names = [f"records/.{record.id}.npz.77", f"records/.{record.id}.failed.json.77", ".results.csv.77"]
+    names += [
+        f"models/.{Store(tmp_path).model_path(record).name}.77",
+        f"models/.digits-gone-8bits-{'1' * 12}.safetensors.7",
+    ]
     left = [tmp_path / name for name in (*names, f"labels/.{labels.name}.77")]
-    kept = [tmp_path / ".results.csv", tmp_path / "records" / ".DS_Store", tmp_path / "records" / f".{'0' * 64}.npz.77"]
+    others = (".results.csv", "records/.DS_Store", f"records/.{'0' * 64}.npz.77")
+    kept = [tmp_path / name for name in (*others, f"models/.digits-lsh-8bits-seed0-{'0' * 12}.safetensors.77")]
+    (tmp_path / "models").mkdir()
     for path in (*left, *kept):
         path.write_text("half")
     with Store(tmp_path).lock("0" * 64):  # somebody is at that cell
