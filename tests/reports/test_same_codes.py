@@ -105,3 +105,13 @@ def test_rows_of_older_files_do_not_tell_their_codes(board_run, tmp_path, boards
     again = part_of(board_run, tmp_path / "again", first_seeds)
     done = cli("publish", again.directory, "--same-codes", "--to", boards)
     assert "lsh at 16 bits: its row does not tell its codes; publish the run to replace it" in done.stdout
+
+
+def test_codes_do_not_prove_what_real_valued_queries_score(tmp_path, cli):
+    asked = ("run", "--methods", "pcah", "--bits", 8, "--distance", "asymmetric", "--backbone", "pixels")
+    assert cli(*asked, "--out", tmp_path / "run").returncode == 0
+    assert cli("publish", tmp_path / "run", "--to", tmp_path).returncode == 0
+    of_older_code(tmp_path / "digits.csv", "pcah")
+    done = cli("publish", tmp_path / "run", "--same-codes", "--to", tmp_path)
+    assert "pcah at 8 bits: its row does not tell its codes; publish the run to replace it" in done.stdout
+    assert [row["source"] for row in rows_of(tmp_path / "digits.csv")] == [OLDER]

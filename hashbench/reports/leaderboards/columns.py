@@ -81,8 +81,9 @@ def _timing(name: str) -> Callable[[Row], object]:
     return lambda row: f"{row.timings[name]:.4g}" if name in row.timings else None
 
 
-def _codes(row: Row) -> str:
-    return key_of(row.records[0].codes_sha256)
+def _codes(row: Row) -> str | None:
+    """Return the key of the first seed's codes; none where real-valued queries were ranked, which codes do not tell."""
+    return None if row.newest.is_asymmetric else key_of(row.records[0].codes_sha256)
 
 
 def _portable(row: Row) -> str | None:
@@ -157,8 +158,8 @@ TAIL = (
            lambda row: key_of(views) if (views := row.newest.config["views"]) else None, cells.is_key_or_empty,
            "16 hex digits, or nothing"),
     Column("codes", "Begin of the SHA-256 of the first seed's codes, by which another computation of them is compared; "
-           "empty where an older file did not tell", _codes, cells.is_key_or_empty, "16 hex digits, or nothing",
-           since=True),
+           "empty for real-valued queries, and where an older file did not tell", _codes, cells.is_key_or_empty,
+           "16 hex digits, or nothing", since=True),
     Column("same_codes", "How many seeds gave the same codes, bit for bit, when the method's code had changed and they "
            "were computed again; empty where the numbers were made by this very code", lambda row: None,
            cells.is_count_or_empty, f"{COUNT}, or nothing", since=True),

@@ -19,8 +19,8 @@ from hashbench.reports.leaderboards.publish import LOCK, Published, publishable,
 from hashbench.reports.leaderboards.rows import line_of
 from hashbench.results.rows import NO_SEED
 
-MADE_BY = ("params", "views", "data", "features", "protocol_hash")
-"""What decides codes beside the method's code, the length and the seed."""
+MADE_BY = ("params", "views")
+"""What decides codes beside a row's identity, the seed and the method's code: a default may have changed."""
 
 
 def keep_rows_of_same_codes(
