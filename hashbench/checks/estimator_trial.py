@@ -110,12 +110,12 @@ def _dataset(X: np.ndarray, y: np.ndarray) -> Dataset:
     )
 
 
-def alike(estimator: Any, codes: np.ndarray, others: np.ndarray, rtol: float = 1e-3) -> bool:
+def alike(estimator: Any, codes: np.ndarray, others: np.ndarray) -> bool:
     """Return whether codes are the same; those of a quantizer, whether their distances are, but for rounding."""
     if not isinstance(estimator, Quantizer):
         return bool((codes == others).all())
     one, other = (estimator.distances(gaussian(N_QUERIES), some) for some in (codes, others))
-    return np.allclose(one, other, rtol=rtol, atol=1e-2)
+    return np.allclose(one, other, rtol=1e-3, atol=1e-2)
 
 
 @contextmanager
