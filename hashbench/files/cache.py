@@ -48,7 +48,7 @@ class Manifest(TypedDict):
 
     rows: Positive
     seconds: float
-    dtype: Annotated[str, Meta(pattern="^[<>|][biuf][0-9]{1,2}$")]
+    dtype: Annotated[str, Meta(pattern=r"^[<>|][biuf][0-9]{1,2}\Z")]
     row_shape: Annotated[list[Positive], Meta(min_length=1)]
     steps: NotRequired[list[Step]]
 

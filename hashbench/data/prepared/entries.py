@@ -26,7 +26,7 @@ from hashbench.data.prepared.stamp import sources
 from hashbench.errors import InputError
 from hashbench.files.arrays import StoredArray, open_array, verify_array
 from hashbench.files.hashing import sha256
-from hashbench.files.schema import Count, Misfit, checked, decoded
+from hashbench.files.schema import Count, Misfit, decoded
 from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
@@ -38,7 +38,11 @@ TEXTS = ("similarity", "provenance", "sha256")
 """Attributes of `Items` that are text, and stand in the manifest as they are."""
 
 
-class Manifest(TypedDict):
+Sourced = TypedDict("Sourced", {"from": str | None})
+"""What a class cannot say, as the key is a word of Python."""
+
+
+class Manifest(Sourced):
     """What an entry's manifest says."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
@@ -67,10 +71,6 @@ class Manifest(TypedDict):
     watched: NotRequired[str | None]
     files: NotRequired[list[str]]
     sources: NotRequired[str]
-
-
-Sourced = TypedDict("Sourced", {"from": str | None})
-"""The rest of it, whose key is a word of Python."""
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,6 @@ def read_entry(folder: Path) -> Entry | None:
         return None
     try:
         manifest = decoded((folder / MANIFEST).read_bytes(), Manifest)
-        checked(manifest, Sourced)
     except (OSError, Misfit):
         return None
     # The name leads to the files of a lock and of other entries: it is the folder's own, or the entry is damaged.
