@@ -22,10 +22,10 @@ from hashbench.contract.saved_header import (
     header_problem,
     is_learned,
     is_sha256,
-    parsed_header,
 )
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
+from hashbench.files.schema import Misfit, decoded
 from hashbench.files.writing import write_atomically
 from hashbench.options import home_expanded
 
@@ -185,8 +185,8 @@ def _read(path: Path) -> tuple[str, str | None, dict[str, np.ndarray]]:
 
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
-        return parsed_header(text)
-    except (ValueError, RecursionError) as error:
+        return decoded(text)
+    except Misfit as error:
         raise InputError(f"{path} is not a saved hashbench method (its header is damaged: {error})") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -103,31 +102,6 @@ def _fitted_problem(fitted: Mapping[str, Any]) -> str:
         return ""
     are_names = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
     return "" if are_names and len(columns) == width else f"its {COLUMNS} is no list of {width} names"
-
-
-def parsed_header(text: str) -> dict[str, Any]:
-    """Return the JSON object of a header's text.
-
-    Raises
-    ------
-    ValueError, RecursionError
-        The text is damaged, is not a JSON object, or holds a number that JSON does not have.
-    """
-    header = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    if not isinstance(header, dict):
-        raise ValueError("it is no JSON object")
-    return header
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number is too great")
-    return value
 
 
 def shown(value: Any) -> str:

@@ -1,7 +1,9 @@
-"""JSON files of hashbench's own: decoded and checked against a type by msgspec, which names the place of a fault."""
+"""JSON files of hashbench's own: decoded strictly, and checked by msgspec, which names the place of a fault."""
 
 from __future__ import annotations
 
+import json
+import math
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -39,6 +41,17 @@ class Line(Text):
         return text.isprintable()
 
 
+class Prose(Text):
+    """Text of any characters that UTF-8 can write."""
+
+    expected = "text"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether UTF-8 can write it: a name of a file can hold what is none."""
+        return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def decoded(content: bytes | str, kind: Any = dict[str, Any]) -> Any:
     """Return what JSON holds, once it is of a type; keys that the type does not name are kept.
 
@@ -53,14 +66,27 @@ def decoded(content: bytes | str, kind: Any = dict[str, Any]) -> Any:
     Misfit
         ``content`` is no JSON, holds NaN or a number without end, is nested too deep, or is not of the type.
     """
+    # Not by msgspec: it refuses what Python writes of a name that is not UTF-8, half of a surrogate pair.
     try:
-        values = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+        values = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except ValueError as error:
         raise Misfit(f"it is no JSON: {error}") from error
     except RecursionError as error:
         raise Misfit("it is nested too deep") from error
     checked(values, kind)
     return values
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too great")
+    return value
 
 
 def checked(values: Any, kind: Any) -> None:

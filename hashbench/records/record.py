@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -13,7 +12,7 @@ from msgspec import Meta
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
-from hashbench.files.schema import Count, Line, Misfit, Sha256, Share, Text, checked, decoded
+from hashbench.files.schema import Count, Line, Misfit, Prose, Sha256, Share, Text, checked, decoded
 
 FORMAT = 2
 """Raised when older versions of hashbench could misread a record."""
@@ -176,7 +175,7 @@ def read_record(path: Path) -> Record:
     try:
         if path.stat().st_size > LARGEST:
             raise UnusableRecord(f"it has more than {LARGEST:,} bytes")
-        values = decoded(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        values = decoded(path.read_bytes())
     except FileNotFoundError:
         raise
     except (OSError, Misfit) as error:
@@ -260,7 +259,7 @@ class Environment(TypedDict, total=False):
     memory_mb: Count
     jobs: Count
     thread_pools: dict[Line, float]
-    command: str
+    command: Prose
     threads: Count | None
     versions: dict[str, Line]
 
@@ -273,7 +272,7 @@ class Fields(TypedDict):
     status: Status
     label: Line
     date: Date
-    error: NotRequired[str]
+    error: NotRequired[Prose]
     metrics: NotRequired[dict[Line, Share]]
     timings: NotRequired[dict[Line, float]]
     peak_memory_mb: NotRequired[float | None]
@@ -283,11 +282,11 @@ class Fields(TypedDict):
     origin: NotRequired[Origin]
     provenance: NotRequired[Line]
     data_file: NotRequired[Line]
-    read: NotRequired[list[str]]
+    read: NotRequired[list[Prose]]
     n_codes: NotRequired[Count | None]
     converged: NotRequired[bool | None]
     portable: NotRequired[bool | None]
     environment: NotRequired[Environment]
     started: NotRequired[Annotated[str, Meta(pattern=r"^(\Z|\d{4}-\d\d-\d\d)")]]
-    output: NotRequired[str]
+    output: NotRequired[Prose]
     format: NotRequired[Count]

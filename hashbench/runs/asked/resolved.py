@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from hashbench.errors import InputError
+from hashbench.files.paths import printable
 from hashbench.files.writing import write_atomically
 from hashbench.runs.asked.config import FIELDS, PER_DATASET
 from hashbench.runs.asked.grid import MAX_BITS, MAX_SEED, parse_integers
@@ -26,12 +27,15 @@ def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
     Raises
     ------
     InputError
-        The file cannot be written.
+        The file cannot be written, or a path's name is not UTF-8, which TOML cannot hold.
     """
     path = options.out / NAME
     content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))
     try:
         write_atomically(path, content.encode())
+    except UnicodeEncodeError as error:
+        line = content[content.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
+        raise InputError(f"{path} cannot hold {printable(line, 200)}: the name is not UTF-8; rename it") from error
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror or error}); make room or name another --out"
