@@ -1,14 +1,10 @@
 """Prepared data: round trips, stamps, locks, kills, and what broken images and files do."""
 
-import contextlib
-import dataclasses
-import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,128 +12,18 @@ import pytest
 from conftest import one_clear_line
 from disk_limits import files_of_at_most
 from PIL import Image
+from toy_images import TOY, InMemory, encoded, load_toy, noise
 from waiting import wait_until
 
 from hashbench import InputError, load_dataset
-from hashbench.data import decoding
 from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.loading import load, load_items
-from hashbench.data.look import Look
 from hashbench.data.options import LoadOptions
-from hashbench.data.plugin import HashDataset
 from hashbench.data.prepared import stamp as stamps
-from hashbench.data.prepared import write_images
 from hashbench.data.prepared.entries import choose_entries, entries, remove
 from hashbench.data.prepared.prepare import prepare
-from hashbench.data.protocol import Protocol
-from hashbench.data.splits import Split
-from hashbench.files.cores import n_cores
-
-TOY = '''
-import os
-import time
-from collections.abc import Sequence
-from pathlib import Path
-
-import numpy as np
-
-from hashbench.data.plugin import HashDataset, Items
-from hashbench.data.images import ImageFiles
-from hashbench.data.protocol import Protocol
-from hashbench.data.splits import Split
-
-
-class Gated(Sequence):
-    def __init__(self, files):
-        self.files = files
-
-    def __len__(self):
-        return len(self.files)
-
-    def __getitem__(self, row):
-        while row == 5 and "TOY_GATE" in os.environ and not Path(os.environ["TOY_GATE"]).exists():
-            time.sleep(0.01)
-        return self.files[row]
-
-
-class Toy(HashDataset):
-    """Images of any size, labelled by their first letter."""
-
-    protocols = (Protocol("toy/1", "rows", None, None, None, ("mAP@all",)),)
-    licence = "none"
-
-    def read(self, options):
-        if "TOY_READS" in os.environ:
-            with Path(os.environ["TOY_READS"]).open("a") as log:
-                log.write("read\\n")
-        files = sorted(path for path in options.data_dir.iterdir() if path.suffix != ".txt" and path.name[0] != ".")
-        n = len(files)
-        return Items(
-            images=ImageFiles(Gated(files), [str(file) for file in files]),
-            labels=np.array([ord(file.name[0]) - ord("a") for file in files]),
-            label_names=["a", "b", "c"],
-            names=[file.name for file in files],
-            parts={"first": np.arange(0, n // 2), "second": np.arange(n // 2, n)},
-            provenance="toy",
-        )
-
-    def split(self, items, protocol):
-        rows = np.arange(len(items))
-        return Split(rows[2:], rows[:2], rows[2:])
-'''
-
-
-def noise(height, width, seed=0):
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-@pytest.fixture
-def toy(tmp_path):
-    """Return a plugin file and a folder of twelve images of two sizes."""
-    plugin, folder = tmp_path / "toy.py", tmp_path / "photos"
-    plugin.write_text(TOY)
-    folder.mkdir()
-    for row in range(12):
-        noise(20 + row % 2, 30, row).save(folder / f"{'abc'[row % 3]}{row:02}.png")
-    return plugin, folder
-
-
-@pytest.fixture
-def data(cli, tmp_path):
-    """Run ``hashbench data`` with a cache of the test's own."""
-    return lambda *arguments: cli("data", *arguments, "--cache-dir", tmp_path / "cache")
-
-
-def load_toy(toy, tmp_path, **options):
-    return load_dataset("toy", plugins=(toy[0],), cache_dir=tmp_path / "cache", **options)
-
-
-class InMemory(HashDataset):
-    """Returns what the test puts into it."""
-
-    name = "in-memory"
-    protocols = (Protocol("in-memory/1", "rows", None, None, None, ("mAP@all",)),)
-
-    def __init__(self, items):
-        self.given = items
-
-    def read(self, options):
-        return self.given
-
-    def split(self, items, protocol):
-        rows = np.arange(len(items))
-        return Split(rows[3:], rows[:3], rows[3:])
-
-
-def encoded(images, kind="PNG"):
-    contents = []
-    for image in images:
-        buffer = io.BytesIO()
-        image.save(buffer, kind)
-        contents.append(buffer.getvalue())
-    return contents
 
 
 def kinds_of_items():
@@ -246,19 +132,19 @@ def test_a_file_in_the_place_of_another_is_seen(tmp_path, cli, monkeypatch, smal
     one_clear_line(cli("data", "verify", "vectors", "--cache-dir", cache), "x.npy", "hashbench data remove")
 
 
-def test_verify_looks_at_the_sources(toy, data):
+def test_verify_looks_at_the_sources(toy, data_command):
     folder = toy[1]
-    assert data("prepare", "toy", "--from", folder, "--plugin", toy[0]).returncode == 0
-    assert data("verify", "toy").returncode == 0
+    assert data_command("prepare", "toy", "--from", folder, "--plugin", toy[0]).returncode == 0
+    assert data_command("verify", "toy").returncode == 0
     file = folder / "a00.png"
     found = file.stat()
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-    one_clear_line(data("verify", "toy"), str(folder), "has changed since it was prepared", "data remove toy-")
+    one_clear_line(data_command("verify", "toy"), str(folder), "has changed since it was prepared", "data remove toy-")
     shutil.rmtree(folder)  # sources may go
-    assert data("verify", "toy").returncode == 0
+    assert data_command("verify", "toy").returncode == 0
 
 
 def test_cifar10_keeps_its_fingerprints(cifar_jpeg):
@@ -268,67 +154,67 @@ def test_cifar10_keeps_its_fingerprints(cifar_jpeg):
     assert cifar.fingerprint.startswith("b7c3c677")
 
 
-def test_digits_stay_in_memory(tmp_path, data):
+def test_digits_stay_in_memory(tmp_path, data_command):
     load_dataset("digits", cache_dir=tmp_path / "cache")
     assert entries(tmp_path / "cache") == []
-    one_clear_line(data("prepare", "digits"), "digits", "nothing to prepare")
+    one_clear_line(data_command("prepare", "digits"), "digits", "nothing to prepare")
 
 
-def test_the_commands(toy, tmp_path, data):
+def test_the_commands(toy, tmp_path, data_command):
     plugin, folder = toy
-    done = data("prepare", "toy", "--from", folder, "--plugin", plugin)
+    done = data_command("prepare", "toy", "--from", folder, "--plugin", plugin)
     assert "12 items" in done.stdout
-    assert "was there already" in data("prepare", "toy", "--from", folder, "--plugin", plugin).stdout
+    assert "was there already" in data_command("prepare", "toy", "--from", folder, "--plugin", plugin).stdout
     (entry,) = entries(tmp_path / "cache")
     manifest = entry.manifest
     assert (manifest["n_items"], manifest["label_range"], manifest["licence"]) == (12, [0, 2], "none")
     assert manifest["from"] == str(folder)
-    listed = data("list").stdout.splitlines()
+    listed = data_command("list").stdout.splitlines()
     assert len(listed) == 2
     for word in (entry.folder.name, "12", "toy", str(folder), manifest["date"][:10]):
         assert word in listed[1]
-    assert f"{entry.folder.name}: ok" in data("verify", "toy").stdout
-    assert f"{entry.folder.name}: ok" in data("verify", entry.folder.name).stdout
-    assert f"removed {entry.folder}" in data("remove", entry.folder.name).stdout
+    assert f"{entry.folder.name}: ok" in data_command("verify", "toy").stdout
+    assert f"{entry.folder.name}: ok" in data_command("verify", entry.folder.name).stdout
+    assert f"removed {entry.folder}" in data_command("remove", entry.folder.name).stdout
     assert entries(tmp_path / "cache") == []
-    assert "nothing is prepared" in data("list").stdout
+    assert "nothing is prepared" in data_command("list").stdout
     for command in ("verify", "remove"):
-        one_clear_line(data(command, "toy"), "toy is not prepared")
-        one_clear_line(data(command, "../photos"), "../photos is not prepared")
-    one_clear_line(data("prepare", "toy", "--from", tmp_path / "none", "--plugin", plugin), "--from", "no such")
+        one_clear_line(data_command(command, "toy"), "toy is not prepared")
+        one_clear_line(data_command(command, "../photos"), "../photos is not prepared")
+    one_clear_line(data_command("prepare", "toy", "--from", tmp_path / "none", "--plugin", plugin), "--from", "no such")
     assert len(list(folder.iterdir())) == 12
 
 
-def test_remove_takes_all_entries_of_a_name(toy, tmp_path, data):
+def test_remove_takes_all_entries_of_a_name(toy, tmp_path, data_command):
     for row in range(2):
         noise(9, 9, row).save(toy[1] / f"a{row}.png")
-        assert data("prepare", "toy", "--from", toy[1], "--plugin", toy[0]).returncode == 0
+        assert data_command("prepare", "toy", "--from", toy[1], "--plugin", toy[0]).returncode == 0
     assert len(entries(tmp_path / "cache")) == 2
     assert len(remove(tmp_path / "cache", "toy")) == 2
     assert [path.name for path in (tmp_path / "cache" / "datasets").iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("file", ["data.bin", "labels.bin", "part-1.bin", "names.json"])
-def test_verify_finds_a_flipped_byte(file, toy, tmp_path, data):
-    data("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
+def test_verify_finds_a_flipped_byte(file, toy, tmp_path, data_command):
+    data_command("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
     (entry,) = entries(tmp_path / "cache")
     content = bytearray((entry.folder / file).read_bytes())
     content[len(content) // 2] ^= 1
     (entry.folder / file).write_bytes(content)
-    one_clear_line(data("verify", "toy"), f"{file} has changed", f"hashbench data remove {entry.folder.name}")
+    one_clear_line(data_command("verify", "toy"), f"{file} has changed", f"hashbench data remove {entry.folder.name}")
 
 
-def test_a_cut_or_missing_file_is_named(toy, tmp_path, data):
-    data("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
+def test_a_cut_or_missing_file_is_named(toy, tmp_path, data_command):
+    data_command("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
     (entry,) = entries(tmp_path / "cache")
     (entry.folder / "data.bin").write_bytes((entry.folder / "data.bin").read_bytes()[:-1])
     with pytest.raises(InputError, match=r"data\.bin is not as it was: .* hashbench data remove"):
         load_toy(toy, tmp_path, data_dir=toy[1])
     (entry.folder / "data.bin").unlink()
-    one_clear_line(data("verify", "toy"), "data.bin cannot be read", "No such file")
+    one_clear_line(data_command("verify", "toy"), "data.bin cannot be read", "No such file")
     manifest = entry.folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"shape"', '"form"'))
-    one_clear_line(data("verify", "toy"), "manifest.json is damaged", "hashbench data remove")
+    one_clear_line(data_command("verify", "toy"), "manifest.json is damaged", "hashbench data remove")
     manifest.write_text("{")
     assert len(load_toy(toy, tmp_path, data_dir=toy[1])) == 12
 
@@ -364,12 +250,12 @@ def test_a_cache_inside_of_the_data_is_not_data(toy, tmp_path):
     assert len(entries(toy[1] / "cache")) == 1
 
 
-def test_data_that_a_plugin_finds_by_itself(toy, tmp_path, data):
+def test_data_that_a_plugin_finds_by_itself(toy, tmp_path, data_command):
     plugin, folder = toy
     own = TOY.replace("options.data_dir.iterdir()", f"(options.data_dir or Path({str(folder)!r})).iterdir()")
     plugin.write_text(own)
     first = load_toy(toy, tmp_path)
-    assert "found by itself" in data("list").stdout
+    assert "found by itself" in data_command("list").stdout
     with pytest.raises(InputError, match=r"toy\.py\): read failed: FileNotFoundError"):
         load_toy(toy, tmp_path, data_dir=tmp_path / "none")
     plugin.write_text(own + "\nEDITED = 1\n")
@@ -417,291 +303,6 @@ def test_without_a_directory_the_newest_entry_serves(toy, tmp_path, capsys):
         load_toy(toy, tmp_path)
 
 
-def text(path):
-    path.write_text("no image")
-
-
-def truncated(path):
-    noise(64, 64).save(path)
-    path.write_bytes(path.read_bytes()[:-200])
-
-
-def truncated_jpeg(path):
-    noise(64, 64).save(path, "JPEG")
-    path.write_bytes(path.read_bytes()[:-200])
-
-
-def empty(path):
-    path.write_bytes(b"")
-
-
-def deep(path):
-    Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20)).save(path, "PNG")
-
-
-def a_folder(path):
-    path.mkdir()
-
-
-def a_pipe(path):
-    os.mkfifo(path)
-
-
-def postscript(path):
-    noise(9, 9).save(path, "EPS")
-
-
-BROKEN = {
-    text: "not a readable image",
-    truncated: "not a readable image",
-    truncated_jpeg: "not a readable image",
-    empty: "not a readable image",
-    deep: "more than 8 bits a channel (mode I;16)",
-    a_folder: "is not a file",
-    a_pipe: "is not a file",
-    postscript: "not a readable image",
-}
-
-
-@pytest.mark.parametrize(("spoil", "words"), BROKEN.items(), ids=[spoil.__name__ for spoil in BROKEN])
-def test_a_broken_image_is_named_or_left_out(spoil, words, toy, tmp_path, data):
-    plugin, folder = toy
-    spoil(folder / "b01x.jpg")
-    whole = dict(zip(names_in(toy), range(13), strict=True))
-    arguments = ("prepare", "toy", "--from", folder, "--plugin", plugin)
-    one_clear_line(data(*arguments), "b01x.jpg", words)
-    assert entries(tmp_path / "cache") == []
-    done = data(*arguments, "--skip-broken")
-    assert done.returncode == 0
-    assert "12 items, 1 broken" in done.stdout
-    assert "b01x.jpg" in done.stderr
-    (entry,) = entries(tmp_path / "cache")
-    assert len(entry.manifest["left_out"]) == 1
-    assert entry.manifest["left_out"] == ["b01x.jpg"]
-    assert words in entry.manifest["reasons"][0]
-    items = entry.open()
-    assert len(items) == len(items.labels) == len(items.names) == 12
-    assert [ord(name[0]) - ord("a") for name in items.names] == items.labels.tolist()
-    assert "b01x.jpg" not in items.names
-    place = whole["b01x.jpg"]
-    assert items.parts["first"].tolist() == list(range(6 - (place < 6)))
-    assert items.parts["second"].tolist() == list(range(6 - (place < 6), 12))
-    assert load_toy(toy, tmp_path, data_dir=folder, skip_broken=True).n_left_out == 1
-    with pytest.raises(InputError, match=r"b01x\.jpg"):
-        load_toy(toy, tmp_path, data_dir=folder)
-
-
-def names_in(toy):
-    return sorted(path.name for path in toy[1].iterdir())
-
-
-class CountedBytes(bytes):
-    """An image file's content that counts how many of its kind are in memory, and the most that ever were."""
-
-    alive = most = 0
-
-    def __init__(self, _content):
-        CountedBytes.alive += 1
-        CountedBytes.most = max(CountedBytes.most, CountedBytes.alive)
-
-    def __del__(self):
-        CountedBytes.alive -= 1
-
-
-class ReadWhenAsked(Sequence):
-    """Encoded images of one size, of which the fourth is broken."""
-
-    def __len__(self):
-        return 60
-
-    def __getitem__(self, row):
-        return CountedBytes(b"broken" if row == 3 else encoded([noise(7, 6, row)])[0])
-
-
-def test_leaving_one_out_takes_few_images_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(write_images, "LARGE", 1)
-    monkeypatch.setattr(write_images, "n_cores", lambda: 1)
-    files = ImageFiles(ReadWhenAsked(), [f"row {row}" for row in range(60)])
-    images, broken, _ = write_images.write_images(files, tmp_path, "toy", skip_broken=True)
-    assert list(broken) == [3]
-    assert (np.asarray(images) == [noise(7, 6, row) for row in range(60) if row != 3]).all()
-    assert CountedBytes.most < 10
-
-
-@pytest.mark.parametrize("sizes", [(5, 6), (6, 6)])
-def test_what_image_files_say_of_exif_is_recorded(tmp_path, sizes):
-    (tmp_path / "data").mkdir()
-    sources = encoded([noise(height, 7, height) for height in sizes])
-    files = ImageFiles(sources, ["first", "second"], look=Look(exif=True))
-    items = load_items(InMemory(Items(images=files)), LoadOptions(tmp_path / "data", tmp_path / "cache"))
-    assert items.look == Look(exif=True)
-
-
-def test_skipping_nothing_is_the_same_data(toy, tmp_path):
-    load_toy(toy, tmp_path, data_dir=toy[1])
-    assert load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True).n_left_out == 0
-    assert len(entries(tmp_path / "cache")) == 1
-
-
-def test_data_without_a_sound_image_is_refused(tmp_path):
-    files = ImageFiles([b"", b"x"], ["first", "second"])
-    (tmp_path / "data").mkdir()
-    options = LoadOptions(tmp_path / "data", tmp_path / "cache", skip_broken=True)
-    with pytest.raises(InputError, match="2 of 2 images cannot be used: first is not a readable image"):
-        load_items(InMemory(Items(images=files, labels=np.zeros(2, np.int64))), options)
-
-
-def test_images_of_another_size_than_stated_are_refused(tmp_path):
-    files = ImageFiles(encoded([noise(5, 6), noise(5, 7)]), ["first", "second"], (5, 6))
-    options = LoadOptions(tmp_path, tmp_path / "cache")
-    with pytest.raises(InputError, match="second has 7 × 5 pixels, expected 6 × 5"):
-        load_items(InMemory(Items(images=files, labels=np.zeros(2, np.int64))), options)
-
-
-def test_items_that_do_not_fit_together_are_refused(tmp_path):
-    options = LoadOptions(tmp_path, tmp_path / "cache")
-    pixels, labels = np.zeros((4, 2, 2, 3), np.uint8), np.zeros(4, np.int64)
-    for items, words in [
-        (Items(images=pixels, labels=labels[:3]), "4 items but 3 labels"),
-        (Items(images=pixels, labels=labels, names=["a"]), "4 items but 1 names"),
-        (Items(images=pixels, labels=labels, parts={"train": np.array([4])}), "the part train has rows outside"),
-    ]:
-        with pytest.raises(InputError, match=words):
-            load_items(InMemory(items), options)
-    broken = ImageFiles([*encoded([noise(5, 6)]), b""], ["first", "second"])
-    with pytest.raises(InputError, match="no image can be left out of data with true neighbours: second"):
-        load_items(
-            InMemory(Items(images=broken, neighbors=np.zeros((1, 1), np.int64))),
-            dataclasses.replace(options, skip_broken=True),
-        )
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_decompression_bomb_is_refused_by_its_header(kind, monkeypatch):
-    (content,) = encoded([noise(40, 50)], kind)
-    assert decoding.decode(content, "it").shape == (40, 50, 3)
-    for limit in (1999, 900):  # beyond twice the limit Pillow raises by itself
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(InputError, match=f"it has more than {limit:,} pixels"):
-            decoding.decode(content, "it")
-
-
-@pytest.mark.filterwarnings("error")
-def test_preparing_says_no_more_of_a_bomb_than_that_it_is_one(toy, data, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 30)
-    done = data("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
-    one_clear_line(done, "a03.png has more than 600 pixels")
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_huge_file_is_refused_unread(tmp_path, monkeypatch):
-    (tmp_path / "huge.jpg").write_bytes(b"0" * 1000)
-    monkeypatch.setattr(decoding, "MAX_BYTES", 999)
-    with pytest.raises(InputError, match="huge has 1,000 bytes"):
-        decoding.content(tmp_path / "huge.jpg", "huge")
-
-
-def test_every_mode_becomes_colour():
-    image = noise(6, 7)
-    pixels = np.array(image)
-    palette = image.quantize(16)
-    palette_png = encoded([palette])[0]
-    palette.info["transparency"] = bytes([255] * 16)
-    for given, expected in [
-        (encoded([image.convert("L")])[0], np.repeat(np.array(image.convert("L"))[..., None], 3, 2)),
-        (encoded([image.convert("LA")])[0], np.repeat(np.array(image.convert("L"))[..., None], 3, 2)),
-        (encoded([image.convert("RGBA")])[0], pixels),
-        (encoded([image.convert("CMYK")], "TIFF")[0], pixels),
-        (encoded([palette])[0], decoding.decode(palette_png, "it")),
-    ]:
-        assert (decoding.decode(given, "it") == expected).all()
-    (cmyk,) = encoded([image.convert("CMYK")], "JPEG")
-    assert decoding.decode(cmyk, "it").shape == (6, 7, 3)
-
-
-def test_the_exif_orientation_is_not_applied(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    for kind in ("jpg", "png"):
-        noise(6, 7).save(tmp_path / f"turned.{kind}", exif=exif)
-        assert decoding.decode((tmp_path / f"turned.{kind}").read_bytes(), "it").shape == (6, 7, 3)
-
-
-def jpegs():
-    for seed, size in enumerate([(1, 1), (8, 8), (17, 31), (100, 64)]):
-        for image in (noise(*size, seed), noise(*size, seed).convert("L")):
-            for options in (
-                {},
-                {"progressive": True},
-                {"subsampling": "4:2:2", "quality": 20},
-                {"keep_rgb": True},
-                {"restart_marker_blocks": 1},
-            ):
-                buffer = io.BytesIO()
-                image.save(buffer, "JPEG", **options)
-                yield buffer.getvalue()
-
-
-def test_fast_decoding_gives_pillow_s_pixels(monkeypatch):
-    fast = [decoding.decode(content, "it") for content in jpegs()]
-    monkeypatch.setattr(decoding, "_torchvision_jpeg", lambda: None)
-    for content, pixels in zip(jpegs(), fast, strict=True):
-        np.testing.assert_array_equal(decoding.decode(content, "it"), pixels, strict=True)
-
-
-def test_damaged_jpegs_are_images_or_clear_errors():
-    rng = np.random.default_rng(0)
-    (whole,) = encoded([noise(16, 24)], "JPEG")
-    refused = 0
-    for _ in range(100):
-        damaged = bytearray(whole)
-        for place in rng.integers(0, len(whole), 4):
-            damaged[place] = rng.integers(256)
-        with contextlib.suppress(InputError):  # and nothing else
-            assert decoding.decode(bytes(damaged), "it").ndim == 3
-            refused -= 1
-        refused += 1
-    assert 0 < refused < 100
-
-
-@pytest.mark.parametrize("size", [None, (48, 48)])
-def test_damaged_images_that_can_be_read_are_named(size, tmp_path, capfd):
-    (whole,) = encoded([noise(48, 48)], "JPEG")
-    cut = whole.index(b"\xff\xda") + 200  # inside of the compressed pixels
-    damaged = whole[:cut] + b"\xff\xd0\x12\x34" + whole[cut:]
-    assert decoding.decode(damaged, "it").shape == (48, 48, 3)
-    if not capfd.readouterr().err:
-        pytest.skip("the decoder here does not warn")
-    files = ImageFiles([whole] * 40 + [damaged] + [whole] * 40, [f"image {row}" for row in range(81)], size)
-    items = Items(images=files, labels=np.arange(81) % 2)
-    load_items(InMemory(items), LoadOptions(tmp_path, tmp_path / "cache"))
-    (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("in-memory: 1 images are damaged but can be read")
-    assert line.endswith("first: image 40")
-
-
-def test_reading_stays_a_few_blocks_ahead_of_writing():
-    class Counted(list):
-        asked = 0
-
-        def __getitem__(self, row):
-            Counted.asked += 1
-            return super().__getitem__(row)
-
-    (content,) = encoded([noise(2, 2)])
-    files = ImageFiles(Counted([content] * 20_000), ["it"] * 20_000)
-    blocks = write_images._blocks(files)
-    first = next(blocks)
-    ahead = 2 * n_cores() + 1
-    wait_until(lambda: len(first.chunks) * ahead <= Counted.asked, "reading ahead")
-    n_read = len(first.chunks)
-    for number, block in enumerate(blocks, ahead + 1):
-        assert len(first.chunks) * number >= Counted.asked
-        n_read += len(block.chunks)
-    assert n_read == 20_000
-
-
 def start(toy, tmp_path, **environment):
     command = [sys.executable, "-m", "hashbench", "data", "prepare", "toy", "--from", str(toy[1])]
     command += ["--plugin", str(toy[0]), "--cache-dir", str(tmp_path / "cache")]
@@ -745,9 +346,9 @@ def test_a_second_process_waits_and_uses_what_the_first_made(toy, tmp_path):
     assert len(entries(tmp_path / "cache")) == 1
 
 
-def test_a_full_disk_is_one_clear_line(toy, tmp_path, data):
+def test_a_full_disk_is_one_clear_line(toy, tmp_path, data_command):
     with files_of_at_most(10_000):
-        done = data("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
+        done = data_command("prepare", "toy", "--from", toy[1], "--plugin", toy[0])
     one_clear_line(done, str(tmp_path / "cache"), "cannot be written", "--cache-dir")
     assert [path.name for path in (tmp_path / "cache" / "datasets").iterdir()] == ["toy.lock"]
 
@@ -773,8 +374,8 @@ def test_twins_in_two_places_are_two_entries(toy, tmp_path):
 
 
 def test_data_that_lacks_images_must_be_asked_for(toy, tmp_path):
-    text(toy[1] / "a99.png")
-    text(toy[1] / "b99.png")
+    for name in ("a99.png", "b99.png"):
+        (toy[1] / name).write_text("no image")
     with pytest.raises(InputError, match=r"toy: 2 of \d+ images cannot be used: .*a99.*b99.*--skip-broken leaves"):
         load_toy(toy, tmp_path, data_dir=toy[1])
     kept = load_toy(toy, tmp_path, data_dir=toy[1], skip_broken=True)
@@ -810,3 +411,14 @@ def test_numbers_of_a_draw_are_finite(tmp_path, cli):
     for value in ("nan", "inf", "-1"):
         done = cli("run", "--dataset", "folder", "--protocol", f"folder/1[query_percent={value}]", "--out", tmp_path)
         one_clear_line(done, "query_percent", "above 0")
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_prepared_once(toy, tmp_path, cli):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path / "photos") + b"\xff"))
+    toy[1].rename(folder)
+    first = load_toy(toy, tmp_path, data_dir=folder)
+    (entry,) = entries(tmp_path / "cache")
+    assert entry.manifest["from"] == str(folder)
+    assert load_toy(toy, tmp_path, data_dir=folder).fingerprint == first.fingerprint
+    run = ("run", "--plugin", toy[0], "--dataset", "toy", "--data-dir", folder, "--backbone", "pixels", "--bits", 8)
+    one_clear_line(cli(*run, "--methods", "sign", "--out", tmp_path / "out"), "run.toml cannot hold", "is not UTF-8")
