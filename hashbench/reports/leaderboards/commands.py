@@ -20,7 +20,7 @@ def commands(dataset: str, rows: Sequence[Line], features: Mapping[str, Any]) ->
     """Return the commands that compute the rows of a leaderboard, the last one publishing them.
 
     Methods that share all else stand in one command, deterministic ones with those of the most seeds. Rows that do not
-    tell their seeds, converted ones, are left out. The number of threads is set, since eigenvectors differ with it.
+    tell their seeds are left out. The number of threads is set, since eigenvectors differ with it.
 
     Parameters
     ----------
