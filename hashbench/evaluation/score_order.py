@@ -3,6 +3,8 @@
 A row of scores is sorted without comparisons as far as they can be told apart on a linear scale: each becomes a
 whole number from 0, the highest score, to 2^22 − 1 or 2^32 − 1, the lowest; a radix sort orders these, and the few
 items that share one are ordered by their scores themselves. Equal scores keep the order of the rows.
+
+It takes between a fifteenth and a quarter of the time of numpy's stable argsort (benchmarks/test_kernels.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Distance histograms from bit planes: 512 items at a time, no distance ever written down.
 
 A database of codes is turned on its side: plane p holds bit p of every item, 512 items in eight 64-bit words. The
-distances of a block to a query are then a vertical sum of planes, complemented where the query's bit is 1; how they
-are added and counted stands in `plane_counting`. Unlike one increment per item, none of this waits for memory.
+distances of a block to a query are then a vertical sum of planes, complemented where the query's bit is 1;
+`plane_counting` adds and counts them. Unlike one increment per item, none of this waits for memory. On a processor
+with AVX-512 it is 9, 3 and 1.7 times as fast as the loop of `kernels` at 16, 64 and 128 bits
+(benchmarks/test_kernels.py).
 """
 
 from __future__ import annotations
