@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
-LINE_EVERY_S = 20.0
+FIRST_LINE_S, LINE_EVERY_S = 2.0, 20.0
 SEND_EVERY_S = 0.1
 Send = Callable[[str, Any], None]
 
@@ -52,29 +52,52 @@ def doing(text: str, logged: bool = False) -> None:
         to_stderr(text)
 
 
-class Lines:
-    """Plain progress lines for logs and pipes."""
+class Pace:
+    """How fast a job goes, by the items that are done since this began.
 
-    def __init__(self, description: str, total: int) -> None:
-        self.description, self.total, self.done = description, total, 0
-        self.started = self.last = time.monotonic()
+    Parameters
+    ----------
+    done : int
+        Items that were done before, and so say nothing about the rate.
+    """
+
+    def __init__(self, done: int) -> None:
+        self.found, self.started = done, time.monotonic()
+
+    def per_second(self, done: int) -> float:
+        """Return the rate so far, in items per second; 0 where nothing is done yet."""
+        return (done - self.found) / max(time.monotonic() - self.started, 1e-9)
+
+    def words(self, done: int, total: int) -> str:
+        """Return rate and time left, such as ``120/s, 45 s left``; nothing while there is no rate."""
+        rate = self.per_second(done)
+        return f"{_rate(rate)}, {(total - done) / rate:,.0f} s left" if rate else ""
+
+
+class Lines:
+    """Plain progress lines for logs and pipes: one soon, then one now and then."""
+
+    def __init__(self, description: str, total: int, found: int) -> None:
+        self.description, self.total, self.done = description, total, found
+        self.pace = Pace(found)
+        self.next = self.pace.started + FIRST_LINE_S
 
     def advance(self, n: int) -> None:
         """Count n more items and print a line if it is time."""
         self.done += n
         now = time.monotonic()
-        if now - self.last >= LINE_EVERY_S and 0 < self.done < self.total:
-            rate = self.done / (now - self.started)
-            left = (self.total - self.done) / rate
-            print(f"{self.description}: {self.done}/{self.total}, {_rate(rate)}, {left:,.0f} s left", file=sys.stderr)
-            self.last = now
+        if now >= self.next and self.pace.found < self.done < self.total:
+            how_fast = self.pace.words(self.done, self.total)
+            print(f"{self.description}: {self.done}/{self.total}, {how_fast}", file=sys.stderr, flush=True)
+            self.next = now + LINE_EVERY_S
 
 
 class _Sent:
     """Counts that go to another process, not too often."""
 
-    def __init__(self, send: Send, description: str, total: int) -> None:
-        self.send, self.description, self.total, self.done, self.last = send, description, total, 0, 0.0
+    def __init__(self, send: Send, description: str, total: int, found: int) -> None:
+        self.send, self.description, self.total, self.done, self.last = send, description, total, found, 0.0
+        send("progress", (description, found, total))  # the first count is what was found
 
     def advance(self, n: int) -> None:
         """Count n more items."""
@@ -97,9 +120,9 @@ class Shown:
         """Show how far a job is; when all of it is done, or another begins, its bar goes."""
         if description != self._now[0]:
             self.end()
-            self._context = progress(description, total)
+            self._context = progress(description, total, done)
             self._counter = self._context.__enter__()
-            self._now = (description, 0, total)
+            self._now = (description, done, total)
         assert self._counter is not None
         self._counter.advance(done - self._now[1])
         self._now = (description, done, total)
@@ -169,14 +192,16 @@ def _rate(per_second: float) -> str:
 
 
 @contextmanager
-def progress(description: str, total: int) -> Iterator[Counter]:
-    """Show how far a long job is, on standard error.
+def progress(description: str, total: int, found: int = 0) -> Iterator[Counter]:
+    """Show how far a long job is, how fast it goes and how long it will take, on standard error.
 
     Parameters
     ----------
     description : str
     total : int
         Number of items in all.
+    found : int
+        How many of them were done before: they count as done, but not for the rate.
 
     Yields
     ------
@@ -184,16 +209,16 @@ def progress(description: str, total: int) -> Iterator[Counter]:
         Its ``advance(n)`` counts n items as done.
     """
     if _send is not None:
-        yield _Sent(_send, description, total)
+        yield _Sent(_send, description, total, found)
     elif not sys.stderr.isatty():
-        yield Lines(description, total)
+        yield Lines(description, total, found)
     else:
-        with _bar(description, total) as counter:
+        with _bar(description, total, found) as counter:
             yield counter
 
 
 @contextmanager
-def _bar(description: str, total: int) -> Iterator[Counter]:
+def _bar(description: str, total: int, found: int) -> Iterator[Counter]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -227,5 +252,5 @@ def _bar(description: str, total: int) -> Iterator[Counter]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(description, total=total, completed=found)
         yield Bar()

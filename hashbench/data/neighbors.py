@@ -156,8 +156,8 @@ def cached_neighbors(
     n_query, n_database = len(split.query), len(split.database)
     queries_at_once = min(QUERY_STEP, max(LEAST_STEP, STEP_WORK // (n_database * vectors.shape[1])))
     done = (entry.manifest() or {"rows": 0})["rows"]
-    with progress(f"true neighbours of {n_query:,} queries among {n_database:,}, pairs", n_query * n_database) as bar:
-        bar.advance(done * n_database)
+    title = f"true neighbours of {n_query:,} queries among {n_database:,}, pairs"
+    with progress(title, n_query * n_database, done * n_database) as bar:
 
         def step(first: int) -> np.ndarray:
             query = split.query[first : first + queries_at_once]

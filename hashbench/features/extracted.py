@@ -256,11 +256,11 @@ class _Growth:
 
         with ExitStack() as working:
             if done < self.n_rows:
-                title = f"{self.what} ({self.key['backbone']})"
-                bar = working.enter_context(progress(title, self.n_rows * self.n_images))
                 workers = working.enter_context(Workers(backbone(), images, devices))
-                bar.advance(done * self.n_images)
                 row_bytes = self.n_images * workers.warm_up() * np.dtype(self.dtype).itemsize
                 refuse_full_disk(self.entry.directory, (self.n_rows - done) * row_bytes, self.what)
+                # After the warm-up, whose time would count for the rate.
+                title = f"{self.what} ({self.key['backbone']})"
+                bar = working.enter_context(progress(title, self.n_rows * self.n_images, done * self.n_images))
             data, manifest = self.entry.ensure(self.n_rows, step, {"key": self.key})
         return data, manifest["seconds"], manifest["rows"]

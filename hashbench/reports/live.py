@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hashbench.progress import Watch
+from hashbench.progress import Pace, Watch
 from hashbench.reports.estimate import in_words
 
 MOST_ROWS = 8
@@ -29,6 +29,8 @@ class Cell:
     title: str
     started: float
     text: str = ""
+    job: str = ""
+    pace: Pace | None = None
 
 
 class LiveWatch(Watch):
@@ -66,11 +68,16 @@ class LiveWatch(Watch):
             self._cells.setdefault(threading.get_ident(), Cell("", time.monotonic())).text = text.strip()
 
     def count(self, description: str, done: int, total: int) -> None:
-        """Show how far a job of this thread's cell is."""
-        if done < total:
-            self.doing(f"{description}: {done:,}/{total:,}", logged=False)
-        else:
+        """Show how far a job of this thread's cell is, how fast it goes and how long it will take."""
+        if done >= total:
             self.clear()
+            return
+        with self._lock:
+            cell = self._cells.setdefault(threading.get_ident(), Cell("", time.monotonic()))
+            if cell.pace is None or cell.job != description:
+                cell.job, cell.pace = description, Pace(done)
+            how_fast = cell.pace.words(done, total)
+            cell.text = f"{description}: {done:,}/{total:,}" + (f", {how_fast}" if how_fast else "")
 
     def clear(self) -> None:
         """Take away what this thread was at."""

@@ -46,7 +46,11 @@ def test_a_run_from_plan_to_end(watch, monkeypatch):
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     watch.count("features of digits", 300, 1000)
-    assert shown(watch)[0].split() == ["features", "of", "digits:", "300/1,000", "10", "s"]
+    assert shown(watch)[0].startswith("  features of digits: 300/1,000  ")
+    watch.count("features of digits", 400, 1000)
+    assert shown(watch)[0].startswith("  features of digits: 400/1,000, ")
+    assert "/s, " in shown(watch)[0]
+    assert " s left" in shown(watch)[0]
     watch.clear()
     assert shown(watch) == ["planning"]
     watch.planned(4)
