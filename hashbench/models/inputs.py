@@ -117,8 +117,8 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         schema = schema_of(file)
         if image_column is not None or any(holds_images(one.type) for one in schema):
             table = unlabelled_images(file, image_column)
-            names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.images))]
-            return Input(path, files=table.images, shown_as=table.shown_as, names=names)
+            names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.sources))]
+            return Input(path, files=table.sources, shown_as=table.shown_as, names=names)
         if _parquet_names_images(schema, file):
             return _listed(path)
     if name is None and (suffix in JSON_LINES or (suffix == ".csv" and _csv_names_images(file))):
@@ -135,7 +135,7 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
 
 def _listed(table: Path) -> Input:
     listing = list_paths(table)
-    return Input(table, files=listing.files, shown_as=listing.shown_as, names=listing.names)
+    return Input(table, files=listing.sources, shown_as=listing.shown_as, names=listing.names)
 
 
 def _csv_names_images(file: Path) -> bool:
