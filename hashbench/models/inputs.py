@@ -17,7 +17,7 @@ from hashbench.data.readers.files_passed_over import said_of
 from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name
 from hashbench.data.readers.image_parquet import holds_images, schema_of, unlabelled_images
 from hashbench.data.readers.labelled_images import list_paths
-from hashbench.data.readers.labels.names import NONE
+from hashbench.data.readers.labels.find_labels import NONE
 from hashbench.data.readers.labels.tables import JSON_LINES, PATHS, path_column
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr

@@ -16,7 +16,7 @@ from hashbench.data.items import Items, fingerprint_of
 from hashbench.data.loading import load, load_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.prepared.entries import choose_entries, entries
-from hashbench.data.prepared.prepare import prepare
+from hashbench.data.prepared.make_entry import prepare
 
 
 def kinds_of_items():

@@ -12,10 +12,10 @@ from hashbench.data.readers.class_folders import class_images, part_folders
 from hashbench.data.readers.files_passed_over import said_of
 from hashbench.data.readers.image_folder import beside_table, hidden_files_in, line_name, subfolders
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import label_column, passed_over
+from hashbench.data.readers.labels.find_labels import label_column, passed_over
 from hashbench.data.readers.labels.tables import SUFFIXES, Table, read_table
 from hashbench.data.readers.listing import Listing
-from hashbench.data.readers.names import located
+from hashbench.data.readers.match_names import located
 from hashbench.data.readers.parts import QUERY, Arrangement, part_column, part_of, rows_of_column
 from hashbench.errors import InputError
 

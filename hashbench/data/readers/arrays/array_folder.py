@@ -20,7 +20,7 @@ from hashbench.data.readers.arrays.array_formats import (
 from hashbench.data.readers.arrays.parquet import read_ids, read_neighbors
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, chained, sliced
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import is_label_array
+from hashbench.data.readers.labels.find_labels import is_label_array
 from hashbench.data.readers.parts import DATABASE, PARTS, QUERY, TRAIN
 from hashbench.data.readers.shards import refuse_incomplete, shard_of
 from hashbench.errors import InputError
