@@ -15,9 +15,9 @@ import numpy as np
 
 from hashbench.data.images import SomeSources
 from hashbench.data.readers.arrays.stored_array import readable
+from hashbench.data.readers.labelled_images import Listing
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
 from hashbench.data.readers.labels.find_labels import label_column, passed_over
-from hashbench.data.readers.listing import Listing
 from hashbench.data.readers.parts import part_column, rows_of_column
 from hashbench.errors import InputError
 
