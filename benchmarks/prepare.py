@@ -22,7 +22,7 @@ from hashbench.data.decoding import decode
 from hashbench.data.images import EncodedImages
 from hashbench.data.options import LoadOptions
 from hashbench.data.prepared.entries import remove
-from hashbench.data.prepared.prepare import prepare
+from hashbench.data.prepared.make_entry import prepare
 from hashbench.files.cores import n_cores
 from hashbench.plugins.registry import Registry
 

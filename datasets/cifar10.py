@@ -6,29 +6,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
-from hashbench.data.readers.cifar import (
-    check_counts,
-    joined,
-    parquet_folder,
-    parse_batch,
-    read_batches,
-    read_class_folders,
-    read_parquet,
-)
-from hashbench.data.readers.publisher_files import data_directory
+from hashbench.data.readers.cifar import CifarFiles, read_cifar
 from hashbench.data.splits import Split, draw_per_class, official_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
-from hashbench.errors import InputError
 
-ARCHIVE = "cifar-10-python.tar.gz"
-FOLDER = "cifar-10-batches-py"
 # MD5 sums that torchvision states for the publisher's files.
-BATCH_MD5 = {
+MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
     "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
@@ -37,7 +24,7 @@ BATCH_MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-SIZES = {"train": 50_000, "test": 10_000}
+FILES = CifarFiles("CIFAR-10", "cifar-10-python.tar.gz", "cifar-10-batches-py", MD5, CLASSES)
 
 
 class CIFAR10(HashDataset):
@@ -76,39 +63,11 @@ class CIFAR10(HashDataset):
     views = PHOTO_VIEWS
     image_size = 128
     files = ("cifar-10-*", "*_batch*", "*.parquet", "plain_text", "cifar10", "train", "test")
-    needs = (
-        f"--data-dir DIR with {ARCHIVE}, its folder {FOLDER}, {{train,test}}-*.parquet (columns img or image, "
-        "and label) or class folders train/<class>/* and test/<class>/*; or --download"
-    )
+    needs = FILES.needs
 
     def read(self, options: LoadOptions) -> Items:
-        """Read whichever layout lies in the data directory, official files before copies."""
-        directory = data_directory(options, self.name, self.needs, _fetch)
-        images: np.ndarray | ImageFiles
-        official, batches_read = False, read_batches(directory, ARCHIVE, FOLDER, BATCH_MD5)
-        if batches_read is not None:
-            batches, official, where = batches_read
-            parsed = [parse_batch(batches[name], f"{where}: {name}", "labels", 10) for name in BATCH_MD5]
-            images, labels = np.concatenate([batch[0] for batch in parsed]), [batch[1] for batch in parsed]
-        else:
-            copied = parquet_folder(directory)
-            if copied is not None:
-                copies = [read_parquet(copied, part, "label", 10) for part in ("train", "test")]
-            elif all((directory / part).is_dir() for part in ("train", "test")):
-                copies = [read_class_folders(directory / part, CLASSES) for part in ("train", "test")]
-            else:
-                raise InputError(f"{directory} holds no CIFAR-10 that hashbench knows; give {self.needs}")
-            images, labels = joined([part[0] for part in copies]), [part[1] for part in copies]
-        train, test = np.split(np.arange(len(images)), [len(images) - len(labels[-1])])
-        if not options.skip_broken:
-            check_counts({"train": len(train), "test": len(test)}, SIZES, directory)
-        return Items(
-            images=images,
-            labels=np.concatenate(labels),
-            label_names=CLASSES,
-            parts={"train": train, "test": test},
-            provenance="official" if official else "copy (not the publisher's files)",
-        )
+        """Read whichever layout is in the data directory, the publisher's files before copies."""
+        return read_cifar(FILES, self.name, options)
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the official parts, or draw queries out of all images."""
@@ -119,9 +78,3 @@ class CIFAR10(HashDataset):
         query = draw_per_class(labels, int(protocol.draw["queries_per_class"]), 0)
         database = np.setdiff1d(np.arange(len(labels)), query)
         return Split(draw_per_class(labels, per_class, 1, among=database), query, database)
-
-
-def _fetch(root: str) -> None:
-    from torchvision.datasets import CIFAR10 as Download
-
-    Download(root, download=True)

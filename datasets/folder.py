@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
-from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labelled_images import list_images
-from hashbench.data.readers.labels.reading import read_labels
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
@@ -58,20 +54,7 @@ class Folder(HashDataset):
         """List the images and read their labels."""
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your images: give {self.needs}")
-        listing = list_images(options.data_dir, options.label_column)
-        labels = read_labels(listing.labels)
-        parts = np.array(listing.parts)
-        return Items(
-            images=ImageFiles(listing.files, listing.shown_as, look=options.look),
-            labels=labels.array,
-            label_names=labels.names,
-            parts={part: np.flatnonzero(parts == part) for part in ("query", "database", "train") if len(parts)},
-            names=listing.names,
-            provenance="the user's own",
-            notes=labels.notes,
-            read_as=listing.read_as,
-            passed_over=listing.passed_over,
-        )
+        return list_images(options.data_dir, options.label_column).items(options.look)
 
     def watched(self, file: Path) -> Path:
         """Return the folder in which a table's images lie."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
-from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.image_parquet import ARROW, read_image_parquet
-from hashbench.data.readers.labels.reading import read_labels
 from hashbench.data.readers.shards import files_of_parts
 from hashbench.data.splits import OWN_DRAW, Split, own_split
 from hashbench.data.view_recipes import PHOTO_VIEWS
@@ -57,17 +56,8 @@ class ImageParquet(HashDataset):
             raise InputError(f"{self.name} needs your files: give {self.needs}")
         found = files_of_parts(options.data_dir, (".parquet", ARROW))
         table = read_image_parquet(found.files, options.image_column, options.label_column, found.parts)
-        labels = read_labels(table.labels)
-        return Items(
-            images=ImageFiles(table.images, table.shown_as, look=options.look),
-            labels=labels.array,
-            label_names=labels.names,
-            parts=table.rows_of_parts(),
-            provenance="the user's own",
-            notes=labels.notes,
-            read_as=f"{table.read_as} of {found.read_as}",
-            passed_over=found.passed_over + table.passed_over,
-        )
+        read_as, passed_over = f"{table.read_as} of {found.read_as}", found.passed_over + table.passed_over
+        return replace(table, read_as=read_as, passed_over=passed_over).items(options.look)
 
     def split(self, items: Items, protocol: Protocol) -> Split:
         """Take the parts that the files name, or draw the queries; bound the training set."""

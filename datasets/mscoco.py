@@ -14,7 +14,7 @@ from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
-from hashbench.data.readers.names import located, refuse_repeated
+from hashbench.data.readers.match_names import located, refuse_repeated
 from hashbench.data.readers.publisher_files import data_directory
 from hashbench.data.splits import Split, draw_any
 from hashbench.data.view_recipes import PHOTO_VIEWS

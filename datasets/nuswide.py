@@ -14,7 +14,7 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.readers.labels.lines import marked, marked_lines
-from hashbench.data.readers.names import located, normal, refuse_repeated, text_lines
+from hashbench.data.readers.match_names import located, normal, refuse_repeated, text_lines
 from hashbench.data.readers.publisher_files import data_directory
 from hashbench.data.splits import Split, draw_per_label
 from hashbench.data.view_recipes import PHOTO_VIEWS

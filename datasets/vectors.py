@@ -1,4 +1,4 @@
-"""Your own vectors: embeddings from .npy, .npz, parquet, text, .fvecs, .fbin and such, or ann-benchmarks' HDF5."""
+"""Your own vectors: embeddings in any of the file formats that hashbench knows."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -10,6 +10,7 @@ from hashbench.data.neighbors import cached_neighbors
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import NEIGHBORS, SIMILARITY, Protocol
+from hashbench.data.readers.arrays.array_formats import SUFFIXES, SUFFIXES_OF_PARTS
 from hashbench.data.readers.vectors import read_vectors
 from hashbench.data.splits import Split, draw_any, share_of
 from hashbench.errors import InputError
@@ -61,9 +62,8 @@ class Vectors(HashDataset):
     source = "your own files"
     licence = "yours"
     needs = (
-        "--data-dir FILE or FOLDER: vectors.npy, or database.npy and query.npy, optionally with labels or neighbors; "
-        "the same as .npz, .safetensors, .csv or parquet (column vector or embedding, optionally label and part), as "
-        ".fvecs, .fbin and such, or as ann-benchmarks' HDF5 (train, test, neighbors); see docs/datasets.md"
+        "--data-dir FILE or FOLDER: vectors, or database and query, optionally with labels or neighbors; in a folder, "
+        f"a file each ({', '.join(SUFFIXES_OF_PARTS)}), else one file ({', '.join(SUFFIXES)}); see docs/datasets.md"
     )
 
     reads = ("label_column", "similarity")

@@ -38,7 +38,7 @@ def prepare(
 ) -> None:
     """Read a data set's files, check every image, and store the data; runs then open it in milliseconds."""
     from hashbench.data.options import LoadOptions
-    from hashbench.data.prepared.prepare import prepare as prepare_data
+    from hashbench.data.prepared.make_entry import prepare as prepare_data
     from hashbench.files.cache import cache_directory
     from hashbench.options import check_options
     from hashbench.plugins.registry import Registry

@@ -15,7 +15,7 @@ from hashbench.data.plugin import HashDataset
 from hashbench.data.plugin_errors import named, read_items, returned
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.equal_items import equal_items
-from hashbench.data.prepared.prepare import prepare
+from hashbench.data.prepared.make_entry import prepare
 from hashbench.data.prepared.stamp import plugin_hash
 from hashbench.data.protocol import LISTS, NEIGHBORS, Protocol, choose_protocol, chosen_similarity
 from hashbench.data.readers.published_lists import read_lists

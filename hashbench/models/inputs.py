@@ -17,7 +17,7 @@ from hashbench.data.readers.files_passed_over import said_of
 from hashbench.data.readers.image_folder import find_images, image_suffixes, is_image, line_name
 from hashbench.data.readers.image_parquet import holds_images, schema_of, unlabelled_images
 from hashbench.data.readers.labelled_images import list_paths
-from hashbench.data.readers.labels.names import NONE
+from hashbench.data.readers.labels.find_labels import NONE
 from hashbench.data.readers.labels.tables import JSON_LINES, PATHS, path_column
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr
@@ -117,8 +117,8 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
         schema = schema_of(file)
         if image_column is not None or any(holds_images(one.type) for one in schema):
             table = unlabelled_images(file, image_column)
-            names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.images))]
-            return Input(path, files=table.images, shown_as=table.shown_as, names=names)
+            names = [f"{line_name(file.name, file)}: row {row}" for row in range(len(table.sources))]
+            return Input(path, files=table.sources, shown_as=table.shown_as, names=names)
         if _parquet_names_images(schema, file):
             return _listed(path)
     if name is None and (suffix in JSON_LINES or (suffix == ".csv" and _csv_names_images(file))):
@@ -135,7 +135,7 @@ def open_input(path: Path, takes_images: bool = True, image_column: str | None =
 
 def _listed(table: Path) -> Input:
     listing = list_paths(table)
-    return Input(table, files=listing.files, shown_as=listing.shown_as, names=listing.names)
+    return Input(table, files=listing.sources, shown_as=listing.shown_as, names=listing.names)
 
 
 def _csv_names_images(file: Path) -> bool:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from broken_datasets import BROKEN, DrawsFromGlobalState, ForOthers, Good, LeavesErrorsRaised, TrainsApart, Unattributed
+from broken_datasets import BROKEN, DrawsFromGlobalState, LeavesErrorsRaised
+from broken_protocols import Unattributed
 from conftest import one_clear_line
+from good_datasets import ForOthers, Good, TrainsApart
 from PIL import Image
 
 from hashbench import Protocol

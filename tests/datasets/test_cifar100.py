@@ -25,7 +25,7 @@ def small(monkeypatch):
     whole = cifar100.CIFAR100.protocols[0]
     sizes = {"n_query": N_TEST, "n_database": N_TRAIN, "n_train": 100}
     monkeypatch.setattr(cifar100.CIFAR100, "protocols", (replace(whole, draw={"training_per_class": 1}, **sizes),))
-    monkeypatch.setattr(cifar100, "SIZES", {"train": N_TRAIN, "test": N_TEST})
+    monkeypatch.setattr(cifar100, "FILES", replace(cifar100.FILES, sizes={"train": N_TRAIN, "test": N_TEST}))
     rng = np.random.default_rng(0)
     fine = np.concatenate([rng.permutation(np.arange(N_TRAIN) % 100), rng.permutation(100)])
     return rng.integers(0, 256, (N_TRAIN + N_TEST, 32, 32, 3), dtype=np.uint8), fine, fine // 5
@@ -88,7 +88,8 @@ def test_the_publishers_checksums_decide(tmp_path, small, monkeypatch, capsys):
 
     contents = batches(*small)
     write_archive(tmp_path / "cifar-100-python.tar.gz", contents)
-    monkeypatch.setattr(cifar100, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in contents.items()})
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
+    monkeypatch.setattr(cifar100, "FILES", replace(cifar100.FILES, md5=sums))
     assert load_dataset("cifar100", data_dir=tmp_path).provenance == "official"
     write_archive(tmp_path / "cifar-100-python.tar.gz", contents | {"test": contents["test"] + b" "})
     assert load_dataset("cifar100", data_dir=tmp_path).provenance.startswith("copy")

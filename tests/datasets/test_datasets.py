@@ -58,7 +58,7 @@ def small(monkeypatch):
     whole = cifar10.CIFAR10.protocols[0]
     protocol = dataclasses.replace(whole, n_query=10, n_database=50, n_train=20, draw={"training_per_class": 2})
     monkeypatch.setattr(cifar10.CIFAR10, "protocols", (protocol,))
-    monkeypatch.setattr(cifar10, "SIZES", {"train": 50, "test": 10})
+    monkeypatch.setattr(cifar10, "FILES", dataclasses.replace(cifar10.FILES, sizes={"train": 50, "test": 10}))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
     return images, np.arange(60) % 10
@@ -172,13 +172,14 @@ def test_parquet_columns_of_other_types_are_named(tmp_path, columns, words):
 
 @pytest.mark.usefixtures("empty_cache")
 def test_batches_that_are_not_the_publishers_are_named(tmp_path, small, monkeypatch, capsys):
+    import dataclasses
     import hashlib
 
     from hashbench.datasets import cifar10
 
     contents = batches(*small)
     sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(cifar10, "BATCH_MD5", sums)
+    monkeypatch.setattr(cifar10, "FILES", dataclasses.replace(cifar10.FILES, md5=sums))
     write_archive(tmp_path / "cifar-10-python.tar.gz", contents)
     assert load_dataset("cifar10", data_dir=tmp_path).provenance == "official"
     assert "differ" not in capsys.readouterr().err

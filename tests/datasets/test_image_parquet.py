@@ -179,7 +179,7 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path, cache_dir):
 def test_images_are_read_in_any_order_with_few_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "KEPT_BYTES", 0)
     files = [written(tmp_path / f"{number}.parquet", range(30 * number, 30 * number + 30)) for number in range(2)]
-    images = reader.read_image_parquet(files).images
+    images = reader.read_image_parquet(files).sources
     for row in np.random.default_rng(0).permutation(N).tolist():
         assert images[row] == png(row)
         assert len(images._kept) <= 2

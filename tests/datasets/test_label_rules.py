@@ -8,7 +8,7 @@ import pytest
 
 from hashbench import InputError
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import label_arrays, label_column
+from hashbench.data.readers.labels.find_labels import label_arrays, label_column
 from hashbench.data.readers.labels.reading import read_labels
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "labels.md"

@@ -1,6 +1,8 @@
 """Kinds of files that embeddings come in: text, .safetensors, folders of VectorDBBench and of big-ann-benchmarks."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ from conftest import one_clear_line
 
 from hashbench import load_dataset
 from hashbench.data.items import fingerprint_of
+from hashbench.data.readers.arrays.array_formats import SUFFIXES, SUFFIXES_OF_PARTS, stem_and_suffix
+from hashbench.datasets import vectors
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +180,35 @@ def test_a_folder_of_big_ann_benchmarks(X, tmp_path, cache_dir, truth):
     dataset = load_dataset("vectors", data_dir=tmp_path, cache_dir=cache_dir)
     assert dataset.data_fingerprint == fingerprint_of(X)
     assert (dataset.neighbors == true).all()
+
+
+def test_the_documentation_lists_every_format_and_no_other():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "datasets.md").read_text("utf-8")
+    layouts = page.partition("\n## vectors\n")[2].partition("### Layouts")[2].partition("\n| name |")[0]
+    files = [line.split("|")[1] for line in layouts.splitlines() if re.match(r"\| an? `\.", line)]
+    assert sorted(re.findall(r"`(\.[\w.]+)`", " ".join(files))) == sorted(SUFFIXES)
+
+
+def test_no_suffix_has_two_formats_and_what_a_user_must_bring_names_all():
+    assert len(set(SUFFIXES)) == len(SUFFIXES)
+    assert {suffix for suffix in SUFFIXES if suffix not in vectors.Vectors.needs} == set()
+
+
+def test_a_folder_without_vectors_names_the_formats_of_parts(tmp_path, cli):
+    (tmp_path / "notes.pdf").touch()
+    arguments = ["run", "--dataset", "vectors", "--data-dir", tmp_path, "--methods", "lsh", "--out", tmp_path / "out"]
+    one_clear_line(cli(*arguments), "holds no vectors", f"as files of {', '.join(SUFFIXES_OF_PARTS)}")
+    assert {".npy", ".parquet", ".fvecs"} <= set(SUFFIXES_OF_PARTS) < set(SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "suffix"),
+    [
+        ("Query.NPY", "Query", ".npy"),
+        ("base.1B.fbin.crop_nb_400", "base.1B", ".fbin"),
+        ("bigann-10M", "bigann-10M", ""),
+        ("a.tar.gz", "a.tar", ".gz"),
+    ],
+)
+def test_a_name_ends_in_its_format(name, stem, suffix):
+    assert stem_and_suffix(Path(name)) == (stem, suffix)

@@ -1,4 +1,4 @@
-"""A data set that passes every check, some with one fault each, and the check that finds it."""
+"""Data sets with one fault each, and the check that finds it."""
 
 import os
 import threading
@@ -6,131 +6,23 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from broken_protocols import (
+    Edited,
+    HidesItsNeeds,
+    MakesDataUp,
+    NoChecksum,
+    OneDepth,
+    OneProtocolForAll,
+    OtherSize,
+    TwoOfOneName,
+    Unattributed,
+    Undocumented,
+    UnknownMetric,
+    Unversioned,
+)
+from good_datasets import Good, Reads, Splits, protocol
 
-from hashbench import HashDataset, InputError, Items, LoadOptions, Protocol, Split
-
-
-def protocol(**changes):
-    """Return a protocol over forty rows, with its checksum unless one is given."""
-    facts = {
-        "name": "good/1",
-        "split": "queries: the first ten rows; the others are database and training set",
-        "n_query": 10,
-        "n_database": 30,
-        "n_train": 30,
-        "metrics": ("mAP@10", "mAP@all"),
-        "draw": {"queries": 10},
-        **changes,
-    }
-    plain = Protocol(**facts)
-    return plain if "checksum" in changes else replace(plain, checksum=plain.hash)
-
-
-class Good(HashDataset):
-    """Forty rows in four classes, read from a file."""
-
-    protocols = (protocol(),)
-    source = "made here"
-    licence = "Apache-2.0"
-    needs = "--data-dir DIR with rows.npy"
-
-    def read(self, options: LoadOptions) -> Items:
-        if options.data_dir is None or not (options.data_dir / "rows.npy").is_file():
-            raise InputError(f"good needs its rows: give {self.needs}")
-        return Items(
-            features=np.load(options.data_dir / "rows.npy"), labels=np.arange(40) % 4, provenance="made in a test"
-        )
-
-    def split(self, items: Items, protocol: Protocol) -> Split:
-        query = np.arange(protocol.draw["queries"])
-        rest = np.arange(protocol.draw["queries"], 40)
-        return Split(rest, query, rest)
-
-
-class Unattributed(Good):
-    """Says nothing of its source."""
-
-    source = ""
-
-
-class Undocumented(Good):
-    __doc__ = None
-
-
-class HidesItsNeeds(Good):
-    """Needs files and does not say so."""
-
-    needs = ""
-
-
-class MakesDataUp(Good):
-    """Has data where its file is missing."""
-
-    def read(self, options):
-        if options.data_dir is None or (options.data_dir / "rows.npy").is_file():
-            return super().read(options)
-        rows = np.random.default_rng(0).standard_normal((40, 6), dtype=np.float32)
-        return Items(features=rows, labels=np.arange(40) % 4, provenance="made up")
-
-
-class Unversioned(Good):
-    """Its protocol has no version."""
-
-    protocols = (protocol(name="good"),)
-
-
-class TwoOfOneName(Good):
-    """Both protocols are good/1."""
-
-    protocols = (protocol(), protocol(metrics=("P@10", "mAP@all")))
-
-
-class NoChecksum(Good):
-    """A new protocol."""
-
-    protocols = (protocol(checksum=""),)
-
-
-class Edited(Good):
-    """A protocol that was changed under its old name."""
-
-    protocols = (protocol(checksum=protocol(ties="in the order of the rows").hash),)
-
-
-class UnknownMetric(Good):
-    """Measures what nobody knows."""
-
-    protocols = (protocol(metrics=("MAP", "mAP@all")),)
-
-
-class OneDepth(Good):
-    """Leaves mAP@all out."""
-
-    protocols = (protocol(metrics=("mAP@10",)),)
-
-
-class OtherSize(Good):
-    """States another number of queries."""
-
-    protocols = (protocol(n_query=11),)
-
-
-class OneProtocolForAll(Good):
-    """Gives the first protocol whatever is asked for."""
-
-    protocols = (protocol(), protocol(name="good/2"))
-
-    def settle(self, items, protocol, options):
-        return self.protocols[0], items
-
-
-class Splits(Good):
-    """Changes the split by ``change``."""
-
-    protocols = (protocol(n_query=None, n_database=None, n_train=None),)
-
-    def split(self, items, protocol):
-        return self.change(super().split(items, protocol))
+from hashbench import InputError
 
 
 class QueriesInDatabase(Splits):
@@ -212,14 +104,6 @@ class BreaksWhenDrawnOtherwise(Good):
         if protocol.draw["queries"] != 10:
             raise InputError("cannot do that")
         return super().split(items, protocol)
-
-
-class Reads(Good):
-    """Changes what was read by ``changes``."""
-
-    def read(self, options):
-        items = super().read(options)
-        return replace(items, **self.changes(items))
 
 
 class FloatLabels(Reads):
@@ -337,27 +221,6 @@ class StaysWithItsFiles(Good):
     def settle(self, items, protocol, options):
         os.chdir(options.data_dir)
         return protocol, items
-
-
-class ForOthers(Good):
-    """Has a protocol for labels that are not there, and sizes that the data decides."""
-
-    protocols = (
-        protocol(n_query=None, n_database=None, n_train=None),
-        protocol(name="good-by-names/1", n_query=None, n_database=None, n_train=None, draw={}),
-    )
-
-    def split(self, items, protocol):
-        if protocol.name == "good-by-names/1":
-            raise InputError("these rows have no names")
-        return super().split(items, protocol)
-
-
-class TrainsApart(Splits):
-    """Comes with a training set of its own."""
-
-    def change(self, split):
-        return replace(split, train=split.train[20:], database=split.database[:20])
 
 
 BROKEN = [

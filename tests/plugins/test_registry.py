@@ -5,31 +5,12 @@ import subprocess
 import sys
 
 import pytest
+from plugin_source import PLUGIN
 
 from hashbench.errors import InputError
 from hashbench.files.paths import is_plugin_name, is_protocol_name
-from hashbench.files.reached import reached_statements
-from hashbench.files.source import code_of, hash_source
 from hashbench.plugins import registry
 from hashbench.plugins.registry import Registry
-
-PLUGIN = '''"""A method of my own."""
-import numpy as np
-from hashbench import HashMethod
-
-
-class Mine(HashMethod):
-    def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
-        self.n_bits, self.scale, self.random_state = n_bits, scale, random_state
-
-    def fit(self, X, y=None):
-        rng = np.random.default_rng(self.random_state)
-        self.mean_, self.directions_ = X.mean(0), rng.standard_normal((X.shape[1], self.n_bits))
-        return self
-
-    def project(self, X):
-        return (X - self.mean_) @ self.directions_
-'''
 
 
 def test_the_projects_folders_are_found():
@@ -72,154 +53,6 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path):
         loaded.append(Registry([file]).find("methods", "mine").load())
     assert [method_class().scale for method_class in loaded] == [1.0, 3.0]
     assert [method_class.name for method_class in loaded] == ["mine", "mine"]
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "reached", "not_reached"),
-    [
-        ("methods", "lsh", ["class LinearMethod", "def mean("], ["def principal_axes", "def find_anchors"]),
-        ("methods", "agh", ["def find_anchors", "def blocks("], ["class LinearMethod"]),
-        ("methods", "crovca", ["class Trainer", "class ViewPairMethod"], ["def principal_axes", "def nt_xent"]),
-        ("datasets", "digits", [], ["def "]),
-        ("datasets", "vectors", ["def true_neighbors"], ["def read_cifar"]),
-    ],
-)
-def test_what_a_plugin_reaches_of_learning_and_readers_counts(kind, name, reached, not_reached):
-    text = "\n".join(reached_statements([Registry().find(kind, name).file]))
-    assert [start for start in reached if start not in text] == []
-    assert [start for start in not_reached if start in text] == []
-
-
-SOURCE = '''"""A plugin."""
-from hashbench.contract.method import HashMethod
-from hashbench.errors import Unsupported as No
-
-SCALE = 2
-
-
-class Mine(HashMethod):
-    def project(self, X):
-        return X * SCALE, f"{SCALE:>{SCALE}} of {'one'}"
-'''
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('"""A plugin."""', '"""Another text,\n\nlonger."""'),
-        ('"""A plugin."""\n', ""),
-        ("SCALE = 2", "# why\nSCALE = 2  # times"),
-        ("SCALE = 2", 'SCALE = 2\n"""How much."""'),
-        ("SCALE = 2", "\n\nSCALE  =  2"),
-        ("    def project", '    """Says more."""\n\n    def project'),
-        ("hashbench.contract.method", "hashbench"),
-        (
-            "from hashbench.contract.method import HashMethod\nfrom hashbench.errors import Unsupported as No",
-            "from hashbench.here import (\n    HashMethod,\n    Unsupported as No,\n)",
-        ),
-        ("X * SCALE", "X   *  SCALE"),
-    ],
-)
-def test_wording_and_layout_do_not_count(old, new, tmp_path):
-    assert old in SOURCE
-    assert code_of(SOURCE.replace(old, new)) == code_of(SOURCE)
-    for name, text in (("a.py", SOURCE), ("b.py", SOURCE.replace(old, new))):
-        (tmp_path / name).write_text(text)
-    assert hash_source(tmp_path / "a.py") == hash_source(tmp_path / "b.py")
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("SCALE = 2", "SCALE = 3"),
-        ("X * SCALE", "X + SCALE"),
-        ("Unsupported as No", "InputError as No"),
-        ("        return", "        SCALE = 1\n        return"),
-        ("of {'one'}", "of {'two'}"),
-        ("of {'one'}", "of  {'one'}"),
-    ],
-)
-def test_code_counts(old, new):
-    assert old in SOURCE
-    assert code_of(SOURCE.replace(old, new)) != code_of(SOURCE)
-
-
-def test_where_a_file_lies_does_not_count(tmp_path):
-    for folder, name in (("a", "helper.py"), ("b", "renamed.py")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "__init__.py").write_text(SOURCE)
-        (tmp_path / folder / name).write_text("x = 1\n")
-    assert hash_source(tmp_path / "a" / "__init__.py") == hash_source(tmp_path / "b" / "__init__.py")
-    (tmp_path / "b" / "renamed.py").write_text("x = 2\n")
-    assert hash_source(tmp_path / "a" / "__init__.py") != hash_source(tmp_path / "b" / "__init__.py")
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Return a function that installs a package with entry points, and perhaps a module."""
-    monkeypatch.syspath_prepend(tmp_path / "site")
-
-    def installed(package, entry_points, source=None):
-        folder = tmp_path / "site" / f"{package}-1.0.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text(entry_points)
-        if source is not None:
-            (tmp_path / "site" / f"{package}.py").write_text(source)
-
-    return installed
-
-
-def test_an_entry_point_is_found_without_being_loaded(install):
-    install("theirs_package", "[hashbench.methods]\ntheirs = package_that_is_not_there:Method\n")
-    plugin = Registry().find("methods", "theirs")
-    assert plugin.origin == "package theirs_package (package_that_is_not_there:Method)"
-    with pytest.raises(InputError, match=r"'theirs'.*cannot be imported: ModuleNotFoundError"):
-        plugin.load()
-
-
-@pytest.mark.parametrize(
-    ("entry_points", "note"),
-    [
-        ("[hashbench.methods]\njust a line\n", "package odd_one: its entry_points.txt cannot be read"),
-        ("[hashbench.methods]\nodd = not a module\n", "method 'odd' names 'not a module', expected module:Class"),
-        ("[hashbench.datasets]\nodd =\n", "dataset 'odd' names '', expected module:Class"),
-        ("[hashbench.methods]\n../odd = odd:Odd\n", "method '../odd' has a name that no plugin can have"),
-        ("[hashbench.methods]\n" + "a" * 5000 + " = odd:Odd\n", "aaa…' has a name that no plugin can have"),
-        ("[hashbench.methods]\nitq = odd:Odd\n", "package odd_one (odd:Odd): method 'itq' has the name of "),
-    ],
-)
-def test_what_an_installed_package_offers_in_vain_is_passed_over_and_said(install, cli, entry_points, note):
-    install("odd_one", entry_points)
-    install("sound", "[hashbench.methods]\nsound_one = sound:Mine\n", PLUGIN)
-    listed = cli("list")
-    assert listed.returncode == 0, listed.stderr
-    (line,) = [line for line in listed.stdout.splitlines() if line.startswith("passed over: ")]
-    assert "odd_one" in line
-    assert note in line
-    assert len(line) < 300
-    assert "sound_one" in listed.stdout
-    assert cli("info", "itq").returncode == 0
-    assert Registry().find("methods", "sound_one").load().__name__ == "Mine"
-
-
-@pytest.mark.parametrize(
-    ("source", "what"),
-    [
-        ("thing = 5", "is of type int, expected a HashMethod subclass"),
-        ("def thing(): pass", "is of type function, expected a HashMethod subclass"),
-        ("class thing: pass", "is the class thing, expected a HashMethod subclass"),
-        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0"),
-    ],
-)
-def test_an_entry_point_that_is_no_method_is_broken(install, cli, source, what):
-    name = f"package_{abs(hash(source))}"
-    install(name, f"[hashbench.methods]\nthing = {name}:thing\n", source)
-    with pytest.raises(InputError, match=rf"method 'thing' \(package {name} .*{what}"):
-        Registry().find("methods", "thing").load()
-    done = cli("check", "thing")
-    assert done.returncode == 1
-    assert what in done.stdout
 
 
 def test_two_plugins_of_one_name_are_an_error_that_names_both_files(tmp_path):

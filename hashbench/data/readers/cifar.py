@@ -1,4 +1,4 @@
-"""Reads the files of the CIFAR data sets: the publisher's pickled batches, parquet copies, class folders."""
+"""Reads CIFAR-10 and CIFAR-100 from the publisher's pickled batches, parquet copies or class folders."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import io
 import pickle
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from hashbench.data.images import ImageFiles
-from hashbench.data.readers.publisher_files import are_official
+from hashbench.data.items import Items
+from hashbench.data.options import LoadOptions
+from hashbench.data.readers.publisher_files import are_official, data_directory
 from hashbench.errors import InputError
 
 HUB_FOLDERS = ("plain_text", "cifar10", "cifar100")
 """Where the hub keeps the parquet files of the data sets' copies."""
+PARTS = ("train", "test")
 SIZE = (32, 32)
 MAX_BATCH = 256 * 2**20
 """Bytes that a batch may have; the largest, CIFAR-100's training set, has 155 million."""
@@ -41,48 +45,107 @@ class ArraysOnly(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a CIFAR batch")
 
 
-def read_batches(
-    directory: Path, archive: str, folder: str, md5: Mapping[str, str]
-) -> tuple[dict[str, bytes], bool, Path] | None:
-    """Read the publisher's batches, from their archive in memory or from the folder in it.
+@dataclass(frozen=True)
+class CifarFiles:
+    """What the files of one CIFAR data set are called, and what they hold.
+
+    Attributes
+    ----------
+    title : str
+        Such as ``CIFAR-10``.
+    archive, folder : str
+        The publisher's archive, and the folder in it.
+    md5 : dict from str to str
+        The publisher's MD5 sum of each batch. The last batch is the test part.
+    classes : sequence of str
+        Their names in the order of their numbers.
+    label : str
+        The column of labels in parquet copies; batches use the plural.
+    sizes : dict from str to int
+        How many images the parts ``train`` and ``test`` have.
+    """
+
+    title: str
+    archive: str
+    folder: str
+    md5: Mapping[str, str]
+    classes: Sequence[str]
+    label: str = "label"
+    sizes: Mapping[str, int] = field(default_factory=lambda: {"train": 50_000, "test": 10_000})
+
+    @property
+    def needs(self) -> str:
+        """What the user must bring."""
+        return (
+            f"--data-dir DIR with {self.archive}, its folder {self.folder}, {{train,test}}-*.parquet (columns img or "
+            f"image, and {self.label}) or class folders train/<class>/* and test/<class>/*; or --download"
+        )
+
+    def download(self, directory: str) -> None:
+        """Fetch the publisher's archive into a directory; torchvision checks its MD5 sum."""
+        from torchvision import datasets
+
+        getattr(datasets, self.title.replace("-", ""))(directory, download=True)
+
+
+def read_cifar(files: CifarFiles, name: str, options: LoadOptions) -> Items:
+    """Read whichever layout is in the data directory, the publisher's files before copies.
 
     Parameters
     ----------
-    directory : Path
-        Holds the archive, its folder, or what is in that.
-    archive, folder : str
-        Their names.
-    md5 : dict from str to str
-        The publisher's MD5 sum of each batch.
+    files : CifarFiles
+    name : str
+        The data set's.
+    options : LoadOptions
 
     Returns
     -------
-    batches : dict from str to bytes
-    official : bool
-        Whether all of them have the publisher's MD5 sums; where not, standard error says which differ.
-    where : Path
-        What was read.
-        None in place of the three where the directory holds neither archive nor folder.
+    Items
+        With the parts ``train`` and ``test``, in this order.
 
     Raises
     ------
     InputError
-        A batch is missing or unreasonably large, or the archive is damaged.
+        The directory has none of the layouts, or a file in it is missing, damaged or not of this data set.
     """
-    inside = next((path for path in (directory / folder, directory) if all((path / n).is_file() for n in md5)), None)
-    if inside is None and (directory / folder).is_dir():
-        inside = directory / folder
-    if inside is not None:
-        where, batches = inside, _from_folder(inside, md5)
-    elif (directory / archive).is_file():
-        where, batches = directory / archive, _from_archive(directory / archive, folder, md5)
+    directory = data_directory(options, name, files.needs, files.download)
+    images: np.ndarray | ImageFiles
+    official, where = False, _batches_in(directory, files)
+    if where is not None:
+        batches = _read_batches(where, files)
+        sums = {batch: hashlib.md5(content, usedforsecurity=False).hexdigest() for batch, content in batches.items()}
+        official = are_official(sums, files.md5, where)
+        parsed = [_parsed(batches[batch], f"{where}: {batch}", files) for batch in files.md5]
+        images, labels = np.concatenate([piece for piece, _ in parsed]), [numbers for _, numbers in parsed]
     else:
-        return None
-    missing = [name for name in md5 if name not in batches]
+        copies = _read_copies(directory, files)
+        images, labels = _joined([piece for piece, _ in copies]), [numbers for _, numbers in copies]
+    train, test = np.split(np.arange(len(images)), [len(images) - len(labels[-1])])
+    if not options.skip_broken:
+        _check_counts({"train": len(train), "test": len(test)}, files.sizes, directory)
+    return Items(
+        images=images,
+        labels=np.concatenate(labels),
+        label_names=files.classes,
+        parts={"train": train, "test": test},
+        provenance="official" if official else "copy (not the publisher's files)",
+    )
+
+
+def _batches_in(directory: Path, files: CifarFiles) -> Path | None:
+    """Return the folder of the publisher's batches, or else their archive; None if the directory has neither."""
+    folder, archive = directory / files.folder, directory / files.archive
+    whole = (path for path in (folder, directory) if all((path / name).is_file() for name in files.md5))
+    found = next(whole, None) or (folder if folder.is_dir() else None)
+    return found or (archive if archive.is_file() else None)
+
+
+def _read_batches(where: Path, files: CifarFiles) -> dict[str, bytes]:
+    batches = _from_folder(where, files.md5) if where.is_dir() else _from_archive(where, files)
+    missing = [name for name in files.md5 if name not in batches]
     if missing:
         raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")
-    sums = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in batches.items()}
-    return batches, are_official(sums, md5, where), where
+    return batches
 
 
 def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
@@ -96,14 +159,14 @@ def _from_folder(folder: Path, names: Mapping[str, str]) -> dict[str, bytes]:
     return batches
 
 
-def _from_archive(archive: Path, folder: str, names: Mapping[str, str]) -> dict[str, bytes]:
+def _from_archive(archive: Path, files: CifarFiles) -> dict[str, bytes]:
     """Read batches in memory; nothing is unpacked to disk."""
     batches = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 *above, name = PurePosixPath(member.name).parts or ("",)
-                if member.isfile() and name in names and above[-1:] == [folder]:
+                if member.isfile() and name in files.md5 and above[-1:] == [files.folder]:
                     _bound(member.size, f"{archive}: {name}")
                     batches[name] = tar.extractfile(member).read()  # type: ignore[union-attr]
     except (OSError, EOFError, tarfile.TarError) as error:
@@ -116,28 +179,9 @@ def _bound(size: int, where: str) -> None:
         raise InputError(f"{where} has {size:,} bytes, more than any CIFAR batch; fetch it again")
 
 
-def parse_batch(content: bytes, where: str, label_key: str, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a batch holds.
-
-    Parameters
-    ----------
-    content : bytes
-    where : str
-        What a message calls the batch.
-    label_key : str
-        Such as ``fine_labels``.
-    n_classes : int
-
-    Returns
-    -------
-    images : ndarray of shape (n, 32, 32, 3), uint8
-    labels : ndarray of shape (n,), int64
-
-    Raises
-    ------
-    InputError
-        The content is not a CIFAR batch with these labels.
-    """
+def _parsed(content: bytes, where: str, files: CifarFiles) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch's images, (n, 32, 32, 3) uint8, and labels, (n,) int64."""
+    label_key = f"{files.label}s"
     try:
         batch = ArraysOnly(io.BytesIO(content), encoding="latin1").load()
         images, labels = np.asarray(batch["data"]), np.asarray(batch[label_key])
@@ -148,67 +192,52 @@ def parse_batch(content: bytes, where: str, label_key: str, n_classes: int) -> t
     except Exception as error:  # a damaged pickle fails in its own way
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise InputError(f"{where} is not a CIFAR batch with {label_key} ({reason}); fetch it again") from error
-    check_labels(labels, n_classes, where)
+    _check_labels(labels, files, where)
     return images.reshape(-1, 3, *SIZE).transpose(0, 2, 3, 1), labels.astype(np.int64)
 
 
-def parquet_folder(directory: Path) -> Path | None:
-    """Return the folder of the Hugging Face copy's files: the directory, or the folder in it that the hub has."""
+def _read_copies(directory: Path, files: CifarFiles) -> list[tuple[ImageFiles, np.ndarray]]:
+    """Return images and labels of the parts train and test, of parquet files or class folders, without decoding."""
     folders = (directory, *(directory / name for name in HUB_FOLDERS))
-    return next((folder for folder in folders if any(folder.glob("train-*.parquet"))), None)
+    hub = next((folder for folder in folders if any(folder.glob("train-*.parquet"))), None)
+    if hub is not None:
+        return [_read_parquet(hub, part, files) for part in PARTS]
+    if all((directory / part).is_dir() for part in PARTS):
+        return [_read_class_folders(directory / part, files.classes) for part in PARTS]
+    raise InputError(f"{directory} holds no {files.title} that hashbench knows; give {files.needs}")
 
 
-def read_parquet(directory: Path, part: str, label_column: str, n_classes: int) -> tuple[ImageFiles, np.ndarray]:
-    """Read a part's files in the layout of the Hugging Face copies, ``<part>-*.parquet``, without decoding.
-
-    Parameters
-    ----------
-    directory : Path
-    part : str
-    label_column : str
-        The images' column is ``img`` or ``image``.
-    n_classes : int
-
-    Returns
-    -------
-    images : ImageFiles
-    labels : ndarray of shape (n,), int64
-
-    Raises
-    ------
-    InputError
-        No file matches; or a file cannot be read, its columns have other names or types, or an image or a label is
-        missing.
-    """
+def _read_parquet(directory: Path, part: str, files: CifarFiles) -> tuple[ImageFiles, np.ndarray]:
+    """Return images and labels of the files ``<part>-*.parquet``, laid out as the Hugging Face copies are."""
     import pyarrow
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    files = sorted(directory.glob(f"{part}-*.parquet"))
-    if not files:
+    parquet_files = sorted(directory.glob(f"{part}-*.parquet"))
+    if not parquet_files:
         raise InputError(f"{directory} has no {part}-*.parquet beside its other part")
     sources: list[Path | bytes] = []
     shown_as: list[str] = []
     labels = []
-    for file in files:
+    for file in parquet_files:
         try:
             with pq.ParquetFile(file) as parquet:
                 names = parquet.schema_arrow.names
                 column = next((name for name in ("img", "image") if name in names), None)
-                if column is None or label_column not in names:
-                    raise InputError(f"{file} has columns {names}, expected img and {label_column}")
-                _check_columns(parquet.schema_arrow, column, label_column, file)
-                table = parquet.read([column, label_column])
+                if column is None or files.label not in names:
+                    raise InputError(f"{file} has columns {names}, expected img and {files.label}")
+                _check_columns(parquet.schema_arrow, column, files.label, file)
+                table = parquet.read([column, files.label])
             encoded = pc.struct_field(table[column], "bytes").to_pylist()
-            unlabelled = table[label_column].is_null().to_numpy()
+            unlabelled = table[files.label].is_null().to_numpy()
             if unlabelled.any():
-                raise InputError(f"{file}: row {unlabelled.argmax()} of {label_column} is empty; fetch it again")
-            numbers = table[label_column].to_numpy().astype(np.int64)
+                raise InputError(f"{file}: row {unlabelled.argmax()} of {files.label} is empty; fetch it again")
+            numbers = table[files.label].to_numpy().astype(np.int64)
         except (OSError, ValueError, pyarrow.ArrowException) as error:
             raise InputError(f"{file} is not a readable parquet file ({error}); fetch it again") from error
         if None in encoded:
             raise InputError(f"{file}: row {encoded.index(None)} holds no image; fetch it again")
-        check_labels(numbers, n_classes, str(file))
+        _check_labels(numbers, files, str(file))
         sources += encoded
         shown_as += [f"{file}: row {row}" for row in range(len(encoded))]
         labels.append(numbers)
@@ -227,54 +256,30 @@ def _check_columns(schema: Any, column: str, label_column: str, file: Path) -> N
         raise InputError(f"{file}: the column {label_column} is {labels}, expected whole numbers")
 
 
-def read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles, np.ndarray]:
-    """List ``<class>/<image>`` files: classes in the official order, files in name order, hidden ones passed over.
-
-    Returns
-    -------
-    images : ImageFiles
-    labels : ndarray of shape (n,), int64
-
-    Raises
-    ------
-    InputError
-        The class folders are not the expected ones.
-    """
+def _read_class_folders(folder: Path, classes: Sequence[str]) -> tuple[ImageFiles, np.ndarray]:
+    """List ``<class>/<image>`` files: classes in the official order, files in name order, hidden ones passed over."""
     names = {path.name for path in folder.iterdir() if path.is_dir()}
     if names != set(classes):
         lacks, other = sorted(set(classes) - names), sorted(names - set(classes))
         wrong = [*(f"no {name}" for name in lacks[:3]), *(f"an unknown {name}" for name in other[:3])]
         raise InputError(f"{folder} is to have the {len(classes)} class folders and has {', '.join(wrong)}")
-    files: list[Path | bytes] = []
+    images: list[Path | bytes] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         inside = sorted(path for path in (folder / name).iterdir() if not path.is_dir() and path.name[0] != ".")
-        files += inside
+        images += inside
         labels += [label] * len(inside)
-    return ImageFiles(files, [str(file) for file in files], SIZE), np.asarray(labels, np.int64)
+    return ImageFiles(images, [str(image) for image in images], SIZE), np.asarray(labels, np.int64)
 
 
-def joined(parts: Sequence[ImageFiles]) -> ImageFiles:
+def _joined(parts: Sequence[ImageFiles]) -> ImageFiles:
     """Return the images of several parts, one part after the other."""
     sources, shown_as = ([one for part in parts for one in getattr(part, name)] for name in ("sources", "shown_as"))
     return ImageFiles(sources, shown_as, SIZE)
 
 
-def check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: Path) -> None:
-    """Raise if a part has another number of images than the publisher's.
-
-    Parameters
-    ----------
-    counts, expected : dict from str to int
-        Numbers of images by the parts' names, train and test.
-    where : Path
-        The data's directory.
-
-    Raises
-    ------
-    InputError
-        A part has too few or too many images.
-    """
+def _check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: Path) -> None:
+    """Raise if a part has another number of images than the publisher's."""
     wrong = [part for part in expected if counts[part] != expected[part]]
     if not wrong:
         return
@@ -284,18 +289,13 @@ def check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where: 
     raise InputError(f"{where} is not whole: {counted}; {way_out}")
 
 
-def check_labels(labels: np.ndarray, n_classes: int, where: str) -> None:
-    """Raise if a label is not one of 0..n_classes − 1, or there is none.
-
-    Raises
-    ------
-    InputError
-        ``labels`` is empty, or a label is outside 0..n_classes − 1.
-    """
+def _check_labels(labels: np.ndarray, files: CifarFiles, where: str) -> None:
+    """Raise if a label is not the number of a class, or there is none."""
     if len(labels) == 0:
         raise InputError(f"{where} holds no images; fetch it again")
-    if labels.min() < 0 or labels.max() >= n_classes:
+    largest = len(files.classes) - 1
+    if labels.min() < 0 or labels.max() > largest:
         raise InputError(
-            f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0 to {n_classes - 1}; is it the "
-            "right data set?"
+            f"{where}: labels run from {labels.min()} to {labels.max()}, expected 0 to {largest}; is it "
+            "the right data set?"
         )

@@ -19,7 +19,7 @@ from hashbench.data.readers.files_passed_over import (
     hidden_kind,
     said_of,
 )
-from hashbench.data.readers.names import normal
+from hashbench.data.readers.match_names import normal
 from hashbench.errors import InputError
 from hashbench.files.paths import is_line, is_there, walk
 
@@ -93,7 +93,7 @@ def beside_table(table: Path, named: Collection[str]) -> Counter[str]:
     table : Path
         In the folder that it is about.
     named : collection of str
-        What `hashbench.data.readers.names.normal` makes of the paths that it names, relative to the folder.
+        What `hashbench.data.readers.match_names.normal` makes of the paths that it names, relative to the folder.
     """
     kinds: Counter[str] = Counter()
     for name, file in _files_below(table.parent, kinds, lambda folder, error: None, named):

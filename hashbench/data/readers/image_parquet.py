@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ import numpy as np
 
 from hashbench.data.images import SomeSources
 from hashbench.data.readers.arrays.stored_array import readable
+from hashbench.data.readers.labelled_images import Listing
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
-from hashbench.data.readers.labels.names import label_column, passed_over
-from hashbench.data.readers.parts import DATABASE, QUERY, TRAIN, part_column, rows_of_column
+from hashbench.data.readers.labels.find_labels import label_column, passed_over
+from hashbench.data.readers.parts import part_column, rows_of_column
 from hashbench.errors import InputError
 
 ARROW = ".arrow"
@@ -91,41 +92,9 @@ def _size(images: list[bytes | None]) -> int:
     return sum(len(image) for image in images if image is not None)
 
 
-@dataclass(frozen=True)
-class ImageTable:
-    """Labelled images in parquet files, not yet decoded.
-
-    Attributes
-    ----------
-    images : ParquetImages
-    shown_as : list of str
-        What a message calls each.
-    labels : list of LabelColumn
-        Those of each file.
-    parts : list of str
-        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
-    read_as : str
-        Which columns were read, in words.
-    passed_over : list of str
-        What is there and was not taken, in words.
-    """
-
-    images: Sequence[bytes]
-    shown_as: list[str] = field(default_factory=list)
-    labels: list[LabelColumn] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
-    read_as: str = ""
-    passed_over: list[str] = field(default_factory=list)
-
-    def rows_of_parts(self) -> dict[str, np.ndarray]:
-        """Return the rows of each part, and of those that are not there none; nothing where no part is named."""
-        own = np.array(self.parts)
-        return {part: np.flatnonzero(own == part) for part in (QUERY, DATABASE, TRAIN)} if self.parts else {}
-
-
 def read_image_parquet(
     files: Sequence[Path], image: str | None = None, label: str | None = None, parts: Sequence[str] = ()
-) -> ImageTable:
+) -> Listing:
     """Return the images and labels of parquet files with the same columns.
 
     Parameters
@@ -150,7 +119,7 @@ def read_image_parquet(
         _refuse_missing(schema, name, files[0])
     others = [name for name in schema.names if name not in (image, label, part)]
     images = ParquetImages(image)
-    table = ImageTable(images, read_as=f"columns {image} and {label}", passed_over=passed_over("columns", others))
+    table = Listing(images, read_as=f"columns {image} and {label}", passed_over=passed_over("columns", others))
     said: list[Any] = []
     for number, file in enumerate(files):
         with _opened(file) as parquet:
@@ -167,7 +136,7 @@ def read_image_parquet(
     return _by_column(table, part, said, files[0]) if part and said else table
 
 
-def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
+def unlabelled_images(file: Path, image: str | None = None) -> Listing:
     """Return the images of a parquet file without their labels, which it may lack.
 
     Parameters
@@ -192,7 +161,7 @@ def unlabelled_images(file: Path, image: str | None = None) -> ImageTable:
     images.add(file, groups)
     if not len(images):
         raise InputError(f"{file} has no rows")
-    return ImageTable(images, [f"{file}: row {row}" for row in range(len(images))])
+    return Listing(images, [f"{file}: row {row}" for row in range(len(images))])
 
 
 def schema_of(file: Path) -> Any:
@@ -216,14 +185,14 @@ def _words(parquet: Any, column: str, file: Path) -> list[Any]:
     return (words.cast(pa.string()) if pa.types.is_dictionary(words.type) else words).to_pylist()
 
 
-def _by_column(table: ImageTable, column: str, said: list[Any], file: Path) -> ImageTable:
+def _by_column(table: Listing, column: str, said: list[Any], file: Path) -> Listing:
     """Return the table with the parts that a column names, and without the rows that are of none that is used."""
     kept, parts, left_out = rows_of_column(said, str(file), first=0)
     if not parts:
         return table
     return replace(
         table,
-        images=SomeSources(table.images, kept) if left_out else table.images,
+        sources=SomeSources(table.sources, kept) if left_out else table.sources,
         shown_as=[table.shown_as[row] for row in kept],
         labels=_labels_of(table.labels, np.asarray(kept)),
         parts=parts,

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
+from hashbench.data.images import ImageFiles
+from hashbench.data.items import Items
+from hashbench.data.look import Look
 from hashbench.data.readers.class_folders import class_images, part_folders
 from hashbench.data.readers.files_passed_over import said_of
 from hashbench.data.readers.image_folder import beside_table, hidden_files_in, line_name, subfolders
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import label_column, passed_over
+from hashbench.data.readers.labels.find_labels import label_column, passed_over
+from hashbench.data.readers.labels.reading import read_labels
 from hashbench.data.readers.labels.tables import SUFFIXES, Table, read_table
-from hashbench.data.readers.names import located
-from hashbench.data.readers.parts import QUERY, Arrangement, part_column, part_of, rows_of_column
+from hashbench.data.readers.match_names import located
+from hashbench.data.readers.parts import DATABASE, QUERY, TRAIN, Arrangement, part_column, part_of, rows_of_column
 from hashbench.errors import InputError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -29,28 +33,50 @@ class Listing:
 
     Attributes
     ----------
-    files : list of Path
-    names : list of str
-        Paths relative to the folder, or to the table's folder.
-    labels : list of LabelColumn
-        Of a table, or of the class folders of each part; in the images' order.
-    parts : list of str
-        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+    sources : sequence of Path or bytes
+        Files, or their content.
     shown_as : list of str
         What a message calls each image.
+    labels : list of LabelColumn
+        The columns of one or several files, in the images' order.
+    parts : list of str
+        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+    names : list of str
+        Paths relative to the folder, or to the table's folder; empty for images without names.
     read_as : str
         What the images were found by, in words.
     passed_over : list of str
         What is there and was not taken, in words.
     """
 
-    files: list[Path] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
+    sources: Sequence[Path | bytes]
+    shown_as: list[str] = field(default_factory=list)
     labels: list[LabelColumn] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
-    shown_as: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     read_as: str = ""
     passed_over: list[str] = field(default_factory=list)
+
+    def items(self, look: Look) -> Items:
+        """Read the labels; images are decoded later, as the look says.
+
+        Raises
+        ------
+        InputError
+            A label is missing or cannot be used.
+        """
+        labels, parts = read_labels(self.labels), np.array(self.parts)
+        return Items(
+            images=ImageFiles(self.sources, self.shown_as, look=look),
+            labels=labels.array,
+            label_names=labels.names,
+            parts={part: np.flatnonzero(parts == part) for part in (QUERY, DATABASE, TRAIN) if self.parts},
+            names=self.names or None,
+            provenance="the user's own",
+            notes=labels.notes,
+            read_as=self.read_as,
+            passed_over=self.passed_over,
+        )
 
 
 def list_images(source: Path, label: str | None = None) -> Listing:
@@ -91,7 +117,7 @@ def list_paths(table: Path) -> Listing:
         raise InputError(_lacks(read, ["path"]))
     found = list(_located(read, read.paths))
     names = [name for name, _ in found]
-    return Listing([file for _, file in found], names, shown_as=_shown_as(read, range(len(names)), names))
+    return Listing([file for _, file in found], _shown_as(read, range(len(names)), names), names=names)
 
 
 def _list_folder(folder: Path, label: str | None) -> Listing:
@@ -140,23 +166,21 @@ def _list_part(folder: Path, label: str | None) -> Listing:
         [name.partition("/")[0] for name in names], str(folder), lambda row: str(files[row]), are_names=True
     )
     shown_as = [str(file) for file in files]
-    return Listing(files, names, [classes], [], shown_as, "class folders", _said(found.passed_over))
+    return Listing(files, shown_as, [classes], [], names, "class folders", _said(found.passed_over))
 
 
 def _joined(listings: Mapping[str, Listing], part_of_folder: Mapping[str, str], not_taken: list[str]) -> Listing:
     """Return the listings of folders that are parts as one."""
     used = ", ".join(f"{name}/ ({part})" for name, part in part_of_folder.items())
     kinds = " and ".join(dict.fromkeys(one.read_as for one in listings.values()))
-    joined = Listing(
-        read_as=f"{kinds} in {used}",
-        passed_over=not_taken,
-    )
+    sources: list[Path | bytes] = []
+    joined = Listing(sources, read_as=f"{kinds} in {used}", passed_over=not_taken)
     for name, one in listings.items():
-        joined.files.extend(one.files)
-        joined.names.extend(f"{name}/{below}" for below in one.names)
-        joined.labels.extend(one.labels)
+        sources.extend(one.sources)
         joined.shown_as.extend(one.shown_as)
-        joined.parts.extend(part_of_folder[name] for _ in one.files)
+        joined.labels.extend(one.labels)
+        joined.parts.extend(part_of_folder[name] for _ in one.sources)
+        joined.names.extend(f"{name}/{below}" for below in one.names)
         joined.passed_over.extend(f"{name}/: {line}" for line in one.passed_over)
     return joined
 
@@ -174,10 +198,10 @@ def _list_table(table: Table, label: str | None, is_folders_own: bool = False) -
     beside = _said(beside_table(table.file, files)) if is_folders_own else []
     return Listing(
         [files[names[row]] for row in kept],
-        [names[row] for row in kept],
+        _shown_as(table, kept, names),
         [table.labels(column).of(np.asarray(kept))],
         parts,
-        _shown_as(table, kept, names),
+        [names[row] for row in kept],
         f"columns {paths} and {column}{said} of {table.file.name}",
         [*passed_over("columns", others), *left_out, *beside],
     )

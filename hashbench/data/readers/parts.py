@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from hashbench.data.readers.names import column_of
+from hashbench.data.readers.match_names import column_of
 from hashbench.errors import InputError
 
 QUERY, DATABASE, TRAIN, VALIDATION = "query", "database", "train", "validation"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.data.readers.names import RowsByName, text_lines
+from hashbench.data.readers.match_names import RowsByName, text_lines
 from hashbench.data.splits import Split
 from hashbench.errors import InputError
 
@@ -25,7 +25,7 @@ def read_lists(
     names : sequence of str or None
         What the data calls its items; where it has no names, lists hold row numbers from 0. A line is of the item
         whose name is the longest beginning of it; what follows (labels, in many published lists) is passed over. Which
-        ways of writing a name are one, says `hashbench.data.readers.names`.
+        ways of writing a name are one, says `hashbench.data.readers.match_names`.
     n_items : int
     left_out : sequence of str
         Names of images that are not among the items since they are broken: lists may name them.

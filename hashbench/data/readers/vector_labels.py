@@ -9,7 +9,7 @@ import numpy as np
 
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
 from hashbench.data.readers.labels.cells import LabelColumn, refuse_shape
-from hashbench.data.readers.labels.names import NONE, label_arrays
+from hashbench.data.readers.labels.find_labels import NONE, label_arrays
 from hashbench.data.readers.labels.reading import Labels, read_labels
 from hashbench.errors import InputError
 

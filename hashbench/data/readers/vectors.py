@@ -17,7 +17,7 @@ from hashbench.data.readers.arrays.rounding import EqualRows, is_wide, middle_of
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, refuse_too_large
 from hashbench.data.readers.files_passed_over import hidden_in, said_of
 from hashbench.data.readers.given_neighbors import TRUE, given_neighbors, share_of_true
-from hashbench.data.readers.labels.names import listed, passed_over
+from hashbench.data.readers.labels.find_labels import listed, passed_over
 from hashbench.data.readers.vector_labels import joined_labels
 from hashbench.data.similarity import SIMILARITIES, WORDS, Similarity
 from hashbench.errors import InputError

@@ -10,11 +10,17 @@ from typing import TypeVar
 import numpy as np
 
 from hashbench.data.readers.arrays import row_files
-from hashbench.data.readers.arrays.array_formats import format_of, open_file, suffix_of
+from hashbench.data.readers.arrays.array_formats import (
+    SUFFIXES_OF_PARTS,
+    format_of,
+    open_file,
+    stem_and_suffix,
+    suffix_of,
+)
 from hashbench.data.readers.arrays.parquet import read_ids, read_neighbors
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray, chained, sliced
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import is_label_array
+from hashbench.data.readers.labels.find_labels import is_label_array
 from hashbench.data.readers.parts import DATABASE, PARTS, QUERY, TRAIN
 from hashbench.data.readers.shards import refuse_incomplete, shard_of
 from hashbench.errors import InputError
@@ -35,10 +41,10 @@ Held = TypeVar("Held")
 def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[Path, Contents]:
     """Open the files of a folder whose names are known; a folder with just one file stands for it.
 
-    A ``.npy`` or ``.parquet`` file has the name of a part (or of its labels, or ``neighbors``), several parquet files
-    that ``datasets`` wrote have its name and their numbers. Of binary files the name's last word counts, as in
-    ``sift_base.fvecs``, or its first, as in ``base.10M.u8bin``; their true neighbours are called ``groundtruth`` or
-    ``gt``, or have no suffix and the size of big-ann-benchmarks' files.
+    A format says in `Format.named_by` what names a part. A ``.npy`` or ``.parquet`` file has the name of a part (or of
+    its labels, or ``neighbors``); several parquet files that ``datasets`` wrote have its name and their numbers. Of
+    binary files the name's last word counts, as in ``sift_base.fvecs``, or its first, as in ``base.10M.u8bin``. Their
+    true neighbours are called ``groundtruth`` or ``gt``, or have no suffix and the size of big-ann-benchmarks' files.
 
     Parameters
     ----------
@@ -67,7 +73,7 @@ def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[
     if len(plain) == 1:
         contents = open_file(plain[0], label)
         return plain[0], replace(contents, passed_over=[*contents.passed_over, *_others(folder, set(plain))])
-    suffixes = ", ".join((".npy", ".parquet", *row_files.SUFFIXES))
+    suffixes = ", ".join(SUFFIXES_OF_PARTS)
     raise InputError(f"{folder} holds no vectors that hashbench knows: expected {expected}, as files of {suffixes}")
 
 
@@ -117,23 +123,25 @@ def _named_files(folder: Path) -> Iterator[Shards]:
     known = {*VECTORS, "neighbors"}
     shards: dict[str, list[Path]] = {}
     for file in sorted(_visible(folder)):
-        suffix, shard, stem = suffix_of(file), shard_of(file), file.stem.casefold()
-        if suffix in row_files.SUFFIXES:
+        form, shard, (name, suffix) = format_of(file), shard_of(file), stem_and_suffix(file)
+        stem = name.casefold()
+        if form is None:
+            if not file.suffix and file.is_file() and row_files.is_ground_truth(file):
+                yield "neighbors", [file]
+        elif form.named_by == "word":
             word = stem.rpartition("_")[2].partition(".")[0]
             if word in known or word in NEIGHBORS:
                 yield NEIGHBORS.get(word, word), [file]
         elif suffix == ".parquet" and shard.count is not None and shard.name.casefold() in VECTORS:
             shards.setdefault(shard.name.casefold(), []).append(file)
-        elif suffix in (".npy", ".parquet") and (stem in known or (suffix == ".npy" and _is_label_file(file))):
+        elif form.named_by == "stem" and (stem in known or (not form.has_columns and _holds_labels(name))):
             yield stem, [file]
-        elif not file.suffix and file.is_file() and row_files.is_ground_truth(file):
-            yield "neighbors", [file]
     yield from shards.items()
 
 
-def _is_label_file(file: Path) -> bool:
+def _holds_labels(stem: str) -> bool:
     """Return whether the name of a file that holds one array says that it holds labels."""
-    return is_label_array(file.stem, {"part": list(VECTORS)})
+    return is_label_array(stem, {"part": list(VECTORS)})
 
 
 def _neighbors_by_id(file: Path, files: dict[str, list[Path]]) -> Contents:

@@ -1,4 +1,4 @@
-"""Arrays in files of any kind that embeddings are kept in, by the file's suffix, read block by block."""
+"""The file formats that vectors are read from, as one table. docs/add-a-vector-format.md says how to add one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from hashbench.data.readers.arrays import row_files
 from hashbench.data.readers.arrays.containers import open_hdf5, open_npz, open_safetensors
@@ -22,53 +23,65 @@ CROPPED = re.compile(r"\.crop_nb_\d+$")
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A file format.
 
     Attributes
     ----------
     suffixes : tuple of str
-        What the names of such files end in.
+        What the names of such files end in, in lower case.
     open : callable
-        Takes the path and the column of labels that was chosen, if any, and returns what the file holds; rows are read
-        when they are asked for.
+        Takes the path and returns `Contents`. Rows are read when they are asked for.
+    has_columns : bool
+        Whether the file is a table. Then ``open`` also takes the column of labels that the user chose, or None.
+    named_by : {"stem", "word"}, optional
+        What names the part that a file holds in a folder of several files: its whole stem, as in ``query.npy``, or its
+        last or first word, as in ``sift_query.fvecs``. None if such a file must be the only one in its folder.
     is_text : bool
-        Whether files of other content often end so, too: in a folder, such a file is taken only if nothing else is.
+        Whether files of other content often have these suffixes, too. In a folder, such a file is taken only if
+        there is no other.
     """
 
     suffixes: tuple[str, ...]
-    open: Callable[[Path, str | None], Contents]
+    open: Callable[..., Contents]
+    has_columns: bool = False
+    named_by: Literal["stem", "word"] | None = None
     is_text: bool = False
 
 
-def _open_npy(path: Path, label: str | None) -> Contents:
+def _open_npy(path: Path) -> Contents:
     return Contents(".npy", {"vectors": sliced(str(path), open_npy(path))}, {})
 
 
-def _without_columns(open_arrays: Callable[[Path], Contents]) -> Callable[[Path, str | None], Contents]:
-    return lambda path, label: open_arrays(path)
-
-
-def _open_rows(suffix: str, path: Path, label: str | None) -> Contents:
+def _open_rows(suffix: str, path: Path) -> Contents:
     return Contents(suffix, {"vectors": row_files.open_rows(path, suffix)}, {})
 
 
 FORMATS = (
-    Format((".npy",), _open_npy),
-    Format((".npz",), _without_columns(open_npz)),
-    Format((".parquet",), open_parquet),
-    Format((".hdf5", ".h5"), _without_columns(open_hdf5)),
-    Format((".safetensors",), _without_columns(open_safetensors)),
-    *(Format((suffix,), partial(_open_rows, suffix)) for suffix in row_files.SUFFIXES),
-    Format((".csv", ".tsv"), open_table, is_text=True),
-    Format((".txt", ".vec"), _without_columns(open_words), is_text=True),
+    Format((".npy",), _open_npy, named_by="stem"),
+    Format((".npz",), open_npz),
+    Format((".parquet",), open_parquet, has_columns=True, named_by="stem"),
+    Format((".hdf5", ".h5"), open_hdf5),
+    Format((".safetensors",), open_safetensors),
+    *(Format((suffix,), partial(_open_rows, suffix), named_by="word") for suffix in row_files.SUFFIXES),
+    Format((".csv", ".tsv"), open_table, has_columns=True, is_text=True),
+    Format((".txt", ".vec"), open_words, is_text=True),
 )
-"""Every kind of file that vectors are read from."""
 SUFFIXES = tuple(suffix for one in FORMATS for suffix in one.suffixes)
+SUFFIXES_OF_PARTS = tuple(suffix for one in FORMATS if one.named_by for suffix in one.suffixes)
+"""Those of files that may be parts of a folder."""
+
+
+def stem_and_suffix(path: Path) -> tuple[str, str]:
+    """Return a file's name in two pieces. The suffix says which format it has, and is in lower case."""
+    name = CROPPED.sub("", path.name)
+    known = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
+    suffix = max(known, key=len, default=Path(name).suffix.lower())
+    return name[: len(name) - len(suffix)], suffix
 
 
 def suffix_of(path: Path) -> str:
-    """Return what says which format a file has: its suffix, in small letters."""
-    return Path(CROPPED.sub("", path.name)).suffix.lower()
+    """Return what says which format a file has, in lower case."""
+    return stem_and_suffix(path)[1]
 
 
 def format_of(path: Path) -> Format | None:
@@ -97,4 +110,4 @@ def open_file(path: Path, label: str | None = None) -> Contents:
     known = format_of(path)
     if known is None:
         raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}")
-    return known.open(path, label)
+    return known.open(path, label) if known.has_columns else known.open(path)

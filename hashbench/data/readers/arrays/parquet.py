@@ -16,7 +16,7 @@ from hashbench.data.readers.arrays.stored_array import (
     rows_of_a_block,
 )
 from hashbench.data.readers.labels.cells import is_list, parquet_labels
-from hashbench.data.readers.labels.names import label_column
+from hashbench.data.readers.labels.find_labels import label_column
 from hashbench.data.readers.parts import VALIDATION, part_column, parts_of_column
 from hashbench.errors import InputError
 from hashbench.progress import to_stderr

@@ -26,7 +26,7 @@ from hashbench.data.readers.arrays.stored_array import (
     readable,
 )
 from hashbench.data.readers.labels.cells import LabelColumn
-from hashbench.data.readers.labels.names import is_label_array, label_column
+from hashbench.data.readers.labels.find_labels import is_label_array, label_column
 from hashbench.data.readers.parts import part_column
 from hashbench.errors import InputError
 

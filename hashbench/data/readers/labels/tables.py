@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels
-from hashbench.data.readers.names import column_of
+from hashbench.data.readers.match_names import column_of
 from hashbench.errors import InputError
 
 if TYPE_CHECKING:

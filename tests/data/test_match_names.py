@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hashbench import InputError
-from hashbench.data.readers.names import RowsByName, column_of, located, normal, refuse_repeated, text_lines
+from hashbench.data.readers.match_names import RowsByName, column_of, located, normal, refuse_repeated, text_lines
 from hashbench.data.readers.published_lists import read_lists
 
 

@@ -1,0 +1,87 @@
+"""Which source code belongs to a plugin's identity, and what in it counts."""
+
+import pytest
+
+from hashbench.files.reached import reached_statements
+from hashbench.files.source import code_of, hash_source
+from hashbench.plugins.registry import Registry
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reached", "not_reached"),
+    [
+        ("methods", "lsh", ["class LinearMethod", "def mean("], ["def principal_axes", "def find_anchors"]),
+        ("methods", "agh", ["def find_anchors", "def blocks("], ["class LinearMethod"]),
+        ("methods", "crovca", ["class Trainer", "class ViewPairMethod"], ["def principal_axes", "def nt_xent"]),
+        ("datasets", "digits", [], ["def "]),
+        ("datasets", "vectors", ["def true_neighbors"], ["def read_cifar"]),
+    ],
+)
+def test_what_a_plugin_reaches_of_learning_and_readers_counts(kind, name, reached, not_reached):
+    text = "\n".join(reached_statements([Registry().find(kind, name).file]))
+    assert [start for start in reached if start not in text] == []
+    assert [start for start in not_reached if start in text] == []
+
+
+SOURCE = '''"""A plugin."""
+from hashbench.contract.method import HashMethod
+from hashbench.errors import Unsupported as No
+
+SCALE = 2
+
+
+class Mine(HashMethod):
+    def project(self, X):
+        return X * SCALE, f"{SCALE:>{SCALE}} of {'one'}"
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""A plugin."""', '"""Another text,\n\nlonger."""'),
+        ('"""A plugin."""\n', ""),
+        ("SCALE = 2", "# why\nSCALE = 2  # times"),
+        ("SCALE = 2", 'SCALE = 2\n"""How much."""'),
+        ("SCALE = 2", "\n\nSCALE  =  2"),
+        ("    def project", '    """Says more."""\n\n    def project'),
+        ("hashbench.contract.method", "hashbench"),
+        (
+            "from hashbench.contract.method import HashMethod\nfrom hashbench.errors import Unsupported as No",
+            "from hashbench.here import (\n    HashMethod,\n    Unsupported as No,\n)",
+        ),
+        ("X * SCALE", "X   *  SCALE"),
+    ],
+)
+def test_wording_and_layout_do_not_count(old, new, tmp_path):
+    assert old in SOURCE
+    assert code_of(SOURCE.replace(old, new)) == code_of(SOURCE)
+    for name, text in (("a.py", SOURCE), ("b.py", SOURCE.replace(old, new))):
+        (tmp_path / name).write_text(text)
+    assert hash_source(tmp_path / "a.py") == hash_source(tmp_path / "b.py")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SCALE = 2", "SCALE = 3"),
+        ("X * SCALE", "X + SCALE"),
+        ("Unsupported as No", "InputError as No"),
+        ("        return", "        SCALE = 1\n        return"),
+        ("of {'one'}", "of {'two'}"),
+        ("of {'one'}", "of  {'one'}"),
+    ],
+)
+def test_code_counts(old, new):
+    assert old in SOURCE
+    assert code_of(SOURCE.replace(old, new)) != code_of(SOURCE)
+
+
+def test_where_a_file_lies_does_not_count(tmp_path):
+    for folder, name in (("a", "helper.py"), ("b", "renamed.py")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text(SOURCE)
+        (tmp_path / folder / name).write_text("x = 1\n")
+    assert hash_source(tmp_path / "a" / "__init__.py") == hash_source(tmp_path / "b" / "__init__.py")
+    (tmp_path / "b" / "renamed.py").write_text("x = 2\n")
+    assert hash_source(tmp_path / "a" / "__init__.py") != hash_source(tmp_path / "b" / "__init__.py")
