@@ -135,7 +135,7 @@ def test_our_own_fault_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli
     def broken(*_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("hashbench.runs.quantized.recalls", broken)
+    monkeypatch.setattr("hashbench.runs.measures.recalls", broken)
     options = ("--dataset", "vectors", "--data-dir", tmp_path / "v.npy", "--methods", "int8", "--out", tmp_path / "out")
     done = cli("run", *options)
     assert done.returncode == 1
