@@ -16,8 +16,7 @@ import numpy as np
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
-from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named, read_items
+from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.stamp import plugin_hash, sources, stamp
@@ -26,6 +25,7 @@ from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
 from hashbench.files.hashing import sha256
 from hashbench.files.writing import write_atomically
+from hashbench.guard.plugin_code import asking
 from hashbench.progress import to_stderr
 
 
@@ -124,7 +124,7 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
     partial = folder.with_name(f".{folder.name}")
     try:
         partial.mkdir()
-        with named(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
+        with asking(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
             manifest = _write(items, partial, plugin, options.skip_broken)
         manifest |= {"from": where, **watched}
         manifest |= {"reading": options.reading} if options.reading else {}
