@@ -22,7 +22,6 @@ from hashbench.models.inputs import InputOptions
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 from hashbench.models.saved import SavedModel
 
-DISTANCES = ("hamming", "asymmetric")
 """Of hash methods; a quantizer has its own."""
 RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
 """What the distances of candidates are that are ranked again by their vectors."""

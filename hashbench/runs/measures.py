@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import numpy as np
 
 from hashbench.contract.method import HashMethod
 from hashbench.contract.quantizer import Quantizer
 from hashbench.contract.values import BLOCK_ROWS
+from hashbench.data.protocol import Distance
 from hashbench.evaluation.candidates import recalls
 from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
@@ -91,7 +91,7 @@ class Bits(Measure):
         return {"query_codes": self._query, "database_codes": self.database}
 
     @property
-    def _ranked(self) -> tuple[np.ndarray, Literal["hamming", "asymmetric"]]:
+    def _ranked(self) -> tuple[np.ndarray, Distance]:
         """What queries are ranked by, codes or values, and the distance's name."""
         return (self._query, "hamming") if self._values is None else (self._values, "asymmetric")
 

@@ -11,6 +11,7 @@ from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
+from hashbench.data.protocol import DISTANCES
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code
@@ -35,7 +36,6 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
 
-DISTANCES = ("hamming", "asymmetric")
 UNCUT = {"views": "augmented views", "tunable": "the backbone", "validation": "validation queries"}
 """What a method may ask for that is not cut with the vectors."""
 
