@@ -191,14 +191,16 @@ def check_options(options: Any) -> None:
             raise InputError(f"{flag_of(one)} {value}: expected at least {minimum:g}")
 
 
-def signature_of(options: type) -> inspect.Signature:
-    """Return the signature of a function that takes an options class's fields by keyword."""
-    hints = get_type_hints(options)
+def signature_of(options: type, function: Callable[..., Any] | None = None) -> inspect.Signature:
+    """Return the signature of a function that takes an options class's fields by keyword, after what else it takes."""
+    before = inspect.signature(function).parameters.values() if function else ()
+    hints, keyword = get_type_hints(options), inspect.Parameter.KEYWORD_ONLY
     return inspect.Signature(
         [
-            inspect.Parameter(
-                one.name, inspect.Parameter.KEYWORD_ONLY, default=default_of(one), annotation=hints[one.name]
-            )
-            for one in fields(options)
+            *(one for one in before if one.kind != inspect.Parameter.VAR_KEYWORD),
+            *(
+                inspect.Parameter(one.name, keyword, default=default_of(one), annotation=hints[one.name])
+                for one in fields(options)
+            ),
         ]
     )
