@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
+from hashbench.files.writing import said_clearly
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record
 from hashbench.records.store import Store
@@ -130,8 +131,9 @@ def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, stor
     assert method is not None
     path = store.model_path(record)
     try:
-        save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror})") from error
+        with said_clearly(path):
+            save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
+    except InputError:
+        raise
     except Exception as error:  # a plugin may keep anything in its attributes
         to_stderr(f"  its model cannot be saved: {type(error).__name__}: {error}")

@@ -53,12 +53,13 @@ def prepare(plugin: HashDataset, options: LoadOptions) -> tuple[Entry, bool]:
     assert cache_dir is not None
     if plugin.embedded:
         raise InputError(f"{plugin.name} brings its data along: there is nothing to prepare")
-    entry = _find(plugin, options, cache_dir)
+    entry = _find(plugin, options, cache_dir, _watched(plugin, options, cache_dir))
     if entry is not None:
         return entry, False
     with locked(cache_dir, plugin.name, "prepares it"):
-        entry = _find(plugin, options, cache_dir)  # another process may have made it meanwhile
-        return (entry, False) if entry is not None else (_make(plugin, options, cache_dir), True)
+        watched = _watched(plugin, options, cache_dir)  # while this process waited, files may have changed
+        entry = _find(plugin, options, cache_dir, watched)  # and another may have made the entry
+        return (entry, False) if entry is not None else (_make(plugin, options, cache_dir, watched), True)
 
 
 def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Path | None:
@@ -77,34 +78,31 @@ def _watched(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> dict
     return {"watched": None if directory is None else str(directory), "files": list(plugin.files), "sources": looks}
 
 
-def _stamp(
+def _folder(
     plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any], skip_broken: bool
-) -> str:
+) -> Path:
+    """Return where the entry of files that look so is."""
     directory = _directory(plugin, options, cache_dir)
     how = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
     how += f" reading {options.reading}" if options.reading else ""
     how += f" from {directory.name}" if directory is not None and directory.is_file() else ""
     where = None if watched["watched"] is None else Path(watched["watched"])
-    return stamp(plugin.name, how, where, watched["sources"])[:12]
+    short_stamp = stamp(plugin.name, how, where, watched["sources"])[:12]
+    return cache_dir / "datasets" / f"{plugin.name}-{short_stamp}"
 
 
-def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry | None:
+def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any]) -> Entry | None:
     """Return the entry of these very files; one that was made without leaving anything out serves both ways."""
     directory = _directory(plugin, options, cache_dir)
     if directory is not None and not directory.exists():
         return None
-    watched = _watched(plugin, options, cache_dir)
-    whole = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=False)))
+    whole = read_entry(_folder(plugin, options, cache_dir, watched, skip_broken=False))
     if whole is not None or not options.skip_broken:
         return whole
-    return read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=True)))
+    return read_entry(_folder(plugin, options, cache_dir, watched, skip_broken=True))
 
 
-def _folder(cache_dir: Path, plugin: HashDataset, short_stamp: str) -> Path:
-    return cache_dir / "datasets" / f"{plugin.name}-{short_stamp}"
-
-
-def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
+def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any]) -> Entry:
     """Read the data and write its entry; the lock is held."""
     origin = _directory(plugin, options, cache_dir)
     where = None if origin is None else str(origin.resolve())
@@ -116,11 +114,10 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
             f"{plugin.name}: its files or its plugin have changed since they were prepared, or broken images are "
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
-    watched = _watched(plugin, options, cache_dir)
     items = read_items(plugin, options)
     if options.download:  # the files may have come only now
         watched = _watched(plugin, options, cache_dir)
-    folder = _folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, options.skip_broken))
+    folder = _folder(plugin, options, cache_dir, watched, options.skip_broken)
     partial = folder.with_name(f".{folder.name}")
     try:
         partial.mkdir()
