@@ -24,7 +24,7 @@ from hashbench.data.prepared.write_images import write_images
 from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
 from hashbench.files.hashing import sha256
-from hashbench.files.writing import write_atomically
+from hashbench.files.writing import said_clearly, write_atomically
 from hashbench.guard.plugin_code import asking
 from hashbench.progress import to_stderr
 
@@ -120,20 +120,17 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: d
     folder = _folder(plugin, options, cache_dir, watched, options.skip_broken)
     partial = folder.with_name(f".{folder.name}")
     try:
-        partial.mkdir()
-        with asking(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
-            manifest = _write(items, partial, plugin, options.skip_broken)
-        manifest |= {"from": where, **watched}
-        manifest |= {"reading": options.reading} if options.reading else {}
-        write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
-        _fsync(partial)
-        shutil.rmtree(folder, ignore_errors=True)  # there if its manifest is damaged
-        partial.rename(folder)
-        _fsync(folder.parent)
-    except OSError as error:
-        raise InputError(
-            f"the cache {cache_dir} cannot be written ({error.strerror}); make room or name another with --cache-dir"
-        ) from error
+        with said_clearly(cache_dir, "--cache-dir"):
+            partial.mkdir()
+            with asking(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
+                manifest = _write(items, partial, plugin, options.skip_broken)
+            manifest |= {"from": where, **watched}
+            manifest |= {"reading": options.reading} if options.reading else {}
+            write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
+            _fsync(partial)
+            shutil.rmtree(folder, ignore_errors=True)  # there if its manifest is damaged
+            partial.rename(folder)
+            _fsync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if manifest["left_out"]:
