@@ -126,7 +126,8 @@ def _as(kind: type, value: Any) -> Any:
         if kind is bool and isinstance(value, bool):
             return value
         if kind is str:
-            return value if isinstance(value, str) else ",".join(map(_as_word, _listed(value)))
+            values = value if isinstance(value, Iterable) else [value]
+            return value if isinstance(value, str) else ",".join(map(_as_word, values))
         if kind is int and not isinstance(value, bool):
             return int(value) if isinstance(value, str) else operator.index(value)
         if kind is float and not isinstance(value, bool):
@@ -134,10 +135,6 @@ def _as(kind: type, value: Any) -> Any:
     except (TypeError, ValueError):
         pass
     raise ValueError(EXPECTED[kind])
-
-
-def _listed(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, Iterable) else [value]
 
 
 def _as_word(value: Any) -> str:

@@ -82,12 +82,8 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
     )
     _refuse_irrelevant(dataset)
     with asking(plugin, "what read returned cannot be used: looking through it"):
-        return replace(dataset, summary=what_was_read(plugin.name, items, split, _equal(items)))
-
-
-def _equal(items: Items) -> np.ndarray:
-    """Return which items are there twice: as it was found when they were prepared, or found now."""
-    return equal_items(raw_items(items)) if items.equal is None else items.equal
+        equal = equal_items(raw_items(items)) if items.equal is None else items.equal  # found when it was prepared
+        return replace(dataset, summary=what_was_read(plugin.name, items, split, equal))
 
 
 def _agreed_similarity(options: LoadOptions) -> str | None:
