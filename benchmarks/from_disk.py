@@ -16,7 +16,7 @@ from scale import peak_during
 from hashbench import LoadOptions
 from hashbench.data.loading import load_items
 from hashbench.plugins.registry import Registry
-from hashbench.runs.cell import ENCODE_ROWS
+from hashbench.runs.measures import ENCODE_ROWS
 from hashbench.runs.training import rows_of
 
 SIZES, WIDTH, N_BITS, N_CLUSTERS, METHODS = (10**5, 10**6, 10**7), 128, 64, 1000, ("itq", "lsh")

@@ -78,78 +78,27 @@ def load_quantizer(name: str, plugins: tuple[str | Path, ...] = ()) -> type[Quan
     return Registry(plugins).find("quantizers", name).load()
 
 
-def load_dataset(
-    name: str,
-    *,
-    data_dir: str | Path | None = None,
-    cache_dir: str | Path | None = None,
-    download: bool = False,
-    protocol: str | None = None,
-    splits: str | Path | None = None,
-    skip_broken: bool = False,
-    exif: bool = False,
-    background: str | None = None,
-    grey_range: str | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    similarity: str | None = None,
-    plugins: tuple[str | Path, ...] = (),
-) -> Dataset:
+def load_dataset(name: str, *, plugins: Sequence[str | Path] = (), **options: Any) -> Dataset:
     """Load a data set.
 
     Parameters
     ----------
     name : str
         Such as ``"digits"``.
-    data_dir : path-like, optional
-        Where the user's files of it are; without it, the newest that was prepared is used.
-    cache_dir : path-like, optional
-    download : bool
-        Whether missing files may be fetched from the publisher.
-    protocol : str, optional
-        One of the data set's, such as ``"mscoco-cibhash/1[queries=20]"``; its first by default.
-    splits : path-like, optional
-        Folder of published lists (``query.txt``, ``train.txt``, ``database.txt``) in place of the draw.
-    skip_broken : bool
-        Leave broken images out.
-    exif : bool
-        Turn the user's own photographs as their EXIF orientation says.
-    background : str, optional
-        Colour behind the user's own transparent images: a name, or ``"#rrggbb"``; white by default.
-    grey_range : str, optional
-        How grey images of more than 8 bits are scaled: ``"full"``, or ``"LOW,HIGH"``, the values that become black and
-        white; they are refused by default.
-    image_column, label_column : str, optional
-        Columns of the images, where parquet files hold them, and of the labels; of vectors, ``"none"`` reads no labels.
-    similarity : {"euclidean", "cosine", "ip"}, optional
-        By what the user's own vectors are near; as their file says by default, else Euclidean.
-    plugins : tuple of path-like
+    plugins : sequence of path-like
         Plugin files to look in besides the installed ones.
+    **options
+        The fields of `hashbench.data.options.LoadOptions`, which are options of ``hashbench run``, too:
+        ``data_dir="embeddings.npy"``, ``protocol="mscoco-cibhash/1[queries=20]"``, ``download=True`` and so on.
 
     Raises
     ------
     InputError
-        There is no such data set, or its files are missing or corrupt.
+        There is no such data set, an option cannot be used, or its files are missing or corrupt.
     """
     loader = Registry(plugins).find("datasets", name).load()()
-    options = options_of(
-        LoadOptions,
-        {
-            "data_dir": data_dir,
-            "cache_dir": cache_directory(None if cache_dir is None else home_expanded(cache_dir)),
-            "download": download,
-            "protocol": protocol,
-            "splits": splits,
-            "skip_broken": skip_broken,
-            "exif": exif,
-            "background": background,
-            "grey_range": grey_range,
-            "image_column": image_column,
-            "label_column": label_column,
-            "similarity": similarity,
-        },
-    )
-    return load(loader, options)
+    asked = options_of(LoadOptions, options)
+    return load(loader, replace(asked, cache_dir=cache_directory(asked.cache_dir)))
 
 
 def run(**options: Any) -> pd.DataFrame:
@@ -227,3 +176,4 @@ def _names(given: str | Sequence[str], argument: str) -> Sequence[str]:
 
 
 run.__signature__ = signature_of(RunOptions)  # type: ignore[attr-defined]
+load_dataset.__signature__ = signature_of(LoadOptions, load_dataset)  # type: ignore[attr-defined]

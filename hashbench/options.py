@@ -126,7 +126,8 @@ def _as(kind: type, value: Any) -> Any:
         if kind is bool and isinstance(value, bool):
             return value
         if kind is str:
-            return value if isinstance(value, str) else ",".join(map(_as_word, _listed(value)))
+            values = value if isinstance(value, Iterable) else [value]
+            return value if isinstance(value, str) else ",".join(map(_as_word, values))
         if kind is int and not isinstance(value, bool):
             return int(value) if isinstance(value, str) else operator.index(value)
         if kind is float and not isinstance(value, bool):
@@ -134,10 +135,6 @@ def _as(kind: type, value: Any) -> Any:
     except (TypeError, ValueError):
         pass
     raise ValueError(EXPECTED[kind])
-
-
-def _listed(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, Iterable) else [value]
 
 
 def _as_word(value: Any) -> str:
@@ -191,14 +188,16 @@ def check_options(options: Any) -> None:
             raise InputError(f"{flag_of(one)} {value}: expected at least {minimum:g}")
 
 
-def signature_of(options: type) -> inspect.Signature:
-    """Return the signature of a function that takes an options class's fields by keyword."""
-    hints = get_type_hints(options)
+def signature_of(options: type, function: Callable[..., Any] | None = None) -> inspect.Signature:
+    """Return the signature of a function that takes an options class's fields by keyword, after what else it takes."""
+    before = inspect.signature(function).parameters.values() if function else ()
+    hints, keyword = get_type_hints(options), inspect.Parameter.KEYWORD_ONLY
     return inspect.Signature(
         [
-            inspect.Parameter(
-                one.name, inspect.Parameter.KEYWORD_ONLY, default=default_of(one), annotation=hints[one.name]
-            )
-            for one in fields(options)
+            *(one for one in before if one.kind != inspect.Parameter.VAR_KEYWORD),
+            *(
+                inspect.Parameter(one.name, keyword, default=default_of(one), annotation=hints[one.name])
+                for one in fields(options)
+            ),
         ]
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.contract.faiss_quantizer import faiss_module
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import LinearMethod, refuse_constant
 
@@ -48,10 +49,7 @@ class FaissITQ(LinearMethod):
             faiss is not installed, ``n_bits`` exceeds the number of features or of rows, or all rows are the
             same.
         """
-        try:
-            import faiss
-        except ImportError as error:
-            raise Unsupported("faiss_itq needs faiss: pip install 'hashbench[faiss]'") from error
+        faiss = faiss_module(self.name)
         n, d = X.shape
         if self.n_bits > min(n, d):
             raise Unsupported(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hashbench.errors import Unsupported
+from hashbench.contract.faiss_quantizer import faiss_module
 from hashbench.learning.linear import LinearMethod
 
 
@@ -48,10 +48,7 @@ class FaissLSH(LinearMethod):
         Unsupported
             faiss is not installed.
         """
-        try:
-            import faiss
-        except ImportError as error:
-            raise Unsupported("faiss_lsh needs faiss: pip install 'hashbench[faiss]'") from error
+        faiss = faiss_module(self.name)
         index = faiss.IndexLSH(X.shape[1], int(self.n_bits), True, bool(self.train_thresholds))
         if self.random_state is not None:
             index.rrot.init(int(self.random_state))
@@ -59,6 +56,6 @@ class FaissLSH(LinearMethod):
         rotation = faiss.vector_to_array(index.rrot.A).reshape(-1, X.shape[1])
         thresholds = np.zeros(self.n_bits)
         if self.train_thresholds:
-            thresholds += faiss.vector_to_array(index.thresholds)  # type: ignore[attr-defined]
+            thresholds += faiss.vector_to_array(index.thresholds)
         self._keep(rotation[: self.n_bits].T.copy(), thresholds)
         return self

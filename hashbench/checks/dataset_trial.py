@@ -18,8 +18,7 @@ from hashbench.checks.left_behind import Watch
 from hashbench.data.dataset import Dataset
 from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
-from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import read_items
+from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError
 

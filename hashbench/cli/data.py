@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hashbench.cli.options import takes
+from hashbench.data.options import LoadOptions
 from hashbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,45 +25,23 @@ EntryArgument = Annotated[
 
 
 @app.command()
+@takes(LoadOptions, without=("data_dir", "protocol", "splits"))
 def prepare(
+    options: LoadOptions,
     name: Annotated[str, typer.Argument(metavar="NAME", help="See hashbench list.")],
     source: Annotated[Path | None, typer.Option("--from", help="Directory of the data set's files.")] = None,
-    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out broken images.")] = False,
-    download: Annotated[bool, typer.Option("--download", help="Download missing data from the publisher.")] = False,
-    exif: Annotated[bool, typer.Option("--exif", help="Rotate photographs by their EXIF orientation.")] = False,
-    background: Annotated[str | None, typer.Option(help="Colour behind transparent images; white if left out.")] = None,
-    grey_range: Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")] = None,
-    image_column: Annotated[str | None, typer.Option(help="Column of the images in parquet files.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table or parquet file.")] = None,
-    similarity: Annotated[str | None, typer.Option(help="Similarity of your vectors: euclidean, cosine or ip.")] = None,
-    cache_dir: CacheOption = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
     """Read a data set's files, check every image, and store the data; runs then open it in milliseconds."""
-    from hashbench.data.options import LoadOptions
     from hashbench.data.prepared.make_entry import prepare as prepare_data
     from hashbench.files.cache import cache_directory
-    from hashbench.options import check_options
     from hashbench.plugins.registry import Registry
 
-    if source is not None and not source.exists() and not download:
+    if source is not None and not source.exists() and not options.download:
         raise InputError(f"--from {source}: no such file or folder")
     loader = Registry(plugin or ()).find("datasets", name).load()()
-    source = None if source is None else source.absolute()
-    options = LoadOptions(
-        source,
-        cache_directory(cache_dir),
-        download,
-        skip_broken=skip_broken,
-        exif=exif,
-        background=background,
-        grey_range=grey_range,
-        image_column=image_column,
-        label_column=label_column,
-        similarity=similarity,
-    )
-    check_options(options)
-    entry, is_new = prepare_data(loader, options)
+    where = None if source is None else source.absolute()
+    entry, is_new = prepare_data(loader, replace(options, data_dir=where, cache_dir=cache_directory(options.cache_dir)))
     print(f"{entry.folder}: {_summary(entry)}{'' if is_new else ' (was there already)'}")
 
 

@@ -93,10 +93,11 @@ def search(
     """Find the nearest items of each query; ties of hash codes are in the database's order."""
     one_of("--device", device, ("auto", "cpu", "cuda"))
     from hashbench.cli.neighbours import print_neighbours
+    from hashbench.data.protocol import DISTANCES
     from hashbench.files.writing import writable_file
     from hashbench.models.inputs import InputOptions
     from hashbench.models.saved import load_model
-    from hashbench.models.search import DISTANCES, Rescoring, open_search, write_csv
+    from hashbench.models.search import Rescoring, open_search, write_csv
     from hashbench.reports.console import open_console
 
     if distance is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -14,7 +14,7 @@ import typer
 from hashbench.options import default_of, flag_of, options_of
 
 
-def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def takes(options: type, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator: ``command(options, ...)`` becomes a command with an option for each of the class's fields.
 
     What the command takes beside them stays.
@@ -23,6 +23,8 @@ def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]
     ----------
     options : type
         A dataclass of `hashbench.options.option` fields.
+    without : collection of str
+        Fields that are no options of this command.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,7 +35,7 @@ def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]
 
         _, *rest = inspect.signature(command, eval_str=True).parameters.values()
         others = [one.name for one in rest]
-        parameters = [*_parameters(options), *(one.replace(kind=one.KEYWORD_ONLY) for one in rest)]
+        parameters = [*_parameters(options, without), *(one.replace(kind=one.KEYWORD_ONLY) for one in rest)]
         with_fields.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         with_fields.__annotations__ = {one.name: one.annotation for one in parameters}
         return with_fields
@@ -41,11 +43,11 @@ def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]
     return decorate
 
 
-def _parameters(options: type) -> list[inspect.Parameter]:
+def _parameters(options: type, without: Collection[str]) -> list[inspect.Parameter]:
     hints = get_type_hints(options)
     parameters = []
     own = vars(options).get("__annotations__", {})
-    shown_fields = [one for one in fields(options) if "help" in one.metadata]
+    shown_fields = [one for one in fields(options) if "help" in one.metadata and one.name not in without]
     for one in sorted(shown_fields, key=lambda one: one.name not in own):  # the command's own before the inherited
         default, shown = default_of(one), one.metadata["help"].replace("[", "\\[")
         kind = str | None if one.metadata["read"] else _on_the_command_line(hints[one.name], default)

@@ -53,6 +53,8 @@ class Estimator(BaseEstimator):
         Names of their columns, where they were a table that has such; what is encoded later must have the same.
     backbone_weights_ : ndarray, float32, or None
         Parameters of the backbone, where that was trained, too; codes are then made of its features.
+    resumed_s_ : float
+        Seconds of training before an interruption, where ``fit`` goes on after one.
     expected_failures : dict from str to str
         Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
@@ -68,6 +70,7 @@ class Estimator(BaseEstimator):
     n_features_in_: int
     feature_names_in_: np.ndarray
     backbone_weights_: np.ndarray | None = None
+    resumed_s_: float = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the class after its file and guard its ``fit``."""

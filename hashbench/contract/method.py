@@ -55,7 +55,6 @@ class HashMethod(Estimator):
     carries_nan: ClassVar[bool] = False
 
     n_bits: int
-    resumed_s_: float = 0.0
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> HashMethod:
         """Learn the hash function.

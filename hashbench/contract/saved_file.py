@@ -14,15 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract.saved_header import (
-    COLUMNS,
-    QUANTIZER,
-    REQUIRED,
-    WIDTH,
-    header_problem,
-    is_learned,
-    is_sha256,
-)
+from hashbench.contract.saved_header import COLUMNS, QUANTIZER, REQUIRED, WIDTH, check_header, is_learned
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
 from hashbench.files.schema import Misfit, decoded
@@ -110,7 +102,7 @@ def write_saved(
     learned : mapping
         Arrays and JSON values by attribute; ``n_features_in_``, the width of the training vectors, is one of them.
     provenance : mapping
-        JSON values that are kept beside the parameters; see ``OPTIONAL`` of `hashbench.contract.saved_header`.
+        JSON values that are kept beside the parameters; see `hashbench.contract.saved_header.Header`.
 
     Raises
     ------
@@ -129,9 +121,8 @@ def write_saved(
             values[key] = value.item() if isinstance(value, np.generic) else value
     header = {**provenance, "method": name, "params": params, "fitted": values}
     header |= {"kind": QUANTIZER} if kind == "quantizers" else {}
-    problem = header_problem(header) or _array_problem(arrays)
-    if problem:
-        raise ValueError(problem)
+    check_header(header)
+    _check_arrays(arrays)
     text = json.dumps(header, allow_nan=False)
     write_atomically(path, save(arrays, metadata={"hashbench": text, "sha256": checksum(text, arrays)}))
 
@@ -158,14 +149,16 @@ def read_saved(path: str | Path) -> SavedFile:
     if not path.is_file():
         raise InputError(f"{path}: no such file; hashbench run --save-models makes models")
     text, stated, arrays = _read(path)
-    if not is_sha256(stated):
+    if stated is None:
         raise InputError(f"{path} is not a saved hashbench method (it has no checksum); train it again")
     if checksum(text, arrays) != stated:
         raise InputError(f"{path} is damaged: its content is not what its checksum stands for; {AGAIN}")
     header = _parsed(path, text)
-    problem = header_problem(header) or _array_problem(arrays)
-    if problem:
-        raise InputError(f"{path} cannot be used: {problem}; {AGAIN}")
+    try:
+        check_header(header)
+        _check_arrays(arrays)
+    except Misfit as error:
+        raise InputError(f"{path} cannot be used: {error}; {AGAIN}") from error
     return SavedFile(path, header, arrays, stated)
 
 
@@ -190,13 +183,12 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         raise InputError(f"{path} is not a saved hashbench method (its header is damaged: {error})") from error
 
 
-def _array_problem(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return what is wrong with the learned arrays, or nothing; infinity may be a bound that was learned."""
+def _check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays that no method learns; infinity may be a bound that was learned."""
     for name, array in arrays.items():
         if not is_learned(name):
-            return f"its array {printable(name, 60)!r} is none that a method learns"
+            raise Misfit(f"its array {printable(name, 60)!r} is none that a method learns")
         if array.dtype.kind not in "biufc":
-            return f"its array {name!r} has dtype {array.dtype}"
+            raise Misfit(f"its array {name!r} has dtype {array.dtype}")
         if array.dtype.kind in "fc" and np.isnan(array).any():
-            return f"its array {name!r} holds NaN"
-    return ""
+            raise Misfit(f"its array {name!r} holds NaN")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from hashbench.files.paths import is_line, is_name, printable
+from msgspec import Meta
+
+from hashbench.files.paths import is_line, is_name
+from hashbench.files.schema import Misfit, Sha256, Text, checked
 
 MAX_LINE = 1000
 """Characters of a protocol's name, at most."""
@@ -18,6 +20,9 @@ COLUMNS = "feature_names_in_"
 """The learned value that is the names of the training table's columns: a list, safetensors has no arrays of text."""
 QUANTIZER = "quantizer"
 """What a header's ``kind`` says where the file holds no hash method but a quantizer."""
+Size = Annotated[int, Meta(ge=1)]
+REQUIRED = ("method", "params", "fitted")
+"""What every header holds."""
 
 
 def is_learned(attribute: str) -> bool:
@@ -25,87 +30,106 @@ def is_learned(attribute: str) -> bool:
     return attribute.isidentifier() and attribute.endswith("_") and not attribute.startswith("_")
 
 
-def is_count(value: Any) -> bool:
-    """Return whether a value is a positive integer, True not among them."""
-    return type(value) is int and value > 0
+class Name(Text):
+    """The name of a method, a data set or a record."""
+
+    expected = "a name that leads to no other folder"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether a text can be such a name."""
+        return is_name(text)
 
 
-def is_sha256(value: Any) -> bool:
-    """Return whether a value is a SHA-256 in hexadecimal digits."""
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+class Kind(Text):
+    """What the file holds."""
+
+    expected = f"{QUANTIZER!r}, or none for a hash method"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether a text is a kind's name."""
+        return text == QUANTIZER
 
 
-def _is_image_shape(value: Any) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, list) or len(value) != 3:
-        return False
-    return all(side is None or is_count(side) for side in value[:2]) and value[2] in (1, 3) and is_count(value[2])
+class ShortLine(Text):
+    """The name of a protocol, also of one that this version does not know."""
+
+    expected = f"a line of up to {MAX_LINE} characters"
+
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether a text is a line that is not too long."""
+        return len(text) <= MAX_LINE and is_line(text)
 
 
-class Field(NamedTuple):
-    """What a header holds under one key."""
+class LearnedName(Text):
+    """An attribute that ``fit`` sets."""
 
-    expected: str
-    fits: Callable[[Any], bool]
+    expected = "the name of a learned value"
 
-
-REQUIRED = {
-    "method": Field("a method's name", is_name),
-    "params": Field("parameters by name", lambda value: isinstance(value, dict)),
-    "fitted": Field(
-        "learned values by name",
-        lambda value: isinstance(value, dict) and all(map(is_learned, value)),
-    ),
-}
-"""What every header holds."""
-OPTIONAL = {
-    "kind": Field(f"{QUANTIZER!r}, or none for a hash method", lambda value: value == QUANTIZER),
-    "plugin": Field("a method's name", is_name),
-    "source": Field("a SHA-256", is_sha256),
-    "label": Field("a text", lambda value: isinstance(value, str)),
-    "record": Field("a record's name", is_name),
-    "dataset": Field("a data set's name", is_name),
-    "protocol": Field(
-        f"a line of up to {MAX_LINE} characters",
-        lambda value: isinstance(value, str) and len(value) <= MAX_LINE and is_line(value),
-    ),
-    "features": Field("a feature key", lambda value: isinstance(value, dict)),
-    "image_shape": Field("null, or height, width and channels (1 or 3)", _is_image_shape),
-}
-"""The kind of what is not a hash method, and what a run adds; other keys are kept as they are, nothing reads them."""
-HASH_METHOD = {
-    "params": Field("parameters by name, with n_bits, a positive integer", lambda value: is_count(value.get("n_bits"))),
-}
-"""What the header of a hash method holds besides."""
+    @classmethod
+    def fits(cls, text: str) -> bool:
+        """Return whether a text can be such an attribute."""
+        return is_learned(text)
 
 
-def header_problem(header: Mapping[str, Any]) -> str:
-    """Return what is wrong with a header, or nothing."""
-    for fields in (REQUIRED, OPTIONAL, {} if "kind" in header else HASH_METHOD):
-        for key, field in fields.items():
-            if key not in header and fields is REQUIRED:
-                return f"its header has no {key!r}"
-            if key in header and not field.fits(header[key]):
-                return f"its header's {key!r} is {shown(header[key])}, expected {field.expected}"
-    return _fitted_problem(header["fitted"])
+class Header(TypedDict):
+    """What a header holds; what a run adds need not be there, and nothing reads other keys."""
+
+    method: Name
+    params: dict[str, Any]
+    fitted: dict[LearnedName, Any]
+    kind: NotRequired[Kind]
+    plugin: NotRequired[Name]
+    source: NotRequired[Sha256]
+    label: NotRequired[str]
+    record: NotRequired[Name]
+    dataset: NotRequired[Name]
+    protocol: NotRequired[ShortLine]
+    features: NotRequired[dict[str, Any]]
+    image_shape: NotRequired[tuple[Size | None, Size | None, Literal[1, 3]] | None]
 
 
-def _fitted_problem(fitted: Mapping[str, Any]) -> str:
-    """Return what is wrong with the width and the column names among learned values, or nothing."""
-    width, columns = fitted.get(WIDTH), fitted.get(COLUMNS)
-    if width is None:
-        return "it was saved before it was fitted"
-    if not is_count(width) or width > MAX_FEATURES:
-        return f"{WIDTH} is {shown(width)}, expected 1 to {MAX_FEATURES}"
-    if columns is None:
-        return ""
-    are_names = isinstance(columns, list) and all(isinstance(name, str) for name in columns)
-    return "" if are_names and len(columns) == width else f"its {COLUMNS} is no list of {width} names"
+class Learned(TypedDict):
+    """What every method and quantizer has learned."""
+
+    n_features_in_: Annotated[int, Meta(ge=1, le=MAX_FEATURES)]
+    feature_names_in_: NotRequired[list[str]]
 
 
-def shown(value: Any) -> str:
-    """Return a JSON value of a file for a message: short, and without anything that a terminal obeys."""
-    if isinstance(value, dict | list):
-        return "a list" if isinstance(value, list) else "an object"
-    return printable(json.dumps(value, ensure_ascii=False), 60)
+class Fitted(TypedDict):
+    """The header of what is fitted."""
+
+    fitted: Learned
+
+
+class Sized(TypedDict):
+    """What every hash method has as a parameter."""
+
+    n_bits: Size
+
+
+class OfHashMethod(TypedDict):
+    """The header of a hash method."""
+
+    params: Sized
+
+
+def check_header(header: Mapping[str, Any]) -> None:
+    """Refuse what is no header of something fitted.
+
+    Raises
+    ------
+    Misfit
+        A value is missing, or is not what its key stands for.
+    """
+    checked(header, Header)
+    if header["fitted"].get(WIDTH) is None:
+        raise Misfit("it was saved before it was fitted")
+    checked(header, Fitted)
+    if "kind" not in header:
+        checked(header, OfHashMethod)
+    width, columns = header["fitted"][WIDTH], header["fitted"].get(COLUMNS)
+    if columns is not None and len(columns) != width:
+        raise Misfit(f"its {COLUMNS} is no list of {width} names")

@@ -11,8 +11,7 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.images import ImageFiles
 from hashbench.data.items import Items, raw_items
 from hashbench.data.options import LoadOptions
-from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named, read_items, returned
+from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.make_entry import prepare
@@ -23,6 +22,7 @@ from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.data.summary import what_was_read
 from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory
+from hashbench.guard.plugin_code import asking, returned
 from hashbench.progress import to_stderr
 
 
@@ -42,7 +42,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
     protocol = choose_protocol(plugin.protocols, options.protocol)
     options = replace(options, similarity=_agreed_similarity(options))
     items = load_items(plugin, options)
-    with named(plugin, "settle"):
+    with asking(plugin, "settle"):
         protocol, items = plugin.settle(items, protocol, options)
     if options.splits is None:
         split = _drawn(plugin, items, protocol)
@@ -81,13 +81,9 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         centred=items.centred,
     )
     _refuse_irrelevant(dataset)
-    with named(plugin, "what read returned cannot be used: looking through it"):
-        return replace(dataset, summary=what_was_read(plugin.name, items, split, _equal(items)))
-
-
-def _equal(items: Items) -> np.ndarray:
-    """Return which items are there twice: as it was found when they were prepared, or found now."""
-    return equal_items(raw_items(items)) if items.equal is None else items.equal
+    with asking(plugin, "what read returned cannot be used: looking through it"):
+        equal = equal_items(raw_items(items)) if items.equal is None else items.equal  # found when it was prepared
+        return replace(dataset, summary=what_was_read(plugin.name, items, split, equal))
 
 
 def _agreed_similarity(options: LoadOptions) -> str | None:
@@ -103,7 +99,7 @@ def _agreed_similarity(options: LoadOptions) -> str | None:
 def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
     """Return the split that the plugin draws."""
     try:
-        with named(plugin, "split"):
+        with asking(plugin, "split"):
             split = plugin.split(items, protocol)
     except InputError as error:
         raise InputError(f"{plugin.name}: {protocol.name} cannot be drawn: {error}") from error
@@ -125,7 +121,7 @@ def _neighbors(
     plugin: HashDataset, items: Items, split: Split, protocol: Protocol, options: LoadOptions
 ) -> np.ndarray | None:
     """Return true neighbours of the queries; those that come with the files are not of queries held out for choice."""
-    with named(plugin, "neighbors"):
+    with asking(plugin, "neighbors"):
         neighbors = plugin.neighbors(items, split, options)
     if protocol.validation and neighbors is not None and neighbors is items.neighbors:
         raise InputError(f"{protocol.name}: {plugin.name} knows true neighbours of its own queries only")

@@ -12,6 +12,7 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.guard.plugin_code import asking, returned
 
 
 class HashDataset:
@@ -104,3 +105,17 @@ class HashDataset:
     def neighbors(self, items: Items, split: Split, options: LoadOptions) -> np.ndarray | None:
         """Return true nearest neighbours as positions in the database part, for data without labels."""
         return items.neighbors
+
+
+def read_items(plugin: HashDataset, options: LoadOptions) -> Items:
+    """Return what a plugin reads.
+
+    Raises
+    ------
+    InputError
+        An option is set that the plugin does not read, its code fails, or it returns no items.
+    """
+    options.refuse_unread(plugin.name, plugin.reads)
+    with asking(plugin, "read"):
+        items = plugin.read(options)
+    return returned(plugin, "read", items, Items)

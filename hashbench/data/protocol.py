@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
@@ -16,6 +16,9 @@ LISTS = "+lists:"
 """Stands in the name of a protocol before the checksum of published lists."""
 HELD_OUT = "+validation"
 """Ends the name of a protocol whose method has looked at half of the queries; how it ranks may follow."""
+Distance = Literal["hamming", "asymmetric"]
+"""How codes are ranked: by Hamming distance, or by real values of the queries."""
+DISTANCES: tuple[Distance, ...] = get_args(Distance)
 ASYMMETRIC = "+asymmetric"
 """Ends the name of a protocol that ranks by real-valued queries."""
 BY_BYTES = "+bytes"

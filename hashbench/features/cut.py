@@ -9,8 +9,7 @@ import numpy as np
 
 from hashbench.errors import Unsupported
 from hashbench.features.source import Features
-
-BLOCK_ROWS = 8192
+from hashbench.features.unit import BLOCK_ROWS
 
 
 class CutVectors:

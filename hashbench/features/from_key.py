@@ -8,7 +8,7 @@ from typing import Any
 from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
 from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
-from hashbench.features.backbones.devices import PRECISIONS
+from hashbench.features.backbones.devices import PRECISION_WORDS
 from hashbench.features.source import feature_key
 from hashbench.files.paths import is_name, printable
 
@@ -38,14 +38,13 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
     name, size = key["backbone"], key.get("image_size")
     if name == PIXELS and weights is not None:
         raise InputError("--weights: it was trained on the pixels themselves, which need none")
-    fabric = {fabric: precision for precision, fabric in PRECISIONS.items()}
     try:
         backbone = open_backbone(
             name,
             weights=weights,
             image_size=size,
             device=device,
-            precision=fabric[key["precision"]],
+            precision=PRECISION_WORDS[key["precision"]],
             normalization=_normalization(key),
             transform="model" if "crop_pct" in key else "square",
             compiled=bool(key.get("compiled")),
@@ -68,7 +67,7 @@ def _problem(key: dict[str, Any]) -> str:
     usable = {
         "backbone": is_name(key.get("backbone")),
         "image_size": size is None or (type(size) is int and 0 < size <= MAX_SIZE),
-        "precision": isinstance(key.get("precision"), str) and key["precision"] in PRECISIONS.values(),
+        "precision": isinstance(key.get("precision"), str) and key["precision"] in PRECISION_WORDS,
         "compiled": isinstance(key.get("compiled", False), bool),
     }
     return next((f"{name} ({_short(key.get(name))})" for name, fits in usable.items() if not fits), "")

@@ -100,7 +100,9 @@ def checked(values: Any, kind: Any) -> None:
     try:
         msgspec.convert(values, kind, dec_hook=_special)
     except msgspec.ValidationError as error:
-        raise Misfit(_without_root(str(error))) from error
+        raise Misfit(str(error).replace("`$.", "`")) from error  # as people write it: config.n_bits
+    except UnicodeEncodeError as error:
+        raise Misfit(f"it holds {error.object!r:.60}, which is not UTF-8") from error
 
 
 def _special(kind: type[Text], value: Any) -> Text:
@@ -109,8 +111,3 @@ def _special(kind: type[Text], value: Any) -> Text:
         shown = repr(value)[:60]
         raise ValueError(f"Expected {kind.expected}, got {shown}")
     return kind(value)
-
-
-def _without_root(message: str) -> str:
-    """Return msgspec's message with the place as people write it: ``config.n_bits`` for ``$.config.n_bits``."""
-    return message.replace("`$.", "`")

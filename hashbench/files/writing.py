@@ -119,8 +119,14 @@ def _size(n_bytes: int) -> str:
 
 
 @contextmanager
-def said_clearly(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write a file into one line that names the file.
+def said_clearly(path: Path, other: str = "folder") -> Iterator[None]:
+    """Turn the system's refusal to write a file into one line: the file, why, and what to do.
+
+    Parameters
+    ----------
+    path : Path
+    other : str
+        What to name another of: ``"folder"``, or an option.
 
     Raises
     ------
@@ -131,7 +137,7 @@ def said_clearly(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); make room or name another folder"
+            f"{path} cannot be written ({error.strerror or error}); make room or name another {other}"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -9,25 +10,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import FrameType
+from typing import ClassVar, Protocol, TypeVar
 
-from hashbench.errors import InputError, PluginExit, describe_error
+from hashbench.errors import InputError, PluginExit, describe_error, shorten
 from hashbench.files.paths import printable
+from hashbench.guard.state import kept_state
 
 MOST_CHARACTERS = 2000
 """Of an error's text; a plugin may raise one of megabytes."""
 
-_users_code: list[str] = []
-"""Names of the plugins that this process has run and that are not the project's."""
+LONGEST = 300
+"""Characters of an error that a message about a data set repeats."""
+Returned = TypeVar("Returned")
 
 
-def note_users_code(name: str) -> None:
-    """Note that this process runs a plugin that is not the project's."""
-    _users_code.append(name)
+class DataSet(Protocol):
+    """What is asked of a data set's plugin here: its name."""
 
-
-def users_code_has_run() -> bool:
-    """Return whether this process has run a plugin that is not the project's."""
-    return bool(_users_code)
+    name: ClassVar[str]
 
 
 @contextmanager
@@ -91,3 +91,55 @@ def failure_of(error: BaseException) -> str:
         text = f"its message cannot be read ({type(broken).__name__})"
     kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
     return printable(kind + text, MOST_CHARACTERS)
+
+
+@contextmanager
+def asking(plugin: DataSet, what: str, passed_on: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Run a data set's code as `plugin_code` does; what it raises becomes one line, and the process stays as it was.
+
+    Parameters
+    ----------
+    plugin : HashDataset
+    what : str
+        What it is asked for, such as ``read``.
+    passed_on : tuple of exception types
+        What somebody else answers for.
+
+    Raises
+    ------
+    InputError
+        The plugin raises an error. Its own InputError passes unchanged; any other is named with its type.
+    KeyboardInterrupt
+        The user pressed Ctrl-C meanwhile.
+    """
+    try:
+        with kept_state(), plugin_code():
+            yield
+    except Exception as error:
+        if isinstance(error, (InputError, *passed_on)):
+            raise
+        reason = shorten(failure_of(error), LONGEST)
+        raise InputError(f"data set {plugin.name} ({_file(plugin)}): {what} failed: {reason}") from error
+
+
+def returned(plugin: DataSet, what: str, value: object, kind: type[Returned]) -> Returned:
+    """Return what a data set's method returned, if it is what it has to be.
+
+    Raises
+    ------
+    InputError
+        ``value`` is not a ``kind``.
+    """
+    if not isinstance(value, kind):
+        raise InputError(
+            f"data set {plugin.name} ({_file(plugin)}): {what} returned {type(value).__name__}, expected "
+            f"{kind.__name__}"
+        )
+    return value
+
+
+def _file(plugin: DataSet) -> str:
+    try:
+        return inspect.getfile(type(plugin))
+    except (OSError, TypeError):
+        return type(plugin).__module__

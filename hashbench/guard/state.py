@@ -24,8 +24,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from hashbench.guard.plugin_code import users_code_has_run
-
 TORCH_AT_FIRST = ("torch.float32", "cpu", True, False, "highest", False, False, False)
 """What `_torch` gives of a torch that nobody has touched."""
 OF_LIBRARIES = {"PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR", "KMP_INIT_AT_FORK"}
@@ -33,6 +31,8 @@ OF_LIBRARIES = {"PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR", "NUM
 LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 RANDOM = "random numbers"
+_users_code: list[str] = []
+"""Names of the plugins that this process has run and that are not the project's."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,12 @@ def changed(before: Mapping[str, Any]) -> list[str]:
 
 def left_behind(before: Mapping[str, Any]) -> list[str]:
     """Return what `changed` does, if other code than the project's has run: that is known to leave nothing."""
-    return changed(before) if users_code_has_run() else []
+    return changed(before) if _users_code else []
+
+
+def note_users_code(name: str) -> None:
+    """Note that this process runs a plugin that is not the project's."""
+    _users_code.append(name)
 
 
 @contextmanager

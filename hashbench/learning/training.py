@@ -207,8 +207,9 @@ class Trainer:
         return entry
 
     def _remedy(self) -> str:
-        smaller = f"a smaller lr than {self.method.lr:g}"
-        return f"try {smaller}" + ("" if self.method.precision == "32-true" else " or precision=32-true")
+        sets_lr = "lr" in self.method.get_params()
+        other = f"a smaller lr than {self.method.lr:g}" if sets_lr else "parameters nearer to their defaults"
+        return f"try {other}" + ("" if self.method.precision == "32-true" else " or precision=32-true")
 
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:
         """Yield columns of the epoch's order, as many at a time as the method uses of a batch."""

@@ -14,7 +14,7 @@ from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 from hashbench.files.hashing import sha256
 from hashbench.files.paths import is_line, printable
-from hashbench.files.writing import atomic_stream, write_atomically
+from hashbench.files.writing import atomic_stream, said_clearly, write_atomically
 from hashbench.models.encode import Encoded
 from hashbench.models.saved import MAX_LABEL, SavedModel
 from hashbench.progress import to_stderr
@@ -47,7 +47,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
     InputError
         A file cannot be written.
     """
-    try:
+    with said_clearly(path):
         # Neither names nor origin of other codes ever stand beside these, wherever a kill falls.
         names_path(path).unlink(missing_ok=True)
         origin_path(path).unlink(missing_ok=True)
@@ -58,8 +58,6 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
         write_atomically(origin_path(path), (json.dumps(origin, indent=1) + "\n").encode())
         if encoded.names:
             write_atomically(names_path(path), "".join(f"{name}\n" for name in encoded.names).encode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_stderr) -> Encoded:

@@ -124,7 +124,8 @@ def encode_input(model: SavedModel, source: str | Path, options: InputOptions | 
     with closing(rows.blocks()) as blocks:
         for first, block in blocks:
             n = first + len(block)
-            codes[first:n] = _encode(model, block, first, rows.path)
+            with said_of(model, block, first, rows.path):
+                codes[first:n] = model.method.encode(block)
     if rows.images is not None and rows.images.broken:
         broken = rows.images.broken
         to_stderr(f"{rows.path}: {len(broken):,} broken images are left out, first: {next(iter(broken.values()))}")
@@ -275,12 +276,6 @@ def _refuse_width(model: SavedModel, width: int, path: Path) -> None:
     expected = model.method.n_features_in_
     if width != expected:
         raise InputError(f"{path} holds vectors of {width} values, {model.path} was trained on {expected}")
-
-
-def _encode(model: SavedModel, X: np.ndarray, first: int, path: Path) -> np.ndarray:
-    """Return the codes of rows that begin at row ``first`` of the input."""
-    with said_of(model, X, first, path):
-        return model.method.encode(X)
 
 
 @contextmanager

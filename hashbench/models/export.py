@@ -13,7 +13,7 @@ from hashbench.contract.faiss_quantizer import FaissQuantizer, add_codes, faiss_
 from hashbench.contract.method import HashMethod
 from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import InputError, Unsupported
-from hashbench.files.writing import write_atomically
+from hashbench.files.writing import said_clearly, write_atomically
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import encode_input, open_rows, refuse_nonfinite
 from hashbench.models.linear import linear_map
@@ -110,10 +110,8 @@ def write_index(path: Path, index: Any) -> None:
     faiss = faiss_module("export")
     is_binary = isinstance(index, faiss.IndexBinary)
     content = (faiss.serialize_index_binary if is_binary else faiss.serialize_index)(index)
-    try:
+    with said_clearly(path):
         write_atomically(path, content.data)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror or error})") from error
 
 
 def _codes(model: SavedModel, vectors: Path | None, codes: Path | None) -> np.ndarray | None:

@@ -15,14 +15,13 @@ from hashbench.data.look import Look
 from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
-from hashbench.files.writing import atomic_stream
+from hashbench.files.writing import atomic_stream, said_clearly
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refuse_nonfinite, said_of
 from hashbench.models.inputs import InputOptions
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 from hashbench.models.saved import SavedModel
 
-DISTANCES = ("hamming", "asymmetric")
 """Of hash methods; a quantizer has its own."""
 RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
 """What the distances of candidates are that are ranked again by their vectors."""
@@ -244,16 +243,13 @@ def write_csv(path: Path, search: Search, k: int) -> None:
     """
     header = ["query", "rank", "distance", "row"]
     header += ["query_name"] * bool(search.query_names) + ["row_name"] * bool(search.item_names)
-    try:
-        with atomic_stream(path) as stream:
-            text = io.TextIOWrapper(stream, "utf-8", newline="")
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(header)
-            for row, items, distances in search.neighbours(k):
-                of_query = [search.query_names[row]] if search.query_names else []
-                for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
-                    of_item = [search.item_names[item]] if search.item_names else []
-                    writer.writerow([row, rank, distance, item, *of_query, *of_item])
-            text.detach()
-    except OSError as error:
-        raise InputError(f"--csv {path} cannot be written ({error.strerror or error})") from error
+    with said_clearly(path), atomic_stream(path) as stream:
+        text = io.TextIOWrapper(stream, "utf-8", newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        for row, items, distances in search.neighbours(k):
+            of_query = [search.query_names[row]] if search.query_names else []
+            for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
+                of_item = [search.item_names[item]] if search.item_names else []
+                writer.writerow([row, rank, distance, item, *of_query, *of_item])
+        text.detach()

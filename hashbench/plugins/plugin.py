@@ -14,7 +14,8 @@ from types import ModuleType
 from hashbench.errors import InputError, describe_error
 from hashbench.files.plugin_modules import import_file
 from hashbench.files.source import hash_once, hash_source
-from hashbench.guard.plugin_code import note_users_code, plugin_code
+from hashbench.guard.plugin_code import plugin_code
+from hashbench.guard.state import note_users_code
 
 
 @dataclass(frozen=True)

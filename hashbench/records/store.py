@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from hashbench.errors import InputError
-from hashbench.files.writing import refuse_unwritable, writable_directory, write_atomically
+from hashbench.files.writing import refuse_unwritable, said_clearly, writable_directory, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.records.arrays import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
@@ -133,7 +133,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         beside = path.with_name(f"{record.id}{FAILED}")
-        try:
+        with said_clearly(path, "--out"):
             if record.status == "failed" and self._is_ok(path):
                 write_atomically(beside, record.to_json())
                 return
@@ -143,8 +143,6 @@ class Store:
                 write_atomically(self.arrays_path(record.id), buffer.getvalue())
             write_atomically(path, record.to_json())
             beside.unlink(missing_ok=True)
-        except OSError as error:
-            raise _unwritable(path, error) from error
 
     def _is_ok(self, path: Path) -> bool:
         try:
@@ -161,11 +159,9 @@ class Store:
             The lock's file cannot be written.
         """
         path = self.directory / "locks" / f"{id}.lock"
-        try:
+        with said_clearly(path, "--out"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        except OSError as error:
-            raise _unwritable(path, error) from error
         return FileLock(path)
 
     def is_locked(self, id: str) -> bool:
@@ -232,11 +228,8 @@ class Store:
         buffer = io.BytesIO()
         np.savez(buffer, **{RELEVANCE[name]: array for name, array in relevance.items()})  # type: ignore[arg-type]
         writable_directory(path.parent, "--out")
-        try:
-            with self.lock(SHARED):
-                write_atomically(path, buffer.getvalue())
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        with said_clearly(path, "--out"), self.lock(SHARED):
+            write_atomically(path, buffer.getvalue())
 
     def relevance(self, fingerprint: str) -> dict[str, np.ndarray]:
         """Return what `write_relevance` has kept: labels of queries and database, or true neighbours.
@@ -293,10 +286,6 @@ class _Arrays(dict[str, np.ndarray]):
 
     def __missing__(self, name: str) -> np.ndarray:
         raise InputError(f"{self._path} has no array {name!r}; {self._mend}")
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be written ({error.strerror or error}); make room or name another --out")
 
 
 def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from hashbench.errors import InputError
-from hashbench.files.writing import csv_safe, table_bytes, write_atomically
+from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store
 from hashbench.results.rows import TIMINGS
@@ -97,10 +96,5 @@ def write_results(store: Store, final: bool = True) -> None:
     records = list(store)
     frame = results_frame(records, verdicts(records, store) if final else None)
     path = store.directory / "results.csv"
-    try:
-        with store.lock(SHARED):
-            write_atomically(path, table_bytes(frame))
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); make room or name another --out"
-        ) from error
+    with said_clearly(path, "--out"), store.lock(SHARED):
+        write_atomically(path, table_bytes(frame))

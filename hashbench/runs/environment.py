@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,29 @@ from hashbench.files.cores import n_cores
 DIRTY = "-dirty"
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
-PACKAGES = (
+COMPUTING = (
     "hashbench",
     "numpy",
     "scipy",
     "scikit-learn",
     "numba",
-    "pandas",
-    "pyarrow",
     "torch",
     "torchvision",
     "timm",
     "lightning-fabric",
-    "safetensors",
-    "threadpoolctl",
     "faiss-cpu",
-    "distributed",
 )
+"""Packages whose version can change a result."""
+PACKAGES = (*COMPUTING, "pandas", "pyarrow", "safetensors", "threadpoolctl", "distributed")
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the packages that are installed, by name."""
+    versions = {}
+    for package in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 def environment() -> dict[str, Any]:
@@ -47,12 +54,6 @@ def environment() -> dict[str, Any]:
 
 @functools.cache
 def _machine() -> dict[str, Any]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     commit = _commit()
     return {
         "python": platform.python_version(),
@@ -61,7 +62,7 @@ def _machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "cores_usable": n_cores(),
         "memory_mb": round(_memory() / 2**20),
-        "versions": versions,
+        "versions": installed(PACKAGES),
         "commit": commit and commit.removesuffix(DIRTY),
         "dirty": bool(commit and commit.endswith(DIRTY)),
     }

@@ -57,7 +57,7 @@ class Job:
     label : str
         The method as the user wrote it.
     params : dict
-        Parameters that the user gave; the rest are defaults.
+        What ``__init__`` gets: the parameters that the user gave, and those that a run sets.
     setting : Setting
     config : dict
         Everything that decides the result; no paths, nothing of the machine.

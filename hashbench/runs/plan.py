@@ -11,6 +11,7 @@ from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
+from hashbench.data.protocol import DISTANCES
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code
@@ -28,14 +29,13 @@ from hashbench.runs.asked.grid import (
     parse_methods,
     split_names,
     typed_params,
+    with_groups,
     without_dims,
 )
-from hashbench.runs.asked.groups import with_groups
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Needs, Setting
 from hashbench.runs.workbench import Workbench, open_workbench
 
-DISTANCES = ("hamming", "asymmetric")
 UNCUT = {"views": "augmented views", "tunable": "the backbone", "validation": "validation queries"}
 """What a method may ask for that is not cut with the vectors."""
 
@@ -208,9 +208,11 @@ def _job(
 ) -> Job:
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
+    params = {**({} if n_bits is None else {"n_bits": n_bits}), **request.params}
+    params |= {} if seed is None else {"random_state": seed}
     try:
         with kept_state(), plugin_code():
-            method = make_method(request.method_class, all_params(request.params, n_bits, seed))
+            method = make_method(request.method_class, params)
             made |= _sized(method, request, bench) if request.is_quantizer else _asked(method, request, bench)
     except InputError:
         raise
@@ -241,7 +243,6 @@ def _job(
         "dims": request.dims,
         "read": bench.dataset.summary,
     }
-    params = request.params | ({"n_bits": n_bits} if request.is_quantizer and request.sized else {})
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 
 
@@ -255,12 +256,6 @@ def _sized(quantizer: Quantizer, request: Request, bench: Workbench) -> dict[str
     except Unsupported as error:
         asked |= {"skip": str(error)}
     return asked
-
-
-def all_params(params: dict[str, Any], n_bits: int | None, seed: int | None) -> dict[str, Any]:
-    """Return what ``__init__`` gets: the user's parameters, and those that a run sets."""
-    sized = {} if n_bits is None else {"n_bits": n_bits}
-    return {**sized, **params, **({} if seed is None else {"random_state": seed})}
 
 
 def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:

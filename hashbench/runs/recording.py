@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from hashbench.files.paths import printable
@@ -33,20 +32,16 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
     **values
         Fields of the record; its status is ``ok`` unless they say otherwise.
     """
+    where = job.setting.data_dir  # its last part alone: a record holds no places of the machine
     return Record(
         id=job.id,
         config=job.config,
         label=job.label,
         provenance=job.provenance,
-        data_file=_name_of(job.setting.data_dir),
+        data_file="" if where is None else printable(where.absolute().name, LONGEST_NAME),
         read=list(job.read),
         environment=environment() | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),
         **{"status": "ok", **values},
     )
-
-
-def _name_of(path: Path | None) -> str:
-    """Return the last part of a path: a record holds no places of the machine."""
-    return "" if path is None else printable(path.absolute().name, LONGEST_NAME)

@@ -90,12 +90,13 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
     KeyboardInterrupt
         The user pressed Ctrl-C: once, and the running cells were finished first, or twice.
     """
+    program = Path(sys.argv[0]).name.replace("__main__.py", "hashbench")
     options = replace(
         options,
         out=options.out.absolute(),
         plugins=tuple(path.absolute() for path in options.plugins),
         datasets=tuple(options.datasets),
-        command=options.command or shlex.join([_program(), *sys.argv[1:]]),
+        command=options.command or shlex.join([program, *sys.argv[1:]]),
     )
     _refuse_contradictions(options)
     store = Store(options.out, log)
@@ -111,11 +112,6 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
         if isinstance(callers[0], Worker):
             callers[0].start()  # it imports while this process does; the others start with their first cells
         return _Run(options, store, log, callers, cluster).all()
-
-
-def _program() -> str:
-    """Return what the user has called, without the folders of this machine."""
-    return Path(sys.argv[0]).name.replace("__main__.py", "hashbench")
 
 
 def _refuse_contradictions(options: RunOptions) -> None:

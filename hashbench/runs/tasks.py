@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
+from hashbench.files.writing import said_clearly
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record
 from hashbench.records.store import Store
@@ -20,15 +20,13 @@ from hashbench.runs.job import Job
 
 if TYPE_CHECKING:
     from hashbench.runs.cell import Outcome
-    from hashbench.runs.workbench import Workbench
 
 
 def warm_up() -> None:
     """Import what the other functions need, before a clock runs."""
     import hashbench.models.saved
     import hashbench.runs.cell
-    import hashbench.runs.plan
-    import hashbench.runs.quantized  # noqa: F401
+    import hashbench.runs.plan  # noqa: F401
 
 
 def plan_run(options: RunOptions) -> list[Job]:
@@ -77,27 +75,18 @@ def compute(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
+    from hashbench.runs.cell import run_job
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     workdir = store.workdir(job.id)
-    outcome = _outcome(job, options, bench, workdir)
+    outcome = run_job(job, options, bench, workdir, _log_epoch)
     store.write(outcome.record, outcome.arrays)
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
     if options.save_models and outcome.method is not None:
         _keep_model(outcome, bench.dataset.image_shape, store)
     return outcome.record
-
-
-def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> Outcome:
-    """Run a cell, of a method or of a quantizer."""
-    from hashbench.runs.cell import run_job
-    from hashbench.runs.quantized import run_quantizer
-
-    if job.kind == "quantizers":
-        return run_quantizer(job, options, bench)
-    return run_job(job, options, bench, workdir, _log_epoch)
 
 
 def time_again(job: Job, options: RunOptions) -> Record:
@@ -110,7 +99,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
-    from hashbench.runs.cell import forget_fitted
+    from hashbench.runs.cell import forget_fitted, run_job
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
@@ -119,7 +108,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
     forget_fitted()
-    again = _outcome(job, options, bench, workdir).record
+    again = run_job(job, options, bench, workdir, _log_epoch).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"
@@ -142,8 +131,9 @@ def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, stor
     assert method is not None
     path = store.model_path(record)
     try:
-        save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror})") from error
+        with said_clearly(path):
+            save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
+    except InputError:
+        raise
     except Exception as error:  # a plugin may keep anything in its attributes
         to_stderr(f"  its model cannot be saved: {type(error).__name__}: {error}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.estimator import Estimator
 from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset
 from hashbench.errors import Unsupported
@@ -26,11 +27,11 @@ Log = Callable[[str], object]
 
 @dataclass
 class Fitted:
-    """A trained method.
+    """A trained method or quantizer.
 
     Attributes
     ----------
-    method : HashMethod
+    method : HashMethod or Quantizer
     dataset : Dataset
         What it is scored on.
     features : Features
@@ -42,7 +43,7 @@ class Fitted:
     uses_labels : bool
     """
 
-    method: HashMethod
+    method: Estimator
     dataset: Dataset
     features: Features
     fit_s: float = 0.0
@@ -52,7 +53,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Given:
+class TrainingInputs:
     """What ``fit`` is given: training rows, labels for a supervised method, and what it asks for by keyword."""
 
     dataset: Dataset
@@ -61,7 +62,7 @@ class Given:
     views: Features | None
 
 
-def given_to(job: Job, bench: Workbench, workdir: Path) -> Given:
+def training_inputs(job: Job, bench: Workbench, workdir: Path) -> TrainingInputs:
     """Make what a method asks for; what goes wrong here is no fault of the method."""
     wanted, views, extras = job.needs.extras, None, dict[str, Any]()
     features = bench.source.features()
@@ -80,19 +81,19 @@ def given_to(job: Job, bench: Workbench, workdir: Path) -> Given:
     extras |= {name: getattr(bench.source, name) for name in ("device", "devices") if name in wanted}
     extras |= {"log": None} if "log" in wanted else {}
     dataset = bench.held_out[0] if "validation" in wanted else bench.dataset
-    return Given(dataset, features, extras, views)
+    return TrainingInputs(dataset, features, extras, views)
 
 
-def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
-    """Train a method.
+def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -> Fitted:
+    """Train a method or quantizer.
 
     Raises
     ------
     Unsupported
         The method does not support these parameters or this code length on this data.
     """
-    dataset, extras = given.dataset, dict(given.extras)
-    fitted = Fitted(method, dataset, given.features, views_s=given.views.seconds if given.views else None)
+    dataset, extras = inputs.dataset, dict(inputs.extras)
+    fitted = Fitted(method, dataset, inputs.features, views_s=inputs.views.seconds if inputs.views else None)
     fitted.uses_labels = method.supervision == "supervised" or "validation" in extras
 
     shown_at = 0.0
@@ -113,15 +114,15 @@ def fit(method: HashMethod, given: Given, bench: Workbench, log: Log) -> Fitted:
     if "device" in extras and not bench.warm:
         _warm_up(extras["device"])
         bench.warm = True
-    train, labels = rows_of(given.features.data, dataset.split.train), _labels(dataset, method)
+    train, labels = rows_of(inputs.features.data, dataset.split.train), _labels(dataset, method)
     started = time.perf_counter()
-    with steady_threads(method.portable):
+    with steady_threads(method.portable and method.kind == "methods"):
         method.fit(train, labels, **extras)
     fitted.fit_s = time.perf_counter() - started + method.resumed_s_
     return fitted
 
 
-def _labels(dataset: Dataset, method: HashMethod) -> np.ndarray | None:
+def _labels(dataset: Dataset, method: Estimator) -> np.ndarray | None:
     """Return the training labels for a method that reads them."""
     if method.supervision != "supervised":
         return None

@@ -36,12 +36,12 @@ def test_columns_are_no_learned_value(tmp_path):
     ("change", "message"),
     [
         ({"learned": {"steps_": np.arange(3.0)}}, "before it was fitted"),
-        ({"learned": {"n_features_in_": 0}}, "n_features_in_ is 0, expected 1 to"),
+        ({"learned": {"n_features_in_": 0}}, "Expected `int` >= 1 - at `fitted.n_features_in_`"),
         ({"learned": {"n_features_in_": 2, "feature_names_in_": ["a"]}}, "no list of 2 names"),
-        ({"learned": {"n_features_in_": 2, "steps": [1]}}, "'fitted' is an object, expected learned values"),
+        ({"learned": {"n_features_in_": 2, "steps": [1]}}, "Expected the name of a learned value, got 'steps'"),
         ({"learned": {"n_features_in_": 2, "steps": np.ones(2)}}, "'steps' is none that a method learns"),
-        ({"name": "../mine"}, "'method' is"),
-        ({"kind": "methods"}, "n_bits, a positive integer"),
+        ({"name": "../mine"}, "got '../mine' - at `method`"),
+        ({"kind": "methods"}, "missing required field `n_bits`"),
     ],
 )
 def test_what_could_not_be_read_is_not_written(tmp_path, change, message):

@@ -32,6 +32,7 @@ class Example(TypedDict):
         (b'{"n": 1, "inside": [{"a": "b"}]}', "Expected `int`, got `str` - at `inside[0][...]`"),
         (b'{"n": 1, "key": "%s\\n"}' % (b"0" * 64), "matching regex"),
         (b'{"n": 1, "name": "a\\nb"}', "Expected a line of printable characters, got 'a\\nb' - at `name`"),
+        (b'{"n": 1, "\\ud800": 2}', "it holds '\\ud800', which is not UTF-8"),
         (b'{"n": 1, "text": "\\ud800"}', "Expected text, got '\\ud800' - at `text`"),
     ],
     ids=str,

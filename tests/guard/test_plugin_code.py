@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named
 from hashbench.errors import InputError, PluginExit, describe_error, did_you_mean, shorten
-from hashbench.guard.plugin_code import plugin_code
+from hashbench.guard.plugin_code import asking, plugin_code
 
 
 @pytest.mark.parametrize(
@@ -117,7 +116,7 @@ def test_a_data_sets_code_has_the_same_guard(raised, told):
         np.seterr(all="raise")
         raise raised
 
-    with pytest.raises(InputError) as caught, named(Odd(), "read"):
+    with pytest.raises(InputError) as caught, asking(Odd(), "read"):
         read()
     assert str(caught.value).endswith(told)
     assert np.geterr()["over"] == "warn"
@@ -125,7 +124,7 @@ def test_a_data_sets_code_has_the_same_guard(raised, told):
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_users_interrupt_passes_a_data_sets_code():
-    with pytest.raises(KeyboardInterrupt), named(Odd(), "read"):
+    with pytest.raises(KeyboardInterrupt), asking(Odd(), "read"):
         interrupted()
 
 
@@ -135,7 +134,7 @@ def test_our_own_fault_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli
     def broken(*_):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("hashbench.runs.quantized.recalls", broken)
+    monkeypatch.setattr("hashbench.runs.measures.recalls", broken)
     options = ("--dataset", "vectors", "--data-dir", tmp_path / "v.npy", "--methods", "int8", "--out", tmp_path / "out")
     done = cli("run", *options)
     assert done.returncode == 1

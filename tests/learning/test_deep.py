@@ -170,6 +170,12 @@ def test_a_loss_that_explodes_stops_with_epoch_values_and_a_remedy(data, precisi
         make(lr=1e30, precision=precision).fit(data)
 
 
+def test_the_remedy_names_no_parameter_that_cannot_be_set(data):
+    method = load_method("uhbdnn")(8, quantization=1e38, epochs=1, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"; try parameters nearer to their defaults$"):
+        method.fit(data)
+
+
 def test_an_epochs_loss_is_the_mean_over_its_rows(data):
     class Halves(Autoencoder):
         """Does not learn: its loss is the batch's number of rows."""

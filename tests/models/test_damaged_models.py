@@ -55,44 +55,44 @@ def without(*path):
 
 
 HEADERS = [
-    (put("method", 3), ["'method' is 3", "expected a method's name"]),
-    (put("method", "../../x"), ["'method' is \"../../x\""]),
+    (put("method", 3), ["Expected a name", "got 3 - at `method`"]),
+    (put("method", "../../x"), ["Expected a name", "got '../../x' - at `method`"]),
     (put("method", "lsh"), ["a saved 'lsh', not a 'itq'"]),
-    (put("plugin", "/etc/passwd"), ["'plugin' is \"/etc/passwd\""]),
+    (put("plugin", "/etc/passwd"), ["got '/etc/passwd' - at `plugin`"]),
     (put("plugin", "nobodys"), ["needs the method 'nobodys'"]),
-    (put("plugin", ["itq"]), ["'plugin' is a list"]),
-    (put("source", 5), ["'source' is 5", "SHA-256"]),
-    (put("label", {}), ["'label' is an object", "a text"]),
-    (put("record", "../r"), ["'record' is"]),
-    (put("dataset", "/digits"), ["'dataset' is"]),
-    (put("protocol", "a\nb"), [r"'protocol' is"]),
-    (put("features", []), ["'features' is a list"]),
-    (put("image_shape", [8, 8]), ["'image_shape' is a list", "channels"]),
-    (put("image_shape", [8, 8, "1"]), ["'image_shape'"]),
-    (put("image_shape", [8, -8, 1]), ["'image_shape'"]),
-    (put("params", []), ["'params' is a list"]),
-    (put("params", "n_bits", "12"), ["'params'", "n_bits, a positive integer"]),
-    (put("params", "n_bits", 12.0), ["n_bits, a positive integer"]),
-    (put("params", "n_bits", True), ["n_bits, a positive integer"]),
-    (put("params", "n_bits", 0), ["n_bits, a positive integer"]),
+    (put("plugin", ["itq"]), ["Expected a name", "at `plugin`"]),
+    (put("source", 5), ["Expected `str`, got `int` - at `source`"]),
+    (put("label", {}), ["Expected `str`, got `object` - at `label`"]),
+    (put("record", "../r"), ["got '../r' - at `record`"]),
+    (put("dataset", "/digits"), ["got '/digits' - at `dataset`"]),
+    (put("protocol", "a\nb"), [r"Expected a line", r"got 'a\nb' - at `protocol`"]),
+    (put("features", []), ["Expected `object`, got `array` - at `features`"]),
+    (put("image_shape", [8, 8]), ["`array` of length 3", "at `image_shape`"]),
+    (put("image_shape", [8, 8, "1"]), ["Expected `int`, got `str` - at `image_shape[2]`"]),
+    (put("image_shape", [8, -8, 1]), ["Expected `int` >= 1 - at `image_shape[1]`"]),
+    (put("params", []), ["Expected `object`, got `array` - at `params`"]),
+    (put("params", "n_bits", "12"), ["Expected `int`, got `str` - at `params.n_bits`"]),
+    (put("params", "n_bits", 12.0), ["Expected `int`, got `float` - at `params.n_bits`"]),
+    (put("params", "n_bits", True), ["Expected `int`, got `bool` - at `params.n_bits`"]),
+    (put("params", "n_bits", 0), ["Expected `int` >= 1 - at `params.n_bits`"]),
     (put("params", "n_bits", 16), ["project gives shape (1, 12)", "expected shape (1, 16)"]),
     (put("params", "n_bits", 2**63), ["expected shape (1, 9223372036854775808)"]),
     (put("params", "n_bits", DIGITS), ["its header is damaged"]),
     (put("params", "scale", 2), ["does not fit the 'itq' that is here", "scale"]),
-    (put("fitted", 0), ["'fitted' is 0"]),
-    (put("fitted", "encode", 0), ["'fitted' is an object", "learned values"]),
-    (put("fitted", "__class__", 0), ["'fitted'"]),
+    (put("fitted", 0), ["Expected `object`, got `int` - at `fitted`"]),
+    (put("fitted", "encode", 0), ["the name of a learned value, got 'encode'", "`fitted`"]),
+    (put("fitted", "__class__", 0), ["the name of a learned value, got '__class__'"]),
     (put("fitted", "directions_", [1, 2]), ["does not fit the 'itq' that is here"]),
-    (put("fitted", "n_features_in_", "64"), ['n_features_in_ is "64"']),
-    (put("fitted", "n_features_in_", 10**12), ["n_features_in_ is 1000000000000"]),
+    (put("fitted", "n_features_in_", "64"), ["Expected `int`, got `str` - at `fitted.n_features_in_`"]),
+    (put("fitted", "n_features_in_", 10**12), ["Expected `int` <= 16777216 - at `fitted.n_features_in_`"]),
     (put("fitted", "n_features_in_", 63), ["does not fit the 'itq' that is here"]),
     (put("note", DEEP), ["its header is damaged"]),
     (put("note", float("nan")), ["NaN is no number"]),
     (put("note", float("-inf")), ["-Infinity is no number"]),
-    (without("method"), ["has no 'method'"]),
-    (without("params"), ["has no 'params'"]),
-    (without("fitted"), ["has no 'fitted'"]),
-    (without("params", "n_bits"), ["n_bits, a positive integer"]),
+    (without("method"), ["missing required field `method`"]),
+    (without("params"), ["missing required field `params`"]),
+    (without("fitted"), ["missing required field `fitted`"]),
+    (without("params", "n_bits"), ["missing required field `n_bits` - at `params`"]),
     (without("fitted", "n_features_in_"), ["before it was fitted"]),
 ]
 
@@ -183,7 +183,7 @@ def test_a_method_with_nan_is_not_saved(tmp_path):
     method.directions_[0, 0] = np.nan
     with pytest.raises(ValueError, match="its array 'directions_' holds NaN"):
         method.save(tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match="'dataset'"):
+    with pytest.raises(ValueError, match="at `dataset`"):
         load_method("lsh")(n_bits=8).fit(np.eye(4)).save(tmp_path / "m.safetensors", dataset="../../x")
     assert not list(tmp_path.iterdir())
 
@@ -262,4 +262,4 @@ def test_the_contract_needs_no_safetensors():
 @pytest.mark.parametrize("name", NAMES[:-2])
 @pytest.mark.parametrize("key", ["method", "plugin", "dataset", "record"])
 def test_names_lead_nowhere(altered, key, name):
-    one_clear_line(altered(put(key, name)), "m.safetensors", f"{key!r} is")
+    one_clear_line(altered(put(key, name)), "m.safetensors", f"at `{key}`")

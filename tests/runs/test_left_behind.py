@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hashbench.errors import InputError
-from hashbench.guard.plugin_code import note_users_code
+from hashbench.guard.state import note_users_code
 from hashbench.progress import Watch
 from hashbench.records.store import Store
 from hashbench.runs.asked.options import RunOptions

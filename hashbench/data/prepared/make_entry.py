@@ -16,8 +16,7 @@ import numpy as np
 from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
-from hashbench.data.plugin import HashDataset
-from hashbench.data.plugin_errors import named, read_items
+from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.stamp import plugin_hash, sources, stamp
@@ -25,7 +24,8 @@ from hashbench.data.prepared.write_images import write_images
 from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
 from hashbench.files.hashing import sha256
-from hashbench.files.writing import write_atomically
+from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.guard.plugin_code import asking
 from hashbench.progress import to_stderr
 
 
@@ -53,12 +53,13 @@ def prepare(plugin: HashDataset, options: LoadOptions) -> tuple[Entry, bool]:
     assert cache_dir is not None
     if plugin.embedded:
         raise InputError(f"{plugin.name} brings its data along: there is nothing to prepare")
-    entry = _find(plugin, options, cache_dir)
+    entry = _find(plugin, options, cache_dir, _watched(plugin, options, cache_dir))
     if entry is not None:
         return entry, False
     with locked(cache_dir, plugin.name, "prepares it"):
-        entry = _find(plugin, options, cache_dir)  # another process may have made it meanwhile
-        return (entry, False) if entry is not None else (_make(plugin, options, cache_dir), True)
+        watched = _watched(plugin, options, cache_dir)  # while this process waited, files may have changed
+        entry = _find(plugin, options, cache_dir, watched)  # and another may have made the entry
+        return (entry, False) if entry is not None else (_make(plugin, options, cache_dir, watched), True)
 
 
 def _directory(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Path | None:
@@ -77,34 +78,31 @@ def _watched(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> dict
     return {"watched": None if directory is None else str(directory), "files": list(plugin.files), "sources": looks}
 
 
-def _stamp(
+def _folder(
     plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any], skip_broken: bool
-) -> str:
+) -> Path:
+    """Return where the entry of files that look so is."""
     directory = _directory(plugin, options, cache_dir)
     how = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
     how += f" reading {options.reading}" if options.reading else ""
     how += f" from {directory.name}" if directory is not None and directory.is_file() else ""
     where = None if watched["watched"] is None else Path(watched["watched"])
-    return stamp(plugin.name, how, where, watched["sources"])[:12]
+    short_stamp = stamp(plugin.name, how, where, watched["sources"])[:12]
+    return cache_dir / "datasets" / f"{plugin.name}-{short_stamp}"
 
 
-def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry | None:
+def _find(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any]) -> Entry | None:
     """Return the entry of these very files; one that was made without leaving anything out serves both ways."""
     directory = _directory(plugin, options, cache_dir)
     if directory is not None and not directory.exists():
         return None
-    watched = _watched(plugin, options, cache_dir)
-    whole = read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=False)))
+    whole = read_entry(_folder(plugin, options, cache_dir, watched, skip_broken=False))
     if whole is not None or not options.skip_broken:
         return whole
-    return read_entry(_folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, skip_broken=True)))
+    return read_entry(_folder(plugin, options, cache_dir, watched, skip_broken=True))
 
 
-def _folder(cache_dir: Path, plugin: HashDataset, short_stamp: str) -> Path:
-    return cache_dir / "datasets" / f"{plugin.name}-{short_stamp}"
-
-
-def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
+def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: dict[str, Any]) -> Entry:
     """Read the data and write its entry; the lock is held."""
     origin = _directory(plugin, options, cache_dir)
     where = None if origin is None else str(origin.resolve())
@@ -116,27 +114,23 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path) -> Entry:
             f"{plugin.name}: its files or its plugin have changed since they were prepared, or broken images are "
             f"treated otherwise; they are prepared anew (hashbench data remove {older[0].folder.name} frees the old)"
         )
-    watched = _watched(plugin, options, cache_dir)
     items = read_items(plugin, options)
     if options.download:  # the files may have come only now
         watched = _watched(plugin, options, cache_dir)
-    folder = _folder(cache_dir, plugin, _stamp(plugin, options, cache_dir, watched, options.skip_broken))
+    folder = _folder(plugin, options, cache_dir, watched, options.skip_broken)
     partial = folder.with_name(f".{folder.name}")
     try:
-        partial.mkdir()
-        with named(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
-            manifest = _write(items, partial, plugin, options.skip_broken)
-        manifest |= {"from": where, **watched}
-        manifest |= {"reading": options.reading} if options.reading else {}
-        write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
-        _fsync(partial)
-        shutil.rmtree(folder, ignore_errors=True)  # there if its manifest is damaged
-        partial.rename(folder)
-        _fsync(folder.parent)
-    except OSError as error:
-        raise InputError(
-            f"the cache {cache_dir} cannot be written ({error.strerror}); make room or name another with --cache-dir"
-        ) from error
+        with said_clearly(cache_dir, "--cache-dir"):
+            partial.mkdir()
+            with asking(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
+                manifest = _write(items, partial, plugin, options.skip_broken)
+            manifest |= {"from": where, **watched}
+            manifest |= {"reading": options.reading} if options.reading else {}
+            write_atomically(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
+            _fsync(partial)
+            shutil.rmtree(folder, ignore_errors=True)  # there if its manifest is damaged
+            partial.rename(folder)
+            _fsync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     if manifest["left_out"]:

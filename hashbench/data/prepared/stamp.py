@@ -84,14 +84,10 @@ def _files(directory: Path, patterns: Sequence[str], excluded: Path) -> Iterator
     """Yield relative name, path and status of the files; what cannot be looked at is passed over."""
 
     def counts(name: str, entry: os.DirEntry[str]) -> bool:
-        if "/" not in name and not _matches(name, patterns):
+        if patterns and "/" not in name and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             return False
         return not is_folder(entry) or Path(entry.path).resolve() != excluded
 
     for name, entry in walk(directory, lambda folder, error: None, counts):
         with contextlib.suppress(OSError):  # a link that leads nowhere
             yield name, Path(entry.path), entry.stat()
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)

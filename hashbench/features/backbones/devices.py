@@ -5,7 +5,8 @@ from __future__ import annotations
 from hashbench.errors import InputError
 
 PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
-"""Fabric's names, which feature keys hold."""
+"""Fabric's names, which feature keys hold, by the words of ``--precision``."""
+PRECISION_WORDS = {fabric: word for word, fabric in PRECISIONS.items()}
 
 
 def choose_device(accelerator: str) -> str:

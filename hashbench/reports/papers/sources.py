@@ -50,7 +50,8 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
     if not records:
         raise InputError(f"{path} holds no record that ended well: there is nothing to show")
     wanted = _known(metrics, {name for record in records for name in record.metrics})
-    compared, settings = verdicts(records, store), by_setting(_in_order(records))
+    compared = verdicts(records, store)
+    settings = by_setting(sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date)))
     names = named({setting: file_of(members) for setting, members in settings.items()})
     grids: dict[tuple[Setting, str], Grid] = {}
     for setting, members in settings.items():
@@ -60,10 +61,6 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
                     grid = grids.setdefault((setting, metric), _empty(names[setting], metric))
                     grid.scores.setdefault(row.label, {})[row.n_bits] = row.scores[metric]
     return list(grids.values())
-
-
-def _in_order(records: Iterable[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date))
 
 
 def _newest(records: Iterable[Record], compared: Verdicts) -> list[Row]:

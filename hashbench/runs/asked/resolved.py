@@ -10,7 +10,7 @@ import tomli_w
 
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
-from hashbench.files.writing import write_atomically
+from hashbench.files.writing import said_clearly, write_atomically
 from hashbench.runs.asked.config import FIELDS, PER_DATASET
 from hashbench.runs.asked.grid import MAX_BITS, MAX_SEED, parse_integers
 from hashbench.runs.asked.options import RunOptions
@@ -32,14 +32,11 @@ def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
     path = options.out / NAME
     content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))
     try:
-        write_atomically(path, content.encode())
+        with said_clearly(path, "--out"):
+            write_atomically(path, content.encode())
     except UnicodeEncodeError as error:
         line = content[content.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
         raise InputError(f"{path} cannot hold {printable(line, 200)}: the name is not UTF-8; rename it") from error
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror or error}); make room or name another --out"
-        ) from error
 
 
 def _resolved(options: RunOptions, jobs: Sequence[Job]) -> dict[str, Any]:

@@ -45,7 +45,9 @@ def pack(path: Path) -> PluginFiles:
     (plugin,) = named_plugins([path])
     assert plugin.file is not None
     top = plugin.file.parent if plugin.file.name == "__init__.py" else plugin.file
-    files = [one for one in sorted(top.rglob("*")) if _travels(one)] if top.is_dir() else [top]
+    files = [top]
+    if top.is_dir():
+        files = [one for one in sorted(top.rglob("*")) if one.is_file() and "__pycache__" not in one.parts]
     n_bytes = sum(one.stat().st_size for one in files)
     if n_bytes > MOST_BYTES:
         raise InputError(
@@ -86,10 +88,6 @@ def unpack(plugin: PluginFiles, folder: Path) -> Path:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, content)
     return own / plugin.path
-
-
-def _travels(path: Path) -> bool:
-    return path.is_file() and "__pycache__" not in path.parts
 
 
 def _sha256(content: bytes) -> str:

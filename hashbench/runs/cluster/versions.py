@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from hashbench.evaluation import metrics
 from hashbench.plugins.registry import KINDS
+from hashbench.runs.environment import COMPUTING, installed
 
-PACKAGES = (
-    "hashbench",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "numba",
-    "torch",
-    "torchvision",
-    "timm",
-    "lightning-fabric",
-    "faiss-cpu",
-    "pillow",
-)
+PACKAGES = (*COMPUTING, "pillow")
 NONE = "none"
 
 
@@ -35,13 +23,10 @@ def own_versions() -> dict[str, str]:
     A build of a version, as in ``2.6.0+cpu``, does not count: clients often have no GPU. Of hashbench itself it is also
     the engine's version and a checksum of the source, plugins left out: each cell checks its own.
     """
-    versions = {"python": ".".join(map(str, sys.version_info[:2]))}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = NONE
-    return versions | {"engine": str(metrics.VERSION), "hashbench's source": _source()}
+    found = installed(PACKAGES)
+    versions = {package: found.get(package, NONE).partition("+")[0] for package in PACKAGES}
+    python = ".".join(map(str, sys.version_info[:2]))
+    return {"python": python, **versions, "engine": str(metrics.VERSION), "hashbench's source": _source()}
 
 
 def _source() -> str:
