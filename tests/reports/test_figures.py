@@ -91,6 +91,16 @@ def test_a_method_looks_the_same_in_all_settings(tmp_path):
         assert dict(zip(scale["domain"], scale["range"], strict=True))["c"] == looks["c"].shape
 
 
+def test_drawn_lines_have_the_dashes_of_their_looks(tmp_path):
+    store = made_run(tmp_path / "run", {name: (0.5, {}) for name in "abcd"}, bits=(8, 16), seeds=(0,))
+    (path,) = (path for path in plot(store.directory, tmp_path / "figures", ["svg"]) if "all_by_code" in path.name)
+    drawn = dict(
+        re.findall(r'stroke="(#\w+)" stroke-width="1.7" stroke-dasharray="([\d.,]+)"', path.read_text("utf-8"))
+    )
+    expected = {look.color: ",".join(f"{length:g}" for length in look.dash) for look in numbered_looks("abcd").values()}
+    assert drawn == expected
+
+
 def test_marks_differ_without_their_colours():
     looks = numbered_looks(map(str, range(252)))
     assert len({(look.color, look.shape, *look.dash, look.fill == PAPER) for look in looks.values()}) == 252

@@ -93,7 +93,7 @@ def render(
 @cache
 def _library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; putting it together takes seconds."""
-    return vl_convert.javascript_bundle(None)
+    return vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its default is missing in the stub
 
 
 def _template(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hashbench.reports.page.figures.key import Spec, by_name, picked, with_key
+from hashbench.reports.page.figures.key import Spec, by_name, looking, picked, with_key
 from hashbench.reports.page.figures.looks import INK, Looks
 
 CONFIG: Spec = {
@@ -90,17 +90,23 @@ def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], 
     many = len(data) > MOST_MARKED * len(names)
     layers = [
         *([_intervals(x, y, "area" if many else "rule")] if "low" in data else []),
-        _lines(x, y),
+        _lines(data, looks, x, y),
         _points(x, y, told, max(1, len(data) // (MARKS * len(names))) if many else 1),
     ]
     wanted = dict(zip(means["name"], means["y"], strict=True))
     return with_key({"data": {"name": "points"}, "layer": layers}, x, y, wanted, looks, at_end)
 
 
-def _lines(x: Spec, y: Spec) -> Spec:
+def _lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec) -> Spec:
     return {
         "mark": {"type": "line"},
-        "encoding": {"x": x, "y": y, **by_name("stroke", "strokeDash"), **picked()},
+        "encoding": {
+            "x": x,
+            "y": y,
+            **by_name("stroke"),
+            **looking(list(data["name"].unique()), looks, strokeDash="dash"),
+            **picked(),
+        },
     }
 
 
@@ -155,7 +161,7 @@ def cost(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], l
         "encoding": {"x": x, "y": y},
         "layer": [front_line, *([] if lengths_joined else [ring])],
     }
-    joining = [_lines(x, y)] if lengths_joined else []
+    joining = [_lines(data, looks, x, y)] if lengths_joined else []
     spec = {"data": {"name": "points"}, "layer": [front, *joining, _points(x, y, told)]}
     return with_key(spec, x, y, data.groupby("name", sort=False)["y"].max().to_dict(), looks)
 

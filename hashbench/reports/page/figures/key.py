@@ -78,22 +78,22 @@ def with_key(
         },
         {
             "mark": {"type": "point", "xOffset": MARK_AT},
-            "encoding": {**at_label, **_looking(names, looks, stroke="color", fill="fill", shape="shape")},
+            "encoding": {**at_label, **looking(names, looks, stroke="color", fill="fill", shape="shape")},
         },
         {
             "params": [PICK],
             "mark": {
                 "type": "text", "xOffset": TEXT_AT, "align": "left", "limit": LIMIT, "lineBreak": "\n", "color": INK,
             },
-            "encoding": {**at_label, "text": {"field": "text"}, **_looking(names, looks, strokeDash="dash")},
+            "encoding": {**at_label, "text": {"field": "text"}},
         },
     ]  # fmt: skip
     layers = [*spec["layer"], *({"data": {"name": "key"}, **layer} for layer in (keyed if ends else keyed[1:]))]
     return {**spec, "width": "container", "height": height, "layer": layers, "datasets": {"key": rows}}
 
 
-def _looking(names: Sequence[str], looks: Looks, **shown: str) -> Spec:
-    """Return encodings with their scales; the texts hold that of the dashes, which would break marks."""
+def looking(names: Sequence[str], looks: Looks, **shown: str) -> Spec:
+    """Return encodings that say what names look like: each channel shows the named attribute."""
     scales = {
         channel: {"domain": list(names), "range": [getattr(looks[name], attribute) for name in names]}
         for channel, attribute in shown.items()
