@@ -51,11 +51,10 @@ def plot(
     to: Annotated[Path | None, typer.Option(help="Folder for the figures; DIRECTORY/plots by default.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Comma-separated: png, svg, pdf.")] = "png",
 ) -> None:
-    """Draw PR curves, P@N, mAP against bits and parameters, and training curves; bands: lowest to highest seed."""
-    from hashbench.records.store import open_results
-    from hashbench.reports.figures import plot as draw
+    """Draw for a column of a paper: PR curves, P@N, scores against bits, cost and parameters, training curves."""
+    from hashbench.reports.page.figures.files import plot as draw
 
-    for path in draw(open_results(directory), to or directory / "plots", formats.split(",")):
+    for path in draw(directory, to or directory / "plots", formats.split(",")):
         print(path)
 
 

@@ -1,33 +1,23 @@
-"""Recall for bytes: the table that an engineer chooses by, and its figure."""
+"""Recall for bytes: the table that an engineer chooses by."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 from rich.console import Console
 from rich.markup import escape
 
 from hashbench.records.record import Record
 from hashbench.reports.console import new_table, print_note, print_title
-from hashbench.reports.figure_style import looks_of, new_figure, with_legend
-from hashbench.results.rows import ASYMMETRIC, Row, rows_of
+from hashbench.results.rows import Row, rows_of
 from hashbench.results.setting import Named
 
 TIMES = (1, 2, 4, 10)
 """How many candidates are ranked again by their vectors, as multiples of k."""
-PANELS = (1, 4)
-MORE_HEIGHT = 1.4
-"""Inches beyond those of panels that show one curve each."""
 TIMED = {"fit_s": ".1f", "encode_items_per_s": ",.0f", "top100_queries_per_s": ",.0f"}
 """Timings that have a column, and how they are written."""
-TICKS = tuple(2.0**power for power in range(2, 16))
 
 
 def recall(row: Row, k: int, times: int) -> float:
@@ -104,52 +94,3 @@ def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> 
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None or math.isnan(value) else f"{value:{form}}"
-
-
-def bytes_figure(records: Sequence[Record], about: str) -> Figure:
-    """Return recall@10 against bytes, without rescoring above and with four times as many candidates below.
-
-    Parameters
-    ----------
-    records : sequence of Record
-    about : str
-        The data, for the title.
-    """
-    rows = rows_of_bytes(records)
-    figure, panels = new_figure(about, len(PANELS))
-    figure.set_figheight(figure.get_figheight() + MORE_HEIGHT)
-    lines: dict[str, Line2D] = {}
-    for axes, times in zip(panels, PANELS, strict=True):
-        chosen = front(rows, times)
-        x, y = [row.n_bytes for row in chosen], [recall(row, 10, times) for row in chosen]
-        axes.step(x, y, where="post", color="#BBBBBB", zorder=1)
-        for name, own, looks in _series(rows):
-            (line,) = axes.plot([row.n_bytes for row in own], [recall(row, 10, times) for row in own], **looks)
-            if looks["markerfacecolor"] != "white" or name not in lines:
-                lines[name] = line
-        axes.set_ylabel("recall@10" if times == 1 else f"recall@10, ×{times}")
-        axes.set_ylim(0, 1.03)
-    _bytes_axis(panels[-1])
-    return with_legend(figure, lines)
-
-
-def _series(rows: Sequence[Row]) -> list[tuple[str, list[Row], dict[str, Any]]]:
-    """Return name, rows and looks of each line: real-valued queries look as Hamming's, with hollow marks."""
-    names = sorted({row.label.removesuffix(ASYMMETRIC) for row in rows})
-    series = []
-    for number, name in enumerate(names):
-        for hollow in (False, True):
-            own = [row for row in rows if row.label == (name + ASYMMETRIC if hollow else name)]
-            looks = looks_of(number)
-            looks["markerfacecolor"] = "white" if hollow else looks["color"]
-            looks["linestyle"] = looks["linestyle"] if len(own) > 1 else "none"
-            series += [(name, own, looks)] if own else []
-    return series
-
-
-def _bytes_axis(axes: Axes) -> None:
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(TICKS))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("bytes a vector (grey: the best; hollow: real queries)")

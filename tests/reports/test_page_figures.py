@@ -9,9 +9,9 @@ from boards import edit_record
 from made_runs import METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 
 from hashbench.records.store import Store
+from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
-from hashbench.reports.page.figures.curves import figures_of_curves
-from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
+from hashbench.reports.page.figures.scores import pareto_front
 from hashbench.reports.page.from_run import settings_of_run
 
 
@@ -31,7 +31,7 @@ def test_counts_and_parameters_are_told_to_the_last_digit(tmp_path):
     )
     (setting,) = settings_of_run(store.directory)
     told = {}
-    for figure in (*figures_of_scores(setting), *figures_of_curves(setting), *figures_of_codes(setting)):
+    for figure in figures_of([setting])[0]:
         told.setdefault(figure.panel, set()).update(told_exactly(figure.spec))
     assert told == {
         "by_bits": {"bits"},
@@ -91,7 +91,7 @@ def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
         if record.config["n_bits"] == 16:
             edit_record(store, record, lambda values: values["metrics"].pop("mAP@10"))
     (setting,) = settings_of_run(store.directory)
-    (lines,) = (one for one in figures_of_scores(setting) if (one.panel, one.metric) == ("by_bits", "mAP@10"))
+    (lines,) = (one for one in figures_of([setting])[0] if (one.panel, one.metric) == ("by_bits", "mAP@10"))
     assert "At 8 bits the highest of 2 methods is one" in lines.alt
     shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
     assert shown_at == [4, 8]
@@ -122,7 +122,7 @@ def test_a_map_says_who_has_no_class_and_who_has_several(tmp_path):
     labels_of = np.array([[1, 0], [1, 1], [0, 0]], bool)
     (figure,) = (one for one in relabelled(store, labels_of) if one.panel == "map")
     assert figure.data["name"].value_counts().to_dict() == {"0": N_DATABASE * 2 // 3, "none": N_DATABASE // 3}
-    assert figure.spec["encoding"]["color"]["scale"]["domain"] == ["0", "none"]
+    assert [row["name"] for row in figure.spec["datasets"]["key"]] == ["0", "none"]
     assert "its first one, where a code has several" in figure.alt
     (figure,) = (one for one in relabelled(store, np.eye(2, dtype=bool)[[0, 1, 1]]) if one.panel == "map")
     assert "several" not in figure.alt

@@ -10,9 +10,7 @@ from made_runs import HOSTILE, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 from hashbench.data.dataset import Dataset
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
-from hashbench.reports.page.figures.codes import figures_of_codes
-from hashbench.reports.page.figures.curves import figures_of_curves
-from hashbench.reports.page.figures.scores import figures_of_scores
+from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
 from hashbench.reports.page.page import render
@@ -65,8 +63,7 @@ def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     store = made_run(folder / "run", HOSTILE, method="m")
     (small,) = settings_of_run(store.directory)
-    figures = [*figures_of_scores(small), *figures_of_curves(small), *figures_of_codes(small)]
-    content = render([many_rows(), small], [[], figures], {1: make_gallery(small, made_dataset())}, "")
+    content = render([many_rows(), small], [[], *figures_of([small])], {1: make_gallery(small, made_dataset())}, "")
     (folder / "report.html").write_bytes(content)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM

@@ -14,7 +14,7 @@ import hashbench
 from hashbench.files.writing import DIGITS
 from hashbench.records.store import Store
 from hashbench.reports.audit import audit, summary
-from hashbench.reports.figures import plot
+from hashbench.reports.page.figures.files import plot
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.papers.sources import grids_of
 from hashbench.reports.tables import print_tables
@@ -106,8 +106,8 @@ def test_no_report_averages_over_two_settings(two, tmp_path):
     assert "0.8049 ± 0.0000" in printed
     frame = summary(audit(store))
     assert sorted(frame["hashbench"].round(4)) == sorted(levels)
-    figures = plot(store, tmp_path / "plots")
-    assert len({path.name.partition("_pr_curve")[0] for path in figures if "pr_curve" in path.name}) == 2
+    figures = plot(store.directory, tmp_path / "plots")
+    assert len({path.name.partition("_precision_and_recall")[0] for path in figures if "_and_recall" in path.name}) == 2
     assert len(verdicts(list(store), store)) == 2
 
 
@@ -258,4 +258,4 @@ def test_records_by_bytes_that_lack_metrics_or_timings_have_gaps(tmp_path):
         ["pq", "2"],
     ]
     assert ".250" in printed
-    assert plot(store, tmp_path / "plots")
+    assert plot(store.directory, tmp_path / "plots")

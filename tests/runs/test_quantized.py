@@ -64,7 +64,7 @@ def test_table_results_and_figure_show_them(finished, cli, tmp_path):
     assert frame.loc[frame["status"] == "ok", "top100_queries_per_s"].notna().all()
     drawn = cli("plot", out, "--to", tmp_path)
     assert drawn.returncode == 0, drawn.stderr
-    assert (tmp_path / "recall_by_bytes.png").is_file()
+    assert (tmp_path / "recall_10_by_bytes.png").is_file()
 
 
 def test_a_finished_run_is_not_computed_again(finished, cli):

@@ -11,11 +11,13 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
+import jinja2
+import vl_convert
+from markupsafe import Markup
 
-from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.charts import CONFIG
+from hashbench.reports.page.figures.figure import Figure, columns_of
 from hashbench.reports.page.gallery import Gallery
-from hashbench.reports.page.needs import need
 from hashbench.reports.page.setting import Setting, shown
 from hashbench.reports.page.summary import summaries
 from hashbench.results.rows import Row
@@ -23,6 +25,8 @@ from hashbench.results.rows import Row
 PANELS = (
     {"id": "by_bits", "title": "Score by code length", "choice": "", "wide": False,
      "intro": "Means over queries and seeds; bars are 95% intervals."},
+    {"id": "bytes", "title": "Recall for bytes", "choice": "", "wide": True,
+     "intro": "Means over queries and seeds; grey steps: the best with as few bytes. Bytes with every stored number."},
     {"id": "pr", "title": "Precision and recall", "choice": "", "wide": False,
      "intro": "Over ranks, expected values within ties, means over queries and seeds."},
     {"id": "precision", "title": "Precision@N", "choice": "", "wide": False,
@@ -61,31 +65,26 @@ def render(
         By the number of their setting.
     command : str
         What made the page.
-
-    Raises
-    ------
-    InputError
-        A package of the extra ``report`` is missing.
     """
-    jinja2 = need("jinja2")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":"), "ensure_ascii": False}
     markup = environment.from_string(_template("report.html"))
     scripts = {"library": _library(), "script": _template("report.js")}
-    safe = {name: jinja2.filters.Markup(text) for name, text in (*scripts.items(), ("css", _template("report.css")))}
+    safe = {name: Markup(text) for name, text in (*scripts.items(), ("css", _template("report.css")))}
     datasets = ", ".join(dict.fromkeys(setting.dataset for setting in settings))
     page = markup.render(
         title=shown(f"hashbench report: {datasets}"),
         payload={
+            "config": CONFIG,
             "settings": [
                 {**_setting(one, drawn, galleries.get(number)), "name": name}
                 for number, (one, drawn, name) in enumerate(zip(settings, figures, _names(settings), strict=True))
-            ]
+            ],
         },
         panels=PANELS,
         version=version("hashbench"),
         command=shown(command),
-        script_hashes=jinja2.filters.Markup(" ".join(map(_csp_hash, scripts.values()))),
+        script_hashes=Markup(" ".join(map(_csp_hash, scripts.values()))),
         **safe,
     )
     return page.encode()
@@ -94,7 +93,7 @@ def render(
 @cache
 def _library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script; putting it together takes seconds."""
-    return need("vl_convert").javascript_bundle()
+    return vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its default is missing in the stub
 
 
 def _template(name: str) -> str:
@@ -152,8 +151,3 @@ def _row(row: Row) -> dict[str, Any]:
 def _figure(figure: Figure) -> dict[str, Any]:
     names = ("panel", "title", "alt", "spec", "bits", "metric", "choice")
     return {**{name: getattr(figure, name) for name in names}, "columns": columns_of(figure.data)}
-
-
-def columns_of(data: pd.DataFrame) -> dict[str, list[Any]]:
-    """Return a table's columns as plain values, None where one is missing."""
-    return {str(name): [None if value != value else value for value in data[name].tolist()] for name in data.columns}

@@ -10,16 +10,12 @@ from hashbench.errors import InputError
 from hashbench.files.writing import said_clearly, writable_directory, writable_file, write_atomically
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
-from hashbench.reports.page.figures.codes import figures_of_codes
-from hashbench.reports.page.figures.curves import figures_of_curves
-from hashbench.reports.page.figures.figure import Figure
-from hashbench.reports.page.figures.scores import figures_of_scores
+from hashbench.reports.page.figures.all_figures import figures_of
+from hashbench.reports.page.figures.files import write_figures
 from hashbench.reports.page.from_leaderboard import settings_of_leaderboard
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import Gallery, make_gallery, ranks_by_codes
-from hashbench.reports.page.needs import need
 from hashbench.reports.page.page import render
-from hashbench.reports.page.png import write_png
 from hashbench.reports.page.setting import Setting
 
 
@@ -61,19 +57,17 @@ def report(
     Raises
     ------
     InputError
-        A source cannot be read or has no result, a package is missing, or a file cannot be written.
+        A source cannot be read or has no result, or a file cannot be written.
     """
-    for module in ("jinja2", "vl_convert"):
-        need(module)
     writable_file(out, "--out", ".html", sources)
     settings = list(chain.from_iterable(map(_settings, sources)))
     galleries = _galleries(settings, plugins, log) if gallery else {}
-    figures = [_figures(setting) for setting in settings]
+    figures = figures_of(settings)
     content = render(settings, figures, galleries, command)
     pictures = []
     if png is not None:
         writable_directory(png, "--png")
-        pictures = write_png(settings, figures, png)
+        pictures = write_figures(settings, figures, png, ("png",))
     with said_clearly(out):
         write_atomically(out, content)
     return [out, *pictures]
@@ -85,10 +79,6 @@ def _settings(source: Path) -> list[Setting]:
     if not source.exists():
         raise InputError(f"{source} is not here; name a run's directory or a leaderboard's CSV file")
     return settings_of_leaderboard(source)
-
-
-def _figures(setting: Setting) -> list[Figure]:
-    return [*figures_of_scores(setting), *figures_of_curves(setting), *figures_of_codes(setting)]
 
 
 def _galleries(

@@ -73,6 +73,11 @@ class Setting:
         """All metrics, those of the headline first."""
         return [*self.headline, *sorted(self._metrics() - set(self.headline))]
 
+    @property
+    def is_by_bytes(self) -> bool:
+        """Whether it is of recall for bytes."""
+        return any(record.is_by_bytes for row in self.rows for record in row.records)
+
     def _metrics(self) -> set[str]:
         return {name for row in self.rows for name in row.scores if is_metric(name)}
 

@@ -1,7 +1,6 @@
-"""Vega-Lite specifications: what each kind of figure looks like, without its data.
+"""Vega-Lite specifications: what each kind of figure looks like.
 
-Colours, marks and dashes are those of the figures for papers. Names of methods are data here, never a part of an
-expression, so that nothing which they hold is computed.
+Names of methods are data here, never a part of an expression, so that nothing which they hold is computed.
 """
 
 from __future__ import annotations
@@ -10,43 +9,27 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hashbench.reports.figure_style import COLORS, DASHES, MARKERS
+import numpy as np
+import pandas as pd
 
-Spec = dict[str, Any]
-INK = "#010101"
-"""Text and lines of this colour follow the page's: white in the dark."""
-CROSS = "M-.8,-1L0,-.2L.8,-1L1,-.8L.2,0L1,.8L.8,1L0,.2L-.8,1L-1,.8L-.2,0L-1,-.8Z"
-SHAPES = dict(
-    zip(
-        MARKERS,
-        ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", CROSS, "triangle-left",
-         "triangle-right"),
-        strict=True,
-    )
-)  # fmt: skip
-STROKES = dict(zip(DASHES, ([1, 0], [5, 3], [6, 2, 1.5, 2], [1.5, 2]), strict=True))
-PICK = {"name": "pick", "select": {"type": "point", "fields": ["name"]}, "bind": "legend"}
-"""A click in the legend picks a name."""
-DIMMED = 0.12
-"""Opacity of what is not picked in the legend."""
+from hashbench.reports.page.figures.key import Spec, by_name, looking, picked, with_key
+from hashbench.reports.page.figures.looks import INK, Looks
 
-
-def looks(names: Sequence[str], channel: str, title: str | None = None) -> Spec:
-    """Return an encoding that tells names apart by ``color``, ``shape`` or ``strokeDash``, the same in every figure."""
-    cycles: dict[str, list[Any]] = {
-        "color": [INK if color == "#000000" else color for color in COLORS],
-        "shape": list(SHAPES.values()),
-        "strokeDash": list(STROKES.values()),
-    }
-    cycle = cycles[channel]
-    values = [cycle[number % len(cycle)] for number in range(len(names))]
-    return {
-        "field": "name",
-        "type": "nominal",
-        "scale": {"domain": list(names), "range": values},
-        "title": title,
-        "legend": {"symbolSize": 70, "symbolOpacity": 1, "symbolStrokeWidth": 0},
-    }
+CONFIG: Spec = {
+    "aria": False,
+    "view": {"stroke": None},
+    "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 150},
+    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "orient": "top"},
+    "line": {"strokeWidth": 1.7},
+    "point": {"size": 45, "strokeWidth": 1.2},
+    "text": {"fontSize": 11},
+}
+"""Sizes, in pixels of a page; a file for a column of a paper is the same figure on a smaller scale."""
+ROOM = 0.04
+"""Share of the values' range that the vertical axis has beyond it."""
+MARKS = 9
+"""Marks of a line with more points than `MOST_MARKED`."""
+MOST_MARKED = 12
 
 
 def axis(field: str, title: str, **more: Any) -> Spec:
@@ -67,6 +50,14 @@ def log_axis(field: str, title: str, low: float, high: float, written: str) -> S
     )
 
 
+def value_axis(title: str, data: pd.DataFrame, from_zero: bool = False) -> Spec:
+    """Return the encoding of ``y`` over the range of the values and their intervals."""
+    values = data[[name for name in ("y", "low", "high") if name in data]].to_numpy(float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    room = ROOM * (high - low or abs(high) or 1)
+    return axis("y", title, domain=[0 if from_zero else low - room, high + room], nice=False)
+
+
 def tooltip(text: Sequence[str] = ("name", "bits", "class"), exact: Sequence[str] = (), **titles: str) -> list[Spec]:
     """Return what a mark tells of itself, by field: texts, exact numbers (counts, parameters), else four digits."""
     return [{"field": field, "title": title, **_told(field, text, exact)} for field, title in titles.items()]
@@ -78,77 +69,101 @@ def _told(field: str, text: Sequence[str], exact: Sequence[str]) -> Spec:
     return {"type": "quantitative", "format": "," if field in exact else ",.4~r"}
 
 
-def _color_and_shape(names: Sequence[str], title: str | None = None) -> Spec:
-    return {"color": looks(names, "color", title), "shape": looks(names, "shape", title)}
-
-
-def _picked(opacity: float = 1.0) -> Spec:
-    return {"opacity": {"condition": {"param": "pick", "value": opacity}, "value": DIMMED}}
-
-
-def lines(names: Sequence[str], x: Spec, y: Spec, told: list[Spec], banded: bool) -> Spec:
-    """Return lines with marks, one a name, over the fields ``x`` and ``y``.
+def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], joined: bool) -> Spec:
+    """Return lines with marks, one a name.
 
     Parameters
     ----------
-    names : sequence of str
-        All that a legend holds.
+    data : pandas.DataFrame
+        ``name``, ``x`` ascending within a name, ``y``, and perhaps ``low`` and ``high``.
+    looks : Looks
     x, y : dict
-        From `axis`.
+        From `axis` and `value_axis`.
     told : list of dict
         From `tooltip`.
-    banded : bool
-        Whether intervals, ``low`` to ``high``, are drawn.
+    joined : bool
+        Whether names are at their lines' ends, which are apart; else in the order of the lines' means.
     """
-    color = looks(names, "color")
-    line = {
-        "params": [PICK],
-        "mark": {"type": "line", "strokeWidth": 1.8, "clip": True},
+    names, last = list(data["name"].unique()), data.groupby("name", sort=False).last().reset_index()
+    at_end = last[last["x"] == data["x"].max()][["name", "x", "y"]].to_dict("records") if joined else []
+    means = last if joined else data.groupby("name", sort=False)["y"].mean().reset_index()
+    many = len(data) > MOST_MARKED * len(names)
+    layers = [
+        *([_intervals(x, y, "area" if many else "rule")] if "low" in data else []),
+        _lines(data, looks, x, y),
+        _points(x, y, told, max(1, len(data) // (MARKS * len(names))) if many else 1),
+    ]
+    wanted = dict(zip(means["name"], means["y"], strict=True))
+    return with_key({"data": {"name": "points"}, "layer": layers}, x, y, wanted, looks, at_end)
+
+
+def _lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec) -> Spec:
+    return {
+        "mark": {"type": "line"},
         "encoding": {
             "x": x,
             "y": y,
-            "color": color,
-            "strokeDash": looks(names, "strokeDash"),
-            **_picked(),
+            **by_name("stroke"),
+            **looking(list(data["name"].unique()), looks, strokeDash="dash"),
+            **picked(),
         },
     }
-    points = {
-        "transform": [{"filter": "datum.marked"}],
-        "mark": {"type": "point", "filled": True, "size": 55},
-        "encoding": {"x": x, "y": y, **_color_and_shape(names), **_picked(), "tooltip": told},
+
+
+def _points(x: Spec, y: Spec, told: list[Spec], every: int = 1) -> Spec:
+    """Return marks; of many, those at every so many points, counted through all lines so that they lie apart."""
+    counted = [{"window": [{"op": "row_number", "as": "number"}]}, {"filter": f"datum.number % {every} == 0"}]
+    return {
+        **({"transform": counted} if every > 1 else {}),
+        "mark": {"type": "point"},
+        "encoding": {"x": x, "y": y, **by_name("stroke", "fill", "shape"), **picked(), "tooltip": told},
     }
-    interval = {
+
+
+def _intervals(x: Spec, y: Spec, mark: str) -> Spec:
+    channel, opacity = ("fill", 0.15) if mark == "area" else ("stroke", 0.6)
+    return {
         "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "clip": True},
-        "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}, "color": color, **_picked(0.6)},
+        "mark": {"type": mark},
+        "encoding": {
+            "x": x,
+            "y": {**y, "field": "low"},
+            "y2": {"field": "high"},
+            **by_name(channel),
+            **picked(opacity, f"{channel}Opacity"),
+        },
     }
-    layers = [*([interval] if banded else []), line, points]
-    return {"data": {"name": "points"}, "width": "container", "height": 300, "layer": layers}
 
 
-def cost(names: Sequence[str], x: Spec, y: Spec, told: list[Spec]) -> Spec:
-    """Return points, one a method and code length, with the Pareto front ringed and joined."""
+def cost(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], lengths_joined: bool = False) -> Spec:
+    """Return points, one a method and code length, with the Pareto front drawn.
+
+    Parameters
+    ----------
+    data : pandas.DataFrame
+        ``name``, ``x``, ``y``, ``front`` and ``order``, the rank by cost.
+    looks : Looks
+    x, y : dict
+        From `axis` and `value_axis`.
+    told : list of dict
+        From `tooltip`.
+    lengths_joined : bool
+        Whether a line joins the code lengths of a method, and steps the front; else the front is ringed and joined.
+    """
+    front_line: Spec = {
+        "mark": {"type": "line", "color": INK, "strokeWidth": 1, "opacity": 0.5},
+        "encoding": {"order": {"field": "order", "type": "quantitative"}},
+    }
+    front_line["mark"] |= {"interpolate": "step-after"} if lengths_joined else {}
+    ring = {"mark": {"type": "point", "color": INK, "size": 150, "strokeWidth": 1}}
     front = {
         "transform": [{"filter": "datum.front"}],
         "encoding": {"x": x, "y": y},
-        "layer": [
-            {"mark": {"type": "line", "color": INK, "strokeWidth": 1, "opacity": 0.6},
-             "encoding": {"order": {"field": "order", "type": "quantitative"}}},
-            {"mark": {"type": "point", "color": INK, "size": 170, "filled": False, "strokeWidth": 1}},
-        ],
-    }  # fmt: skip
-    points = {
-        "params": [PICK],
-        "mark": {"type": "point", "filled": True, "size": 65},
-        "encoding": {
-            "x": x,
-            "y": y,
-            **_color_and_shape(names),
-            **_picked(),
-            "tooltip": told,
-        },
+        "layer": [front_line, *([] if lengths_joined else [ring])],
     }
-    return {"data": {"name": "points"}, "width": "container", "height": 320, "layer": [front, points]}
+    joining = [_lines(data, looks, x, y)] if lengths_joined else []
+    spec = {"data": {"name": "points"}, "layer": [front, *joining, _points(x, y, told)]}
+    return with_key(spec, x, y, data.groupby("name", sort=False)["y"].max().to_dict(), looks)
 
 
 def heat_map(classes: Sequence[str], names: Sequence[str], metric: str, middle: float) -> Spec:
@@ -181,20 +196,12 @@ def heat_map(classes: Sequence[str], names: Sequence[str], metric: str, middle: 
     }
 
 
-def scatter(names: Sequence[str], title: str) -> Spec:
-    """Return a map of points without axes, coloured and shaped by name."""
+def scatter(data: pd.DataFrame, looks: Looks, title: str) -> Spec:
+    """Return a map of points without axes, marked by name; the key is in the order of the looks."""
     blank = {"ticks": False, "labels": False, "grid": False, "domain": False}
-    return {
+    x, y = axis("x", "first component", zero=False, axis=blank), value_axis("second component", data)
+    spec = {
         "data": {"name": "points"},
-        "width": "container",
-        "height": 380,
-        "params": [PICK],
-        "mark": {"type": "point", "filled": True, "size": 28},
-        "encoding": {
-            "x": axis("x", "first component", zero=False, axis=blank),
-            "y": axis("y", "second component", zero=False, axis=blank),
-            **_color_and_shape(names, title),
-            **_picked(0.75),
-            "tooltip": tooltip(name=title),
-        },
+        "layer": [_points(x, {**y, "axis": blank}, tooltip(name=title))],
     }
+    return with_key(spec, x, {**y, "axis": blank}, dict.fromkeys(looks, y["scale"]["domain"][1]), looks)

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from hashbench.errors import InputError
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.looks import numbered_looks
 from hashbench.reports.page.setting import Setting
 from hashbench.results.rows import Row
 from hashbench.results.setting import grouped_ascending
@@ -159,7 +160,7 @@ def _map(row: Row, codes: np.ndarray, items: Sequence[np.ndarray]) -> Figure:
     frequent = sorted(number for number, _ in counts.most_common(NAMED_CLASSES))
     names = [*map(str, frequent), *(["other"] if len(counts) > len(frequent) else [])]
     of_point = [_name(classes, frequent) for classes in items]
-    data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(3), "y": points[:, 1].round(3)})
+    data = pd.DataFrame({"name": of_point, "x": points[:, 0].round(2), "y": points[:, 1].round(2)})
     distinct = len(np.unique(signs, axis=0))
     several = " (its first one, where a code has several)" if any(len(classes) > 1 for classes in items) else ""
     title = f"{row.label}, {row.n_bits} bits: {len(items)} codes of the database"
@@ -168,7 +169,7 @@ def _map(row: Row, codes: np.ndarray, items: Sequence[np.ndarray]) -> Figure:
         title,
         f"Points, one a code, coloured by class{several}. The {len(items)} codes are {distinct} distinct ones; the "
         f"plane keeps {share:.0%} of their variance.",
-        charts.scatter([*names, *([NO_CLASS] if NO_CLASS in of_point else [])], "class"),
+        charts.scatter(data, numbered_looks([*names, *([NO_CLASS] if NO_CLASS in of_point else [])]), "class"),
         data,
         bits=row.n_bits,
         choice=row.label,

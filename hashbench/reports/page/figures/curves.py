@@ -10,15 +10,18 @@ import pandas as pd
 from hashbench.evaluation.curves import at_equal_recall
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.looks import Looks
 from hashbench.reports.page.setting import Setting, shown
 from hashbench.results.rows import Row
 from hashbench.results.setting import grouped_ascending
 
-MOST_EPOCHS = 150
+MOST_EPOCHS = 60
 """Points of a training curve that are drawn; of more, every second, third … one."""
+MOST_BANDS = 6
+"""Methods of a figure that has bands from the lowest to the highest seed; more would hide each other."""
 
 
-def figures_of_curves(setting: Setting) -> Iterator[Figure]:
+def figures_of_curves(setting: Setting, looks: Looks) -> Iterator[Figure]:
     """Yield the figures that need the curves which records keep."""
     if setting.store is None:
         return
@@ -28,27 +31,25 @@ def figures_of_curves(setting: Setting) -> Iterator[Figure]:
             continue
         n_database = max(seeds[0]["ranks"][-1] for seeds in curves.values())
         ranks = charts.log_axis("x", "N (items retrieved)", 1, float(n_database), "~s")
+        recall = charts.axis("x", "recall", domain=[0, 1], axis={"format": "~g"})
         for panel, title, x, drawn in (
-            (
-                "pr",
-                f"precision and recall, {n_bits} bits",
-                charts.axis("x", "recall", domain=[0, 1], axis={"format": "~g"}),
-                _by_recall,
-            ),
-            ("precision", f"precision@N, {n_bits} bits", ranks, _by_rank),
+            ("pr", f"precision and recall, {n_bits} bits", recall, at_equal_recall),
+            ("precision", f"precision@N, {n_bits} bits", ranks, _at_equal_rank),
         ):
-            data = pd.concat([drawn(label, seeds) for label, seeds in curves.items()], ignore_index=True)
+            banded = len(curves) <= MOST_BANDS
+            data = pd.concat([_line(name, *drawn(seeds), banded) for name, seeds in curves.items()], ignore_index=True)
             exact = ("x",) if panel == "precision" else ()
             told = charts.tooltip(exact=exact, name="method", x=x["title"], y="precision")
+            y = charts.value_axis("precision", data, from_zero=True)
             yield Figure(
                 panel,
                 title,
                 f"Lines of precision over {x['title']} for {len(curves)} methods, means over seeds. {_highest(data)}",
-                charts.lines(setting.labels, x, charts.axis("y", "precision"), told, banded=False),
+                charts.lines(data, looks, x, y, told, joined=False),
                 data,
                 bits=n_bits,
             )
-    yield from _training(setting)
+    yield from _training(setting, looks)
 
 
 def _highest(data: pd.DataFrame) -> str:
@@ -64,31 +65,29 @@ def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarra
     return {label: seeds for label, seeds in arrays.items() if all("ranks" in seed for seed in seeds)}
 
 
-def _by_recall(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
-    recall, precision = at_equal_recall(seeds)
-    return _line(label, recall, precision.mean(axis=0))
+def _at_equal_rank(seeds: Sequence[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    return seeds[0]["ranks"], np.array([seed["rank_precision"] for seed in seeds])
 
 
-def _by_rank(label: str, seeds: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:
-    return _line(label, seeds[0]["ranks"], np.mean([seed["rank_precision"] for seed in seeds], axis=0))
+def _line(name: str, x: np.ndarray, seeds: np.ndarray, banded: bool = True) -> pd.DataFrame:
+    """Return the mean over seeds and, where there are several, the lowest and the highest."""
+    values = {"y": seeds.mean(axis=0)}
+    if banded and len(seeds) > 1:
+        values |= {"low": seeds.min(axis=0), "high": seeds.max(axis=0)}
+    return pd.DataFrame({"name": name, "x": np.round(x, 5), **{k: np.round(v, 5) for k, v in values.items()}})
 
 
-def _line(name: str, x: np.ndarray, y: np.ndarray) -> pd.DataFrame:
-    every = max(1, len(x) // 10)
-    marked = np.arange(len(x)) % every == 0
-    return pd.DataFrame({"name": name, "x": np.round(x, 5), "y": np.round(y, 5), "marked": marked})
-
-
-def _training(setting: Setting) -> Iterator[Figure]:
+def _training(setting: Setting, looks: Looks) -> Iterator[Figure]:
     for label, rows in grouped_ascending(setting.rows, lambda row: row.label).items():
         entries = [entry for row in rows for record in row.records for entry in record.training]
         names = {name for entry in entries if "epoch" in entry for name in entry}
         for quantity in sorted(names - {"epoch"}, key=lambda name: (name != "loss", name)):
-            yield _logged(label, rows, quantity)
+            data = pd.concat([_epochs(row, quantity) for row in rows], ignore_index=True)
+            if len(data):
+                yield _logged(label, data, quantity, looks)
 
 
-def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
-    data = pd.concat([_epochs(row, quantity) for row in rows], ignore_index=True)
+def _logged(label: str, data: pd.DataFrame, quantity: str, looks: Looks) -> Figure:
     name = shown(quantity)
     ends = "; ".join(
         f"{bits}: {part['y'].iloc[0]:.4g} to {part['y'].iloc[-1]:.4g}"
@@ -100,7 +99,7 @@ def _logged(label: str, rows: Sequence[Row], quantity: str) -> Figure:
         "training",
         f"{label}: {name} by epoch",
         f"Lines of {name} over epochs, one a code length, means over seeds. From first to last: {ends}.",
-        charts.lines(list(data["name"].unique()), x, charts.axis("y", name, zero=False), told, banded=False),
+        charts.lines(data, looks, x, charts.value_axis(name, data), told, joined=True),
         data,
         choice=label,
     )
@@ -114,6 +113,6 @@ def _epochs(row: Row, quantity: str) -> pd.DataFrame:
         )
         for record in row.records
     ]
-    mean = pd.concat(seeds, axis=1).dropna().mean(axis=1).sort_index()
-    mean = mean.iloc[:: max(1, -(-len(mean) // MOST_EPOCHS))]
-    return _line(f"{row.n_bits} bits", mean.index.to_numpy(float), mean.to_numpy(float))
+    values = pd.concat(seeds, axis=1).dropna().sort_index()
+    values = values.iloc[:: max(1, -(-len(values) // MOST_EPOCHS))]
+    return _line(f"{row.n_bits} bits", values.index.to_numpy(float), values.to_numpy(float).T)

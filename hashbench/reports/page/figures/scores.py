@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hashbench.reports.figure_style import LOG_FROM
 from hashbench.reports.grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
+from hashbench.reports.page.figures.looks import Looks
 from hashbench.reports.page.setting import Setting, shown
 from hashbench.results.rows import Row
 
@@ -20,22 +20,26 @@ COSTS = {
     "bytes": ("bytes of a code", False),
 }
 """What a method costs: the axis's title, and whether more is better."""
+LOG_FROM = 20
+"""Ratio of the largest to the smallest parameter value from which an axis is logarithmic."""
+AXIS_CHARACTERS = 40
+"""Characters of a parameter's values that fit below an axis; more are written upright."""
 
 
-def figures_of_scores(setting: Setting) -> Iterator[Figure]:
+def figures_of_scores(setting: Setting, looks: Looks) -> Iterator[Figure]:
     """Yield the figures that need scores and timings alone."""
     for metric in setting.headline:
-        if len(setting.bits) > 1:
-            yield _by_bits(setting, metric)
-        for name in COSTS:
-            yield from _cost(setting, metric, name)
+        if len(setting.bits) > 1 and not setting.is_by_bytes:
+            yield _by_bits(setting, metric, looks)
+        for name in COSTS.keys() - {"bytes"} if setting.is_by_bytes else COSTS:
+            yield from _cost(setting, metric, name, looks)
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
-            yield _sensitivity(rows, parameter, metric, name)
+            yield _sensitivity(rows, parameter, metric, name, looks)
 
 
-def _by_bits(setting: Setting, metric: str) -> Figure:
+def _by_bits(setting: Setting, metric: str, looks: Looks) -> Figure:
     rows = [row for row in setting.rows if metric in row.scores]
     data = pd.DataFrame([{"name": row.label, "x": row.n_bits, **_scored(row, metric)} for row in rows])
     ticks = {"values": setting.bits, "format": "d"}
@@ -45,7 +49,7 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
         "by_bits",
         f"{metric} by code length",
         f"Lines of {metric} over code length. {_extremes(data)}",
-        charts.lines(setting.labels, x, charts.axis("y", metric, zero=False), told, banded=True),
+        charts.lines(data, looks, x, charts.value_axis(metric, data), told, joined=True),
         data,
         metric=metric,
     )
@@ -53,7 +57,7 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
 
 def _scored(row: Row, metric: str) -> dict[str, object]:
     score = row.scores[metric]
-    return {"y": score.mean, "low": score.low, "high": score.high, "marked": True}
+    return {"y": score.mean, "low": score.low, "high": score.high}
 
 
 def _extremes(data: pd.DataFrame) -> str:
@@ -66,7 +70,7 @@ def _extremes(data: pd.DataFrame) -> str:
     )
 
 
-def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
+def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Figure]:
     title, more_is_better = COSTS[name]
     priced = [(row, _price(row, name)) for row in setting.rows if metric in row.scores]
     known = [(row, price) for row, price in priced if price is not None]
@@ -89,7 +93,7 @@ def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
         "cost",
         f"{metric} against {title}",
         f"Points of {metric}, one a method and code length. On the Pareto front, ringed: {front}.",
-        charts.cost(setting.labels, x, charts.axis("y", metric, zero=False), told),
+        charts.cost(data, looks, x, charts.value_axis(metric, data), told),
         data,
         metric=metric,
     )
@@ -117,25 +121,27 @@ def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) 
     return np.logical_not((no_worse & better).any(axis=1))
 
 
-def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) -> Figure:
+def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks) -> Figure:
     values = [row.config["params"][parameter] for row in rows]
     numeric = all(type(value) in (int, float) for value in values)
     points = [
         {"name": f"{row.n_bits} bits", "x": value if numeric else shown(value), **_scored(row, metric)}
-        for row, value in sorted(zip(rows, values, strict=True), key=lambda pair: pair[0].n_bits)
+        for row, value in sorted(
+            zip(rows, values, strict=True), key=lambda pair: (pair[0].n_bits, pair[1] if numeric else str(pair[1]))
+        )
     ]
     data = pd.DataFrame(points)
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
     told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
     best = data.loc[data["y"].idxmax()]
-    x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
+    x, y = _parameter_axis(data, title, numeric), charts.value_axis(metric, data)
     return Figure(
         "sensitivity",
         f"{name}: {metric} by {title}",
         f"Lines of {metric} over {data['x'].nunique()} values of {title}, one a code length. "
         f"The highest is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
-        charts.lines(list(data["name"].unique()), x, y, told, banded=True),
+        charts.lines(data, looks, x, y, told, joined=True),
         data,
         metric=metric,
         choice=f"{name}: {title}",
@@ -143,9 +149,22 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) ->
 
 
 def _parameter_axis(data: pd.DataFrame, parameter: str, numeric: bool) -> charts.Spec:
-    if not numeric:
-        return {"field": "x", "type": "ordinal", "title": parameter, "sort": sorted(set(data["x"]))}
-    wide = data["x"].min() > 0 and data["x"].max() >= LOG_FROM * data["x"].min()
     values = sorted(set(data["x"]))
-    scale = {"type": "log"} if wide else {"zero": False}
-    return charts.axis("x", parameter, nice=False, padding=12, **scale, axis={"values": values, "format": "~g"})
+    if not numeric:
+        angle = 0 if sum(map(len, values)) <= AXIS_CHARACTERS else -90
+        return {"field": "x", "type": "ordinal", "title": parameter, "sort": values, "axis": {"labelAngle": angle}}
+    ticks = {"values": values, "format": ".6~r"}
+    return charts.axis("x", parameter, nice=False, padding=12, **scale_for(values), axis=ticks)
+
+
+def scale_for(values: Sequence[float]) -> charts.Spec:
+    """Return the Vega-Lite scale that spreads a grid's values best, ascending; zero has a place on every one."""
+    positive = [value for value in values if value > 0]
+    if len(positive) < 2 or values[0] < 0:
+        return {"zero": False}
+    wide = positive[-1] >= LOG_FROM * positive[0]
+    if values[0] == 0:
+        return {"type": "symlog", "constant": positive[0]} if wide else {"zero": False}
+    if all(float(np.log2(value)).is_integer() for value in values):
+        return {"type": "log", "base": 2}
+    return {"type": "log"} if wide else {"zero": False}

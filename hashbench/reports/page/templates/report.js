@@ -1,5 +1,5 @@
 // Draws the page from its data. Names are set as text, never as markup, and never stand in an expression.
-const { settings } = JSON.parse(document.getElementById("data").textContent);
+const { settings, config } = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { sort: "score", descending: true, views: [], turn: 0 };
 const MARKS = { best: "★ best", "not separable": "≈ not separable", separable: "separable", unknown: "? unknown" };
@@ -121,13 +121,7 @@ function line(row, columns, low, high) {
 
 // ---- the figures
 
-const CONFIG = {
-  background: null,
-  aria: false,
-  font: 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif',
-  view: { stroke: null },
-  axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelLimit: 170 },
-};
+const FONT = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
 function shownFigures() {
   const panels = new Map();
@@ -187,16 +181,15 @@ function figureElement(figure, id) {
 function rowsOf(figure) {
   const names = Object.keys(figure.columns);
   const rows = figure.columns[names[0]].map((_, at) => Object.fromEntries(names.map((name) => [name, figure.columns[name][at]])));
-  const isMethod = (row) => setting().labels.includes(row.name);
-  return rows.filter((row) => !isMethod(row) || wanted(row.name));
+  return rows.filter(isShown);
 }
 
+const isShown = (row) => !setting().labels.includes(row.name) || wanted(row.name);
+
 async function embed(chart, spec, points) {
-  const columns = Math.max(1, Math.floor(chart.clientWidth / 165));
-  const legend = { orient: "bottom", columns, labelFontSize: 12, titleFontSize: 12, labelLimit: 140, symbolLimit: 0 };
   const narrow = chart.clientWidth < 480; // numbers in the cells of a heat map would run into each other
-  const layers = spec.layer && { layer: spec.layer.filter((layer) => !narrow || layer.mark?.type !== "text") };
-  const full = { ...spec, ...layers, datasets: { points }, autosize: { type: "fit-x", contains: "padding" }, config: { ...CONFIG, legend } };
+  const layers = spec.layer && { layer: spec.layer.filter((layer) => !narrow || layer.mark?.type !== "text" || layer.params) };
+  const full = { ...spec, ...layers, datasets: { key: (spec.datasets?.key ?? []).filter(isShown), points }, autosize: { type: "fit-x", contains: "padding" }, background: null, config: { ...config, font: FONT } };
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true, hover: true };
   const { view } = await window.vegaEmbed(chart, full, options);
   chart.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure's title and description stand for it
@@ -204,7 +197,7 @@ async function embed(chart, spec, points) {
 }
 
 function tableOf(rows, title) {
-  const names = Object.keys(rows[0] ?? {}).filter((name) => !["marked", "order"].includes(name));
+  const names = Object.keys(rows[0] ?? {}).filter((name) => name !== "order");
   const cell = (value) => make("td", { class: typeof value === "number" ? "number" : "" }, String(value ?? ""));
   const body = rows.map((row) => make("tr", {}, ...names.map((name) => cell(row[name]))));
   const top = make("tr", {}, ...names.map((name) => make("th", { scope: "col" }, name)));
