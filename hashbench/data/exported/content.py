@@ -19,7 +19,7 @@ LISTS = {"query": "test.txt", "train": "train.txt", "database": "database.txt"}
 IMAGES = "images"
 BLOCK_BYTES = 2**24
 BATCH = 256
-"""Image files that are in memory at once."""
+"""Image files, or lines of a list, that are in memory at once."""
 SUFFIXES = {
     b"\xff\xd8": ".jpg",
     b"\x89PNG": ".png",
@@ -128,24 +128,24 @@ def _suffix(content: bytes) -> str:
     return next((suffix for start, suffix in SUFFIXES.items() if content.startswith(start)), ".img")
 
 
-def marks_of(labels: np.ndarray, n_labels: int) -> np.ndarray:
-    """Return labels as marks, bool of shape (n, n_labels): one-hot for classes."""
-    return labels if labels.ndim == 2 else labels[:, None] == np.arange(n_labels)
-
-
-def list_lines(paths: Sequence[str], marks: np.ndarray) -> Iterator[bytes]:
+def list_lines(paths: Sequence[str], labels: np.ndarray, classes: np.ndarray) -> Iterator[bytes]:
     """Yield the lines of a list: the path and a mark 0 or 1 for each label, with spaces between.
 
     Parameters
     ----------
     paths : sequence of str
         Without white space, which the loaders of DeepHash and HashNet would take for the end of the path.
-    marks : ndarray of shape (n, n_labels), bool
+    labels : ndarray of shape (n,), int64, or (n, n_labels), bool
+    classes : ndarray of int64
+        The classes in the order of their marks, where labels are classes.
     """
-    text = np.full((len(marks), 2 * marks.shape[1]), ord(" "), np.uint8)
-    text[:, 1::2] = ord("0") + marks
-    for path, row in zip(paths, text, strict=True):
-        yield path.encode() + row.tobytes() + b"\n"
+    for start in range(0, len(paths), BATCH):
+        block = labels[start : start + BATCH]
+        marks = block if block.ndim == 2 else block[:, None] == classes
+        text = np.full((len(marks), 2 * marks.shape[1]), ord(" "), np.uint8)
+        text[:, 1::2] = ord("0") + marks
+        for path, row in zip(paths[start : start + BATCH], text, strict=True):
+            yield path.encode() + row.tobytes() + b"\n"
 
 
 def write_lists(folder: Path, dataset: Dataset, paths: Sequence[str]) -> dict[str, str]:
@@ -156,13 +156,15 @@ def write_lists(folder: Path, dataset: Dataset, paths: Sequence[str]) -> dict[st
     OSError
         A file cannot be written.
     """
-    assert dataset.labels is not None
-    n_labels = max(len(dataset.label_names), 1 if dataset.labels.ndim == 2 else int(dataset.labels.max()) + 1)
+    labels, n_named = dataset.labels, len(dataset.label_names)
+    assert labels is not None
+    is_named = labels.ndim == 1 and 0 <= labels.min() <= labels.max() < n_named
+    classes = np.arange(n_named) if is_named else np.unique(labels)
     sums = {}
     for part, name in LISTS.items():
         rows = getattr(dataset.split, part)
-        marks = marks_of(dataset.labels[rows], n_labels)
-        sums[name] = write_bytes(folder / name, list_lines([paths[row] for row in rows.tolist()], marks))
+        lines = list_lines([paths[row] for row in rows.tolist()], labels[rows], classes)
+        sums[name] = write_bytes(folder / name, lines)
     return sums
 
 
