@@ -143,6 +143,11 @@ def test_the_same_export_is_kept_and_another_is_refused(tmp_path, photos, cli):
     one_clear_line(cli("data", "export", "digits", "-o", image.parent), "holds no exported protocol")
 
 
+def test_a_folder_without_a_manifest_is_no_export(tmp_path):
+    with pytest.raises(InputError, match=r"is no exported protocol: .*manifest.json cannot be read"):
+        read_manifest(tmp_path)
+
+
 def test_an_empty_folder_is_filled(tmp_path, photos):
     (tmp_path / "out").mkdir()
     (tmp_path / "link").symlink_to("out")
