@@ -1,4 +1,4 @@
-"""The commands ``hashbench data``: data sets prepared once, verified, listed, removed."""
+"""The commands ``hashbench data``: data prepared once, verified, listed, removed; protocols exported, lists checked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hashbench.cli.common import one_of
 from hashbench.cli.options import takes
 from hashbench.data.options import LoadOptions
 from hashbench.errors import InputError
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from hashbench.data.prepared.entries import Entry
 
 
-app = typer.Typer(help="Prepare data sets once; verify, list and remove prepared data.", no_args_is_help=True)
+app = typer.Typer(
+    help="Prepare data sets once; verify, list and remove prepared data; export protocols and check lists.",
+    no_args_is_help=True,
+)
 
 CacheOption = Annotated[Path | None, typer.Option(help="Directory of the prepared data \\[env: HASHBENCH_CACHE].")]
 EntryArgument = Annotated[
@@ -105,6 +109,56 @@ def remove(name: EntryArgument, cache_dir: CacheOption = None) -> None:
 
     for entry in remove_entries(cache_directory(cache_dir), name):
         print(f"removed {entry.folder}")
+
+
+@app.command()
+@takes(LoadOptions)
+def export(
+    options: LoadOptions,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See hashbench list.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that is written, whole or not at all.")],
+    images: Annotated[
+        str | None, typer.Option(help="npy, png, files (as they are) or none. Default: npy where all have one size.")
+    ] = None,
+    plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
+) -> None:
+    """Write a protocol for training code of your own: rows, labels, items and lists, in a fixed order."""
+    from hashbench.data.exported.export import FORMS, refuse_occupied
+    from hashbench.data.exported.export import export as export_data
+    from hashbench.data.loading import load
+    from hashbench.plugins.registry import Registry
+
+    if images is not None:
+        one_of("--images", images, FORMS)
+    refuse_occupied(out)
+    dataset = load(Registry(plugin or ()).find("datasets", name).load()(), options)
+    for line in dataset.summary:
+        print(line)
+    manifest, is_new = export_data(dataset, out, images, options.reading)
+    sizes = ", ".join(f"{part} {facts['n']:,}" for part, facts in manifest["parts"].items())
+    print(f"{out}: {manifest['protocol']}, {sizes}{'' if is_new else ' (was there already)'}; see README.md there")
+
+
+@app.command("check-lists")
+def check_lists(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of lists: test.txt, train.txt, database.txt.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of the listed images, whose content is compared.")] = None,
+    query: Annotated[Path | None, typer.Option(help="The list of queries, where it has another name.")] = None,
+    train: Annotated[Path | None, typer.Option(help="The list for training, likewise.")] = None,
+    database: Annotated[Path | None, typer.Option(help="The list of the database, likewise.")] = None,
+    pixels: Annotated[bool, typer.Option("--pixels/--bytes-only", help="Compare pixels, or files alone.")] = True,
+) -> None:
+    """Look for leaks in published lists: queries in the database or training set, and labels that decide nothing."""
+    from hashbench.data.leaks.check import check_lists as check
+    from hashbench.data.leaks.finding import problems
+    from hashbench.files.paths import printable
+
+    named = {"query": query, "train": train, "database": database}
+    findings = check(folder, root, {part: file for part, file in named.items() if file is not None}, pixels)
+    for finding in findings:
+        print(printable(str(finding), 1000))
+    if problems(findings):
+        raise typer.Exit(1)
 
 
 def _summary(entry: Entry) -> str:

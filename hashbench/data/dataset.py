@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -54,6 +55,10 @@ class Dataset:
         Whether the mean was subtracted from the features that come with the data.
     summary : tuple of str
         What was read, in a line or two: items, classes, parts, from where, what was left out, what is there twice.
+    names : sequence of str, optional
+        What published lists call each item; in general its path.
+    label_names : sequence of str
+        What the classes or labels are called.
     """
 
     name: str
@@ -72,6 +77,8 @@ class Dataset:
     look: Look = Look()
     centred: bool = False
     summary: tuple[str, ...] = ()
+    names: Sequence[str] | None = None
+    label_names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""

@@ -79,6 +79,8 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         items_sha256=items.sha256,
         look=items.look,
         centred=items.centred,
+        names=items.names,
+        label_names=items.label_names,
     )
     _refuse_irrelevant(dataset)
     with asking(plugin, "what read returned cannot be used: looking through it"):

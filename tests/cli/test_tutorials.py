@@ -60,6 +60,17 @@ def test_own_embeddings(cli):
     exec(use, {})
 
 
+def test_own_training_code(cli):
+    train, score = blocks("own-training-code.md", "python")
+    names = {}
+    exported, checked = commands("own-training-code.md")
+    assert cli(*exported).returncode == 0
+    exec(train, names)
+    exec(score, names)
+    assert 0.55 < names["evaluation"]["mAP@all"] < 0.65  # hashbench's ITQ has 0.61
+    assert cli(*checked).stdout.startswith("300 queries (test.txt)")
+
+
 @pytest.mark.slow
 def test_the_engineers_use_what_they_have_trained(cli):
     pytest.importorskip("faiss")

@@ -1,0 +1,113 @@
+"""What codes look like apart from their scores: different codes, constant and duplicate bits, balance, correlation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 2**16
+"""Codes that are unpacked at once; their products are exact in float32."""
+SHOWN = 8
+"""Bits that a line names."""
+
+
+@dataclass(frozen=True)
+class CodeFacts:
+    """What the codes of one part look like.
+
+    Attributes
+    ----------
+    n_items, n_bits : int
+    n_codes : int
+        Different codes.
+    ones : ndarray of shape (n_bits,), float64
+        The share of ones in each bit.
+    correlation : ndarray of shape (n_bits, n_bits), float64
+        Pearson's, of each pair of bits; 0 where one of them is constant.
+    duplicates : ndarray of shape (m, 2), int64
+        Pairs of bits that are equal, or each other's inverse, in every code; neither is constant.
+    """
+
+    n_items: int
+    n_bits: int
+    n_codes: int
+    ones: np.ndarray
+    correlation: np.ndarray
+    duplicates: np.ndarray
+
+    @property
+    def constant(self) -> np.ndarray:
+        """Bits that are the same in every code."""
+        return np.flatnonzero((self.ones == 0) | (self.ones == 1))
+
+    def lines(self, what: str = "database") -> list[str]:
+        """Return it for people: a line each for the codes and the bits' balance, and for what is odd.
+
+        Parameters
+        ----------
+        what : str
+            What the lines call the part.
+        """
+        n_pairs = self.n_bits * (self.n_bits - 1) // 2
+        size = f"{what}: {self.n_items:,} codes of {self.n_bits} bits"
+        same = (
+            "all of them the same: every distance is 0" if self.n_codes == 1 else f"{self.n_codes:,} of them different"
+        )
+        lines = [f"{size}, {same}"]
+        if len(self.constant):
+            lines.append(f"{what}: {len(self.constant)} of {self.n_bits} bits are constant: {_named(self.constant)}")
+        if len(self.duplicates):
+            first = " and ".join(map(str, self.duplicates[0]))
+            lines.append(
+                f"{what}: {len(self.duplicates):,} of {n_pairs:,} pairs of bits are equal or inverse in every code, "
+                f"bits {first} the first"
+            )
+        lines.append(
+            f"{what}: ones are {self.ones.min():.1%} to {self.ones.max():.1%} of a bit's values, "
+            f"{np.abs(self.ones - 0.5).mean():.1%} off one half in the mean"
+        )
+        if n_pairs:
+            above = np.abs(self.correlation[np.triu_indices(self.n_bits, 1)])
+            at = np.argmax(above)
+            pair = " and ".join(str(side[at]) for side in np.triu_indices(self.n_bits, 1))
+            lines.append(
+                f"{what}: two bits correlate by {above.mean():.3f} in the mean, regardless of sign, and by "
+                f"{above.max():.3f} at most (bits {pair})"
+            )
+        return lines
+
+
+def code_facts(codes: np.ndarray, n_bits: int) -> CodeFacts:
+    """Return what codes look like, in one pass over blocks of them.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
+        As `numpy.packbits` packs them; at least one.
+    n_bits : int
+
+    Examples
+    --------
+    >>> facts = code_facts(np.packbits(np.uint8([[1, 0, 1, 1], [0, 1, 0, 1], [0, 1, 0, 1]]), axis=1), 4)
+    >>> facts.n_codes, facts.constant.tolist(), facts.duplicates.tolist()
+    (2, [3], [[0, 1], [0, 2], [1, 2]])
+    """
+    n, both = len(codes), np.zeros((n_bits, n_bits))
+    for start in range(0, n, BLOCK):
+        bits = np.unpackbits(codes[start : start + BLOCK], axis=1, count=n_bits).astype(np.float32)
+        both += bits.T @ bits
+    ones = np.diag(both)
+    covariance = n * both - np.outer(ones, ones)  # exact: whole numbers below 2**53
+    deviation = np.sqrt(np.diag(covariance))
+    scale = np.outer(deviation, deviation)
+    correlation = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+    equal = (both == ones) & (both == ones[:, None])
+    inverse = (both == 0) & (ones + ones[:, None] == n)
+    pairs = np.argwhere(np.triu((equal | inverse) & (scale > 0), 1))
+    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
+    return CodeFacts(n, n_bits, len(np.unique(rows)), ones / n, correlation, pairs)
+
+
+def _named(bits: np.ndarray) -> str:
+    return ", ".join(map(str, bits[:SHOWN])) + (" and others" if len(bits) > SHOWN else "")
