@@ -12,7 +12,7 @@ from hashbench.codes.damaged import readable
 from hashbench.codes.files import TEXTS
 from hashbench.codes.label_lists import read_label_list
 from hashbench.codes.names import LABELS
-from hashbench.codes.sources import Found, Source, divided, find, is_path
+from hashbench.codes.sources import Found, Source, argument, divided, find, is_path
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels, refuse_shape
 from hashbench.data.readers.labels.names import label_column
 from hashbench.data.readers.labels.reading import Labels
@@ -48,7 +48,8 @@ def label_source(source: Source, option: str, part: str | None) -> Given:
             return _parquet_column(file, name)
     elif isinstance(source, list | tuple) or (hasattr(source, "to_numpy") and source.to_numpy().dtype == object):
         cells = list(source.to_numpy().ravel()) if hasattr(source, "to_numpy") else list(source)
-        return LabelColumn(cells, option, lambda row: f"{option}: row {row}")
+        shown_as = argument(option)
+        return LabelColumn(cells, shown_as, lambda row: f"{shown_as}: row {row}")
     return find(source, option, part, LABELS)
 
 

@@ -134,7 +134,7 @@ def read_code_set(
             raise InputError(
                 f"there are no {part} labels: give {OPTIONS[part, LABELS]}, or --neighbors, the true neighbours"
             )
-    arrays = _facing_one_way(codes[QUERY], codes[DATABASE], n_bits)
+    arrays = _facing_one_way(codes[QUERY], codes[DATABASE], n_bits, _lengths(labels.get(QUERY)))
     query, database = _packed(codes, arrays, n_bits)
     notes = [*arrays.notes, *query.notes, *database.notes]
     said = (
@@ -166,7 +166,14 @@ class _Pair:
     notes: list[str]
 
 
-def _facing_one_way(query: Found, database: Found, n_bits: int | None) -> _Pair:
+def _lengths(labels: Given | None) -> set[int]:
+    """Return how many items labels can be of."""
+    if labels is None:
+        return set()
+    return set(labels.stored.shape) if isinstance(labels, Found) else {len(labels.cells)}
+
+
+def _facing_one_way(query: Found, database: Found, n_bits: int | None, lengths: set[int]) -> _Pair:
     """Return both arrays with items as rows; items may be columns in MATLAB's files alone."""
     shapes = query.stored.shape, database.stored.shape
     for found in (query, database):
@@ -175,7 +182,7 @@ def _facing_one_way(query: Found, database: Found, n_bits: int | None) -> _Pair:
                 f"{found.stored.shown_as} has shape {found.stored.shape}, expected a matrix of codes, a row for each "
                 "item"
             )
-    if shapes[0][1] == shapes[1][1] and not _says_columns(shapes, n_bits):
+    if shapes[0][1] == shapes[1][1] and not _says_columns(shapes, n_bits, lengths):
         return _Pair(query.read(), database.read(), [])
     if shapes[0][0] == shapes[1][0]:
         if query.is_matlab and database.is_matlab:
@@ -201,9 +208,11 @@ def _facing_one_way(query: Found, database: Found, n_bits: int | None) -> _Pair:
     )
 
 
-def _says_columns(shapes: tuple[tuple[int, ...], ...], n_bits: int | None) -> bool:
-    """Return whether, of two matrices of one shape, the code length says that items are columns."""
-    return shapes[0] == shapes[1] and n_bits is not None and n_bits == shapes[0][0] != shapes[0][1]
+def _says_columns(shapes: tuple[tuple[int, ...], ...], n_bits: int | None, lengths: set[int]) -> bool:
+    """Return whether, of two matrices of one shape, the code length or the labels say that items are columns."""
+    if shapes[0] != shapes[1] or shapes[0][0] == shapes[0][1]:
+        return False
+    return n_bits == shapes[0][0] or (shapes[0][1] in lengths and shapes[0][0] not in lengths)
 
 
 def _packed(found: Mapping[str, Found], arrays: _Pair, n_bits: int | None) -> tuple[Codes, Codes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hashbench.codes.names import CODES, DATABASE, LABELS, QUERY
 from hashbench.codes.reading import CodeSet, read_code_set
-from hashbench.codes.sources import Source
+from hashbench.codes.sources import Source, is_path
 from hashbench.errors import InputError
 from hashbench.evaluation.conventions import CUTOFFS, conventions
 from hashbench.evaluation.evaluate import Evaluation, evaluate
@@ -111,6 +111,9 @@ def score(
         raise InputError("--neighbors and labels both say what is relevant: give one of them")
     if neighbors is not None and audit:
         raise InputError("--audit is about mean average precision by labels: give labels in place of --neighbors")
+    odd = next((one for one in sources if not is_path(one)), None)
+    if odd is not None:
+        raise InputError(f"{type(odd).__name__} is no path: give arrays by keyword, as query_codes=... and so on")
     names = metrics.split(",") if isinstance(metrics, str) else list(metrics)
     wanted = [_known(name.strip()) for name in names if name.strip()]
     return score_code_set(read_code_set([Path(one) for one in sources], given, neighbors, bits), wanted, audit)

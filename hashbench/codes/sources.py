@@ -74,6 +74,11 @@ def is_path(source: Source) -> bool:
     return isinstance(source, str | os.PathLike)
 
 
+def argument(option: str) -> str:
+    """Return what an option is called in Python."""
+    return option.removeprefix("--").replace("-", "_")
+
+
 def divided(source: str | os.PathLike[str]) -> tuple[Path, str]:
     """Return the file and the array's name of ``FILE:NAME``; the name is empty where there is none."""
     text = os.fspath(source)
@@ -102,7 +107,8 @@ def find(source: Source, option: str, part: str | None, kind: str) -> Found:
         There is no such file or array, or several arrays could be meant.
     """
     if not is_path(source):
-        return Found(sliced(option, in_memory(source, option)))
+        shown_as = argument(option)
+        return Found(sliced(shown_as, in_memory(source, shown_as)))
     file, name = divided(source)
     arrays = open_arrays(file)
     if name:

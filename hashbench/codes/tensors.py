@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,10 @@ def open_tensors(path: Path) -> dict[str, StoredArray]:
     import torch
 
     try:
-        # A mapped file cannot make a tensor longer than it is; files before torch 1.6 are no archives, and not mapped.
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles of other programs: they are refused, or read
+            # A mapped file cannot make a tensor longer than it is; files before torch 1.6 are no archives, and not mapped.
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch raises anything over a damaged file
         raise InputError(
             f"{path} cannot be read as tensors alone ({type(error).__name__}), and anything else could execute code: "

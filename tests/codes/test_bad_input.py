@@ -54,6 +54,17 @@ def test_a_line_says_what_to_do(changed, words, cli, tmp_path):
     one_clear_line(cli("score", *given(tmp_path, **changed)), words)
 
 
+def test_two_transposed_matrices_of_one_shape_are_seen_by_their_labels(cli, tmp_path):
+    labels = {f"{part}_labels": PROBLEM.database_classes for part in ("query", "database")}
+    codes = {f"{part}_codes": PROBLEM.database.T for part in ("query", "database")}
+    one_clear_line(cli("score", *given(tmp_path, **codes, **labels)), "transposed, items as columns; save codes.T")
+    savemat(tmp_path / "self.mat", {"q": PROBLEM.database.T, "r": PROBLEM.database.T})
+    named = ("--query-codes", f"{tmp_path}/self.mat:q", "--database-codes", f"{tmp_path}/self.mat:r")
+    done = cli("score", *named, *given(tmp_path, query_codes=None, database_codes=None, **labels))
+    assert "score: 300 query codes" in done.stderr
+    assert "items are the columns" in done.stderr
+
+
 NO_LABELS = {"query_labels": None, "database_labels": None}
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashbench import score
@@ -38,6 +38,7 @@ def test_every_form_is_the_same_bits(form):
     np.testing.assert_array_equal(codes.packed, PACKED)
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 70), st.integers(1, 9), st.randoms(use_true_random=False))
 def test_any_width_survives(width, n, random):
     bits = np.array([[random.random() < 0.5 for _ in range(width)] for _ in range(n)])
@@ -149,3 +150,10 @@ def test_padding_is_not_guessed():
         as_codes(twelve, "codes", 20)
     with pytest.raises(InputError, match="give the right --bits"):
         as_codes(PACKED, "codes", 20)
+
+
+def test_arrays_are_given_by_keyword():
+    with pytest.raises(InputError, match="ndarray is no path: give arrays by keyword, as query_codes="):
+        score(SIGNS, SIGNS)
+    with pytest.raises(InputError, match="query_codes has shape"):
+        score(query_codes=SIGNS[0], database_codes=SIGNS, neighbors=[[0]])
