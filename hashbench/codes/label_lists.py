@@ -85,6 +85,8 @@ def _of_table(lines: dict[int, str], delimiter: str, file: Path, column: str) ->
     numbers = list(lines)
     names = [] if all(map(_is_number, rows[0])) and not column else rows[0]
     rows, numbers = rows[bool(names) :], numbers[bool(names) :]
+    if not rows:
+        raise InputError(f"{file} has names of columns and no rows")
 
     def row_shown_as(row: int) -> str:
         return f"{file} line {numbers[row]}"

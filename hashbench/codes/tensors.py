@@ -28,7 +28,7 @@ def open_tensors(path: Path) -> dict[str, StoredArray]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles of other programs: they are refused, or read
-            # A mapped file cannot make a tensor longer than it is; files before torch 1.6 are no archives, and not mapped.
+            # A mapped file makes no tensor longer than it is; files before torch 1.6 are no archives, and not mapped.
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # torch raises anything over a damaged file
         raise InputError(

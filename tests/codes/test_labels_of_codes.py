@@ -7,6 +7,7 @@ import saved_codes
 from scipy.io import savemat
 
 from hashbench import score
+from hashbench.errors import InputError
 
 PROBLEM = saved_codes.Problem()
 NAMES = np.array(["cat", "dog", "red fox", "owl", "emu", "bat", "cow", "hen", "yak", "ape"])
@@ -67,6 +68,27 @@ def test_every_form_means_the_same(form, tmp_path):
         metrics="mAP@all,P@10",
     )
     assert dict(found) == dict(expected)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "is empty"),
+        (["a,b"], "has names of columns and no rows"),
+        (["path,label", "1.jpg"], "line 2 has no column label"),
+        (["1 0", "0"], "line 2 is not 2 numbers, as line 1 is"),
+        (["a.jpg 0 1", "b.jpg 1"], "line 2 has 1 labels after a path, expected 2"),
+        (["a.jpg 0 1", "b.jpg 0 7"], "line 2: 7 is no label, expected 0 or 1"),
+        (["label", "cat", "nan"], "as programs write a missing value"),
+    ],
+)
+def test_a_text_that_is_no_list_of_labels_is_one_line(lines, words, tmp_path):
+    labels = text(tmp_path / "labels.csv", lines)
+    with pytest.raises(InputError) as refused:
+        score(
+            query_codes=PROBLEM.query[:2], database_codes=PROBLEM.query[:2], query_labels=labels, database_labels=[0, 1]
+        )
+    assert words in str(refused.value)
 
 
 def test_lists_of_labels_share_one(tmp_path):
