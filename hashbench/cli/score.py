@@ -27,6 +27,10 @@ def score(
     audit: Annotated[
         bool, typer.Option("--audit", help="Also print mAP under every convention of the literature.")
     ] = False,
+    printed: Annotated[
+        str | None,
+        typer.Option(help="A score that a script printed for these codes: also print which conventions give it."),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the metrics, or the conventions, to this file.")] = None,
 ) -> None:
     """Score codes that exist, whatever made them: .npy, .npz, .mat, .pt, HDF5, parquet, CSV or text."""
@@ -35,7 +39,7 @@ def score(
     from hashbench.progress import to_stderr
     from hashbench.reports.audit import print_conventions
     from hashbench.reports.console import open_console
-    from hashbench.reports.scores import metrics_frame, print_metrics
+    from hashbench.reports.scores import metrics_frame, print_metrics, print_readings
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
@@ -48,7 +52,7 @@ def score(
         neighbors=neighbors,
         bits=bits,
         metrics=metrics,
-        audit=audit,
+        audit=audit or printed is not None,
     )
     for line in (done.read_as, *done.notes):
         to_stderr(f"score: {line}")
@@ -56,6 +60,8 @@ def score(
     print_metrics(done, console)
     if done.conventions is not None:
         print_conventions(done.conventions, console)
+        if printed is not None:
+            print_readings(done.conventions, printed, console)
     if csv:
         with said_clearly(csv):
             write_atomically(csv, table_bytes(metrics_frame(done) if done.conventions is None else done.conventions))

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import saved_codes
+from conftest import one_clear_line
 
 from hashbench import evaluate, score
 from hashbench.codes.names import role_of
+from hashbench.reports.scores import readings_of
 
 CLASSES = (saved_codes.cvprw15, saved_codes.ddh)
 """Layouts with one class an item."""
@@ -49,6 +51,20 @@ def test_the_audit_prints_every_convention(cli, tmp_path):
     lines = (tmp_path / "audit.csv").read_text().splitlines()
     assert lines[0] == "cutoff,divisor,ties,without_hit,mAP"
     assert len(lines) == 1 + 9 * (3 * 3 + 2)
+
+
+def test_a_printed_score_is_found_among_the_conventions(cli, tmp_path):
+    (folder,) = saved_codes.deephash_pytorch(tmp_path, saved_codes.Problem())
+    frame = score(folder, audit=True, metrics="mAP@50").conventions
+    value = frame.query("cutoff == '50' and divisor == 'hits' and ties == 'numpy' and without_hit == '0'")["mAP"].item()
+    reading = "@50 / hits, numpy, no hit: 0"
+    for printed in (f"{value:.12f}", f"{100 * value:.8f}"):
+        assert f"{reading} ({value:.6f})" in readings_of(frame, printed)
+    assert any(reading in line for line in readings_of(frame, f"{value:.4f}"))
+    assert readings_of(frame, "0.99999")[0].startswith("no reading rounds to it; the nearest is @")
+    done = cli("score", folder, "--printed", f"{value:.6f}", "--metrics", "mAP@50")
+    assert f"{value:.6f}: {reading}" in done.stdout
+    one_clear_line(cli("score", folder, "--printed", "good"), "expected a score such as 0.7146")
 
 
 def test_packed_codes_of_twelve_bits_from_the_lowest_up_need_their_length(tmp_path):
