@@ -1,10 +1,10 @@
 """hashbench: the benchmark suite for learning to hash.
 
-To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `compare`. To write a
-method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a data set:
-`HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and `official_split`,
-`ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's result, and so belongs to its identity,
-is imported from where it lies: ``hashbench.learning`` and ``hashbench.data.readers``.
+To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`. To
+write a method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a
+data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and
+`official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's result, and so belongs
+to its identity, is imported from where it lies: ``hashbench.learning`` and ``hashbench.data.readers``.
 
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hashbench.api import compare, load_dataset, load_method, load_quantizer, run
+    from hashbench.codes.score import Score, score
     from hashbench.contract.method import HashMethod
     from hashbench.contract.quantizer import Quantizer
     from hashbench.data.dataset import Dataset
@@ -57,6 +58,8 @@ _HOMES = {
     "Evaluation": "hashbench.evaluation.evaluate",
     "evaluate": "hashbench.evaluation.evaluate",
     "Tunable": "hashbench.features.tunable",
+    "Score": "hashbench.codes.score",
+    "score": "hashbench.codes.score",
     "HashMethod": "hashbench.contract.method",
     "load_model": "hashbench.models.saved",
     "Quantizer": "hashbench.contract.quantizer",
@@ -76,6 +79,7 @@ __all__ = [
     "LoadOptions",
     "Protocol",
     "Quantizer",
+    "Score",
     "Split",
     "Tunable",
     "Unsupported",
@@ -91,6 +95,7 @@ __all__ = [
     "load_quantizer",
     "official_split",
     "run",
+    "score",
 ]
 
 

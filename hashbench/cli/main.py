@@ -16,6 +16,7 @@ from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
 from hashbench.cli.report import report
 from hashbench.cli.run import run
+from hashbench.cli.score import score
 from hashbench.errors import InputError
 from hashbench.options import home_expanded
 
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
+    "score": score,
     "encode": models.encode,
     "search": models.search,
     "export": models.export,

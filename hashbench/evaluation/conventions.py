@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,15 @@ from hashbench.evaluation.counting import stable_order
 from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.evaluate import evaluate
+from hashbench.evaluation.library_orders import ORDERS, library_sums
 from hashbench.evaluation.metrics import MAP, SuccessAt
-from hashbench.evaluation.relevance import masks_of
+from hashbench.evaluation.relevance import ByLabels, masks_of
 
 CUTOFFS = (1000, 5000, None)
 DIVISORS = ("hits", "R", "min(k,R)")
 TIES = ("expected", "stable", "class-sorted", "optimistic", "pessimistic")
+LIBRARY_TIES = tuple(ORDERS)
+"""Orders that sorting functions leave here; they differ between versions and processors."""
 
 
 def conventions(
@@ -26,6 +29,9 @@ def conventions(
     database_labels: np.ndarray,
     n_bits: int,
     cutoffs: Sequence[int | None] = CUTOFFS,
+    *,
+    scripts: bool = False,
+    advance: Callable[[int], object] = lambda n: None,
 ) -> list[dict[str, Any]]:
     """Return the mean average precision of codes under every convention.
 
@@ -39,6 +45,11 @@ def conventions(
     n_bits : int
     cutoffs : sequence of int or None
         None stands for the whole database.
+    scripts : bool
+        Whether what published scripts do on this machine is read too: the orders of `LIBRARY_TIES`, which take a sort
+        of the database for each query, and ``irrelevant dropped``.
+    advance : callable
+        Told numbers of queries as the libraries sort.
 
     Returns
     -------
@@ -50,8 +61,11 @@ def conventions(
         ``ties``: how items at one distance are ranked. ``expected`` averages over all orders; ``stable``
         keeps the database's order, as a stable sort does; ``class-sorted`` likewise, the database sorted by
         class before (multi-label: by each item's lowest label); ``optimistic`` and ``pessimistic`` are each
-        query's best and worst order.
-        ``without_hit``: queries without a hit up to the cut-off count ``0`` or are ``dropped`` from the mean.
+        query's best and worst order. With ``scripts`` also ``numpy``, `numpy.argsort`; ``numpy-partition``,
+        `numpy.argpartition` and then `numpy.argsort`; ``torch``, `torch.argsort`; ``torch-topk``, `torch.topk`.
+        ``without_hit``: queries without a hit up to the cut-off count ``0`` or are ``dropped`` from the mean;
+        with ``scripts``, where some query has nothing relevant in the whole database, also ``irrelevant dropped``:
+        those are dropped, and others without a hit count 0.
         Which ones those are is up to the order of ties: with dropping, ``expected`` is a quotient of two
         expectations, and ``pessimistic`` may lie above it.
         ``mAP``: the value; NaN where every query was dropped.
@@ -73,17 +87,21 @@ def conventions(
     depths = np.array([cutoff or n_database for cutoff in cutoffs])
     as_stored = np.arange(n_database)
     sorted_by_class = np.argsort(_class_key(database_labels), kind="stable")
-    stable = {
+    in_order = {
         name: _stable(query_codes, database_codes[order], query_labels, database_labels[order], histograms, depths)
         for name, order in (("stable", as_stored), ("class-sorted", sorted_by_class))
     }
+    if scripts:
+        labels = ByLabels.checked(query_labels, database_labels, len(query_codes), n_database)
+        in_order |= library_sums(query_codes, database_codes, labels, n_bits, depths.tolist(), advance)
+    some = histograms.n_relevant > 0
     n_relevant = np.maximum(histograms.n_relevant, 1)
     rows = []
     for c, (cutoff, depth) in enumerate(zip(cutoffs, depths.tolist(), strict=True)):
         most = np.minimum(depth, n_relevant)
-        for ties in TIES:
-            if ties in stable:
-                sums, hits = (array[:, c] for array in stable[ties])
+        for ties in (*TIES, *LIBRARY_TIES) if scripts else TIES:
+            if ties in in_order:
+                sums, hits = (array[:, c] for array in in_order[ties])
                 by_hits = sums / np.maximum(hits, 1)
             else:
                 sums = MAP(depth, "min(k,R)", ties).per_query(histograms) * most  # type: ignore[arg-type]
@@ -98,6 +116,8 @@ def conventions(
                     {**convention, "without_hit": "0", "mAP": scored / len(sums)},
                     {**convention, "without_hit": "dropped", "mAP": scored / kept if kept else np.nan},
                 ]
+                if scripts and cutoff and some.any() and not some.all():
+                    rows.append({**convention, "without_hit": "irrelevant dropped", "mAP": scored / some.sum()})
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from hashbench.errors import InputError
-from hashbench.evaluation.conventions import CUTOFFS, TIES, conventions
+from hashbench.evaluation.conventions import CUTOFFS, conventions
 from hashbench.evaluation.metrics import MAP, parse
 from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
 from hashbench.progress import to_stderr
@@ -81,9 +81,10 @@ def audit(
             scores = conventions(
                 arrays["query_codes"],
                 arrays["database_codes"],
-                **relevance,
-                n_bits=record.config["n_bits"],
-                cutoffs=cutoffs_of(record),
+                relevance["query_labels"],
+                relevance["database_labels"],
+                record.config["n_bits"],
+                cutoffs_of(record),
             )
         except ValueError as error:
             path = store.labels_path(record.config["data"])
@@ -176,18 +177,33 @@ def print_audit(frame: pd.DataFrame, console: Console) -> None:
             f"{row['hashbench']:.4f} ({row['hashbench_metric']})",
         )
     console.print(table)
+    print_conventions(frame, console, shown)
+
+
+def print_conventions(frame: pd.DataFrame, console: Console, shown: Sequence[str] = ()) -> None:
+    """Print mean average precision by convention, orders of ties as columns.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The columns of `CONVENTION` and ``mAP``, as `hashbench.evaluation.conventions.conventions` has them.
+    console : rich.console.Console
+    shown : sequence of str
+        Columns that tell methods apart; each convention's mean is taken over the rest.
+    """
     print_title("mAP by convention; columns: order of ties", console)
     table = new_table(console)
-    for name in (*shown, "cut-off", "divided by", "no hit", *TIES):
-        table.add_column(name, justify="right" if name in TIES or name == "n_bits" else "left")
+    ties = list(frame["ties"].unique())
+    for name in (*shown, "cut-off", "divided by", "no hit", *ties):
+        table.add_column(name, justify="right" if name in ties or name == "n_bits" else "left")
     for key, values in _readings(frame, shown):
         table.add_row(*(escape(str(part)) for part in key), *values)
     console.print(table)
 
 
-def _readings(frame: pd.DataFrame, shown: list[str]) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
+def _readings(frame: pd.DataFrame, shown: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
     """Yield rows of the table of conventions; where dropping queries changes nothing, one row for both."""
-    parts = [*IDENTITY, *CONVENTION]
+    parts = [*shown, *CONVENTION]
     rows: dict[tuple[Any, ...], dict[str, list[str]]] = {}
     for key, mean in frame.groupby(parts, sort=False)["mAP"].mean().items():
         named = dict(zip(parts, key, strict=True))
@@ -195,9 +211,9 @@ def _readings(frame: pd.DataFrame, shown: list[str]) -> Iterator[tuple[tuple[Any
         rows.setdefault(label, {}).setdefault(named["without_hit"], []).append(f"{mean:.4f}")
     for label, by_rule in rows.items():
         if by_rule["0"] == by_rule["dropped"]:
-            yield (*label, "0 or dropped"), by_rule["0"]
-        else:
-            yield from (((*label, rule), values) for rule, values in by_rule.items())
+            yield (*label, "0 or dropped"), by_rule.pop("0")
+            by_rule.pop("dropped")
+        yield from (((*label, rule), values) for rule, values in by_rule.items())
 
 
 def describe(cutoff: str, divisor: str, ties: str, without_hit: str) -> str:

@@ -51,6 +51,16 @@ def test_from_install_to_a_published_row(cli):
     assert "6 rows compared\n" in outputs["validate"]
 
 
+def test_codes_that_exist(cli):
+    make, use = blocks("codes.md", "python")
+    names = {}
+    exec(make, names)
+    outputs = do("codes.md", cli)
+    assert "mAP@r2" in outputs["score"]
+    assert "1000,hits,numpy,dropped," in Path("audit.csv").read_text()
+    exec(use, names)
+
+
 @pytest.mark.slow
 def test_own_embeddings(cli):
     make, use = blocks("own-embeddings.md", "python")

@@ -1,0 +1,88 @@
+"""What arrays are by their names: codes or labels, of the queries or of the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+QUERY, DATABASE = "query", "database"
+CODES, LABELS = "codes", "labels"
+PARTS = {
+    QUERY: ({"query", "queries", "q", "qu", "test", "tst", "te"}, {"val", "valid", "validation"}),
+    DATABASE: (
+        {"database", "databases", "db", "dataset", "retrieval", "gallery", "base", "r", "re"},
+        {"train", "training", "trn", "tr"},
+    ),
+}
+"""Words for each part, and words for it where no array has one of the first."""
+KINDS = {
+    CODES: {"code", "codes", "hash", "hashes", "hashcode", "hashcodes", "binary", "b"},
+    LABELS: {"label", "labels", "l", "target", "targets", "class", "classes"},
+}
+MODELS = {
+    "model",
+    "net",
+    "network",
+    "state_dict",
+    "optimizer",
+    "scheduler",
+    "hparams",
+    "opt",
+    "args",
+    "param",
+    "params",
+}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+class Role(NamedTuple):
+    """What a name says: part and kind, None where it says nothing, and whether the part's word is the second choice."""
+
+    part: str | None
+    kind: str | None
+    weak: bool = False
+
+
+def role_of(name: str, stem: str = "") -> Role:
+    """Return what an array is by its name, and by its file's name where its own does not say.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``tst_binary``, ``rB`` or ``test.codes``.
+    stem : str
+        The file's name without its suffix.
+
+    Examples
+    --------
+    >>> role_of("rL")
+    Role(part='database', kind='labels', weak=False)
+    >>> role_of("codes", "coco_train")
+    Role(part='database', kind='codes', weak=True)
+    """
+    own, other = _said(name), _said(stem)
+    part, weak = (own.part, own.weak) if own.part else (other.part, other.weak)
+    return Role(part, own.kind or other.kind, weak)
+
+
+def _said(name: str) -> Role:
+    words = [word.lower() for word in _WORD.findall(name)]
+    kinds = [kind for word in words for kind, known in KINDS.items() if word in known]
+    kind = kinds[-1] if kinds else None
+    parts = {part for word in words for part, known in PARTS.items() if word in known[0] | known[1]}
+    if len(parts) != 1:
+        return Role(None, kind)
+    (part,) = parts
+    return Role(part, kind, weak=not PARTS[part][0] & set(words))
+
+
+def strongest(roles: Iterable[Role]) -> list[bool]:
+    """Return which of several arrays of one part and kind count: those with a first word, where there are any."""
+    weak = [role.weak for role in roles]
+    return [not one or all(weak) for one in weak]
+
+
+def is_model(name: str) -> bool:
+    """Return whether a name is that of a network or its training, whose arrays are no codes."""
+    return name.lower() in MODELS
