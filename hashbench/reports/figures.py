@@ -19,9 +19,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from hashbench.errors import InputError
 from hashbench.evaluation.curves import at_equal_recall
-from hashbench.evaluation.metrics import headline
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
+from hashbench.records.metric_info import MetricInfo
 from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import bytes_figure
@@ -38,6 +38,7 @@ from hashbench.reports.figure_style import (
     with_legend,
 )
 from hashbench.reports.grids import one_parameter_grids
+from hashbench.results.metric_infos import infos_of, of_one_version, shown_metrics
 from hashbench.results.rows import label_of, method_names
 from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped_ascending, named
 from hashbench.results.verdicts import method_of
@@ -88,7 +89,7 @@ def plot(store: Store, out_dir: Path, formats: Sequence[str] = ("png",)) -> list
     unknown = [name for name in wanted if name not in FORMATS]
     if unknown or not wanted:
         raise InputError(f"--format {unknown[0] if unknown else ''}: expected one or more of {', '.join(FORMATS)}")
-    records = [record for record in store if record.status == "ok"]
+    records = of_one_version([record for record in store if record.status == "ok"])
     if not records:
         raise InputError(f"{store.directory} holds no record that ended well: there is nothing to plot")
     writable_directory(out_dir, "--to")
@@ -112,7 +113,7 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
         return
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
-    metrics = headline({name for record in records for name in record.metrics})
+    metrics, infos = shown_metrics(records), infos_of(records)
     for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
@@ -120,7 +121,7 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
         yield f"precision_at_n_{n_bits}bits", _precision_figure(curves, f"{about}, {n_bits} bits")
     if len(bits) > 1:
         for metric in metrics:
-            yield f"{metric}_by_bits", _bits_figure(series, bits, metric, about)
+            yield f"{metric}_by_bits", _bits_figure(series, bits, infos[metric], about)
     for one in series:
         if any(record.training for record in one.records):
             yield f"training_{one.name}", _training_figure(one, f"{one.name}: {about}")
@@ -128,7 +129,10 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
         scored = [record for record in records if metric in record.metrics]
         for method, parameter, fixed, group in one_parameter_grids(scored, lambda record: record.config):
             name = f"{method}[{fixed}]" if fixed else method
-            yield f"{metric}_by_{parameter}_{name}", _parameter_figure(group, parameter, metric, f"{name}: {about}")
+            yield (
+                f"{metric}_by_{parameter}_{name}",
+                _parameter_figure(group, parameter, infos[metric], f"{name}: {about}"),
+            )
 
 
 def _pr_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]], title: str) -> Figure:
@@ -160,7 +164,8 @@ def _precision_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]],
     return with_legend(figure, lines)
 
 
-def _bits_figure(series: list[_Series], bits: list[int], metric: str, title: str) -> Figure:
+def _bits_figure(series: list[_Series], bits: list[int], info: MetricInfo, title: str) -> Figure:
+    metric = info.name
     figure, (axes,) = new_figure(title)
     lines = {}
     for one in series:
@@ -170,7 +175,7 @@ def _bits_figure(series: list[_Series], bits: list[int], metric: str, title: str
     axes.set_xscale("log", base=2)
     set_ticks(axes, bits, [str(n_bits) for n_bits in bits])
     axes.set_xlabel("bits")
-    axes.set_ylabel(metric)
+    axes.set_ylabel(info.axis)
     return with_legend(figure, lines)
 
 
@@ -192,7 +197,8 @@ def _training_figure(one: _Series, title: str) -> Figure:
     return with_legend(figure, lines)
 
 
-def _parameter_figure(records: list[Record], parameter: str, metric: str, title: str) -> Figure:
+def _parameter_figure(records: list[Record], parameter: str, info: MetricInfo, title: str) -> Figure:
+    metric = info.name
     figure, (axes,) = new_figure(title)
     values = {canonical_hash(value): value for value in (record.config["params"][parameter] for record in records)}
     numbers = [value for value in values.values() if type(value) in (int, float)]
@@ -214,7 +220,7 @@ def _parameter_figure(records: list[Record], parameter: str, metric: str, title:
     set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
     axes.margins(x=0.05)
     axes.set_xlabel(parameter)
-    axes.set_ylabel(metric)
+    axes.set_ylabel(info.axis)
     return with_legend(figure, lines)
 
 

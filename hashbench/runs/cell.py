@@ -26,6 +26,7 @@ from hashbench.progress import doing
 from hashbench.records.arrays import VALUES
 from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
+from hashbench.runs.added_metrics import AddedScores, added_scores
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.job import Job
@@ -123,8 +124,10 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     doing("score")
     scores = score(codes, fitted, job.metrics)
     values = _measured(job, bench, fitted, codes, scores)
+    added = _added(job, bench, fitted, codes)
+    values |= added.of_record(values["metrics"])
     values["timings"]["cell_s"] = time.perf_counter() - clock
-    per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()}
+    per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()} | added.arrays
     arrays = {**_packed(codes), **per_query}
     arrays |= curves(scores.histograms) if codes.values is None else {VALUES: codes.values}
     return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
@@ -191,6 +194,13 @@ def score(codes: Codes, fitted: Fitted, metrics: Sequence[str]) -> Evaluation:
         n_bits=fitted.method.n_bits,
         **dataset.relevance(),
     )
+
+
+def _added(job: Job, bench: Workbench, fitted: Fitted, codes: Codes) -> AddedScores:
+    """Return the metrics that the run adds to the protocol's."""
+    (queries, distance), n_bits = codes.ranked, fitted.method.n_bits
+    about = {"distance": distance, "n_bits": n_bits, **fitted.dataset.relevance()}
+    return added_scores(job.added, bench.registry, queries, codes.database, **about)
 
 
 def _measured(job: Job, bench: Workbench, fitted: Fitted, codes: Codes, scores: Evaluation) -> dict[str, Any]:

@@ -30,11 +30,9 @@ from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
 from hashbench.runs.training import rows_of
-from hashbench.runs.workbench import TOP, Workbench
+from hashbench.runs.workbench import CANDIDATES, TOP, Workbench
 
 QUERY_BLOCK = 256
-CANDIDATES = 1000
-"""The nearest codes of each query that are looked at: ten times the 100 neighbours."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +105,14 @@ def _measured(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return what a record says of a cell that ended well, and its metrics by query."""
     assert bench.dataset.neighbors is not None
-    per_query = recalls(trained.candidates, bench.dataset.neighbors, job.metrics)
+    added = [info.name for info in job.added]
+    per_query = recalls(trained.candidates, bench.dataset.neighbors, (*job.metrics, *added))
     top = min(TOP, len(trained.codes))
     with plugin_code():
         rates = bench.one_core_rates(lambda some: trained.search(some, top), queries)
     values = {
         "metrics": {name: float(one.mean()) for name, one in per_query.items()},
+        "added_metrics": {info.name: info.fields() for info in job.added},
         "timings": {"fit_s": trained.fit_s, "encode_items_per_s": trained.encode_rate, **rates},
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "codes_sha256": {"database_codes": hashlib.sha256(trained.codes.data).hexdigest()},

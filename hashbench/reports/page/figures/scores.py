@@ -32,7 +32,7 @@ def figures_of_scores(setting: Setting) -> Iterator[Figure]:
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
-            yield _sensitivity(rows, parameter, metric, name)
+            yield _sensitivity(rows, parameter, metric, name, setting.axes[metric])
 
 
 def _by_bits(setting: Setting, metric: str) -> Figure:
@@ -45,7 +45,7 @@ def _by_bits(setting: Setting, metric: str) -> Figure:
         "by_bits",
         f"{metric} by code length",
         f"Lines of {metric} over code length. {_extremes(data)}",
-        charts.lines(setting.labels, x, charts.axis("y", metric, zero=False), told, banded=True),
+        charts.lines(setting.labels, x, charts.axis("y", setting.axes[metric], zero=False), told, banded=True),
         data,
         metric=metric,
     )
@@ -75,7 +75,8 @@ def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
     data = pd.DataFrame(
         [{"name": row.label, "bits": row.n_bits, "x": price, "y": row.scores[metric].mean} for row, price in known]
     )
-    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], data["y"])
+    merits = [row.scores[metric].merit for row, _ in known]
+    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], np.array(merits))
     data["order"] = data["x"].rank(method="first").astype(int)
     best = data[data["front"]].sort_values("x").to_dict("records")
     front = ", ".join(f"{row['name']} at {row['bits']} bits" for row in best)
@@ -89,7 +90,7 @@ def _cost(setting: Setting, metric: str, name: str) -> Iterator[Figure]:
         "cost",
         f"{metric} against {title}",
         f"Points of {metric}, one a method and code length. On the Pareto front, ringed: {front}.",
-        charts.cost(setting.labels, x, charts.axis("y", metric, zero=False), told),
+        charts.cost(setting.labels, x, charts.axis("y", setting.axes[metric], zero=False), told),
         data,
         metric=metric,
     )
@@ -117,7 +118,7 @@ def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) 
     return np.logical_not((no_worse & better).any(axis=1))
 
 
-def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) -> Figure:
+def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, axis: str) -> Figure:
     values = [row.config["params"][parameter] for row in rows]
     numeric = all(type(value) in (int, float) for value in values)
     points = [
@@ -128,13 +129,14 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str) ->
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
     told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
-    best = data.loc[data["y"].idxmax()]
-    x, y = _parameter_axis(data, title, numeric), charts.axis("y", metric, zero=False)
+    lower = rows[0].scores[metric].better == "lower"
+    best = data.loc[data["y"].idxmin() if lower else data["y"].idxmax()]
+    x, y = _parameter_axis(data, title, numeric), charts.axis("y", axis, zero=False)
     return Figure(
         "sensitivity",
         f"{name}: {metric} by {title}",
         f"Lines of {metric} over {data['x'].nunique()} values of {title}, one a code length. "
-        f"The highest is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
+        f"The {'lowest' if lower else 'highest'} is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
         charts.lines(list(data["name"].unique()), x, y, told, banded=True),
         data,
         metric=metric,
