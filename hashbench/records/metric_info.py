@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hashbench.evaluation.metrics import Metric
 
 Better = Literal["higher", "lower"]
+ROUNDING = 1e-9
+"""How far a mean may lie outside the range of its values: sums of floats do."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,11 @@ class MetricInfo:
         """Return what a record keeps under the metric's name."""
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
-    def holds(self, value: float) -> bool:
-        """Return whether a value is in the range; means of rounded values may be beyond it by as much."""
-        low, high = (-1e300 if self.low is None else self.low), (1e300 if self.high is None else self.high)
-        return low - 1e-9 <= value <= high + 1e-9
+    def beyond(self, value: float) -> str:
+        """Return which bound of the range a value breaks, such as ``<= 1.0``; empty where it is in the range."""
+        if self.low is not None and value < self.low - ROUNDING:
+            return f">= {self.low}"
+        return f"<= {self.high}" if self.high is not None and value > self.high + ROUNDING else ""
 
 
 class AddedMetric(TypedDict):

@@ -15,8 +15,10 @@ from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.schema import Count, Line, Misfit, Prose, Sha256, Text, checked, decoded
 from hashbench.records.metric_info import AddedMetric, MetricInfo
 
-FORMAT = 2
-"""Raised when older versions of hashbench could misread a record."""
+FORMAT = 3
+"""The newest format that is read; raised when older versions of hashbench could misread a record."""
+WITHOUT_ADDED_METRICS = 2
+"""The format of records without added metrics, which older versions read too; they know no direction of a metric."""
 Status = Literal["ok", "failed", "skipped"]
 Origin = Literal["trained", "imported"]
 LARGEST = 2**26
@@ -112,7 +114,7 @@ class Record:
     started: str = ""
     date: str = ""
     output: str = ""
-    format: int = FORMAT
+    format: int = WITHOUT_ADDED_METRICS
 
     @property
     def backbone(self) -> str:
@@ -127,7 +129,7 @@ class Record:
     def without_added_metrics(self) -> Record:
         """Return the record with its protocol's metrics alone."""
         kept = {name: value for name, value in self.metrics.items() if name not in self.added_metrics}
-        return replace(self, metrics=kept, added_metrics={})
+        return replace(self, metrics=kept, added_metrics={}, format=WITHOUT_ADDED_METRICS)
 
     @property
     def finished(self) -> bool:
@@ -173,7 +175,8 @@ class Record:
 
     def to_json(self) -> bytes:
         """Return the record's file."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False).encode()
+        version = FORMAT if self.added_metrics else WITHOUT_ADDED_METRICS
+        return json.dumps(asdict(self) | {"format": version}, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
 def read_record(path: Path) -> Record:
@@ -214,8 +217,9 @@ def read_record(path: Path) -> Record:
 def _refuse_beyond(name: str, value: float, added: dict[str, Any] | None) -> None:
     """Raise if a metric's value is out of its range: 0 to 1 for the metrics of protocols."""
     info = MetricInfo(name, name, name) if added is None else MetricInfo.kept(name, added)
-    if not info.holds(value):
-        raise UnusableRecord(f"{name} is {value:g}, expected {info.low} to {info.high} - at `metrics[...]`")
+    beyond = info.beyond(value)
+    if beyond:
+        raise UnusableRecord(f"{name} is {value:g}: Expected `float` {beyond} - at `metrics[...]`")
 
 
 class PluginName(Text):

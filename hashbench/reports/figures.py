@@ -21,7 +21,6 @@ from hashbench.errors import InputError
 from hashbench.evaluation.curves import at_equal_recall
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import writable_directory
-from hashbench.records.metric_info import MetricInfo
 from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import bytes_figure
@@ -113,7 +112,7 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
         return
     series = _series(records)
     bits = sorted({record.config["n_bits"] for record in records})
-    metrics, infos = shown_metrics(records), infos_of(records)
+    metrics = shown_metrics(records)
     for n_bits in [] if records[0].is_asymmetric else bits:  # rankings by real values have no levels in common
         drawn = [(one, one.by_bits()[n_bits]) for one in series if n_bits in one.by_bits()]
         curves = [(one, [_curves(store, record) for record in group]) for one, group in drawn]
@@ -121,7 +120,7 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
         yield f"precision_at_n_{n_bits}bits", _precision_figure(curves, f"{about}, {n_bits} bits")
     if len(bits) > 1:
         for metric in metrics:
-            yield f"{metric}_by_bits", _bits_figure(series, bits, infos[metric], about)
+            yield f"{metric}_by_bits", _bits_figure(series, bits, metric, about)
     for one in series:
         if any(record.training for record in one.records):
             yield f"training_{one.name}", _training_figure(one, f"{one.name}: {about}")
@@ -131,7 +130,7 @@ def _figures(store: Store, records: list[Record], about: str) -> Iterator[tuple[
             name = f"{method}[{fixed}]" if fixed else method
             yield (
                 f"{metric}_by_{parameter}_{name}",
-                _parameter_figure(group, parameter, infos[metric], f"{name}: {about}"),
+                _parameter_figure(group, parameter, metric, f"{name}: {about}"),
             )
 
 
@@ -164,8 +163,7 @@ def _precision_figure(curves: list[tuple[_Series, list[dict[str, np.ndarray]]]],
     return with_legend(figure, lines)
 
 
-def _bits_figure(series: list[_Series], bits: list[int], info: MetricInfo, title: str) -> Figure:
-    metric = info.name
+def _bits_figure(series: list[_Series], bits: list[int], metric: str, title: str) -> Figure:
     figure, (axes,) = new_figure(title)
     lines = {}
     for one in series:
@@ -175,7 +173,7 @@ def _bits_figure(series: list[_Series], bits: list[int], info: MetricInfo, title
     axes.set_xscale("log", base=2)
     set_ticks(axes, bits, [str(n_bits) for n_bits in bits])
     axes.set_xlabel("bits")
-    axes.set_ylabel(info.axis)
+    axes.set_ylabel(infos_of(record for one in series for record in one.records)[metric].axis)
     return with_legend(figure, lines)
 
 
@@ -197,8 +195,7 @@ def _training_figure(one: _Series, title: str) -> Figure:
     return with_legend(figure, lines)
 
 
-def _parameter_figure(records: list[Record], parameter: str, info: MetricInfo, title: str) -> Figure:
-    metric = info.name
+def _parameter_figure(records: list[Record], parameter: str, metric: str, title: str) -> Figure:
     figure, (axes,) = new_figure(title)
     values = {canonical_hash(value): value for value in (record.config["params"][parameter] for record in records)}
     numbers = [value for value in values.values() if type(value) in (int, float)]
@@ -220,7 +217,7 @@ def _parameter_figure(records: list[Record], parameter: str, info: MetricInfo, t
     set_ticks(axes, places, [f"{value:g}" if numeric else str(value) for value in ordered])
     axes.margins(x=0.05)
     axes.set_xlabel(parameter)
-    axes.set_ylabel(info.axis)
+    axes.set_ylabel(infos_of(records)[metric].axis)
     return with_legend(figure, lines)
 
 

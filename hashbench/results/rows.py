@@ -71,7 +71,7 @@ class Score:
     ) -> Score:
         """Return the score of a metric's values, one per seed, and of the comparison with the best."""
         better: Better = "higher" if info is None else info.better
-        axis = "" if info is None else info.axis
+        axis = "" if info is None or info.axis == info.name else info.axis
         std = float(np.std(values, ddof=1)) if len(values) > 1 else None
         mean = float(np.mean(values))
         if compared is None:

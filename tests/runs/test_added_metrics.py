@@ -65,6 +65,7 @@ def test_a_finished_cell_is_scored_from_its_codes_and_keeps_all_else(copied, fir
     for id, record in after.items():
         assert record.without_added_metrics() == before[id]
         assert set(record.metrics) == {*before[id].metrics, "first@all", "P@10"}
+        assert (before[id].format, record.format) == (2, 3)
         assert record.added["first@all"].better == "lower"
         assert record.added["P@10"].source == ""
         kept = Store(copied).arrays(id)
@@ -99,14 +100,16 @@ def test_a_run_from_python_computes_them_with_the_cell(tmp_path, first):
     frame = hashbench.run(
         methods="itq",
         bits=[8],
-        metrics=["first@all", "MRR@10", "mAP@all"],
+        metrics=["first@all", "R-precision", "mAP@all"],
         plugins=[first],
         out=tmp_path / "out",
         in_process=True,
     )
-    assert {"first@all", "MRR@10", "mAP@all"} <= set(frame)
+    columns = list(frame)
+    assert columns.index("error") < columns.index("R-precision") < columns.index("R-precision verdict")
+    assert columns.index("R-precision verdict") < columns.index("fit_s")
     (record,) = Store(tmp_path / "out")
-    assert set(record.added_metrics) == {"first@all", "MRR@10"}
+    assert set(record.added_metrics) == {"first@all", "R-precision"}
 
 
 @pytest.mark.parametrize(
@@ -174,19 +177,38 @@ def test_what_some_cells_cannot_have_is_said_and_left_out(tmp_path, cli):
     assert scored == {"hamming": True, "asymmetric": False}
 
 
+def test_a_quantizer_has_recalls_alone_and_is_run_again_for_more(tmp_path, cli):
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(0).standard_normal((400, 16), np.float32))
+    data = ("--dataset", "vectors", "--data-dir", tmp_path / "vectors.npy", "--out", tmp_path / "out")
+    options = ("run", "--methods", "int8,itq", "--bits", "8", *data)
+    assert cli(*options).returncode == 0
+    done = cli(*options, "--metrics", "recall@5,MRR@10")
+    assert done.returncode == 0, done.stderr
+    assert "MRR@10 is left out of some cells: a quantizer's codes are searched" in done.stderr
+    assert "without recall@5: run again, as its codes are not kept" in done.stderr
+    assert "without recall@5, MRR@10: its codes are scored again" in done.stderr
+    added = {record.label: set(record.added_metrics) for record in Store(tmp_path / "out")}
+    assert added == {"int8": {"recall@5"}, "itq": {"recall@5", "MRR@10"}}
+    assert "recall@5: vectors" in done.stdout
+
+
 def test_leaderboards_leave_them_out(copied, first, tmp_path, cli):
     assert cli("publish", copied, "--to", tmp_path / "before").returncode == 0
     assert cli(*RUN, "--out", copied, "--metrics", "first@all,P@10", "--plugin", first).returncode == 0
     assert cli("publish", copied, "--to", tmp_path / "after").returncode == 0
     before, after = ((tmp_path / name / "digits.csv").read_bytes() for name in ("before", "after"))
     assert before == after
+    assert cli("bundle", copied, "-o", tmp_path / "run.zip").returncode == 0
+    checked = cli("validate", "--recompute", tmp_path / "run.zip", tmp_path / "after" / "digits.csv")
+    assert checked.returncode == 0, checked.stderr
+    assert "not computed again, as runs have added them to the protocol's metrics: P@10, first@all" in checked.stdout
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda values: values["metrics"].update({"first@all": 0.5}), "first@all is 0.5, expected 1.0 to None"),
-        (lambda values: values["metrics"].update({"mAP@all": 1.5}), "mAP@all is 1.5"),
+        (lambda values: values["metrics"].update({"first@all": 0.5}), "first@all is 0.5: Expected `float` >= 1.0"),
+        (lambda values: values["metrics"].update({"mAP@all": 1.5}), "mAP@all is 1.5: Expected `float` <= 1.0"),
         (lambda values: values["added_metrics"]["first@all"].update(better="sideways"), "better"),
         (lambda values: values["added_metrics"].update({"x": {"title": "x"}}), "axis"),
     ],

@@ -39,4 +39,13 @@ def _score(line: Line, metric: str) -> Score:
     std, low, high = (float(line[metric + end]) if line[metric + end] else None for end in (" std", " low", " high"))
     info = info_of(metric)
     verdict = line[metric + VERDICT]
-    return Score(float(line[metric]), std, int(line["n_seeds"]), low, high, verdict, info.better, info.axis)
+    return Score(
+        float(line[metric]),
+        std,
+        int(line["n_seeds"]),
+        low,
+        high,
+        verdict,
+        info.better,
+        "" if info.axis == metric else info.axis,
+    )
