@@ -11,6 +11,9 @@ from conftest import one_clear_line
 import hashbench
 from hashbench.records.record import UnusableRecord, read_record
 from hashbench.records.store import Store
+from hashbench.reports.page.figures.scores import figures_of_scores
+from hashbench.reports.page.from_run import settings_of_run
+from hashbench.reports.page.summary import summaries
 from hashbench.results.metric_infos import of_one_version
 from hashbench.runs.asked.config import read_config
 
@@ -94,6 +97,26 @@ def test_verdicts_and_reports_know_the_direction(copied, first, cli):
     tables = hashbench.show(copied, metrics="first@all")
     assert "first@all" in repr(tables)
     assert len(tables.to_frame()) == 2
+
+
+def test_pages_and_figures_know_the_direction(copied, first, tmp_path, cli):
+    command = ("run", "--methods", "itq,lsh", "--bits", "8,16", "--seeds", "0,1")
+    assert cli(*command, "--out", copied, "--metrics", "first@all", "--plugin", first).returncode == 0
+    (setting,) = settings_of_run(copied)
+    assert setting.axes["first@all"] == "first@all, rank (lower is better)"
+    assert setting.lower_is_better == ["first@all"]
+    rows = [row for row in setting.rows if row.n_bits == 16]
+    best = min(rows, key=lambda row: row.scores["first@all"].mean)
+    (summary,) = (one["text"] for one in summaries(setting) if (one["metric"], one["bits"]) == ("first@all", 16))
+    assert f"{best.label} has the lowest mean ({best.scores['first@all'].mean:.4f})" in summary
+    figures = [one for one in figures_of_scores(setting) if one.metric == "first@all"]
+    by_bits = next(one for one in figures if one.panel == "by_bits")
+    assert '"first@all, rank (lower is better)"' in json.dumps(by_bits.spec)
+    (cost,) = (one for one in figures if one.panel == "cost" and "bytes" in one.title)
+    cheapest = cost.data[cost.data["x"] == 1.0]
+    assert cheapest.loc[cheapest["front"], "y"].tolist() == [cheapest["y"].min()]
+    files = cli("plot", copied, "--to", tmp_path / "plots", "--format", "svg").stdout
+    assert "first_all_by_bits.svg" in files.replace("@", "_")
 
 
 def test_a_run_from_python_computes_them_with_the_cell(tmp_path, first):
