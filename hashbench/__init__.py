@@ -1,10 +1,11 @@
 """hashbench: the benchmark suite for learning to hash.
 
-To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`. To
-write a method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a
-data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and
-`official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a plugin's result, and so belongs
-to its identity, is imported from where it lies: ``hashbench.learning`` and ``hashbench.data.readers``.
+To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`, `show`.
+To write a method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a
+metric: `Metric`, `Histograms`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`,
+`Split` with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a
+plugin's result, and so belongs to its identity, is imported from where it lies: ``hashbench.learning`` and
+``hashbench.data.readers``.
 
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
 """
@@ -15,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashbench.api import compare, load_dataset, load_method, load_quantizer, run
+    from hashbench.api import compare, load_dataset, load_method, load_quantizer, run, show
     from hashbench.codes.score import Score, score
     from hashbench.contract.method import HashMethod
     from hashbench.contract.quantizer import Quantizer
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from hashbench.data.splits import Split, draw_any, draw_per_class, draw_per_label, official_split
     from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
     from hashbench.errors import ContractError, InputError, Unsupported
+    from hashbench.evaluation.counting.histograms import Histograms
     from hashbench.evaluation.evaluate import Evaluation, evaluate
+    from hashbench.evaluation.metrics import Metric
     from hashbench.features.tunable import Tunable
     from hashbench.models.saved import load_model
 
@@ -38,6 +41,7 @@ _HOMES = {
     "load_method": "hashbench.api",
     "load_quantizer": "hashbench.api",
     "run": "hashbench.api",
+    "show": "hashbench.api",
     "Dataset": "hashbench.data.dataset",
     "EncodedImages": "hashbench.data.images",
     "ImageFiles": "hashbench.data.images",
@@ -55,8 +59,10 @@ _HOMES = {
     "ContractError": "hashbench.errors",
     "InputError": "hashbench.errors",
     "Unsupported": "hashbench.errors",
+    "Histograms": "hashbench.evaluation.counting.histograms",
     "Evaluation": "hashbench.evaluation.evaluate",
     "evaluate": "hashbench.evaluation.evaluate",
+    "Metric": "hashbench.evaluation.metrics",
     "Tunable": "hashbench.features.tunable",
     "Score": "hashbench.codes.score",
     "score": "hashbench.codes.score",
@@ -73,10 +79,12 @@ __all__ = [
     "Evaluation",
     "HashDataset",
     "HashMethod",
+    "Histograms",
     "ImageFiles",
     "InputError",
     "Items",
     "LoadOptions",
+    "Metric",
     "Protocol",
     "Quantizer",
     "Score",
@@ -96,6 +104,7 @@ __all__ = [
     "official_split",
     "run",
     "score",
+    "show",
 ]
 
 

@@ -21,6 +21,8 @@ from hashbench.runs.asked.options import RunOptions
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hashbench.reports.papers.shown import Tables
+
 
 def load_method(name: str, plugins: tuple[str | Path, ...] = ()) -> type[HashMethod]:
     """Return the class of a method.
@@ -167,6 +169,45 @@ def compare(
 
     a, b = open_results(home_expanded(first)), open_results(home_expanded(first if second is None else second))
     return compare_runs(a, b, _names(methods, "methods"), _names(metrics, "metrics"))
+
+
+def show(
+    source: str | Path,
+    *,
+    methods: str | Sequence[str] = "",
+    bits: Sequence[int] = (),
+    metrics: str | Sequence[str] = "",
+) -> Tables:
+    """Return the tables of a run or a leaderboard; a notebook shows them.
+
+    Parameters
+    ----------
+    source : path-like
+        Output directory of a run, or a leaderboard's CSV file.
+    methods : str or sequence of str
+        Labels, in the order of the rows; all by default.
+    bits : sequence of int
+        Code lengths; all by default.
+    metrics : str or sequence of str
+        The headline ones, and those that the run has added, by default.
+
+    Returns
+    -------
+    Tables
+        ``to_frame()`` gives a row for each score.
+
+    Raises
+    ------
+    InputError
+        ``source`` is neither a run nor a leaderboard, or has nothing of what is asked for.
+    """
+    from hashbench.reports.papers.grid import chosen
+    from hashbench.reports.papers.shown import Tables
+    from hashbench.reports.papers.sources import grids_of
+
+    path = home_expanded(source)
+    grids = chosen(grids_of(path, _names(metrics, "metrics")), _names(methods, "methods"), list(bits))
+    return Tables(path, grids)
 
 
 def _names(given: str | Sequence[str], argument: str) -> Sequence[str]:

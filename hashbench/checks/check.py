@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-METHODS, QUANTIZERS, DATASETS = "methods", "quantizers", "datasets"
+METHODS, QUANTIZERS, DATASETS, METRICS = "methods", "quantizers", "datasets", "metrics"
 
 
 class Skipped(unittest.SkipTest):
@@ -38,6 +38,9 @@ def has_parameter(name: str) -> Tag:
 
 
 READS_LABELS = Tag(lambda plugin_class: plugin_class.supervision == "supervised", "it reads no labels")
+LEVELS_ARE_GROUPS = Tag(
+    lambda plugin_class: not plugin_class.by_radius, "it asks for items within a Hamming radius (by_radius)"
+)
 NEEDS_FILES = Tag(lambda plugin_class: bool(plugin_class.needs), "it needs no files")
 
 
@@ -47,8 +50,8 @@ class Check:
     Parameters
     ----------
     function : callable
-        Gets the class of a method or quantizer, or the `hashbench.checks.dataset_trial.Trial` of a data set. It raises
-        AssertionError or whatever the plugin does, and `Skipped` where it cannot be run.
+        Gets the class of a method, quantizer or metric, or the `hashbench.checks.dataset_trial.Trial` of a data set. It
+        raises AssertionError or whatever the plugin does, and `Skipped` where it cannot be run.
     kinds : tuple of str
         The kinds of plugins that it applies to.
     only : Tag, optional

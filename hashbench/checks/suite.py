@@ -17,15 +17,17 @@ from hashbench.checks import (
     estimator_codes,
     estimator_fitting,
     method_codes,
+    metric_values,
     process,
     quantizer_codes,
 )
-from hashbench.checks.check import DATASETS, METHODS, QUANTIZERS, Check, Skipped
+from hashbench.checks.check import DATASETS, METHODS, METRICS, QUANTIZERS, Check, Skipped
 from hashbench.checks.dataset_trial import Trial
 from hashbench.contract.method import HashMethod
 from hashbench.contract.quantizer import Quantizer
 from hashbench.data.plugin import HashDataset
 from hashbench.errors import InputError, describe_error, did_you_mean, shorten
+from hashbench.evaluation.metrics import Metric
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.guard.state import kept_state
 
@@ -36,12 +38,13 @@ MODULES = (
     estimator_codes,
     dataset_facts,
     dataset_contents,
+    metric_values,
     process,
 )
 """Whose checks are run in this order."""
 CHECKS = tuple(value for module in MODULES for value in vars(module).values() if isinstance(value, Check))
-KINDS = {METHODS: HashMethod, QUANTIZERS: Quantizer, DATASETS: HashDataset}
-ARGUMENTS = {METHODS: "method_class", QUANTIZERS: "quantizer_class", DATASETS: "trial"}
+KINDS = {METHODS: HashMethod, QUANTIZERS: Quantizer, DATASETS: HashDataset, METRICS: Metric}
+ARGUMENTS = {METHODS: "method_class", QUANTIZERS: "quantizer_class", DATASETS: "trial", METRICS: "metric_class"}
 """What a test calls a plugin, see `parametrize_with_checks`."""
 
 
@@ -73,6 +76,11 @@ def kind_of(plugin_class: type) -> str:
     return next(kind for kind, base in KINDS.items() if issubclass(plugin_class, base))
 
 
+def title_of(plugin_class: type) -> str:
+    """Return what a plugin is called in messages: its name, or that of a metric's class."""
+    return getattr(plugin_class, "name", plugin_class.__name__)
+
+
 def checks_of(kind: str) -> list[Check]:
     """Return the checks of a kind of plugins."""
     return [check for check in CHECKS if kind in check.kinds]
@@ -86,18 +94,18 @@ def expected_failures(plugin_class: Any) -> dict[str, str]:
     InputError
         ``expected_failures`` is no dict, names something else than a check of this kind of plugins, or gives no reason.
     """
-    expected, kind = plugin_class.expected_failures, kind_of(plugin_class)
+    expected, kind, title = plugin_class.expected_failures, kind_of(plugin_class), title_of(plugin_class)
     if not isinstance(expected, dict):
         what = type(expected).__name__
-        raise InputError(f'{plugin_class.name}: expected_failures is a {what}; write {{"check_…": "why it fails"}}')
+        raise InputError(f'{title}: expected_failures is a {what}; write {{"check_…": "why it fails"}}')
     known = [check.__name__ for check in checks_of(kind)]
     for name, reason in expected.items():
         if name not in known:
             hint = did_you_mean(str(name), known) or f"known: {', '.join(known)}"
             shown = shorten(repr(name))
-            raise InputError(f"{plugin_class.name}: expected_failures names {shown}, no check of {kind}; {hint}")
+            raise InputError(f"{title}: expected_failures names {shown}, no check of {kind}; {hint}")
         if not isinstance(reason, str) or not reason.strip():
-            raise InputError(f"{plugin_class.name}: expected_failures of {name} is {reason!r}; say why it fails")
+            raise InputError(f"{title}: expected_failures of {name} is {reason!r}; say why it fails")
     return {name: " ".join(reason.split()) for name, reason in expected.items()}
 
 
@@ -191,7 +199,7 @@ def suite(load: Callable[[], type], data_dir: Path | None = None, cache_dir: Pat
 
 
 def check_plugin(plugin_class: type, data_dir: str | Path | None = None) -> None:
-    """Run every check on a method, a quantizer or a data set.
+    """Run every check on a method, a quantizer, a data set or a metric.
 
     Parameters
     ----------
@@ -220,7 +228,8 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     ----------
     plugin_classes : iterable of type
         Methods: the test gets ``method_class`` and ``check``, and calls ``check(method_class)``; quantizers likewise,
-        ``quantizer_class``. Or data sets: it gets ``trial`` and ``check``, and calls ``check(trial)``.
+        ``quantizer_class``, and metrics, ``metric_class``. Or data sets: it gets ``trial`` and ``check``, and calls
+        ``check(trial)``.
     data_dir : path-like, optional
         Where the data sets' files are.
 
@@ -244,7 +253,9 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     classes: list[Any] = list(plugin_classes)
     kinds = {kind_of(plugin_class) for plugin_class in classes}
     if len(kinds) > 1:
-        raise TypeError("methods, quantizers and data sets get different arguments: give each kind a test of its own")
+        raise TypeError(
+            "methods, quantizers, data sets and metrics get different arguments: give each kind a test of its own"
+        )
     kind = min(kinds, default=METHODS)
     rows = []
     for plugin_class in classes:
@@ -254,5 +265,5 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
             marks = [pytest.mark.skip(reason=skip)] if skip else []
             if name in expected:
                 marks.append(pytest.mark.xfail(reason=expected[name], strict=True))
-            rows.append(pytest.param(subject, check, id=f"{plugin_class.name}-{name}", marks=marks))
+            rows.append(pytest.param(subject, check, id=f"{title_of(plugin_class)}-{name}", marks=marks))
     return pytest.mark.parametrize((ARGUMENTS[kind], "check"), rows)

@@ -9,7 +9,10 @@ from hashbench.contract.estimator import Estimator
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
+from hashbench.evaluation.metrics import KINDS as METRICS
+from hashbench.evaluation.metrics import Metric, NeighborRecall
 from hashbench.plugins.docstrings import FIDELITY, fidelity, sections
+from hashbench.plugins.metric_names import find_metrics
 from hashbench.plugins.registry import KINDS, Registry
 from hashbench.runs.asked.grid import RESERVED
 
@@ -17,22 +20,55 @@ WIDTH = 100
 
 
 def describe(registry: Registry, name: str) -> str:
-    """Return the description of a method, quantizer or data set.
+    """Return the description of a method, quantizer, data set or metric.
+
+    Parameters
+    ----------
+    registry : Registry
+    name : str
+        Of a plugin, or a metric's, such as ``mAP@1000``.
 
     Raises
     ------
     InputError
-        No method, quantizer or data set has that name; the nearest name is suggested.
+        Nothing has that name; the nearest name is suggested.
     """
-    methods, quantizers, datasets = map(registry.plugins, KINDS)
+    methods, quantizers, datasets, metrics = map(registry.plugins, KINDS)
+    name = registry.present_name(name)
     if name in datasets:
         return _dataset(datasets[name].load())
     if name in methods:
         return _method(methods[name].load(), name)
     if name in quantizers:
         return _method(quantizers[name].load(), name)
-    hint = did_you_mean(name, [*methods, *quantizers, *datasets]) or "see hashbench list"
-    raise InputError(f"no method or data set is named {shorten(name)!r}; {hint}")
+    if name in metrics:
+        return _metric(metrics[name].load())
+    try:
+        return _metric(type(find_metrics([name], registry)[0].metric))
+    except InputError as error:
+        examples = [example for kind in METRICS for example in kind.examples]
+        hint = did_you_mean(name, [*methods, *quantizers, *datasets, *metrics, *examples]) or "see hashbench list"
+        raise InputError(f"no plugin or metric is named {shorten(name)!r}; {hint}") from error
+
+
+def _metric(kind: type[Metric]) -> str:
+    low, high = ("unbounded" if bound is None else f"{bound:g}" for bound in (kind.low, kind.high))
+    lines = [
+        _line("metric", kind.title),
+        _line("names", kind.forms),
+        _line("better", kind.better),
+        _line("range", f"{low} to {high}{f', {kind.unit}' if kind.unit else ''}"),
+        _line("needs", _needs(kind)),
+        "",
+        inspect.getdoc(kind) or "",
+    ]
+    return "\n".join(lines)
+
+
+def _needs(kind: type[Metric]) -> str:
+    if issubclass(kind, NeighborRecall):
+        return "true neighbours"
+    return "a ranking by Hamming distance" if kind.by_radius else "labels or true neighbours"
 
 
 def _line(key: str, value: object) -> str:

@@ -15,7 +15,8 @@ def list_plugins(
     plugin: PluginOption,
     check: Annotated[bool, typer.Option("--check", help="Import each in a separate process.")] = False,
 ) -> None:
-    """List methods, quantizers and data sets, without importing them."""
+    """List methods, quantizers, data sets and metrics; plugins are not imported."""
+    from hashbench.cli.metric_list import metric_lines
     from hashbench.plugins.registry import KINDS, Registry
 
     registry = Registry(plugin)
@@ -30,6 +31,7 @@ def list_plugins(
             broken += reason is not None
             note = f"BROKEN: {reason}" if reason else listed.summary + ("  [ok]" if check else "")
             print(f"  {name:<{width}}  {note}")
+    print("\n".join(metric_lines()))
     for note in registry.passed_over():
         print(f"passed over: {note}")
     if broken:
@@ -37,9 +39,9 @@ def list_plugins(
 
 
 def info(
-    plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method, a quantizer or a data set.")]
+    plugin: PluginOption, name: Annotated[str, typer.Argument(help="A method, a quantizer, a data set or a metric.")]
 ) -> None:
-    """Explain a method or quantizer (parameters, paper) or a data set (protocol, sizes, source, licence)."""
+    """Explain a method or quantizer (parameters, paper), a data set (protocol, sizes, licence) or a metric."""
     from hashbench.cli.describe import describe
     from hashbench.plugins.registry import Registry
 
@@ -48,12 +50,12 @@ def info(
 
 def check(
     plugin: PluginOption,
-    names: Annotated[list[str], typer.Argument(help="Methods, quantizers and data sets; or all.")],
+    names: Annotated[list[str], typer.Argument(help="Methods, quantizers, data sets and plugins of metrics; or all.")],
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the data set's files.")] = None,
     timeout: Annotated[float, typer.Option(help="Time limit for each plugin's checks in seconds.")] = 900,
     in_process: Annotated[bool, typer.Option("--in-process", help="Check in this process, for debugging.")] = False,
 ) -> None:
-    """Run the conformance suite on methods, quantizers and data sets; checks of data that is not there are skipped.
+    """Run the conformance suite on plugins; checks of data that is not there are skipped.
 
     A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
     """
@@ -66,7 +68,7 @@ def check(
     kinds = {name: kind for kind in KINDS for name in registry.names(kind)}
     if data_dir is not None and (len(names) != 1 or kinds.get(names[0]) != "datasets"):
         raise InputError("--data-dir: a data set's files; name that one data set")
-    asked = list(kinds) if names == ["all"] else names
+    asked = list(kinds) if names == ["all"] else list(map(registry.present_name, names))
     plugins = [registry.find(kinds.get(name, "methods"), name) for name in asked]
     if check_all(plugins, data_dir, None if in_process else timeout):
         raise typer.Exit(1)

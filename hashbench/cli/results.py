@@ -22,19 +22,19 @@ def status(directory: Annotated[Path, typer.Argument(help="Output directory of a
 
 def show(
     source: Annotated[Path, typer.Argument(metavar="FILE_OR_RUN", help="A leaderboard, or a run's directory.")],
-    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex or csv.")] = "rich",
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv or html.")] = "rich",
     methods: Annotated[str, typer.Option(help="Labels, comma-separated, in the order of the rows.")] = "",
     bits: Annotated[str, typer.Option(help="Code lengths, comma-separated.")] = "",
     metric: Annotated[str, typer.Option(help="Comma-separated; the headline ones by default.")] = "",
 ) -> None:
     """Show results as a table to paste: best in bold, * if not separable from it, mean ± std over seeds."""
     from hashbench.reports.console import open_console
-    from hashbench.reports.papers.formats import print_grids, to_csv, to_latex, to_markdown
+    from hashbench.reports.papers.formats import print_grids, to_csv, to_html, to_latex, to_markdown
     from hashbench.reports.papers.grid import chosen
     from hashbench.reports.papers.sources import grids_of
     from hashbench.runs.asked.grid import parse_integers, split_names
 
-    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv}
+    writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv, "html": to_html}
     one_of("--format", form, ("rich", *writers))
     names = split_names(metric, "--metric") if metric else []
     labels = split_names(methods, "--methods") if methods else []
@@ -174,15 +174,17 @@ def validate(
 ) -> None:
     """Check leaderboard files: columns, values, order, duplicate rows, and their entries in the JSON files."""
     from hashbench.plugins.registry import Registry
-    from hashbench.reports.leaderboards.checks import problems_of, stale_rows
+    from hashbench.reports.leaderboards.checks import notes_on, problems_of, stale_rows
 
     if not files and recompute is None:
         raise InputError("name leaderboard files, or a bundle with --recompute")
     bad = 0
     for file in files or ():
-        problems, notes = problems_of(file), list[str]()
+        problems = problems_of(file)
+        notes = [] if problems else notes_on(file)
         if code and not problems:
-            problems, notes = stale_rows(file, Registry(plugin))
+            problems, unknown = stale_rows(file, Registry(plugin))
+            notes += unknown
         bad += bool(problems)
         _print_checked(file, problems, notes)
     if bad:

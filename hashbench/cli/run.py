@@ -70,7 +70,8 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         print_models(records, store, console)
     if all(record.status == "skipped" for record in records):
         raise InputError(f"no cell could run: {records[0].error}")
-    if any(record.status == "failed" for record in records):
+    left_out = any(info.left_out for record in scored for info in record.added.values())
+    if left_out or any(record.status == "failed" for record in records):
         raise typer.Exit(1)
     if options.save_models and not all(store.model_path(record).is_file() for record in scored):
         raise typer.Exit(1)

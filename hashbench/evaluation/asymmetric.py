@@ -17,7 +17,7 @@ import numpy as np
 
 from hashbench.evaluation.counting.codes import as_packed, refuse_bits_beyond
 from hashbench.evaluation.counting.histograms import Histograms
-from hashbench.evaluation.metrics import Metric
+from hashbench.evaluation.metrics import Metric, values_of
 from hashbench.evaluation.relevance import Relevance
 from hashbench.evaluation.score_order import count_groups, keep_best
 
@@ -174,7 +174,7 @@ def per_query_values(
     for block in _query_blocks(len(pair.queries), len(pair.database)):
         for histograms in _grouped(pair.scores(block), block, relevance, wanted):
             for metric in wanted:
-                parts[str(metric)].append(metric.per_query(histograms))
+                parts[str(metric)].append(values_of(metric, histograms))
         advance(block.stop - block.start)
     return {name: np.concatenate(values) for name, values in parts.items()}
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,16 +14,20 @@ from hashbench.evaluation.asymmetric import AsymmetricPair, per_query_values
 from hashbench.evaluation.counting.codes import CodePair
 from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.counting.spherical import spherical_histograms
-from hashbench.evaluation.metrics import Metric, parse
+from hashbench.evaluation.metrics import Metric, metrics_of, values_of
 from hashbench.evaluation.relevance import Relevance, relevance_of
 from hashbench.files.compiled import refuse_forked
+from hashbench.files.html import html_table
 from hashbench.progress import progress
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOW_PROGRESS_FROM = 2 * 10**10
 """Query-item pairs from which an evaluation takes long enough to show how far it is."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(Mapping[str, float]):
     """Metric values by name, each the mean over queries.
 
@@ -66,13 +70,34 @@ class Evaluation(Mapping[str, float]):
     def __len__(self) -> int:
         return len(self.values_by_name)
 
+    def __repr__(self) -> str:
+        values = "".join(f"{name}={value:.4f}, " for name, value in self.items())
+        return f"Evaluation({values}n_queries={self._n_queries or 'unknown'})"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        rows = [(name, f"{value:.4f}") for name, value in self.items()]
+        return html_table(f"Means over {self._n_queries or 'all'} queries", ("metric", "mean"), rows)
+
+    @property
+    def _n_queries(self) -> int | None:
+        if self.counted is not None:
+            return len(self.counted.total)
+        return next((len(values) for values in self.per_query.values()), None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the values per query: a row for each query, a column for each metric."""
+        import pandas as pd
+
+        return pd.DataFrame(self.per_query).rename_axis(index="query", columns="metric")
+
 
 def evaluate(
     query_codes: np.ndarray,
     database_codes: np.ndarray,
     query_labels: np.ndarray | None = None,
     database_labels: np.ndarray | None = None,
-    metrics: Sequence[str] = ("mAP@1000", "mAP@all"),
+    metrics: Sequence[str | Metric] = ("mAP@1000", "mAP@all"),
     *,
     neighbors: np.ndarray | None = None,
     n_bits: int | None = None,
@@ -93,10 +118,11 @@ def evaluate(
     query_labels, database_labels : ndarray, optional
         Integers of shape (n,): items of one class are relevant to each other. bool of shape (n, n_labels), or
         uint64 bit masks of shape (n, n_words): items that share a label are.
-    metrics : sequence of str
+    metrics : sequence of str or Metric
         Names such as ``mAP@1000``, ``mAP@all``, ``mAP@1000(min(k,R))``, ``mAP@1000(R)``, ``mAP@all(pessimistic)``,
         ``mAP@r2``, ``P@100``, ``R@100``, ``P@r2``, ``R-precision``, ``success@10``, ``MRR@10``, ``nDCG@100``,
         ``nDCG@100(linear)``, ``ACG@100``, ``wmAP@100``, ``recall@10``, ``recall10@100``; docs/protocol.md defines them.
+        Or metrics themselves, such as your own; docs/add-a-metric.md says how to write one.
     neighbors : ndarray of shape (n_queries, k), int, optional
         Database rows of each query's true nearest neighbours, nearest first, instead of labels.
     n_bits : int, optional
@@ -124,6 +150,8 @@ def evaluate(
     ------
     ValueError
         An argument has an unusable shape, dtype or content; the message names it.
+    ContractError
+        A metric of yours returns what cannot be its values.
     InputError
         The process was forked from one that has evaluated before; see docs/api.md.
 
@@ -140,7 +168,7 @@ def evaluate(
     [0.75]
     """
     refuse_forked()
-    wanted = [parse(name) for name in metrics]
+    wanted = metrics_of(metrics)
     if distance == "asymmetric":
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
         shape = len(pair.queries), len(pair.database)
@@ -184,6 +212,6 @@ def _spherical(
     return spherical_histograms(codes, lambda rows: relevance.take(rows).count(codes.take(rows), wanted, advance))
 
 
-def score(histograms: Histograms, metrics: Sequence[str]) -> Evaluation:
+def score(histograms: Histograms, metrics: Sequence[str | Metric]) -> Evaluation:
     """Compute metrics from histograms that are there already."""
-    return Evaluation.of({name: parse(name).per_query(histograms) for name in metrics}, histograms)
+    return Evaluation.of({str(one): values_of(one, histograms) for one in metrics_of(metrics)}, histograms)

@@ -9,11 +9,12 @@ Applied Statistics 1(2), 2007).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from hashbench.evaluation.metrics import Better
 from hashbench.evaluation.seed_variances import Board, Lender
 from hashbench.evaluation.studentized_range import largest_of
 from hashbench.evaluation.variance import ROUNDING, Sample, Variance, paired_differences
@@ -30,7 +31,7 @@ class Comparison:
     Attributes
     ----------
     verdict : {"best", "separable", "not separable", "unknown"}
-        ``best`` has the highest observed mean. Others are ``separable`` from it where ``p_corrected`` is at
+        ``best`` has the best observed mean. Others are ``separable`` from it where ``p_corrected`` is at
         most alpha. ``unknown``: no test can be made.
     reason : str
         Why the verdict, or the best's interval, is unknown, in words for a footnote; else empty.
@@ -72,7 +73,9 @@ class Comparison:
         return self.verdict == "separable"
 
 
-def compare(per_query: Mapping[str, np.ndarray], *, alpha: float = ALPHA) -> dict[str, Comparison]:
+def compare(
+    per_query: Mapping[str, np.ndarray], *, alpha: float = ALPHA, better: Better = "higher"
+) -> dict[str, Comparison]:
     """Compare methods with the best among them.
 
     Parameters
@@ -84,6 +87,8 @@ def compare(per_query: Mapping[str, np.ndarray], *, alpha: float = ALPHA) -> dic
         gets no interval and no verdict, and nobody gets one beside it if it is the best.
     alpha : float
         Chance of any false mark in the comparison, and 1 minus the level of the intervals.
+    better : {"higher", "lower"}
+        Which values are better.
 
     Returns
     -------
@@ -173,10 +178,10 @@ def compare(per_query: Mapping[str, np.ndarray], *, alpha: float = ALPHA) -> dic
     'one seed'
     """
     values = _checked(per_query)
-    return compare_board({1: {name: Sample.of(of) for name, of in values.items()}}, alpha=alpha)[1]
+    return compare_board({1: {name: Sample.of(of) for name, of in values.items()}}, alpha=alpha, better=better)[1]
 
 
-def compare_board(board: Board, *, alpha: float = ALPHA) -> dict[int, dict[str, Comparison]]:
+def compare_board(board: Board, *, alpha: float = ALPHA, better: Better = "higher") -> dict[int, dict[str, Comparison]]:
     """Compare methods with the best at each code length.
 
     Each length is a comparison of its own, with its own best and its own correction; the seeds' variances of all
@@ -187,15 +192,36 @@ def compare_board(board: Board, *, alpha: float = ALPHA) -> dict[int, dict[str, 
     board : mapping from int to mapping from str to Sample
         One metric's values by code length and method: all that share data, protocol, features and whether labels were
         read. A method has the same name at all of its lengths.
-    alpha : float
+    alpha, better
         As in `compare`.
 
     Returns
     -------
     dict from int to dict from str to Comparison
     """
+    if better == "lower":
+        turned = compare_board(
+            {n: {name: _turned(one) for name, one in of.items()} for n, of in board.items()}, alpha=alpha
+        )
+        return {n: {name: _turned_back(one) for name, one in of.items()} for n, of in turned.items()}
     lender = Lender(board)
     return {n_bits: _compared(n_bits, lender, alpha) for n_bits in board}
+
+
+def _turned(sample: Sample) -> Sample:
+    """Return a sample with the signs of its values turned, which changes no variance."""
+    return replace(sample, by_query=-sample.by_query)
+
+
+def _turned_back(one: Comparison) -> Comparison:
+    (low, high), (least, most) = one.interval, one.difference_interval
+    return replace(
+        one,
+        mean=-one.mean,
+        interval=(-high, -low),
+        difference=0.0 - one.difference,
+        difference_interval=(0.0 - most, 0.0 - least),
+    )
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

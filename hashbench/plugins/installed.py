@@ -1,4 +1,4 @@
-"""Plugins of installed packages: entry points of ``hashbench.methods``, ``.quantizers`` and ``.datasets``."""
+"""Plugins of installed packages: entry points of ``hashbench.methods`` and the groups of the other kinds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hashbench.errors import describe_error, shorten
 from hashbench.files.paths import is_plugin_name
 from hashbench.plugins.plugin import Plugin
 
-GROUPS = {f"hashbench.{kind}": kind for kind in ("methods", "quantizers", "datasets")}
+GROUPS = {f"hashbench.{kind}": kind for kind in ("methods", "quantizers", "datasets", "metrics")}
 
 
 def installed_plugins() -> tuple[list[Plugin], list[str]]:

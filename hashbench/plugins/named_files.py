@@ -11,6 +11,8 @@ from hashbench.files.paths import is_plugin_name
 from hashbench.plugins.plugin import Plugin
 
 BASES = {"datasets": {"HashDataset"}, "quantizers": {"Quantizer", "FaissQuantizer"}}
+METRICS = ("hashbench.Metric", "hashbench.evaluation.metrics.")
+"""With the package, since others have classes of that name."""
 
 
 def named_plugins(paths: Iterable[Path]) -> list[Plugin]:
@@ -55,7 +57,7 @@ def _source_of(path: Path) -> Path:
 
 
 def _kind_of(file: Path, path: Path) -> str:
-    """Tell from its source whether a plugin is a data set, a quantizer or, as all others are taken to be, a method."""
+    """Tell from its source what kind of plugin it is; what is nothing else is taken for a method."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -69,6 +71,8 @@ def _kind_of(file: Path, path: Path) -> str:
                 for kind, bases in BASES.items():
                     if bases & set(origin.split(".")) or origin.startswith(f"hashbench.{kind}."):
                         return kind
+                if origin.startswith(METRICS):
+                    return "metrics"
     return "methods"
 
 

@@ -25,7 +25,7 @@ class Plugin:
     Attributes
     ----------
     name : str
-    kind : {"methods", "quantizers", "datasets"}
+    kind : {"methods", "quantizers", "datasets", "metrics"}
     origin : str
         What it comes from, for messages: a file, or a package with its entry point.
     file : Path or None
@@ -98,8 +98,10 @@ class Plugin:
         from hashbench.contract.method import HashMethod
         from hashbench.contract.quantizer import Quantizer
         from hashbench.data.plugin import HashDataset
+        from hashbench.evaluation.metrics import Metric
 
-        return {"methods": HashMethod, "quantizers": Quantizer, "datasets": HashDataset}[self.kind]
+        kinds = {"methods": HashMethod, "quantizers": Quantizer, "datasets": HashDataset, "metrics": Metric}
+        return kinds[self.kind]
 
     def _class_in(self, module: ModuleType) -> type:
         known = dict.fromkeys(value for value in vars(module).values() if isinstance(value, type))

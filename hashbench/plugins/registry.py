@@ -1,7 +1,7 @@
 """Finds plugins by name and imports only the one that is asked for.
 
 A plugin is found in the project's folders by file name, among installed packages through the entry-point
-groups ``hashbench.methods``, ``hashbench.quantizers`` and ``hashbench.datasets``, or in a file that the user names.
+groups ``hashbench.methods``, ``.quantizers``, ``.datasets`` and ``.metrics``, or in a file that the user names.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import functools
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from hashbench.plugins.folders import plugin_path
 from hashbench.plugins.installed import installed_plugins
 from hashbench.plugins.named_files import named_plugins
 from hashbench.plugins.plugin import Plugin
+from hashbench.renamed import present_name
 
-KINDS = ("methods", "quantizers", "datasets")
+KINDS = ("methods", "quantizers", "datasets", "metrics")
+"""Of plugins. hashbench's own metrics are none: they are in `hashbench.evaluation.metrics`."""
 IMPORT_ONE = """
 import sys
 from hashbench.errors import InputError
@@ -102,10 +104,15 @@ class Registry:
             No plugin has that name; the nearest name is suggested.
         """
         plugins = self.plugins(kind)
+        name = present_name((kind,), name, plugins)
         if name in plugins:
             return plugins[name]
         hint = did_you_mean(name, plugins) or f"known: {', '.join(sorted(plugins))}"
         raise InputError(f"unknown {kind[:-1]} {shorten(name)!r}; {hint}")
+
+    def present_name(self, name: str, kinds: Collection[str] = KINDS) -> str:
+        """Return what a plugin of one of some kinds is called now."""
+        return present_name(kinds, name, [one for kind in kinds for one in self.plugins(kind)])
 
     def check(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
         """Import each plugin in a process of its own; return by name why that failed, or None."""
@@ -137,7 +144,9 @@ class Registry:
 
 
 def _project_plugins(kind: str) -> Iterator[Plugin]:
-    """Yield the plugins in the project's folder of a kind."""
+    """Yield the plugins in the project's folder of a kind; of metrics there is none."""
+    if kind == "metrics":
+        return
     package = Path(__file__).resolve().parents[1] / kind
     for folder in plugin_path(kind, [str(package)]):
         for path in sorted(Path(folder).iterdir()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -12,10 +12,13 @@ from msgspec import Meta
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
-from hashbench.files.schema import Count, Line, Misfit, Prose, Sha256, Share, Text, checked, decoded
+from hashbench.files.schema import Count, Line, Misfit, Prose, Sha256, Text, checked, decoded
+from hashbench.records.metric_info import AddedMetric, MetricInfo
 
-FORMAT = 2
-"""Raised when older versions of hashbench could misread a record."""
+FORMAT = 3
+"""The newest format that is read; raised when older versions of hashbench could misread a record."""
+WITHOUT_ADDED_METRICS = 2
+"""The format of records without added metrics, which older versions read too; they know no direction of a metric."""
 Status = Literal["ok", "failed", "skipped"]
 Origin = Literal["trained", "imported"]
 LARGEST = 2**26
@@ -56,6 +59,8 @@ class Record:
     error : str
         Why, where the status is not ``ok``.
     metrics, timings : dict from str to float
+    added_metrics : dict from str to dict
+        The metrics that a run has added to the protocol's, see `MetricInfo.fields`; they are no part of the ``id``.
     peak_memory_mb : float or None
     training : list of dict
         One entry per epoch where the method logs a curve.
@@ -92,6 +97,7 @@ class Record:
     error: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
+    added_metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     training: list[dict[str, float]] = field(default_factory=list)
     codes_sha256: dict[str, str] = field(default_factory=dict)
@@ -108,12 +114,22 @@ class Record:
     started: str = ""
     date: str = ""
     output: str = ""
-    format: int = FORMAT
+    format: int = WITHOUT_ADDED_METRICS
 
     @property
     def backbone(self) -> str:
         """The backbone's name, or `GIVEN`."""
         return self.config["features"]["backbone"] or GIVEN
+
+    @property
+    def added(self) -> dict[str, MetricInfo]:
+        """The metrics that a run has added to the protocol's, those without a value among them."""
+        return {name: MetricInfo.kept(name, fields) for name, fields in self.added_metrics.items()}
+
+    def without_added_metrics(self) -> Record:
+        """Return the record with its protocol's metrics alone."""
+        kept = {name: value for name, value in self.metrics.items() if name not in self.added_metrics}
+        return replace(self, metrics=kept, added_metrics={}, format=WITHOUT_ADDED_METRICS)
 
     @property
     def finished(self) -> bool:
@@ -159,7 +175,8 @@ class Record:
 
     def to_json(self) -> bytes:
         """Return the record's file."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, allow_nan=False).encode()
+        version = FORMAT if self.added_metrics else WITHOUT_ADDED_METRICS
+        return json.dumps(asdict(self) | {"format": version}, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
 def read_record(path: Path) -> Record:
@@ -189,10 +206,20 @@ def read_record(path: Path) -> Record:
         raise UnusableRecord(str(error)) from error
     if values["status"] == "ok" and not values.get("metrics"):
         raise UnusableRecord("it is ok and has no metric")
+    for name, value in values.get("metrics", {}).items():
+        _refuse_beyond(name, value, values.get("added_metrics", {}).get(name))
     if path.stem != values["id"] or canonical_hash(values["config"]) != values["id"]:
         raise UnusableRecord("its id is not the SHA-256 of its config")
     known = {one.name for one in fields(Record)}
     return Record(**{name: value for name, value in values.items() if name in known})
+
+
+def _refuse_beyond(name: str, value: float, added: dict[str, Any] | None) -> None:
+    """Raise if a metric's value is out of its range: 0 to 1 for the metrics of protocols."""
+    info = MetricInfo(name, name, name) if added is None else MetricInfo.kept(name, added)
+    beyond = info.beyond(value)
+    if beyond:
+        raise UnusableRecord(f"{name} is {value:g}: Expected `float` {beyond} - at `metrics[...]`")
 
 
 class PluginName(Text):
@@ -273,7 +300,8 @@ class Fields(TypedDict):
     label: Line
     date: Date
     error: NotRequired[Prose]
-    metrics: NotRequired[dict[Line, Share]]
+    metrics: NotRequired[dict[Line, float]]
+    added_metrics: NotRequired[dict[Line, AddedMetric]]
     timings: NotRequired[dict[Line, float]]
     peak_memory_mb: NotRequired[float | None]
     training: NotRequired[list[dict[Line, float]]]

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,10 +18,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from hashbench.errors import InputError
+from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import refuse_unwritable, said_clearly, writable_directory, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.records.arrays import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
+from hashbench.renamed import present_config, present_label
 
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""
@@ -274,7 +277,17 @@ class Store:
         if record.status == "ok" and not self.arrays_path(record.id).is_file():
             self._log(f"{path} is passed over: its arrays, {record.id}.npz, are missing")
             return None
-        return record
+        return self._present(record)
+
+    def _present(self, record: Record) -> Record | None:
+        """Return a record under the present names; None where the same cell has been computed under these, too."""
+        version = record.environment.get("versions", {}).get("hashbench", "")
+        config = present_config(record.config, version)
+        if config == record.config:
+            return record
+        if (self.folder / f"{canonical_hash(config)}.json").is_file():
+            return None
+        return replace(record, config=config, label=present_label(record.label, version))
 
 
 class _Arrays(dict[str, np.ndarray]):

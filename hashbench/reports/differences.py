@@ -29,7 +29,7 @@ def print_differences(frame: pd.DataFrame, console: Console) -> None:
         for row in rows.itertuples(index=False):
             table.add_row(
                 escape(row.method_a if row.method_a == row.method_b else f"{row.method_a} / {row.method_b}"),
-                row.metric,
+                row.metric + (" (lower is better)" if row.better == "lower" else ""),
                 str(row.n_bits),
                 str(row.seeds_a) if row.seeds_a == row.seeds_b else f"{row.seeds_a} / {row.seeds_b}",
                 f"{row.mean_a:.4f}",

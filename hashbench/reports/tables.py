@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from hashbench.data.protocol import NameParts
-from hashbench.evaluation.metrics import headline
 from hashbench.records.collapse import notes_of
 from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import print_by_bytes
 from hashbench.reports.console import new_table, print_note, print_title
+from hashbench.results.metric_infos import infos_of, shown_metrics
 from hashbench.results.rows import TIMINGS, Row, rows_of
 from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
 from hashbench.results.verdicts import verdicts
@@ -46,19 +46,21 @@ def print_tables(
     compared = verdicts(records, store) if store else {}
     tables = tables_of(records)
     for title, group in tables:
+        rows = rows_of(group, compared=compared)
         if group[0].is_by_bytes:
             print_by_bytes(group, title, console)
+            added = {name for record in group for name in record.added_metrics}
+            _print_scores(
+                rows, [name for name in shown_metrics(group) if name in added], _title(group, title, True), console
+            )
             continue
-        rows = rows_of(group, compared=compared)
-        for metric in metrics or headline(dict.fromkeys(name for record in group for name in record.metrics)):
-            print_title(f"{metric}: {_title(group, title, bool(store))}", console)
-            _print_grid(rows, _score_cell(metric), console)
+        _print_scores(rows, metrics or shown_metrics(group), _title(group, title, bool(store)), console)
         _print_notes(rows, console)
         print_title("timings (median over seeds; features and views are computed once and shared)", console)
         _print_timings(rows, console)
     for title, group in tables:
         where = f"{title.dataset} ({title.protocol}), features: {title.backbone}: " if len(tables) > 1 else ""
-        for line in chain(_without_result(group), _what_collapsed(group)):
+        for line in chain(_without_result(group), _what_collapsed(group), _left_out(group)):
             print_note(where + line, console)
 
 
@@ -74,6 +76,23 @@ def _what_collapsed(records: Sequence[Record]) -> Iterator[str]:
     for record in records:
         for note in notes_of(record):
             yield f"{record.title}: {note}"
+
+
+def _left_out(records: Sequence[Record]) -> Iterator[str]:
+    """Yield why added metrics have no value; cells with one reason share a line."""
+    why = [(record, name, info.left_out) for record in records for name, info in record.added.items() if info.left_out]
+    for (name, reason), cells in grouped(why, lambda one: one[1:]).items():
+        which = cells[0][0].title if len(cells) == 1 else f"{len(cells)} cells"
+        yield f"{which}: {name} left out: {reason}"
+
+
+def _print_scores(rows: Sequence[Row], metrics: Sequence[str], title: str, console: Console) -> None:
+    """Print a table for each metric."""
+    infos = infos_of(record for row in rows for record in row.records)
+    for metric in metrics:
+        if metric in infos:
+            print_title(f"{infos[metric].axis}: {title}", console)
+            _print_grid(rows, _score_cell(metric), console)
 
 
 def tables_of(records: Sequence[Record]) -> list[tuple[Named, list[Record]]]:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from hashbench.errors import InputError, did_you_mean
-from hashbench.evaluation.metrics import headline
 from hashbench.evaluation.statistics import ALPHA, holm
 from hashbench.evaluation.variance import Sample, Variance
 from hashbench.records.record import OWN, Record
 from hashbench.records.store import Store
+from hashbench.renamed import present_label
+from hashbench.results.metric_infos import infos_of, of_one_version, shown_metrics
 from hashbench.results.rows import Row, label_of, rows_of
 from hashbench.results.setting import Named, Setting, file_of, grouped, named, setting_of
 from hashbench.results.verdicts import method_of, per_query
@@ -41,7 +42,8 @@ class Side:
     def of(cls, store: Store) -> Side:
         """Read a run; where a label stands for several methods, such as edited plugins, the last is taken."""
         records = [record for record in store if record.status == "ok"]
-        return cls(store, {column: _newest(members) for column, members in grouped(records, _column_of).items()})
+        columns = grouped(of_one_version(records), _column_of)
+        return cls(store, {column: _newest(members) for column, members in columns.items()})
 
     def refuse_unknown(self, label: str) -> None:
         """Raise if no finished record has a label."""
@@ -83,7 +85,9 @@ def compare_runs(first: Store, second: Store, methods: Sequence[str] = (), metri
         A row per setting (``dataset``, ``protocol`` and ``backbone`` name it), code length, metric and pair of
         methods. ``difference`` is B's mean minus A's over seeds and queries, ``low`` and ``high`` its 95% interval,
         ``p`` its two-sided p value and ``p_holm`` that corrected for all rows; NaN where one seed of a random method
-        cannot tell. ``verdict`` is ``A higher``, ``B higher``, ``not separable`` or ``unknown``.
+        cannot tell. ``better`` says which values of the metric are better. ``verdict`` names the better one: it is
+        ``A higher`` or ``B higher``, where lower values are better ``A lower`` or ``B lower``, else ``not separable``
+        or ``unknown``.
 
     Raises
     ------
@@ -91,6 +95,8 @@ def compare_runs(first: Store, second: Store, methods: Sequence[str] = (), metri
         The runs have nothing in common, or what they share cannot be paired by query.
     """
     a, b = Side.of(first), Side.of(second)
+    labels = [label for side in (a, b) for rows in side.columns.values() for row in rows for label in _labels(row)]
+    methods = [present_label(method, known=labels) for method in methods]
     if len(methods) > 2 or (len(methods) < 2 and first.directory == second.directory):
         raise InputError("compare two runs, or name two methods of one: --methods A,B")
     for side, label in zip((a, b), (*methods[:1], *methods[-1:]), strict=False):
@@ -162,13 +168,24 @@ def _rows(
             if name not in shared:
                 hint = did_you_mean(name, shared) or f"it has {', '.join(shared)}"
                 raise InputError(f"--metrics: {setting.protocol} was not scored by {name!r}; {hint}")
-        for metric in asked or headline(shared):
+        infos = infos_of(each)
+        for metric in asked or [name for name in shown_metrics(each) if name in shared]:
+            _refuse_two_versions(metric, each)
             yield {
                 **vars(settings[setting]),
                 "n_bits": n_bits,
                 "metric": metric,
+                "better": infos[metric].better,
                 **_difference(metric, pair, (a.store, b.store)),
             }
+
+
+def _refuse_two_versions(metric: str, records: Sequence[Record]) -> None:
+    """Raise if a metric was computed by different code of its plugin."""
+    if len({record.added[metric].source if metric in record.added else "" for record in records}) > 1:
+        raise InputError(
+            f"--metrics: {metric!r} was not computed by the same code on both sides; run both with --metrics"
+        )
 
 
 def _difference(metric: str, pair: tuple[Row, Row], stores: tuple[Store, Store]) -> dict[str, object]:
@@ -196,6 +213,9 @@ def _with_verdicts(frame: pd.DataFrame) -> pd.DataFrame:
     known = frame["p"].notna()
     frame.loc[known, "p_holm"] = holm(frame.loc[known, "p"].to_numpy())
     real = frame["p_holm"] <= ALPHA
-    kinds = [~known, real & (frame["difference"] > 0), real & (frame["difference"] < 0)]
-    frame["verdict"] = np.select(kinds, ["unknown", "B higher", "A higher"], "not separable")
+    lower = frame["better"] == "lower"
+    b_is_better = (frame["difference"] > 0) != lower
+    kinds = [~known, real & b_is_better & ~lower, real & ~b_is_better & ~lower, real & b_is_better, real]
+    names = ["unknown", "B higher", "A higher", "B lower", "A lower"]
+    frame["verdict"] = np.select(kinds, names, "not separable")
     return frame.sort_values(["dataset", "protocol", "backbone", "metric", "method_a", "n_bits"], ignore_index=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store
+from hashbench.results.metric_infos import of_one_version
 from hashbench.results.rows import TIMINGS
 from hashbench.results.verdicts import Verdicts, group_of, verdicts
 
@@ -47,10 +48,12 @@ def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -
         From `verdicts`: each metric then has columns for the 95% interval of the method's
         mean over seeds and queries, ``low`` and ``high``, and for its ``verdict``, all seeds of a method alike.
     """
+    records = list(records)
     frame = pd.DataFrame([_row(record, compared or {}) for record in records])
     if frame.empty:
         return frame
-    metrics = [name for name in frame.columns if "@" in name]
+    scored = {name for record in records for name in record.metrics}
+    metrics = [name for name in frame.columns if name.partition(" ")[0] in scored]
     rest = [name for name in frame.columns if name not in metrics]
     at = rest.index("error") + 1
     frame = frame[rest[:at] + metrics + rest[at:]]
@@ -93,7 +96,7 @@ def write_results(store: Store, final: bool = True) -> None:
     InputError
         The file cannot be written.
     """
-    records = list(store)
+    records = of_one_version(list(store))
     frame = results_frame(records, verdicts(records, store) if final else None)
     path = store.directory / "results.csv"
     with said_clearly(path, "--out"), store.lock(SHARED):

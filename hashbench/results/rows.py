@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from hashbench.evaluation.statistics import Comparison
+from hashbench.records.metric_info import Better, MetricInfo
 from hashbench.records.record import Record
+from hashbench.results.metric_infos import infos_of
 from hashbench.results.setting import grouped
 from hashbench.results.verdicts import Verdicts, group_of, method_of
 
@@ -48,6 +50,10 @@ class Score:
         The 95% interval for new queries and new seeds; None where there is none.
     verdict : str
         ``best``, ``separable``, ``not separable`` or ``unknown``; empty where none was given.
+    better : {"higher", "lower"}
+        Which values of the metric are better.
+    axis : str
+        The text of an axis of the metric; empty where it is its name.
     """
 
     mean: float
@@ -56,16 +62,27 @@ class Score:
     low: float | None = None
     high: float | None = None
     verdict: str = ""
+    better: Better = "higher"
+    axis: str = ""
 
     @classmethod
-    def over_seeds(cls, values: Sequence[float], compared: Comparison | None = None) -> Score:
+    def over_seeds(
+        cls, values: Sequence[float], compared: Comparison | None = None, info: MetricInfo | None = None
+    ) -> Score:
         """Return the score of a metric's values, one per seed, and of the comparison with the best."""
+        better: Better = "higher" if info is None else info.better
+        axis = "" if info is None or info.axis == info.name else info.axis
         std = float(np.std(values, ddof=1)) if len(values) > 1 else None
         mean = float(np.mean(values))
         if compared is None:
-            return cls(mean, std, len(values))
+            return cls(mean, std, len(values), better=better, axis=axis)
         low, high = compared.interval if np.isfinite(compared.interval).all() else (None, None)
-        return cls(mean, std, len(values), low, high, compared.verdict)
+        return cls(mean, std, len(values), low, high, compared.verdict, better, axis)
+
+    @property
+    def merit(self) -> float:
+        """The mean, with its sign turned where lower is better: more is better."""
+        return -self.mean if self.better == "lower" else self.mean
 
     def text(self, plus_minus: str = "±") -> tuple[str, str]:
         """Return the mean with four digits, and the standard deviation after it where there is one."""
@@ -121,7 +138,7 @@ class Row:
         """
         seeds = sorted(records, key=lambda record: record.config["seed"] or 0)
         newest = max(seeds, key=lambda record: record.date)
-        compared = compared or {}
+        compared, infos = compared or {}, infos_of(seeds)
         return cls(
             label=label,
             config={key: newest.config[key] for key in ("method", "source", "params")},
@@ -129,7 +146,7 @@ class Row:
             n_seeds=len(seeds),
             seeds=_seeds_in_words(seeds),
             scores={
-                metric: Score.over_seeds(values, compared.get(metric))
+                metric: Score.over_seeds(values, compared.get(metric), infos[metric])
                 for metric, values in _values(newest, seeds).items()
             },
             timings={name: median for name in TIMINGS if (median := _median(seeds, name)) is not None},

@@ -8,7 +8,7 @@ records give the same verdicts, whether they stand in a run's tables or are publ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from hashbench.evaluation.variance import Sample
 from hashbench.files.hashing import canonical_hash
 from hashbench.records.record import Record
 from hashbench.records.store import Store
+from hashbench.results.metric_infos import infos_of
 from hashbench.results.setting import Setting, setting_of
 
 Verdicts = dict[tuple[str, str], Comparison]
@@ -54,24 +55,29 @@ def verdicts(records: Sequence[Record], store: Store) -> Verdicts:
         A record's arrays cannot be read.
     """
     compared: Verdicts = {}
+    lower = {name for name, info in infos_of(records).items() if info.better == "lower"}
     for board in boards(records):
         samples = {
             n_bits: {method: _samples(seeds, store) for method, seeds in column.items()}
             for n_bits, column in board.items()
         }
-        for (n_bits, method), by_metric in compare_methods(samples).items():
+        for (n_bits, method), by_metric in compare_methods(samples, lower).items():
             group = group_of(board[n_bits][method][0])
             compared |= {(group, metric): one for metric, one in by_metric.items()}
     return compared
 
 
-def compare_methods(board: Mapping[int, Mapping[str, Mapping[str, Sample]]]) -> dict[tuple[int, str], Compared]:
+def compare_methods(
+    board: Mapping[int, Mapping[str, Mapping[str, Sample]]], lower: Collection[str] = ()
+) -> dict[tuple[int, str], Compared]:
     """Compare the methods of a board at each code length, by each metric that all of that length have.
 
     Parameters
     ----------
     board : mapping
         By code length, method and metric.
+    lower : collection of str
+        The metrics of which lower values are better.
 
     Returns
     -------
@@ -86,7 +92,7 @@ def compare_methods(board: Mapping[int, Mapping[str, Mapping[str, Sample]]]) -> 
             for n, column in board.items()
             if metric in common[n]
         }
-        for n, compared in compare_board(columns).items():
+        for n, compared in compare_board(columns, better="lower" if metric in lower else "higher").items():
             for method, one in compared.items():
                 result[n, method][metric] = one
     return result

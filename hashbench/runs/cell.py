@@ -91,10 +91,12 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     except Exception as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
     doing("score")
-    scores = measure.scores()
+    scores, added = measure.scores(), measure.added()
     values = _recorded(fitted, measure, scores)
+    values |= added.of_record(values["metrics"])
     values["timings"]["cell_s"] = time.perf_counter() - clock
     arrays = measure.arrays(scores) | {f"per_query:{name}": one for name, one in scores.per_query.items()}
+    arrays |= added.arrays
     return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
+from hashbench.records.metric_info import MetricInfo
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Job:
     distance : {"hamming", "asymmetric", "own"}
         By what its codes are ranked; ``own`` is a quantizer's.
     metrics : tuple of str
-        What it is scored by.
+        What it is scored by: its protocol's.
+    added : tuple of MetricInfo
+        The metrics that the run adds to these; they are no part of ``config``.
     dims : int or None
         How many of their first dimensions its vectors keep; None where they are not cut.
     read : tuple of str
@@ -91,6 +94,7 @@ class Job:
     kind: str = "methods"
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
+    added: tuple[MetricInfo, ...] = ()
     dims: int | None = None
     read: tuple[str, ...] = ()
 

@@ -17,15 +17,14 @@ from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.progress import doing
 from hashbench.records.arrays import VALUES
+from hashbench.runs.added_metrics import AddedScores, added_scores
 from hashbench.runs.job import Job
 from hashbench.runs.training import Fitted, rows_of
-from hashbench.runs.workbench import TOP, Workbench, searcher
+from hashbench.runs.workbench import CANDIDATES, TOP, Workbench, searcher
 
 ENCODE_ROWS = 128 * BLOCK_ROWS
 """Whole blocks of `Estimator.encode`, so that codes are those of one call."""
 QUERY_BLOCK = 256
-CANDIDATES = 1000
-"""The nearest codes of each query that are looked at: ten times the 100 neighbours."""
 
 
 class Measure(ABC):
@@ -63,6 +62,10 @@ class Measure(ABC):
     @abstractmethod
     def scores(self) -> Evaluation:
         """Return the metrics of the job's protocol."""
+
+    @abstractmethod
+    def added(self) -> AddedScores:
+        """Return the metrics that the run adds to these."""
 
     @abstractmethod
     def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
@@ -105,6 +108,19 @@ class Bits(Measure):
             distance=distance,
             n_bits=self._job.n_bits,
             **self._dataset.relevance(),
+        )
+
+    def added(self) -> AddedScores:
+        """Return the added metrics by relevance."""
+        (queries, distance), about = self._ranked, self._dataset.relevance()
+        return added_scores(
+            self._job.added,
+            self._bench.registry,
+            queries,
+            self.database,
+            distance=distance,
+            n_bits=self._job.n_bits,
+            **about,
         )
 
     def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
@@ -150,6 +166,12 @@ class Bytes(Measure):
         """Return recalls of true neighbours."""
         assert self._dataset.neighbors is not None
         return Evaluation.of(recalls(self._candidates, self._dataset.neighbors, self._job.metrics))
+
+    def added(self) -> AddedScores:
+        """Return added recalls of true neighbours."""
+        assert self._dataset.neighbors is not None
+        infos = {info.name: info for info in self._job.added}
+        return AddedScores(recalls(self._candidates, self._dataset.neighbors, tuple(infos)), infos)
 
     def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
         """Return nothing: the codes of float32 are the data again."""

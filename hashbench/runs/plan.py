@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
@@ -20,6 +20,8 @@ from hashbench.options import check_options
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.records.record import OWN
+from hashbench.renamed import ESTIMATORS, present_parameters
+from hashbench.runs.added_metrics import AskedMetrics
 from hashbench.runs.asked.grid import (
     DIMS,
     MAX_BITS,
@@ -104,6 +106,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 f"--save-models: a model keeps no cut of its vectors; leave it out, or run {request.label} without "
                 "dims on vectors that are cut already"
             )
+    asked = AskedMetrics(split_names(options.metrics, "--metrics") if options.metrics else (), registry)
     by_bytes = any(request.is_quantizer for request in requests)
     cells = [
         (request, n_bits, seed, distance)
@@ -127,8 +130,10 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 "--dataset vectors --data-dir FILE"
             )
         jobs += [
-            _job(request, setting, bench, n_bits, seed, distance, by_bytes) for request, n_bits, seed, distance in cells
+            _job(request, setting, bench, n_bits, seed, distance, by_bytes, asked)
+            for request, n_bits, seed, distance in cells
         ]
+    asked.say_where_not()
     return _each_once(jobs)
 
 
@@ -153,8 +158,7 @@ def settings(options: RunOptions, registry: Registry) -> list[Setting]:
         A data set is unknown, or an option is given that several data sets cannot share.
     """
     entries = options.datasets or [Setting(name) for name in split_names(options.dataset, "--dataset")]
-    for entry in entries:
-        registry.find("datasets", entry.dataset)
+    entries = [replace(entry, dataset=registry.find("datasets", entry.dataset).name) for entry in entries]
     for option, value in (("--data-dir", options.data_dir), ("--splits", options.splits)):
         if len(entries) > 1 and value is not None:
             raise InputError(f"{option} is one data set's; prepare each first: hashbench data prepare NAME --from DIR")
@@ -176,8 +180,12 @@ def _names(text: str | None, option: str) -> Sequence[str | None]:
 
 
 def _request(spec: Any, registry: Registry) -> Request:
+    spec = replace(spec, name=registry.present_name(spec.name, ESTIMATORS))
     plugin = registry.find("quantizers" if spec.name in registry.plugins("quantizers") else "methods", spec.name)
     method_class = plugin.load()
+    known = [*inspect.signature(method_class).parameters, DIMS]
+    names = present_parameters(spec.name, [key for key, _ in spec.values], known)
+    spec = replace(spec, values=tuple((names[key], value) for key, value in spec.values))
     own, dims = without_dims(spec, method_class)
     return Request(spec.label, plugin, method_class, typed_params(own, method_class), dims)
 
@@ -205,6 +213,7 @@ def _job(
     seed: int | None,
     distance: str,
     by_bytes: bool,
+    asked: AskedMetrics,
 ) -> Job:
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
@@ -240,6 +249,7 @@ def _job(
         "kind": request.plugin.kind,
         "distance": distance,
         "metrics": protocol.metrics,
+        "added": asked.of(dataset, distance, protocol.metrics),
         "dims": request.dims,
         "read": bench.dataset.summary,
     }

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import Store
+from hashbench.runs.added_metrics import lacking
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 
@@ -35,6 +36,8 @@ class Queue:
     def __init__(self, jobs: Sequence[Job], options: RunOptions, store: Store, watch: Watch) -> None:
         self.records: dict[str, Record] = {}
         self.stopping = False
+        self.to_score_again: set[str] = set()
+        """Ids of jobs whose records lack nothing but added metrics, which their kept codes give."""
         self._options, self._store, self._watch = options, store, watch
         self._waiting = deque({job.id: job for job in jobs}.values())
         self._numbers = {job.id: number for number, job in enumerate(self._waiting, 1)}
@@ -102,6 +105,12 @@ class Queue:
             self._watch.settled(before, record.status == "failed")
         elif self._options.save_models and record.status == "ok" and not self._store.model_path(job).is_file():
             self._watch(f"{self.title(job)}: in {self._options.out} without its model, run again")
+            return False
+        elif lacks := lacking(record, job, self._options.retry_failed):
+            keeps_codes = not record.is_quantizer
+            how = "its codes are scored again" if keeps_codes else "run again, as its codes are not kept"
+            self._watch(f"{self.title(job)}: in {self._options.out} without {', '.join(lacks)}: {how}")
+            self.to_score_again |= {job.id} if keeps_codes else set()
             return False
         else:
             self._watch.settled(f"{self.title(job)}: already in {self._options.out}", False)

@@ -139,7 +139,7 @@ class _Run:
     ) -> None:
         self.options, self.store, self.log, self.callers, self.cluster = options, store, log, callers, cluster
         self.written = time.monotonic()
-        self.lock = threading.Lock()
+        self.lock, self.scoring = threading.Lock(), threading.Lock()
         self.features: dict[Setting, str] = {}
         self.said_start = options.jobs == 1
 
@@ -192,7 +192,7 @@ class _Run:
             all_compute: list[Compute] = [partial(self._compute, caller) for caller in self.callers]
         else:
             self.callers[0].close()  # the plan is made
-            all_compute = [self.cluster.compute] * self.cluster.n_slots
+            all_compute = [self._compute_there] * self.cluster.n_slots
         if len(all_compute) == 1:
             self._work(all_compute[0])
             return
@@ -256,10 +256,25 @@ class _Run:
     def _compute(self, caller: Caller, job: Job) -> Record:
         from hashbench.runs.tasks import compute
 
+        if job.id in self.queue.to_score_again:
+            return self._scored_again(caller, job)
         reason = "" if job.skip or job.broken else self._features(caller, job)
         if reason:
             raise WorkerDied(f"its features cannot be made: {reason}", "")
         return self._call(caller, compute, job, self.options, user=job.method, timeout=self.options.timeout)
+
+    def _compute_there(self, job: Job) -> Record:
+        """Compute a cell on the cluster; codes that are kept here are scored here."""
+        assert self.cluster is not None
+        if job.id not in self.queue.to_score_again:
+            return self.cluster.compute(job)
+        with self.scoring:
+            return self._scored_again(self.callers[0], job)
+
+    def _scored_again(self, caller: Caller, job: Job) -> Record:
+        from hashbench.runs.tasks import score_again
+
+        return self._call(caller, score_again, job, self.options, user="metrics", timeout=self.options.timeout)
 
     def _time_alone(self) -> None:
         """Time the cells again that were computed beside others, one by one and with all cores."""
@@ -320,5 +335,6 @@ def summary(record: Record) -> str:
     """Return how a cell ended, in one line."""
     if record.status != "ok":
         return f"{record.status}: {record.error}"
-    scores = "  ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    left_out = [f"{name} left out" for name, info in record.added.items() if info.left_out]
+    scores = "  ".join([*(f"{name} {value:.4f}" for name, value in record.metrics.items()), *left_out])
     return f"{scores}  (fit {record.timings['fit_s']:.2f} s)"

@@ -89,6 +89,24 @@ def compute(job: Job, options: RunOptions) -> Record:
     return outcome.record
 
 
+def score_again(job: Job, options: RunOptions) -> Record:
+    """Give a finished record the added metrics that it lacks, from its kept codes, and return it.
+
+    Raises
+    ------
+    InputError
+        Its codes or labels cannot be read, or the output directory cannot be written.
+    """
+    from hashbench.plugins.registry import Registry
+    from hashbench.runs.added_metrics import scored_again
+
+    store = Store(options.out)
+    record = store.read(job.id)
+    assert record is not None
+    doing("score")
+    return scored_again(record, job, store, Registry(options.plugins), options.retry_failed)
+
+
 def time_again(job: Job, options: RunOptions) -> Record:
     """Run a finished cell once more, give its record the timings of now, and return that.
 

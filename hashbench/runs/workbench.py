@@ -29,6 +29,8 @@ SEARCH_QUERIES = 256
 TOP = 100
 ONE_CORE_QUERIES = 32
 """How many neighbours a search on one core is timed for, and how many queries it gets at once."""
+CANDIDATES = 1000
+"""The nearest codes to each query that a quantizer's search returns: ten times the 100 neighbours."""
 MEASURE_AT_LEAST_S = 0.1
 
 

@@ -62,6 +62,19 @@ def test_codes_that_exist(cli):
 
 
 @pytest.mark.slow
+def test_a_metric(cli):
+    plugin, use = blocks("add-a-metric.md", "python")
+    Path("first_rank.py").write_text(plugin)
+    outputs = do("add-a-metric.md", cli)
+    assert "first@all (lower is better) on digits" in outputs["show"]
+    assert "first@all (lower is better)" in outputs["compare"]
+    assert outputs["check"].count("  ok") == 9
+    scope = {}
+    exec(plugin, scope)
+    exec(use, scope)
+
+
+@pytest.mark.slow
 def test_own_embeddings(cli):
     make, use = blocks("own-embeddings.md", "python")
     exec(make, {})

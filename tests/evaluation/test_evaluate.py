@@ -5,6 +5,7 @@ import pytest
 from reference import hamming, ranked_value
 
 from hashbench import evaluate
+from hashbench.evaluation import metrics
 
 
 @pytest.fixture
@@ -170,3 +171,25 @@ def test_unusable_arguments_are_named(case, change, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below, as text)
         evaluate(**{**dict(zip(names, case, strict=True)), **change})
     assert message in str(caught.value)
+
+
+def test_an_evaluation_is_one_line_at_the_prompt_and_a_table_in_a_notebook():
+    class Odd(metrics.PrecisionAt):
+        def __str__(self):
+            return "<b>&@1"
+
+    rng = np.random.default_rng(0)
+    codes, labels = rng.integers(0, 2, (20, 16)).astype(bool), np.arange(20) % 3
+    result = evaluate(codes, codes, labels, labels, ["P@1", Odd(1)])
+    assert repr(result) == f"Evaluation(P@1={result['P@1']:.4f}, <b>&@1={result['P@1']:.4f}, n_queries=20)"
+    assert repr(result.histograms) == "Histograms(n_queries=20, n_levels=17, n_database=20)"
+    frame = result.to_frame()
+    assert frame.shape == (20, 2)
+    assert frame["P@1"].mean() == result["P@1"]
+    shown = result._repr_html_()
+    assert "<b>" not in shown
+    assert "&lt;b&gt;&amp;@1" in shown
+    assert f"<td>{result['P@1']:.4f}</td>" in shown
+    nothing = evaluate(codes, codes, labels, labels, [])
+    assert repr(nothing) == "Evaluation(n_queries=20)"
+    assert nothing.to_frame().empty

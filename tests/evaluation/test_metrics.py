@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import over_all_graded_orders, over_all_orders, ranked_value
 
-from hashbench import evaluate
+from hashbench import ContractError, evaluate
+from hashbench.cli.metric_list import metric_lines
 from hashbench.evaluation import metrics as m
 from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.curves import at_equal_recall, curves, pooled_curve
 from hashbench.evaluation.formulas.harmonic import reciprocal_sums
-from hashbench.evaluation.metrics import base
 
 groups = st.lists(
     st.integers(0, 4).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), min_size=1, max_size=5
@@ -236,9 +236,7 @@ def test_a_metric_is_named_by_its_repr(name):
     assert repr(m.parse(name)) == str(m.parse(name)) == name
 
 
-def test_a_new_metric_is_one_class(monkeypatch):
-    monkeypatch.setattr(base, "KINDS", [*base.KINDS])
-
+def test_a_new_metric_is_one_class():
     @dataclass(frozen=True, repr=False)
     class Fallout(m.Metric):
         pattern, forms = r"fallout@(?P<k>\d+)", "fallout@k"
@@ -251,12 +249,46 @@ def test_a_new_metric_is_one_class(monkeypatch):
             return np.full(len(histograms.total), 0.25)
 
     codes, labels = np.eye(4, dtype=bool), np.arange(4)
-    assert m.parse("fallout@3") == Fallout(3)
-    assert evaluate(codes, codes, labels, labels, ["fallout@3"])["fallout@3"] == 0.25
+    assert m.named(Fallout, "fallout@3") == Fallout(3)
+    assert m.named(Fallout, "P@3") is None
+    found = evaluate(codes, codes, labels, labels, [Fallout(3), "P@1"])
+    assert dict(found) == {"fallout@3": 0.25, "P@1": 1.0}
+    assert (
+        evaluate(codes.astype(float), codes, labels, labels, [Fallout(3)], distance="asymmetric")["fallout@3"] == 0.25
+    )
     with pytest.raises(ValueError, match="fallout@0: the cut-off must be at least 1"):
-        m.parse("fallout@0")
-    with pytest.raises(ValueError, match="fallout@k"):
-        m.parse("unheard of")
+        m.named(Fallout, "fallout@0")
+    with pytest.raises(ValueError, match="expected a name such as 'mAP@all', or an instance of a Metric"):
+        evaluate(codes, codes, labels, labels, [Fallout])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full(3, 0.5), r"returns shape \(3,\) and dtype float64, expected one number for each of 4 queries"),
+        (np.array(["a"] * 4), "dtype <U1"),
+        (np.array([0.5, np.nan, 0, 0]), "odd@all is nan for query 1, expected a number from 0 to 1"),
+        (np.array([0.5, 1, 1.1, 0]), "odd@all is 1.1 for query 2"),
+    ],
+)
+def test_what_cannot_be_values_is_refused(values, message):
+    @dataclass(frozen=True, repr=False)
+    class Odd(m.Metric):
+        pattern = forms = title = "odd@all"
+
+        def __str__(self):
+            return "odd@all"
+
+        def per_query(self, histograms):
+            return values
+
+    codes, labels = np.eye(4, dtype=bool), np.arange(4)
+    with pytest.raises(ContractError, match=message):
+        evaluate(codes, codes, labels, labels, [Odd()])
+
+
+def test_every_class_of_metrics_is_listed():
+    assert {kind.forms for kind in m.KINDS} == {line.strip().partition("  ")[0] for line in metric_lines()}
 
 
 @pytest.mark.parametrize(("name", "message"), [("P@010", "write P@10"), ("mAP@all(min(k,R))", "write mAP@all")])

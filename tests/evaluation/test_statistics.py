@@ -377,3 +377,20 @@ def test_tables_mark_what_is_not_separable(tmp_path):
     assert any(line.startswith("* not separable from the best of its column") for line in lines)
     print_tables(list(store), Console(file=(plain := io.StringIO())))
     assert "*" not in plain.getvalue()
+
+
+def test_where_lower_is_better_verdicts_are_those_of_the_negative_values():
+    rng = np.random.default_rng(0)
+    easy = rng.random(200)
+    values = {"a": easy, "b": easy + 0.3 + 0.01 * rng.random(200), "c": (easy + 0.1 * rng.random((3, 200)))}
+    low, turned = compare(values, better="lower"), compare({name: -one for name, one in values.items()})
+    assert low["a"].verdict == "best"
+    assert low["b"].verdict == "separable"
+    for name, one in low.items():
+        other = turned[name]
+        assert (one.verdict, one.p_corrected) == (other.verdict, other.p_corrected)
+        assert one.queries_better == other.queries_better
+        assert one.mean == -other.mean == pytest.approx(np.mean(values[name]))
+        assert one.interval == (-other.interval[1], -other.interval[0])
+        assert one.difference == pytest.approx(low["a"].mean - one.mean)
+        assert one.difference_interval[0] <= one.difference <= one.difference_interval[1]

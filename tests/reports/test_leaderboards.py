@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from hashbench import InputError
 from hashbench.evaluation.statistics import Comparison
 from hashbench.plugins.registry import Registry
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards import board
+from hashbench.reports.leaderboards import board, cells
+from hashbench.reports.leaderboards import columns as columns_module
 from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows, stale_rows
-from hashbench.reports.leaderboards.columns import HEAD, TAIL, columns, key_of, of_metric
+from hashbench.reports.leaderboards.columns import HEAD, TAIL, Column, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
 from hashbench.reports.leaderboards.publish import publish
 from hashbench.results.rows import Row, Score
@@ -289,3 +291,25 @@ def test_an_older_board_may_lack_a_column_that_came_later(copied, board_run):
     assert [row["portable"] for row in read_rows(copied)] == [""] * len(rows)
     publish([Store(board_run)], copied.parent)
     assert rows_of(copied) == rows
+
+
+def test_a_new_column_leaves_older_boards_valid(copied, cli, monkeypatch):
+    new = Column("room_c", "Temperature of the room", lambda row: "21", cells.is_amount, "a number", default="20")
+    of_metric = columns_module.of_metric
+    monkeypatch.setattr(columns_module, "TAIL", (new, *columns_module.TAIL))
+    more = Column("p", "p value", lambda row: "0.5", cells.is_number, "a number, or nothing", default="")
+    monkeypatch.setattr(columns_module, "of_metric", lambda name: (*of_metric(name), replace(more, name=f"{name} p")))
+    before = rows_of(copied)
+    assert problems_of(copied) == []
+    assert {row["room_c"] for row in read_rows(copied)} == {"20"}
+    assert {row["mAP@all p"] for row in read_rows(copied)} == {""}
+    done = cli("validate", copied)
+    assert done.returncode == 0, done.stderr
+    assert "it is of an older version and lacks columns, which are filled in: " in done.stdout
+    assert "mAP@all p (empty)" in done.stdout
+    assert "room_c (read as 20)" in done.stdout
+    assert rows_of(copied) == before
+
+
+def test_a_board_with_all_columns_needs_no_note(copied, cli):
+    assert cli("validate", copied).stdout == f"{copied}: ok\n"

@@ -7,8 +7,10 @@ import re
 import pytest
 from conftest import one_clear_line
 from made_records import made_record
+from made_runs import made_run
 from rich.console import Console
 
+from hashbench import InputError, show
 from hashbench.records.store import Store
 from hashbench.reports.leaderboards.publish import publish
 from hashbench.reports.papers.formats import LATEX, print_grids, to_csv, to_latex, to_markdown
@@ -173,7 +175,7 @@ def test_a_run_of_hostile_names(tmp_path, cli):
         (["empty"], "holds no records"),
         (["failed"], "holds no record that ended well"),
         (["other.csv"], "is not a valid leaderboard: lacks the columns"),
-        (["BOARD", "--format", "html"], "--format html: expected one of rich, markdown, latex, csv"),
+        (["BOARD", "--format", "docx"], "--format docx: expected one of rich, markdown, latex, csv, html"),
         (["BOARD", "--methods", "itqq"], "did you mean 'itq'?"),
         (["BOARD", "--bits", "48"], "nothing was measured at 48 bits; there is 8, 16"),
         (["BOARD", "--bits", "x"], "--bits x"),
@@ -196,3 +198,19 @@ def test_scores_by_two_versions_of_the_metrics_are_two_tables(tmp_path):
     for engine, label in enumerate(("old", "new"), 1):
         store.write(made_record(label, metrics={"mAP@all": 0.5}, engine=engine), {"per_query:mAP@all": [0.5]})
     assert [list(grid.scores) for grid in grids_of(tmp_path)] == [["new"], ["old"]]
+
+
+def test_tables_in_a_notebook_hold_no_markup_of_names(tmp_path):
+    store = made_run(tmp_path, {"<script>alert(1)</script>&": (0.9, {}), "lsh": (0.1, {})})
+    tables = show(store.directory)
+    html = tables._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in html
+    assert html.count("<table>") == len(tables.grids)
+    assert "<b>" in html
+    frame = tables.to_frame()
+    assert len(frame) == sum(len(row) for grid in tables.grids for row in grid.scores.values())
+    assert frame["mean"].dtype == float
+    assert repr(tables).startswith(f"Tables('{tmp_path}', n_methods=2, metrics=['mAP@10', 'mAP@all'")
+    with pytest.raises(InputError, match="nothing was measured of 'nobody'"):
+        show(store.directory, methods="nobody")

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -125,6 +126,20 @@ def knows(cluster, name):
 
 def results_in(out):
     return {one.id: (one.status, one.codes_sha256, one.metrics) for one in Store(out) if one.status == "ok"}
+
+
+def test_added_metrics_of_kept_codes_are_computed_here_and_others_there(cluster, plugins, tmp_path, cli):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "add-a-metric.md").read_text()
+    (tmp_path / "first_rank.py").write_text(text.split("```python\n")[1].split("```")[0])
+    out = ("--scheduler", cluster.scheduler_address, "--out", tmp_path / "out")
+    done = cli("run", *plugins, "--methods", "noted", "--bits", "8", *out)
+    assert done.returncode == 0, done.stderr
+    trained = notes_of(tmp_path)
+    added = ("--metrics", "first@all", "--plugin", tmp_path / "first_rank.py")
+    done = cli("run", *plugins, *added, "--methods", "noted,lsh", "--bits", "8", *out)
+    assert done.returncode == 0, done.stderr
+    assert notes_of(tmp_path) == trained
+    assert {one.label: "first@all" in one.metrics for one in Store(tmp_path / "out")} == {"noted": True, "lsh": True}
 
 
 def test_a_grid_ends_well_when_a_worker_is_killed(cluster, machine, plugins, tmp_path, cli):

@@ -15,7 +15,7 @@ SHARD_BYTES = 2 * 2**20
 """Size of a shard's codes: large enough to set up once for all queries, small beside memory."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Histograms:
     """How many items, and how many relevant ones, lie at each distance from each query.
 
@@ -38,6 +38,10 @@ class Histograms:
     shared: np.ndarray | None = None
     nearest: dict[int, np.ndarray] = field(default_factory=dict)
     several_labels: bool = False
+
+    def __repr__(self) -> str:
+        n_queries, n_levels = self.total.shape
+        return f"Histograms(n_queries={n_queries}, n_levels={n_levels}, n_database={self.n_database})"
 
     @property
     def n_database(self) -> int:

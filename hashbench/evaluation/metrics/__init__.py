@@ -10,9 +10,10 @@ import math
 from collections.abc import Iterable
 
 from hashbench.evaluation.metrics.average_precision import MAP, MAPWithin, WeightedMAP
-from hashbench.evaluation.metrics.base import KINDS, Metric, parse
+from hashbench.evaluation.metrics.base import Better, Metric, values_of
 from hashbench.evaluation.metrics.first_hit import MRR, SuccessAt
 from hashbench.evaluation.metrics.gain import ACG, NDCG
+from hashbench.evaluation.metrics.names import KINDS, metrics_of, named, parse
 from hashbench.evaluation.metrics.neighbors import NeighborRecall
 from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt, RPrecision
 
@@ -23,6 +24,7 @@ __all__ = [
     "MRR",
     "NDCG",
     "VERSION",
+    "Better",
     "Lookup",
     "MAPWithin",
     "Metric",
@@ -33,7 +35,10 @@ __all__ = [
     "SuccessAt",
     "WeightedMAP",
     "headline",
+    "metrics_of",
+    "named",
     "parse",
+    "values_of",
 ]
 
 VERSION = 1

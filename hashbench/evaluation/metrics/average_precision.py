@@ -35,6 +35,8 @@ class MAP(Metric):
         r"(\((?P<ties>optimistic|pessimistic)\))?"
     )
     forms = "mAP@k, mAP@all, mAP@k(min(k,R)), mAP@k(R), each also with (optimistic) or (pessimistic)"
+    title = "Mean average precision"
+    examples = ("mAP@all", "mAP@4", "mAP@4(min(k,R))", "mAP@4(R)")
 
     k: int | None = None
     denominator: Literal["hits", "min(k,R)", "R"] = "hits"
@@ -71,6 +73,8 @@ class MAPWithin(Metric):
 
     pattern = r"mAP@r(?P<radius>\d+)(\((?P<denominator>R)\))?"
     forms = "mAP@r2, mAP@r2(R)"
+    title = "Mean average precision within a Hamming radius"
+    examples = ("mAP@r2", "mAP@r2(R)")
     by_radius = True
 
     radius: int
@@ -103,6 +107,10 @@ class WeightedMAP(Metric):
 
     pattern = r"wmAP@(?P<k>all|\d+)"
     forms = "wmAP@k, wmAP@all"
+    title = "Weighted mean average precision"
+    examples = ("wmAP@all", "wmAP@4")
+    high = None
+    unit = "shared labels"
     graded = True
 
     k: int | None = None

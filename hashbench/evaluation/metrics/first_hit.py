@@ -17,6 +17,8 @@ class SuccessAt(Metric):
 
     pattern = r"success@(?P<k>\d+)"
     forms = "success@k"
+    title = "Queries with a relevant item among the first k"
+    examples = ("success@3",)
 
     k: int
 
@@ -42,6 +44,8 @@ class MRR(Metric):
 
     pattern = r"MRR@(?P<k>all|\d+)"
     forms = "MRR@k, MRR@all"
+    title = "Mean reciprocal rank of the first relevant item"
+    examples = ("MRR@all", "MRR@4")
 
     k: int | None = None
 

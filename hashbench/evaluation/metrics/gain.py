@@ -27,6 +27,8 @@ class NDCG(Metric):
 
     pattern = r"nDCG@(?P<k>\d+)(\((?P<gain>linear)\))?"
     forms = "nDCG@k, nDCG@k(linear)"
+    title = "Normalised discounted cumulative gain"
+    examples = ("nDCG@4", "nDCG@4(linear)")
     graded = True
 
     k: int
@@ -56,6 +58,10 @@ class ACG(Metric):
 
     pattern = r"ACG@(?P<k>\d+)"
     forms = "ACG@k"
+    title = "Average cumulative gain"
+    examples = ("ACG@4",)
+    high = None
+    unit = "shared labels"
     graded = True
 
     k: int

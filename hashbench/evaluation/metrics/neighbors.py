@@ -25,6 +25,8 @@ class NeighborRecall(Metric):
 
     pattern = r"recall(?P<k>\d*)@(?P<among>\d+)"
     forms = "recall@k, recallk@N"
+    title = "Recall of true neighbours"
+    examples = ("recall@5", "recall5@10")
 
     k: int
     among: int | None = None

@@ -18,6 +18,8 @@ class PrecisionAt(Metric):
 
     pattern = r"P@(?P<k>\d+)"
     forms = "P@k"
+    title = "Precision among the first k"
+    examples = ("P@4",)
 
     k: int
 
@@ -36,6 +38,8 @@ class RecallAt(Metric):
 
     pattern = r"R@(?P<k>\d+)"
     forms = "R@k"
+    title = "Recall among the first k"
+    examples = ("R@4",)
 
     k: int
 
@@ -60,6 +64,8 @@ class Lookup(Metric):
 
     pattern = r"(?P<what>P|R|success)@r(?P<radius>\d+)"
     forms = "P@r2, R@r2, success@r2"
+    title = "Precision, recall or success within a Hamming radius"
+    examples = ("P@r2", "R@r2", "success@r2")
     by_radius = True
 
     radius: int
@@ -82,6 +88,8 @@ class RPrecision(Metric):
 
     pattern = "R-precision"
     forms = "R-precision"
+    title = "Precision among as many items as are relevant"
+    examples = ("R-precision",)
 
     def __str__(self) -> str:
         return "R-precision"

@@ -95,7 +95,11 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
     if not records or any(record.status != "ok" for record in records):
         raise InputError("it holds no record, or one that did not end well")
     notes = _give_labels(store, records, manifest, registry)
-    rows, _ = rows_of([Submitted(record, store) for record in records], registry.plugins("methods"), "recompute")
+    added = sorted({name for record in records for name in record.added_metrics})
+    if added:
+        notes.append(f"not computed again, as runs have added them to the protocol's metrics: {', '.join(added)}")
+    submitted = [Submitted(record.without_added_metrics(), store) for record in records]
+    rows, _ = rows_of(submitted, registry.plugins("methods"), "recompute")
     result = Recomputed(len(records), notes=[*notes, *_of_other_code(records, registry)])
     if board is not None:
         problems, more = _beside(board, rows, registry)

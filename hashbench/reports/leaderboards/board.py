@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from hashbench import renamed
 from hashbench.files import schema
 from hashbench.reports.leaderboards.columns import Line, columns, key_of, metrics_in, order
 from hashbench.results.setting import Setting
@@ -84,9 +85,16 @@ def read_entries(directory: Path) -> Entries:
     Unreadable
         A file is damaged, or an entry does not match its key.
     """
-    return Entries(
+    entries = Entries(
         _read_json(directory / FEATURES, dict[str, Any]), _read_json(directory / METHODS, dict[str, MethodEntry])
     )
+    return entries.joined(Entries(methods=_present(entries.methods)))
+
+
+def _present(methods: dict[str, Any]) -> dict[str, Any]:
+    """Return the methods that are called otherwise now, by the keys that this gives them."""
+    present = [renamed.present_config(one, "") for one in methods.values()] if renamed.RENAMED else []
+    return {key_of(one): one for one in present}
 
 
 def setting_of(row: Line, entries: Entries) -> Setting:
@@ -205,7 +213,9 @@ def to_csv(rows: Sequence[Line], header: Sequence[str] | None = None) -> bytes:
         That of an older board, which lacks the columns that came later.
     """
     metrics = metrics_in(name for row in rows for name, cell in row.items() if cell)
-    names = [column.name for column in columns(metrics) if header is None or column.name in header or not column.since]
+    names = [
+        column.name for column in columns(metrics) if header is None or column.name in header or column.default is None
+    ]
     frame = pd.DataFrame(
         [{name: row.get(name, "") for name in names} for row in sorted(rows, key=order)], columns=names
     )

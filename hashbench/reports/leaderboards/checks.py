@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from hashbench import renamed
 from hashbench.evaluation import metrics
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards import board, cells
@@ -17,6 +19,8 @@ from hashbench.reports.leaderboards.columns import (
     columns,
     completed,
     identity,
+    key_of,
+    lacked,
     metrics_in,
     order,
     setting,
@@ -47,9 +51,30 @@ def problems_of(path: Path) -> list[str]:
 
 
 def read_rows(path: Path) -> list[Line]:
-    """Return the rows of a leaderboard that has no problem."""
-    header, rows = board.parse(board.read_bytes(path))
-    return [completed(header, row) for row in rows]
+    """Return the rows of a leaderboard that has no problem, under the present names."""
+    header, lines = board.parse(board.read_bytes(path))
+    rows = [completed(header, line) for line in lines]
+    if not renamed.RENAMED:
+        return rows
+    methods = board.read_entries(path.parent).methods
+    return [_present(row, methods[row["params"]]) for row in rows]
+
+
+def _present(row: Line, entry: dict[str, Any]) -> Line:
+    version = row["hashbench"]
+    present = renamed.present_config({**entry, "dataset": row["dataset"]}, version)
+    names = {"dataset": present.pop("dataset"), "method": renamed.present_label(row["method"], version)}
+    return {**row, **names, "params": key_of(present)}
+
+
+def notes_on(path: Path) -> list[str]:
+    """Return what a reader of a valid leaderboard should know: columns that came after it was written."""
+    header, _ = board.parse(board.read_bytes(path))
+    lacks = lacked(header)
+    shown = ", ".join(
+        f"{column.name} ({f'read as {column.default}' if column.default else 'empty'})" for column in lacks
+    )
+    return [f"it is of an older version and lacks columns, which are filled in: {shown}"] if lacks else []
 
 
 def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
@@ -102,7 +127,7 @@ def _header_problems(header: Sequence[str]) -> list[str]:
     odd = [name for name in names if not cells.is_metric(name)]
     if odd:
         return [f"unknown metric {odd[0]!r:.100}"]
-    expected = [column.name for column in columns(names) if column.name in header or not column.since]
+    expected = [column.name for column in columns(names) if column.name in header or column.default is None]
     missing = [name for name in expected if name not in header]
     if missing:
         return [f"lacks the columns {', '.join(missing)}"]

@@ -37,8 +37,8 @@ class Column:
     role : {"", "setting", "row"}
         Rows that agree in all columns of the role ``setting`` are compared with each other. No two of them agree in
         those of the role ``row`` as well. What is compared at several code lengths shares what seeds say.
-    since : bool
-        Whether older boards lack the column: their rows are read as if nothing stood there.
+    default : str or None
+        What rows of older boards, which lack the column, are read as having; None where every board has it.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Column:
     fits: Callable[[str], bool] = cells.is_text
     expected: str = "one line of text"
     role: Literal["", "setting", "row"] = ""
-    since: bool = False
+    default: str | None = None
 
     def text(self, row: Row) -> str:
         """Return what a line shows."""
@@ -138,9 +138,9 @@ TAIL = (
            lambda row: row.uses_labels, cells.is_bool, "True or False", "setting"),
     Column("origin", "`imported` where the codes come from another program; empty where the method was trained here",
            lambda row: None if row.newest.origin == "trained" else row.newest.origin, cells.is_origin,
-           "imported, or nothing", "setting", since=True),
+           "imported, or nothing", "setting", default=""),
     Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty where an "
-           "older file did not tell", _portable, cells.is_portable, "yes, no, or nothing", since=True),
+           "older file did not tell", _portable, cells.is_portable, "yes, no, or nothing", default=""),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",
            lambda row: row.newest.provenance),
     Column("cpu", "Processor that the timings were taken on", _where("cpu")),
@@ -159,10 +159,10 @@ TAIL = (
            "16 hex digits, or nothing"),
     Column("codes", "Begin of the SHA-256 of the first seed's codes, by which another computation of them is compared; "
            "empty for real-valued queries, and where an older file did not tell", _codes, cells.is_key_or_empty,
-           "16 hex digits, or nothing", since=True),
+           "16 hex digits, or nothing", default=""),
     Column("same_codes", "How many seeds gave the same codes, bit for bit, when the method's code had changed and they "
            "were computed again; empty where the numbers were made by this very code", lambda row: None,
-           cells.is_count_or_empty, f"{COUNT}, or nothing", since=True),
+           cells.is_count_or_empty, f"{COUNT}, or nothing", default=""),
     _column_of_key("params", "Key in methods.json: all parameters", lambda row: key_of(method_of(row))),
     _column_of_key("data", "Begin of the SHA-256 of the data and its split", _key("data"), "setting"),
     _column_of_key("protocol_hash", "Begin of the SHA-256 of all that the protocol says", _key("protocol_hash"),
@@ -204,8 +204,13 @@ def columns(metrics: Iterable[str]) -> list[Column]:
 
 
 def completed(header: Sequence[str], line: Sequence[str]) -> Line:
-    """Return a board's line as a row; columns that older boards lack hold nothing."""
-    return {**{column.name: "" for column in TAIL if column.since}, **dict(zip(header, line, strict=True))}
+    """Return a board's line as a row; columns that older boards lack have their defaults."""
+    return {**{column.name: column.default or "" for column in lacked(header)}, **dict(zip(header, line, strict=True))}
+
+
+def lacked(header: Sequence[str]) -> list[Column]:
+    """Return the columns that came after a board with this header was written."""
+    return [one for one in columns(metrics_in(header)) if one.name not in header and one.default is not None]
 
 
 def metrics_in(names: Iterable[str]) -> list[str]:

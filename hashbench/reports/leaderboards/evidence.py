@@ -158,7 +158,7 @@ def of_present_code(stores: Sequence[Store], plugins: Mapping[str, Plugin]) -> t
 
 
 def _newest_last(stores: Sequence[Store]) -> Iterator[tuple[Record, Store]]:
-    each = [(record, store) for store in stores for record in store if record.status == "ok"]
+    each = [(record.without_added_metrics(), store) for store in stores for record in store if record.status == "ok"]
     yield from sorted(each, key=lambda one: one[0].date)
 
 

@@ -8,6 +8,7 @@ from hashbench.reports.leaderboards import board
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Line, metrics_in
+from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import TIMINGS, Row, Score
 from hashbench.results.setting import Setting, grouped_ascending
 
@@ -36,4 +37,15 @@ def row_of(line: Line, entries: Entries) -> Row:
 
 def _score(line: Line, metric: str) -> Score:
     std, low, high = (float(line[metric + end]) if line[metric + end] else None for end in (" std", " low", " high"))
-    return Score(float(line[metric]), std, int(line["n_seeds"]), low, high, line[metric + VERDICT])
+    info = info_of(metric)
+    verdict = line[metric + VERDICT]
+    return Score(
+        float(line[metric]),
+        std,
+        int(line["n_seeds"]),
+        low,
+        high,
+        verdict,
+        info.better,
+        "" if info.axis == metric else info.axis,
+    )

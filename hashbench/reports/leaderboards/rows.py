@@ -13,6 +13,7 @@ from hashbench.progress import progress
 from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Line, columns, method_of, recipes_of
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
+from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import Row
 from hashbench.results.verdicts import boards, compare_methods
 
@@ -60,7 +61,8 @@ def _compared(
             each.append(verifier.per_query(one))
             advance(1)
         samples.setdefault(n_bits, {})[method] = _samples(each, seeds[0].record.config["seed"] is not None)
-    return compare_methods(samples)
+    metrics = {name for column in samples.values() for of in column.values() for name in of}
+    return compare_methods(samples, {name for name in metrics if info_of(name).better == "lower"})
 
 
 def _samples(each: Sequence[Mapping[str, np.ndarray]], seeded: bool) -> dict[str, Sample]:

@@ -10,6 +10,7 @@ from hashbench.errors import InputError
 from hashbench.records.record import Record
 from hashbench.records.store import open_results
 from hashbench.reports.page.setting import Setting, listed, shown
+from hashbench.results.metric_infos import of_one_version
 from hashbench.results.rows import ASYMMETRIC, NO_SEED, Row, rows_of
 from hashbench.results.setting import Named, by_setting, file_of, named
 from hashbench.results.verdicts import Verdicts, verdicts
@@ -27,7 +28,7 @@ def settings_of_run(directory: Path) -> list[Setting]:
         The directory holds no record that ended well, or arrays are damaged.
     """
     store = open_results(directory)
-    records = list(store)
+    records = of_one_version(list(store))
     scored = [record for record in records if record.status == "ok"]
     if not scored:
         raise InputError(

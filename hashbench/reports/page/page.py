@@ -127,6 +127,8 @@ def _setting(setting: Setting, figures: Sequence[Figure], gallery: Gallery | Non
         "labels": setting.labels,
         "bits": setting.bits,
         "metrics": setting.metrics,
+        "axes": setting.axes,
+        "lower_is_better": setting.lower_is_better,
         "rows": [_row(row) for row in setting.rows],
         "summaries": summaries(setting),
         "figures": [_figure(figure) for figure in figures],

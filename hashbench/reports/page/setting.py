@@ -65,8 +65,20 @@ class Setting:
 
     @property
     def headline(self) -> list[str]:
-        """The metrics that get figures."""
-        return headline(self._metrics())
+        """The metrics that get figures: the headline ones, and those that the run has added."""
+        first = headline(self._metrics())
+        added = {name for row in self.rows for record in row.records for name in record.added_metrics}
+        return [*first, *sorted((added & self._metrics()) - set(first))]
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The text of each metric's axis."""
+        return {name: shown(score.axis or name) for row in self.rows for name, score in row.scores.items()}
+
+    @property
+    def lower_is_better(self) -> list[str]:
+        """The metrics of which lower values are better."""
+        return sorted({name for row in self.rows for name, score in row.scores.items() if score.better == "lower"})
 
     @property
     def metrics(self) -> list[str]:
@@ -79,7 +91,8 @@ class Setting:
         return any(record.is_by_bytes for row in self.rows for record in row.records)
 
     def _metrics(self) -> set[str]:
-        return {name for row in self.rows for name in row.scores if is_metric(name)}
+        added = {name for row in self.rows for record in row.records for name in record.added_metrics}
+        return {name for row in self.rows for name in row.scores if name in added or is_metric(name)}
 
 
 def shown(text: object) -> str:

@@ -21,10 +21,12 @@ def summaries(setting: Setting) -> list[dict[str, Any]]:
 
 def _sentences(rows: Sequence[Row], metric: str, n_bits: int) -> Iterator[str]:
     by_verdict: dict[str, list[str]] = {}
-    for row in sorted(rows, key=lambda row: -row.scores[metric].mean):
+    for row in sorted(rows, key=lambda row: -row.scores[metric].merit):
         by_verdict.setdefault(row.scores[metric].verdict, []).append(row.label)
-    highest = max(rows, key=lambda row: row.scores[metric].mean)
-    yield f"{n_bits} bits: by {metric}, {highest.label} has the highest mean ({highest.scores[metric].mean:.4f})."
+    best = max(rows, key=lambda row: row.scores[metric].merit)
+    score = best.scores[metric]
+    extreme = "lowest" if score.better == "lower" else "highest"
+    yield f"{n_bits} bits: by {metric}, {best.label} has the {extreme} mean ({score.mean:.4f})."
     if set(by_verdict) == {""}:
         yield "The rows were not compared with each other, so there are no verdicts."
         return

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.markup import escape
 
+from hashbench.files.html import Bold, html_table
 from hashbench.files.paths import printable
 from hashbench.files.writing import csv_safe, number_text
 from hashbench.reports.console import new_table, print_note, print_title
@@ -80,6 +81,22 @@ def _latex_cell(grid: Grid, method: str, n_bits: int) -> str:
     mean, std = grid.scores[method][n_bits].text(r"$\pm$")
     shown = rf"\textbf{{{mean}}}" if grid.is_best(method, n_bits) else mean
     return shown + std + _star(grid, method, n_bits, "$^{*}$")
+
+
+def to_html(grids: Sequence[Grid]) -> str:
+    """Return tables in HTML, for notebooks and pages."""
+    return "".join(_html(grid) for grid in grids)
+
+
+def _html(grid: Grid) -> str:
+    heads = ["method", *(f"{n_bits} bits" for n_bits in grid.bits)]
+    rows = [[method, *_cells(grid, method, _html_cell)] for method in grid.scores]
+    return html_table(grid.title, heads, rows, grid.notes)
+
+
+def _html_cell(grid: Grid, method: str, n_bits: int) -> str:
+    text = "".join(grid.scores[method][n_bits].text()) + _star(grid, method, n_bits, "*")
+    return Bold(text) if grid.is_best(method, n_bits) else text
 
 
 def to_csv(grids: Sequence[Grid]) -> str:

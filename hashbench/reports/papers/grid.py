@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hashbench.errors import InputError, did_you_mean
+from hashbench.records.metric_info import Better
+from hashbench.renamed import present_label
 from hashbench.results.rows import Score
 
 BEST, AS_GOOD = "best", "not separable"
@@ -36,12 +38,18 @@ class Grid:
     @property
     def title(self) -> str:
         """What the table shows, in words."""
-        return f"{self.metric} on {self.dataset} ({self.protocol}), features: {self.backbone}"
+        direction = " (lower is better)" if self.better == "lower" else ""
+        return f"{self.metric}{direction} on {self.dataset} ({self.protocol}), features: {self.backbone}"
+
+    @property
+    def better(self) -> Better:
+        """Which values are better."""
+        return next((score.better for row in self.scores.values() for score in row.values()), "higher")
 
     def is_best(self, method: str, n_bits: int) -> bool:
-        """Return whether no method of the table has a higher mean at a code length."""
+        """Return whether no method of the table has a better mean at a code length."""
         column = self._column(n_bits)
-        return column[method].mean == max(score.mean for score in column.values())
+        return column[method].merit == max(score.merit for score in column.values())
 
     def is_as_good(self, method: str, n_bits: int) -> bool:
         """Return whether a score is not separable from the best; nothing is where the best is not in the table."""
@@ -56,7 +64,7 @@ class Grid:
     def notes(self) -> list[str]:
         """What a reader of the table must know."""
         each = [(method, n_bits) for method, row in self.scores.items() for n_bits in row]
-        notes = ["Bold: the highest mean of a column."]
+        notes = [f"Bold: the {self.better.replace('er', 'est')} mean of a column."]
         if any(self.is_as_good(*one) for one in each):
             notes.append("*: not separable from it (seeds and queries; corrected for its choice, 5%).")
         notes += self._seeds_note
@@ -103,6 +111,7 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     """
     grids = list(grids)
     labels = sorted({method for grid in grids for method in grid.scores})
+    methods = [present_label(method, known=labels) for method in methods]
     for method in methods:
         if method not in labels:
             hint = did_you_mean(method, labels) or f"there is {', '.join(labels)}"

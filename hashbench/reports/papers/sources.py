@@ -14,6 +14,7 @@ from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import metrics_in
 from hashbench.reports.leaderboards.published import lines_by_setting, row_of
 from hashbench.reports.papers.grid import Grid
+from hashbench.results.metric_infos import of_one_version, shown_metrics
 from hashbench.results.rows import Row, label_of, rows_of
 from hashbench.results.setting import Named, Setting, by_setting, file_of, grouped, named
 from hashbench.results.verdicts import Verdicts, verdicts
@@ -46,10 +47,10 @@ def grids_of(path: Path, metrics: Sequence[str] = ()) -> list[Grid]:
 
 def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
     store = open_results(path)
-    records = [record for record in store if record.status == "ok"]
+    records = of_one_version([record for record in store if record.status == "ok"])
     if not records:
         raise InputError(f"{path} holds no record that ended well: there is nothing to show")
-    wanted = _known(metrics, {name for record in records for name in record.metrics})
+    wanted = _known(metrics, {name for record in records for name in record.metrics}, shown_metrics(records))
     compared = verdicts(records, store)
     settings = by_setting(sorted(records, key=lambda record: (record.config["n_bits"], record.label, record.date)))
     names = named({setting: file_of(members) for setting, members in settings.items()})
@@ -89,12 +90,12 @@ def _of_board(path: Path, metrics: Sequence[str]) -> list[Grid]:
     return grids
 
 
-def _known(metrics: Sequence[str], known: Iterable[str]) -> Sequence[str]:
+def _known(metrics: Sequence[str], known: Iterable[str], shown: Sequence[str] = ()) -> Sequence[str]:
     known = sorted(known)
     for name in metrics:
         if name not in known:
             raise InputError(f"--metric {name}: {did_you_mean(name, known) or 'there is ' + ', '.join(known)}")
-    shown = metrics or headline(known)
+    shown = metrics or shown or headline(known)
     if not shown:
         raise InputError(f"this version knows no metric to show by default; name one with --metric: {', '.join(known)}")
     return shown

@@ -26,6 +26,10 @@ class RunOptions(LoadOptions, BackboneOptions):
     """Data sets with options of their own, in place of ``dataset``; the command line reads them from a file."""
     bits: str | Sequence[int] = option("16,32,64", "Code lengths, comma-separated.")
     distance: str = option("hamming", "How codes are ranked: hamming, asymmetric (real-valued queries), or both.")
+    metrics: str = option(
+        "",
+        "Metrics to add to the protocol's, comma-separated, such as P@100,MRR@10; see hashbench list.",
+    )
     seeds: str | Sequence[int] = option("0", "Seeds, comma-separated; deterministic methods run once.")
     out: Path = option(Path("runs/latest"), "Directory of the records and results.csv.")
     plugins: Sequence[Path] = option((), "A plugin file; repeatable.", flag="--plugin")

@@ -48,7 +48,7 @@ def _resolved(options: RunOptions, jobs: Sequence[Job]) -> dict[str, Any]:
         "bits": parse_integers(options.bits, "--bits", 1, MAX_BITS),
         "seeds": parse_integers(options.seeds, "--seeds", 0, MAX_SEED),
     }
-    written = {name: _plain(value) for name, value in values.items() if value is not None}
+    written = {name: _plain(value) for name, value in values.items() if value not in (None, "")}
     return written | {"datasets": list(map(_plain, _datasets(jobs)))}
 
 

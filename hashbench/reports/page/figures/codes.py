@@ -130,7 +130,7 @@ def _heat_map(scored: Sequence[tuple[Row, np.ndarray]], members: pd.DataFrame, m
     data = pd.concat([_cells(row, values, members) for row, values in scored], ignore_index=True)
     rows, n_bits = [row for row, _ in scored], scored[0][0].n_bits
     means = data.groupby("class")["y"].mean().sort_values()
-    order = sorted(rows, key=lambda row: -row.scores[metric].mean)
+    order = sorted(rows, key=lambda row: -row.scores[metric].merit)
     return Figure(
         "classes",
         f"{metric} by class of the query, {n_bits} bits",

@@ -36,7 +36,7 @@ def figures_of_scores(setting: Setting, looks: Looks) -> Iterator[Figure]:
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
-            yield _sensitivity(rows, parameter, metric, name, looks)
+            yield _sensitivity(rows, parameter, metric, name, looks, setting.axes[metric])
 
 
 def _by_bits(setting: Setting, metric: str, looks: Looks) -> Figure:
@@ -49,7 +49,7 @@ def _by_bits(setting: Setting, metric: str, looks: Looks) -> Figure:
         "by_bits",
         f"{metric} by code length",
         f"Lines of {metric} over code length. {_extremes(data)}",
-        charts.lines(data, looks, x, charts.value_axis(metric, data), told, joined=True),
+        charts.lines(data, looks, x, charts.value_axis(setting.axes[metric], data), told, joined=True),
         data,
         metric=metric,
     )
@@ -79,7 +79,8 @@ def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Fi
     data = pd.DataFrame(
         [{"name": row.label, "bits": row.n_bits, "x": price, "y": row.scores[metric].mean} for row, price in known]
     )
-    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], data["y"])
+    merits = [row.scores[metric].merit for row, _ in known]
+    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], np.array(merits))
     data["order"] = data["x"].rank(method="first").astype(int)
     best = data[data["front"]].sort_values("x").to_dict("records")
     front = ", ".join(f"{row['name']} at {row['bits']} bits" for row in best)
@@ -93,7 +94,7 @@ def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Fi
         "cost",
         f"{metric} against {title}",
         f"Points of {metric}, one a method and code length. On the Pareto front, ringed: {front}.",
-        charts.cost(data, looks, x, charts.value_axis(metric, data), told),
+        charts.cost(data, looks, x, charts.value_axis(setting.axes[metric], data), told),
         data,
         metric=metric,
     )
@@ -121,7 +122,9 @@ def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) 
     return np.logical_not((no_worse & better).any(axis=1))
 
 
-def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks) -> Figure:
+def _sensitivity(
+    rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks, axis: str
+) -> Figure:
     values = [row.config["params"][parameter] for row in rows]
     numeric = all(type(value) in (int, float) for value in values)
     points = [
@@ -134,13 +137,14 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, lo
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
     told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
-    best = data.loc[data["y"].idxmax()]
-    x, y = _parameter_axis(data, title, numeric), charts.value_axis(metric, data)
+    lower = rows[0].scores[metric].better == "lower"
+    best = data.loc[data["y"].idxmin() if lower else data["y"].idxmax()]
+    x, y = _parameter_axis(data, title, numeric), charts.value_axis(axis, data)
     return Figure(
         "sensitivity",
         f"{name}: {metric} by {title}",
         f"Lines of {metric} over {data['x'].nunique()} values of {title}, one a code length. "
-        f"The highest is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
+        f"The {'lowest' if lower else 'highest'} is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
         charts.lines(data, looks, x, y, told, joined=True),
         data,
         metric=metric,

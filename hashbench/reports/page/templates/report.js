@@ -20,6 +20,7 @@ const atLength = (bits) => $("bits").value === "all" || bits === null || String(
 
 // ---- the table
 
+const lowerIsBetter = () => setting().lower_is_better.includes($("metric").value);
 const everyLength = () => $("bits").value === "all";
 const COLUMNS = [
   { key: "label", title: "Method", text: (row) => row.label },
@@ -90,7 +91,7 @@ function drawTable() {
 
 function head(column) {
   const cell = make("th", { scope: "col", class: column.number ? "number" : "" });
-  const title = column.title ?? $("metric").value;
+  const title = column.title ?? setting().axes[$("metric").value];
   if (column.sortable === false) {
     cell.append(title);
     return cell;
@@ -103,7 +104,7 @@ function head(column) {
 }
 
 function sortBy(column) {
-  state.descending = state.sort === column.key ? !state.descending : column.key === "score";
+  state.descending = state.sort === column.key ? !state.descending : column.key === "score" && !lowerIsBetter();
   state.sort = column.key;
   drawTable();
   document.querySelector(`[data-sort="${column.key}"]`).focus();
@@ -276,12 +277,18 @@ function chooseSetting() {
   $("bits").value = one.bits.map(String).concat("all").includes(kept.bits) ? kept.bits : String(fullestLength(one));
   fill($("metric"), one.metrics.map((metric) => [metric, metric]));
   if (one.metrics.includes(kept.metric)) $("metric").value = kept.metric;
+  bestFirst();
   drawAbout();
   draw();
 }
 
+function bestFirst() {
+  if (state.sort === "score") state.descending = !lowerIsBetter();
+}
+
 let typing;
 $("setting").addEventListener("change", chooseSetting);
+$("metric").addEventListener("change", bestFirst);
 for (const id of ["bits", "metric"]) $(id).addEventListener("change", draw);
 for (const id of ["verdict-filter", "without-labels"]) $(id).addEventListener("change", drawTable);
 $("query").addEventListener("change", drawGallery);
