@@ -122,9 +122,7 @@ def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) 
     return np.logical_not((no_worse & better).any(axis=1))
 
 
-def _sensitivity(
-    rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks, axis: str
-) -> Figure:
+def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks, axis: str) -> Figure:
     values = [row.config["params"][parameter] for row in rows]
     numeric = all(type(value) in (int, float) for value in values)
     points = [
