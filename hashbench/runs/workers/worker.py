@@ -189,6 +189,8 @@ class Worker:
     def _show(self, kind: str, value: Any) -> None:
         if kind == "line":
             self.watch(value)
+        elif kind == "once":
+            self.watch.once(value)
         elif kind == "doing":
             self.watch.doing(*value)
         else:
