@@ -28,6 +28,7 @@ from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
+from hashbench.runs.gpu import GpuUse
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
@@ -108,18 +109,20 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     if job.broken:
         return Outcome(new_record(job, options, started, status="failed", error=job.broken))
     given = given_to(job, bench, workdir)
+    use = GpuUse(given.extras.get("device", "cpu"), given.extras.get("devices", 1))
     doing("fit")
     try:
         method_class = bench.registry.find(job.kind, job.method).load()  # what it sets there, it has for all its cells
-        with kept_state():
+        with kept_state(), use:
             fitted = _fitted(job, options, method_class, given, bench, workdir, log)
             doing("encode")
             with plugin_code(), steady_threads(fitted.method.portable and job.distance == "hamming"):
                 codes = encode(fitted, job.distance)
     except Unsupported as error:
-        return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
+        why = failure_of(error).partition(": ")[2]
+        return Outcome(new_record(job, options, started, status="skipped", error=why, **use.told))
     except Exception as error:
-        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error), **use.told))
     doing("score")
     scores = score(codes, fitted, job.metrics)
     values = _measured(job, bench, fitted, codes, scores)
@@ -127,7 +130,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     per_query = {f"per_query:{name}": one for name, one in scores.per_query.items()}
     arrays = {**_packed(codes), **per_query}
     arrays |= curves(scores.histograms) if codes.values is None else {VALUES: codes.values}
-    return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
+    return Outcome(new_record(job, options, started, **values, **use.told), arrays, fitted.method)
 
 
 _LAST: dict[str, Fitted] = {}
@@ -156,7 +159,9 @@ def _fitted(
         method = make_method(method_class, all_params(job.params, job.n_bits, job.seed))
         fitted = fit(method, replace(given, features=cut(given.features, job.dims)), bench, log)
     if fitted.method.backbone_weights_ is not None:
-        fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
+        tuned = bench.source.tuned(fitted.method.backbone_weights_, workdir)
+        fitted.features = tuned.features()
+        tuned.release()
     elif "," in options.distance:
         _LAST[job.fit_id] = fitted
     return fitted

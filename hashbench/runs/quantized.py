@@ -26,6 +26,7 @@ from hashbench.records.collapse import what_collapsed
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cell import ENCODE_ROWS, Outcome
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
+from hashbench.runs.gpu import GpuUse
 from hashbench.runs.job import Job
 from hashbench.runs.plan import all_params
 from hashbench.runs.recording import new_record, now
@@ -69,21 +70,22 @@ def run_quantizer(job: Job, options: RunOptions, bench: Workbench) -> Outcome:
     if job.skip or job.broken:
         status = "skipped" if job.skip else "failed"
         return Outcome(new_record(job, options, started, status=status, error=job.skip or job.broken))
-    features, split = bench.source.features(), bench.dataset.split
+    features, split, use = bench.source.features(), bench.dataset.split, GpuUse()
     try:
         data = cut(features, job.dims).data
         quantizer_class = bench.registry.find(job.kind, job.method).load()
-        with kept_state(), plugin_code(), one_core():
+        with kept_state(), use, plugin_code(), one_core():
             quantizer = make_method(quantizer_class, all_params(job.params, None, job.seed))
             trained = _trained(quantizer, data, split, bench.dataset.protocol.similarity or "euclidean")
     except Unsupported as error:
-        return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
+        why = failure_of(error).partition(": ")[2]
+        return Outcome(new_record(job, options, started, status="skipped", error=why, **use.told))
     except Exception as error:
-        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error), **use.told))
     values, per_query = _measured(job, bench, trained, rows_of(data, split.query))
     values["timings"] |= {"features_s": features.seconds, "cell_s": time.perf_counter() - clock}
     arrays = {f"per_query:{name}": one for name, one in per_query.items()}
-    return Outcome(new_record(job, options, started, **values), arrays, trained.quantizer)
+    return Outcome(new_record(job, options, started, **values, **use.told), arrays, trained.quantizer)
 
 
 def _trained(quantizer: Quantizer, data: np.ndarray, split: Split, similarity: Similarity) -> _Trained:
