@@ -108,10 +108,18 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
 
             options = on_the_machines(options)
             cluster = ending.enter_context(closing(Cluster(options, store, log)))
-        callers = [ending.enter_context(closing(_caller(options, log, gpus))) for gpus in _gpus(options)]
+        seen = log if cluster is None else _OtherMachines(log)
+        callers = [ending.enter_context(closing(_caller(options, seen, gpus))) for gpus in _gpus(options)]
         if isinstance(callers[0], Worker):
             callers[0].start()  # it imports while this process does; the others start with their first cells
         return _Run(options, store, log, callers, cluster).all()
+
+
+class _OtherMachines(Watch):
+    """Shows what a plan for other machines says, but not which device this one would compute on."""
+
+    def once(self, line: str) -> None:
+        """Show nothing."""
 
 
 def _program() -> str:

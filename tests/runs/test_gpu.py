@@ -386,6 +386,15 @@ def test_a_run_says_once_what_several_workers_find_out():
     assert len(lines) == 1
 
 
+def test_a_plan_for_other_machines_says_nothing_of_this_ones_device():
+    lines = []
+    planner = Answering()
+    planner.watch = run_module._OtherMachines(lines.append)
+    planner._show("once", "--device auto: no NVIDIA GPU is visible; computing on the CPU")
+    planner._show("line", "digits: 1,797 items")
+    assert lines == ["digits: 1,797 items"]
+
+
 # --- what records say --------------------------------------------------------------------------------------
 
 
@@ -412,15 +421,17 @@ def test_a_record_says_how_many_devices_a_method_was_given(cuda, plugins):
 def test_a_cell_on_the_cpu_of_a_machine_with_a_gpu_has_no_gpu_and_starts_no_cuda(cuda, plugins, method):
     record = only_record(plugins, method, device="cpu")
     assert record.status == "ok", record.error
-    assert (record.environment["device"], record.environment["gpu"]) == ("cpu", None)
-    assert "cuda" not in record.environment
     assert not cuda.started
+    assert record.environment["gpu"] is None
+    assert "cuda" not in record.environment
+    assert record.environment["device"] == "cpu"
 
 
 def test_a_method_without_a_device_starts_no_cuda_where_there_is_one(cuda, plugins):
     record = only_record(plugins, "on_cpu")
-    assert (record.environment["device"], record.environment["gpu"]) == ("cpu", None)
     assert not cuda.started
+    assert record.environment["gpu"] is None
+    assert record.environment["device"] == "cpu"
 
 
 def test_memory_of_an_earlier_cell_makes_no_gpu_of_a_cpu(cuda, plugins):
