@@ -25,12 +25,15 @@ class Counter(Protocol):
 
 
 _send: Send | None = None
+_said: set[str] = set()
+"""The lines of `to_stderr_once` in this process."""
 
 
 def send_to(send: Send) -> None:
     """Let all that would be shown be sent instead, for a `Watch` of the process that receives it.
 
-    That is ``send("line", text)``, ``send("doing", (text, logged))`` or ``send("progress", (what, done, total))``.
+    That is ``send("line", text)``, ``send("once", text)``, ``send("doing", (text, logged))`` or
+    ``send("progress", (what, done, total))``.
     """
     global _send
     _send = send
@@ -42,6 +45,17 @@ def to_stderr(line: str) -> None:
         _send("line", line)
         return
     print(line, file=sys.stderr, flush=True)
+
+
+def to_stderr_once(line: str) -> None:
+    """Print a line for people on standard error, unless this process or the run that it works for has printed it."""
+    if line in _said:
+        return
+    _said.add(line)
+    if _send is not None:
+        _send("once", line)
+        return
+    to_stderr(line)
 
 
 def doing(text: str, logged: bool = False) -> None:
@@ -149,11 +163,18 @@ class Watch:
 
     def __init__(self, log: Callable[[str], object] = to_stderr) -> None:
         self._log, self._of_thread = log, threading.local()
+        self._once: set[str] = set()
 
     def __call__(self, line: str) -> None:
         """Show a line that stays."""
         self.clear()
         self._log(line)
+
+    def once(self, line: str) -> None:
+        """Show a line that stays, unless it was shown before: several workers may find out the same."""
+        if line not in self._once:
+            self._once.add(line)
+            self(line)
 
     def doing(self, text: str, logged: bool) -> None:
         """Show what this thread's cell is at, see `doing`."""

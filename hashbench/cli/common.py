@@ -12,7 +12,7 @@ from hashbench.errors import InputError
 PluginOption = Annotated[
     list[Path], typer.Option("--plugin", help="A plugin file; repeatable.", default_factory=list, show_default=False)
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, or one GPU such as cuda:1.")]
 
 
 def one_of(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -16,11 +16,13 @@ def env(
     from hashbench.files.cache import cache_directory
     from hashbench.runs.environment import environment
 
+    told = environment() | {"gpu": "not asked; --torch asks"}
     if torch:
-        import torch as _  # noqa: F401
-    told = environment()
-    if not torch:
-        told["gpu"] = "not asked; --torch asks"
+        from hashbench.features.backbones.cuda import cuda_problem
+        from hashbench.runs.gpu import describe_gpu
+
+        problem = cuda_problem()
+        told |= {"gpu": f"none: {problem}"} if problem else describe_gpu()
     for name, value in (told | {"cache": cache_directory(None)}).items():
         if isinstance(value, dict):
             value = ", ".join(f"{key} {one}" for key, one in value.items())

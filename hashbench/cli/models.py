@@ -9,6 +9,7 @@ import typer
 
 from hashbench.cli.common import DeviceOption, PluginOption, one_of
 from hashbench.errors import InputError
+from hashbench.features.backbones.devices import refuse_unknown_device
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model file that hashbench run --save-models wrote.")
@@ -18,6 +19,9 @@ BackgroundOption = Annotated[str | None, typer.Option(help="Colour behind transp
 GreyRangeOption = Annotated[str | None, typer.Option(help="Grey of more than 8 bits: full, or LOW,HIGH.")]
 SkipBrokenOption = Annotated[bool, typer.Option("--skip-broken", help="Leave out broken images.")]
 ImageColumnOption = Annotated[str | None, typer.Option(help="Column of the images in a parquet file.")]
+BatchSizeOption = Annotated[
+    int | None, typer.Option(help="Images at once through the backbone; by default as in the run.", min=1)
+]
 ModelWeightsOption = Annotated[Path | None, typer.Option(help="State dict of the model's backbone, for images.")]
 
 
@@ -41,16 +45,17 @@ def encode(
     image_column: ImageColumnOption = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = None,
 ) -> None:
     """Encode your images or vectors with a trained model; write packed codes and, for images, their names."""
-    one_of("--device", device, ("auto", "cpu", "cuda"))
+    refuse_unknown_device(device)
     from hashbench.files.writing import writable_file
     from hashbench.models.code_files import names_path, write_codes
     from hashbench.models.encode import encode_input
     from hashbench.models.inputs import InputOptions
     from hashbench.models.saved import load_model
 
-    saved = load_model(model, plugin, weights=weights, device=device)
+    saved = load_model(model, plugin, weights=weights, device=device, batch_size=batch_size)
     writable_file(out, "--out", ".npy", [model, source])
     options = InputOptions(exif, background, grey_range, skip_broken, image_column)
     encoded = encode_input(saved, source, options)
@@ -89,9 +94,10 @@ def search(
     image_column: ImageColumnOption = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = None,
 ) -> None:
     """Find the nearest items of each query; ties of hash codes are in the database's order."""
-    one_of("--device", device, ("auto", "cpu", "cuda"))
+    refuse_unknown_device(device)
     from hashbench.cli.neighbours import print_neighbours
     from hashbench.data.protocol import DISTANCES
     from hashbench.files.writing import writable_file
@@ -104,7 +110,7 @@ def search(
         one_of("--distance", distance, DISTANCES)
     if rescore is None and rescore_factor is not None:
         raise InputError("--rescore-factor needs --rescore, the database's vectors")
-    saved = load_model(model, plugin, weights=weights, device=device)
+    saved = load_model(model, plugin, weights=weights, device=device, batch_size=batch_size)
     if csv:
         writable_file(csv, "--csv", ".csv", [model, database, query, *([rescore] if rescore else [])])
     rescoring = Rescoring(rescore, rescore_factor or 4) if rescore else None
@@ -125,9 +131,10 @@ def export(
     codes: Annotated[Path | None, typer.Option(help="The database, as codes that encode wrote.")] = None,
     weights: ModelWeightsOption = None,
     device: DeviceOption = "auto",
+    batch_size: BatchSizeOption = None,
 ) -> None:
     """Write a faiss index that finds the same neighbours; with the database in it, or empty."""
-    one_of("--device", device, ("auto", "cpu", "cuda"))
+    refuse_unknown_device(device)
     from hashbench.files.writing import writable_file
     from hashbench.models.export import FORMATS, faiss_binary_index, faiss_index, write_index
     from hashbench.models.saved import load_model
@@ -135,7 +142,7 @@ def export(
     one_of("--format", to, FORMATS)
     if vectors and codes:
         raise InputError("--vectors and --codes are both the database; give one of them")
-    saved = load_model(model, plugin, weights=weights, device=device)
+    saved = load_model(model, plugin, weights=weights, device=device, batch_size=batch_size)
     writable_file(out, "--out", ".faiss", [path for path in (model, vectors, codes) if path])
     index = (faiss_index if to == "faiss" else faiss_binary_index)(saved, vectors, codes)
     write_index(out, index)

@@ -195,6 +195,12 @@ class ExtractedFeatures(FeatureSource):
         backbone = self.backbone.with_parameters(parameters)
         return ExtractedFeatures(self.dataset, backbone, cache_dir, self.accelerator, self.devices)
 
+    def release(self) -> None:
+        """Give back the memory of the backbone's network; features and views stay."""
+        opened = vars(self).get("backbone")
+        if opened is not None and not isinstance(opened, Pixels):
+            opened.release()
+
     def _on_device(self) -> Backbone:
         """Return the backbone as torch runs it: views are made by torch, of pixels too."""
         if not isinstance(self.backbone, Pixels):

@@ -44,15 +44,21 @@ def extract_view(
 ) -> np.ndarray:
     """Return the features of one augmented view of some images, (n, d), float16."""
     from hashbench.features import augment
+    from hashbench.features.backbones.memory import in_parts
 
     sizes = sizes_of(images, rows)
     parameters = augment.draw(recipe, sizes, (views_seed, view))
     blocks: list[np.ndarray] = []
     done = 0
     for batch in batches(images, rows, backbone.batch_size):
-        chosen = parameters[done : done + len(batch)].to(backbone.fabric.device)
-        views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
-        blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, done)).half().numpy())
+
+        def some(part: slice, batch: Any = batch, first: int = done) -> np.ndarray:
+            chosen = parameters[first + part.start : first + part.stop].to(backbone.fabric.device)
+            views = augment.apply(backbone.originals(batch[part]), chosen, backbone.size or int(sizes[0, 0]))
+            seed = augment.seed_of(views_seed, view, first + part.start)
+            return backbone.extract(views, seed).half().numpy()
+
+        blocks.append(in_parts(f"views of {backbone.title}", len(batch), some))
         done += len(batch)
         advance(len(batch))
     return np.concatenate(blocks)
@@ -125,7 +131,7 @@ class Workers:
     def _start(self, number: int) -> ProcessPoolExecutor:
         backbone = self.backbone
         assert not isinstance(backbone, Pixels)
-        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
+        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned, backbone.batch)
         return ProcessPoolExecutor(
             1,
             mp_context=get_context("spawn"),
@@ -141,15 +147,15 @@ _OWN: list[Any] = []
 def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None:
     """Begin a worker process, on the device of that number."""
     import torch
-    from lightning_fabric import Fabric
 
     from hashbench.features.backbones.backbone import Backbone
+    from hashbench.features.backbones.devices import open_fabric
 
-    kind, key, weights, tuned = spec
+    kind, key, weights, tuned, batch = spec
     if kind == "cpu":
         torch.set_num_threads(max(1, n_cores() // devices))
-    fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
-    _OWN[:] = Backbone(key, fabric, weights, tuned), received(images)
+    fabric = open_fabric(kind if kind == "cpu" else f"{kind}:{number}", precision=key["precision"])
+    _OWN[:] = Backbone(key, fabric, weights, tuned, batch), received(images)
 
 
 def _run(function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> np.ndarray:

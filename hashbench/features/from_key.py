@@ -14,9 +14,12 @@ from hashbench.files.paths import is_name, printable
 
 MAX_SIZE = 4096
 """Side of a backbone's input in pixels, at most: beyond it no memory holds a batch."""
+MAX_BATCH = 2**16
 
 
-def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, device: str = "auto") -> Backbone:
+def backbone_from_key(
+    key: dict[str, Any], *, weights: Path | None = None, device: str = "auto", batch_size: int | None = None
+) -> Backbone:
     """Return the backbone whose features have a given key.
 
     Parameters
@@ -25,7 +28,10 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
         What `hashbench.features.source.feature_key` returned, as it comes out of a file.
     weights : Path, optional
         State dict of the backbone, where it is not bundled or cached.
-    device : {"auto", "cpu", "cuda"}
+    device : str
+        ``auto``, ``cpu``, ``cuda``, or one of several such as ``cuda:1``.
+    batch_size : int, optional
+        Images at once; by default as many as the key says. On a CPU no other number gives these features.
 
     Raises
     ------
@@ -48,10 +54,14 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
             normalization=_normalization(key),
             transform="model" if "crop_pct" in key else "square",
             compiled=bool(key.get("compiled")),
+            batch_size=batch_size or key.get("batch_size"),
         )
     except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know
         raise InputError(f"unknown backbone {name!r} ({printable(str(error), 100)})") from error
-    differences = _differences(key, feature_key(backbone, look_of_key(key)))
+    here = feature_key(backbone, look_of_key(key))
+    if "batch_size" in key and backbone.fabric.device.type != "cpu":  # a GPU's key names none
+        here["batch_size"] = key["batch_size"]
+    differences = _differences(key, here)
     if differences:
         raise InputError(f"the same features cannot be made here: {'; '.join(differences)}")
     return backbone
@@ -66,11 +76,16 @@ def _problem(key: dict[str, Any]) -> str:
     size = key.get("image_size")
     usable = {
         "backbone": is_name(key.get("backbone")),
-        "image_size": size is None or (type(size) is int and 0 < size <= MAX_SIZE),
+        "image_size": size is None or _is_count(size, MAX_SIZE),
         "precision": isinstance(key.get("precision"), str) and key["precision"] in PRECISION_WORDS,
         "compiled": isinstance(key.get("compiled", False), bool),
+        "batch_size": "batch_size" not in key or _is_count(key["batch_size"], MAX_BATCH),
     }
     return next((f"{name} ({_short(key.get(name))})" for name, fits in usable.items() if not fits), "")
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return type(value) is int and 0 < value <= most
 
 
 def _differences(key: dict[str, Any], here: dict[str, Any]) -> list[str]:

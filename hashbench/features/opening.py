@@ -39,9 +39,9 @@ def open_source(
         The backbone is unknown or its weights cannot be had, a device is not available, or an option has no effect on
         this data set.
     """
-    if options.device != "auto":
-        choose_device(options.device)
     refuse_missing_devices(options.device, options.devices)
+    if options.device != "auto" and key is None:  # where a key is known, a plan has been here
+        choose_device(options.device)
     if dataset.features is not None:
         _refuse_backbone(dataset, options)
         return GivenFeatures(dataset, options.device, options.devices)
@@ -60,6 +60,7 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
         "image_size": image_size,
         "precision": options.precision,
         "compiled": options.compile,
+        "batch_size": options.batch_size,
     }
     if name == PIXELS:
         if options.normalization != BackboneOptions.normalization:
@@ -76,7 +77,16 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
 def _refuse_backbone(dataset: Dataset, options: BackboneOptions) -> None:
     """Raise if an option is given that only a backbone could obey."""
     plain = BackboneOptions()
-    for name in ("backbone", "weights", "image_size", "precision", "normalization", "transform", "compile"):
+    for name in (
+        "backbone",
+        "weights",
+        "image_size",
+        "precision",
+        "normalization",
+        "transform",
+        "compile",
+        "batch_size",
+    ):
         if getattr(options, name) != getattr(plain, name):
             raise InputError(
                 f"--{name.replace('_', '-')}: {dataset.name} comes with features, no backbone is used; leave it out"

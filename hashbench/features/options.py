@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hashbench.features.backbones.devices import read_device
 from hashbench.options import option
 
 
@@ -18,7 +19,7 @@ class BackboneOptions:
     backbone: str | None = option(None, "A timm model, vgg16, or pixels.")
     weights: Path | None = option(None, "State dict of the backbone.")
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
-    device: str = option("auto", "auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
+    device: str = option("auto", "auto, cpu, cuda, or one GPU such as cuda:1.", read=read_device)
     devices: int = option(1, "Number of devices for extraction and training.", minimum=1)
     precision: str = option("auto", "auto, bf16, fp16 or fp32.", choices=("auto", "bf16", "fp16", "fp32"))
     normalization: str = option(
@@ -30,5 +31,10 @@ class BackboneOptions:
         "square",
         "square: resized to a square; model: timm's resize, crop, interpolation, mean and std for the backbone.",
         choices=("square", "model"),
+    )
+    batch_size: int | None = option(
+        None,
+        "Images at once through the backbone; by default 32 on a CPU, 256 on a GPU, fewer where they do not fit.",
+        minimum=1,
     )
     compile: bool = option(False, "Compile the backbone; worth it for 100,000 images and views or more.")

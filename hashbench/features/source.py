@@ -72,8 +72,8 @@ class FeatureSource:
     Parameters
     ----------
     dataset : Dataset
-    accelerator : {"auto", "cpu", "cuda"}
-        Where a method that trains on a device is to run.
+    accelerator : str
+        As ``--device`` takes it: where a method that trains on a device is to run.
     devices : int
         How many of that kind are used at once.
     """
@@ -83,7 +83,7 @@ class FeatureSource:
 
     @cached_property
     def device(self) -> str:
-        """The device: ``cpu`` or ``cuda``; looking for one imports torch."""
+        """The device, such as ``cpu``, ``cuda`` or ``cuda:1``; looking for one imports torch."""
         return choose_device(self.accelerator)
 
     @property
@@ -165,6 +165,9 @@ class FeatureSource:
             The features do not come from a network.
         """
         raise Unsupported(f"{self.dataset.name}: there is no backbone that other parameters would fit")
+
+    def release(self) -> None:
+        """Give back the memory of what makes features; they stay."""
 
     def _refuse_views(self) -> NoReturn:
         raise InputError(f"{self.dataset.name} has no images to make views of")

@@ -223,7 +223,7 @@ class DeepMethod(DeclaredMethod):
         y : ndarray, optional
             Labels; handed on to the batches of a supervised method only.
         device : str
-            Torch device that trains.
+            Torch device that trains: ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
         devices : int
             Number of devices, with a process each.
         workdir : Path, optional

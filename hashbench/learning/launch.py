@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from hashbench.errors import InputError, Unsupported
+from hashbench.features.backbones.devices import choose_device, open_fabric, refuse_missing_devices
 from hashbench.learning.batches import TrainingData
 from hashbench.learning.training import Progress, Trained, Trainer
 
@@ -53,6 +54,7 @@ def train(
     method : DeepMethod
     data : TrainingData
     device : str
+        ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
     devices : int
     workdir : Path, optional
         Where a checkpoint is kept after each epoch, and found again.
@@ -70,11 +72,11 @@ def train(
     FloatingPointError
         The loss is not finite any more; the message names the epoch and the values.
     InputError
-        ``workdir`` holds the checkpoint of another training.
+        ``workdir`` holds the checkpoint of another training, or a device is not there.
     """
-    strategy = "auto" if devices == 1 else "ddp_spawn"
-    accelerator, log = device.partition(":")[0], log or _silent
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=method.precision)
+    refuse_missing_devices(device, devices)
+    device, log = choose_device(device), log or _silent
+    fabric = open_fabric(device, devices, method.precision, "auto" if devices == 1 else "ddp_spawn")
     # Drawn here where it is not given, so that all processes have the same.
     seed = method.random_state if method.random_state is not None else int(np.random.default_rng().integers(2**63))
     if devices == 1:

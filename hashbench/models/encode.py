@@ -24,7 +24,7 @@ from hashbench.options import home_expanded
 from hashbench.progress import progress, to_stderr
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from hashbench.features.backbones.backbone import Backbone
 
 Blocks = Generator[tuple[int, np.ndarray], None, None]
 """First row and vectors of one block after the other; closed, so that its progress bar ends."""
@@ -244,7 +244,7 @@ def _features(model: SavedModel, images: np.ndarray | UserImages, path: Path, wh
     first, blocks = 0, list[np.ndarray]()
     with progress(f"{what} of {n:,} images ({backbone.key['backbone']})", n) as bar:
         for batch in _batches(model, images):
-            blocks.append(backbone.extract(batch).numpy())
+            blocks.append(_fitting(backbone, batch, path))
             bar.advance(len(batch))
             if sum(map(len, blocks)) >= FEATURE_STEP:
                 yield first, _joined(model, blocks, path)
@@ -260,16 +260,26 @@ def _joined(model: SavedModel, blocks: list[np.ndarray], path: Path) -> np.ndarr
     return features
 
 
-def _batches(model: SavedModel, images: np.ndarray | UserImages) -> Iterator[Tensor]:
-    """Yield images as the backbone takes them, as many at once as it takes."""
+def _fitting(backbone: Backbone, images: np.ndarray | list[np.ndarray], path: Path) -> np.ndarray:
+    """Return the features of a batch; a GPU on which one image does not fit is the user's to change."""
+    from hashbench.features.backbones.memory import DoesNotFit
+
+    try:
+        return backbone.features(images)
+    except DoesNotFit as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _batches(model: SavedModel, images: np.ndarray | UserImages) -> Iterator[np.ndarray | list[np.ndarray]]:
+    """Yield images, as many at once as the backbone takes."""
     backbone, size = model.backbone, model.backbone.batch_size
     if isinstance(images, np.ndarray):
         for start in range(0, len(images), size):
-            yield backbone.load(np.array(images[start : start + size]))  # a copy: torch warns of read-only memory
+            yield np.array(images[start : start + size])  # a copy: torch warns of read-only memory
         return
     height, width, _ = model.provenance["image_shape"]
     images.size = (height, width) if backbone.size is None else None
-    yield from map(backbone.load, images.batches(size))
+    yield from images.batches(size)
 
 
 def _refuse_width(model: SavedModel, width: int, path: Path) -> None:

@@ -47,8 +47,10 @@ class SavedModel:
         Checksum of the file's content: tells the model from every other one.
     weights : Path or None
         The backbone's state dict, where it is not bundled or cached.
-    device : {"auto", "cpu", "cuda"}
+    device : str
         What the backbone runs on.
+    batch_size : int or None
+        Images at once through it, where the user says so.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class SavedModel:
     sha256: str
     weights: Path | None = None
     device: str = "auto"
+    batch_size: int | None = None
 
     @property
     def label(self) -> str:
@@ -127,7 +130,8 @@ class SavedModel:
         from hashbench.features.from_key import backbone_from_key
 
         try:
-            backbone = backbone_from_key(key, weights=self.weights, device=self.device)
+            chosen: dict[str, Any] = {"weights": self.weights, "device": self.device, "batch_size": self.batch_size}
+            backbone = backbone_from_key(key, **chosen)
             if backbone.size is None and (None in shape or math.prod(shape) != width):
                 raise InputError(f"images of shape {shape} are given, and vectors of {width} values")
             return self._tuned(backbone)
@@ -189,6 +193,7 @@ def load_model(
     *,
     weights: str | Path | None = None,
     device: str = "auto",
+    batch_size: int | None = None,
     log: Callable[[str], None] = to_stderr,
 ) -> SavedModel:
     """Load a trained method or quantizer that a run kept (``save_models``) or that its ``save`` wrote.
@@ -200,8 +205,10 @@ def load_model(
         Plugin files to look for it in, besides the installed ones.
     weights : path-like, optional
         State dict of the model's backbone, read when images are encoded.
-    device : {"auto", "cpu", "cuda"}
-        What the backbone runs on.
+    device : str
+        What the backbone runs on: ``auto``, ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
+    batch_size : int, optional
+        Images at once through the backbone; by default as in the run, on a GPU fewer where they do not fit.
     log : callable
         Receives a line of warning where the method's source is not the one that was trained.
 
@@ -242,9 +249,8 @@ def load_model(
             f"warning: {path} was trained by another version of {plugin.name} (source {trained[:12]}…) than is here "
             f"({plugin.source_hash[:12]}…); its codes may differ"
         )
-    return SavedModel(
-        saved.path, method, provenance, saved.sha256, None if weights is None else home_expanded(weights), device
-    )
+    given = None if weights is None else home_expanded(weights)
+    return SavedModel(saved.path, method, provenance, saved.sha256, given, device, batch_size)
 
 
 def _plugin_of(saved: SavedFile, plugins: Sequence[str | Path]) -> Plugin:

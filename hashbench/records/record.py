@@ -62,6 +62,9 @@ class Record:
     added_metrics : dict from str to dict
         The metrics that a run has added to the protocol's, see `MetricInfo.fields`; they are no part of the ``id``.
     peak_memory_mb : float or None
+    peak_gpu_memory_mb : float or None
+        The most that tensors held on one GPU; None where the cell's process had none there. (With several devices the
+        tensors are those of other processes.)
     training : list of dict
         One entry per epoch where the method logs a curve.
     codes_sha256 : dict
@@ -99,6 +102,7 @@ class Record:
     timings: dict[str, float] = field(default_factory=dict)
     added_metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     peak_memory_mb: float | None = None
+    peak_gpu_memory_mb: float | None = None
     training: list[dict[str, float]] = field(default_factory=list)
     codes_sha256: dict[str, str] = field(default_factory=dict)
     uses_labels: bool = False
@@ -276,7 +280,12 @@ class Environment(TypedDict, total=False):
 
     cpu: Line
     system: Line
+    device: Line
+    devices: Count
     gpu: Line | None
+    cudnn: Count | None
+    tf32: dict[Line, bool]
+    deterministic: bool
     driver: Line | None
     blas: Line | None
     commit: Line | None
@@ -304,6 +313,7 @@ class Fields(TypedDict):
     added_metrics: NotRequired[dict[Line, AddedMetric]]
     timings: NotRequired[dict[Line, float]]
     peak_memory_mb: NotRequired[float | None]
+    peak_gpu_memory_mb: NotRequired[float | None]
     training: NotRequired[list[dict[Line, float]]]
     codes_sha256: NotRequired[dict[str, Sha256]]
     uses_labels: NotRequired[bool]

@@ -76,6 +76,7 @@ def _row(record: Record, compared: Verdicts) -> dict[str, object]:
         **scores,
         **{name: record.timings.get(name) for name in TIMINGS},
         "peak_memory_mb": record.peak_memory_mb,
+        "peak_gpu_memory_mb": record.peak_gpu_memory_mb,
         "data": csv_safe(record.provenance),
         "date": record.date,
         "id": record.id,

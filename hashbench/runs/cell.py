@@ -24,6 +24,7 @@ from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
 from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
+from hashbench.runs.gpu import GpuUse
 from hashbench.runs.job import Job
 from hashbench.runs.measures import MEASURES, Measure
 from hashbench.runs.recording import new_record, now
@@ -78,18 +79,20 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     if job.broken:
         return Outcome(new_record(job, options, started, status="failed", error=job.broken))
     inputs = training_inputs(job, bench, workdir)
+    use = GpuUse(inputs.extras.get("device", "cpu"), inputs.extras.get("devices", 1))
     doing("fit")
     try:
         method_class = bench.registry.find(job.kind, job.method).load()  # what it sets there, it has for all its cells
-        with kept_state():
+        with kept_state(), use:
             fitted = _fitted(job, options, method_class, inputs, bench, workdir, log)
             doing("encode")
             with plugin_code(), steady_threads(fitted.method.portable and job.distance == "hamming"):
                 measure = MEASURES[job.kind](job, bench, fitted)
     except Unsupported as error:
-        return Outcome(new_record(job, options, started, status="skipped", error=failure_of(error).partition(": ")[2]))
+        why = failure_of(error).partition(": ")[2]
+        return Outcome(new_record(job, options, started, status="skipped", error=why, **use.told))
     except Exception as error:
-        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error)))
+        return Outcome(new_record(job, options, started, status="failed", error=failure_of(error), **use.told))
     doing("score")
     scores, added = measure.scores(), measure.added()
     values = _recorded(fitted, measure, scores)
@@ -97,7 +100,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     values["timings"]["cell_s"] = time.perf_counter() - clock
     arrays = measure.arrays(scores) | {f"per_query:{name}": one for name, one in scores.per_query.items()}
     arrays |= added.arrays
-    return Outcome(new_record(job, options, started, **values), arrays, fitted.method)
+    return Outcome(new_record(job, options, started, **values, **use.told), arrays, fitted.method)
 
 
 _LAST: dict[str, Fitted] = {}
@@ -126,7 +129,9 @@ def _fitted(
         method = make_method(method_class, job.params)
         fitted = fit(method, replace(inputs, features=cut(inputs.features, job.dims)), bench, log)
     if fitted.method.backbone_weights_ is not None:
-        fitted.features = bench.source.tuned(fitted.method.backbone_weights_, workdir).features()
+        tuned = bench.source.tuned(fitted.method.backbone_weights_, workdir)
+        fitted.features = tuned.features()
+        tuned.release()
     elif "," in options.distance:
         _LAST[job.fit_id] = fitted
     return fitted

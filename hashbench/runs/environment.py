@@ -44,12 +44,11 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """Return what a reader needs to judge a record's timings and to reproduce it.
+    """Return what a reader needs to judge a record's timings and to reproduce it, but for GPUs.
 
-    What only a loaded library can tell, such as a GPU's name, is asked only where that library is loaded already:
-    where nothing has imported torch, nothing has run on a GPU.
+    What only a loaded library can tell, such as its number of threads, is asked only where it is loaded already.
     """
-    return {**_machine(), **_threads(), **_gpu()}
+    return {**_machine(), **_threads()}
 
 
 @functools.cache
@@ -109,31 +108,6 @@ def _memory() -> int:
         with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
             limits.append(int((CONTROL_GROUP / name).read_text()))
     return min(limits)
-
-
-def _gpu() -> dict[str, Any]:
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
-        return {"gpu": None}
-    properties = torch.cuda.get_device_properties(0)
-    return {
-        "gpu": torch.cuda.get_device_name(),
-        "gpus": torch.cuda.device_count(),
-        "gpu_memory_mb": round(properties.total_memory / 2**20),
-        "cuda": torch.version.cuda,
-        "driver": _driver(),
-    }
-
-
-@functools.cache
-def _driver() -> str | None:
-    """Return the version of NVIDIA's driver; None where the tool that knows it is missing."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return shown.partition("\n")[0].strip() or None
 
 
 def _commit() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +21,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Record:
+NOT_RUN = {"gpu": None}
+
+
+def new_record(
+    job: Job, options: RunOptions, started: str, ran_on: Mapping[str, Any] = NOT_RUN, **values: Any
+) -> Record:
     """Return the record of a cell that ends now.
 
     Parameters
@@ -29,6 +35,8 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
     options : RunOptions
     started : str
         From `now`, when the cell began.
+    ran_on : mapping
+        From `GpuUse.facts`, where the cell was run and its process tells of it.
     **values
         Fields of the record; its status is ``ok`` unless they say otherwise.
     """
@@ -40,7 +48,7 @@ def new_record(job: Job, options: RunOptions, started: str, **values: Any) -> Re
         provenance=job.provenance,
         data_file="" if where is None else printable(where.absolute().name, LONGEST_NAME),
         read=list(job.read),
-        environment=environment() | {"jobs": options.jobs, "command": options.command},
+        environment=environment() | dict(ran_on) | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),
         **{"status": "ok", **values},

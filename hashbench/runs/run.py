@@ -29,7 +29,8 @@ from hashbench.runs.queue import Queue
 from hashbench.runs.recording import now
 from hashbench.runs.status import write_planned
 from hashbench.runs.workers.died import failed_record
-from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
+from hashbench.runs.workers.gpus import shared_out, visible_gpus
+from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, Worker, WorkerDied
 
 if TYPE_CHECKING:
     from hashbench.runs.cluster.client import Cluster
@@ -108,10 +109,18 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
 
             options = on_the_machines(options)
             cluster = ending.enter_context(closing(Cluster(options, store, log)))
-        callers = [ending.enter_context(closing(_caller(options, log))) for _ in range(options.jobs)]
+        seen = log if cluster is None else _OtherMachines(log)
+        callers = [ending.enter_context(closing(_caller(options, seen, gpus))) for gpus in _gpus(options)]
         if isinstance(callers[0], Worker):
             callers[0].start()  # it imports while this process does; the others start with their first cells
         return _Run(options, store, log, callers, cluster).all()
+
+
+class _OtherMachines(Watch):
+    """Shows what a plan for other machines says, but not which device this one would compute on."""
+
+    def once(self, line: str) -> None:
+        """Show nothing."""
 
 
 def _refuse_contradictions(options: RunOptions) -> None:
@@ -125,10 +134,17 @@ def _refuse_contradictions(options: RunOptions) -> None:
         raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
 
 
-def _caller(options: RunOptions, log: Watch) -> Caller:
+def _caller(options: RunOptions, log: Watch, gpus: str | None = None) -> Caller:
     if options.in_process:
         return InProcess()
-    return Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log)
+    return Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log, gpus)
+
+
+def _gpus(options: RunOptions) -> list[str | None]:
+    """Return which GPUs each worker sees; None are those of this process."""
+    if options.jobs == 1 or options.device not in ("auto", "cuda"):
+        return [None] * options.jobs
+    return shared_out(visible_gpus(), options.jobs, options.devices)
 
 
 class _Run:
@@ -140,7 +156,7 @@ class _Run:
         self.options, self.store, self.log, self.callers, self.cluster = options, store, log, callers, cluster
         self.written = time.monotonic()
         self.lock, self.scoring = threading.Lock(), threading.Lock()
-        self.features: dict[Setting, str] = {}
+        self.features: dict[Setting, tuple[str, str]] = {}
         self.said_start = options.jobs == 1
 
     def all(self) -> list[Record]:
@@ -179,8 +195,10 @@ class _Run:
         from hashbench.runs.tasks import plan_run
 
         options = self.options
-        if self.cluster is not None and options.device == "cuda":  # the workers need one, this machine does not
-            options = replace(options, device="auto", devices=1)
+        if self.cluster is not None and options.device.startswith(
+            "cuda"
+        ):  # the workers need one, this machine does not
+            options = replace(options, device="auto", devices=1, batch_size=None)  # no key of a GPU names a batch
         try:
             return self._call(self.callers[0], plan_run, options)
         except WorkerDied as error:
@@ -238,7 +256,18 @@ class _Run:
             at_once = min(self.options.jobs, len(self.jobs))
             if not self.said_start and at_once > 1:
                 self.log(f"up to {at_once} cells at once: their processes start now")
+                self._say_shared(at_once)
             self.said_start = True
+
+    def _say_shared(self, at_once: int) -> None:
+        """Say so where cells that run at once use the same GPU, and with it its memory."""
+        if self.options.device == "cpu" or not any("device" in job.needs.extras for job in self.jobs):
+            return
+        devices = self.options.devices
+        gpus = len(visible_gpus()) if self.options.device in ("auto", "cuda") else 1
+        if gpus and at_once * devices > gpus:
+            wanted = f"{at_once * devices} GPUs for {at_once} cells at once"
+            self.log(f"--jobs {self.options.jobs}: {wanted}, and {gpus} to use: cells share GPUs and their memory")
 
     def _computed(self, compute: Compute, job: Job) -> Record:
         """Return a cell's record, whatever becomes of the process that computes it."""
@@ -258,9 +287,10 @@ class _Run:
 
         if job.id in self.queue.to_score_again:
             return self._scored_again(caller, job)
-        reason = "" if job.skip or job.broken else self._features(caller, job)
-        if reason:
-            raise WorkerDied(f"its features cannot be made: {reason}", "")
+        if not job.skip and not job.broken:
+            reason, output = self._features(caller, job)
+            if reason:
+                raise WorkerDied(f"its features cannot be made: {reason}", output)
         return self._call(caller, compute, job, self.options, user=job.method, timeout=self.options.timeout)
 
     def _compute_there(self, job: Job) -> Record:
@@ -296,8 +326,11 @@ class _Run:
                 except (WorkerDied, JobRaised) as error:
                     self.log(f"{self.queue.title(job)}: its timings stay those beside other cells: {error}")
 
-    def _features(self, caller: Caller, job: Job) -> str:
-        """Make a setting's features, once and without a time limit; return why they cannot be made, or nothing."""
+    def _features(self, caller: Caller, job: Job) -> tuple[str, str]:
+        """Make a setting's features, once and without a time limit.
+
+        Return why they cannot be made, or nothing, and the last output.
+        """
         from hashbench.runs.tasks import make_features
 
         with self.lock:
@@ -305,9 +338,11 @@ class _Run:
                 pools = [(n_views, seed) for of, n_views, seed in training_views(self.jobs) if of == setting]
                 try:
                     self._call(caller, make_features, job, pools, self.options, user=job.method)
-                    self.features[setting] = ""
+                    self.features[setting] = "", ""
                 except WorkerDied as error:
-                    self.features[setting] = str(error)
+                    self.features[setting] = str(error), error.output
+                except JobRaised as error:  # it would be raised again for every cell
+                    self.features[setting] = str(error), "".join(error.__notes__)[-KEPT_OUTPUT:]
             return self.features[setting]
 
 

@@ -59,12 +59,17 @@ def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOption
     InputError
         The features or the views cannot be made.
     """
+    from hashbench.runs.gpu import free_memory
     from hashbench.runs.workbench import open_workbench
 
     source = open_workbench(job.setting, options, job.config["features"]).source
-    source.features()
-    for n_views, views_seed in pools:
-        source.views(n_views, views_seed)
+    try:
+        source.features()
+        for n_views, views_seed in pools:
+            source.views(n_views, views_seed)
+    finally:  # a method trains in this process next, another's cells beside it
+        source.release()
+        free_memory()
 
 
 def compute(job: Job, options: RunOptions) -> Record:
@@ -76,12 +81,15 @@ def compute(job: Job, options: RunOptions) -> Record:
         The features cannot be made, or the output directory cannot be written.
     """
     from hashbench.runs.cell import run_job
+    from hashbench.runs.gpu import free_memory
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     workdir = store.workdir(job.id)
     outcome = run_job(job, options, bench, workdir, _log_epoch)
     store.write(outcome.record, outcome.arrays)
+    if outcome.record.status == "failed":
+        free_memory()
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
     if options.save_models and outcome.method is not None:

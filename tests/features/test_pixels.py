@@ -74,7 +74,14 @@ def vectors(tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    [{"backbone": "pixels"}, {"image_size": 8}, {"precision": "bf16"}, {"normalization": "model"}, {"compile": True}],
+    [
+        {"backbone": "pixels"},
+        {"image_size": 8},
+        {"precision": "bf16"},
+        {"normalization": "model"},
+        {"compile": True},
+        {"batch_size": 8},
+    ],
 )
 def test_options_that_have_no_effect_are_refused(option, vectors, tmp_path):
     (name,) = option

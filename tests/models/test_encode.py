@@ -17,7 +17,7 @@ from hashbench.records.store import Store
 
 def test_a_folder_gives_codes_and_names(model, folder, digits, tmp_path, cli):
     out = tmp_path / "codes.npy"
-    done = cli("encode", model, folder, "-o", out)
+    done = cli("encode", model, folder, "-o", out, "--device", "cpu")
     assert (done.returncode, done.stderr) == (0, f"{folder}: 30 images; passed over: 1 file in .hidden/, 1 file .txt\n")
     assert "30 codes of 12 bits" in done.stdout
     assert str(tmp_path / "codes.names.txt") in done.stdout
@@ -151,10 +151,9 @@ def test_trained_backbone_weights_of_another_network(photos, tmp_path, cli):
     one_clear_line(done, "m.safetensors", "parameters, not 5")
 
 
-def test_bfloat16_that_a_cuda_device_does_not_have(photos, monkeypatch):
+def test_bfloat16_that_a_cuda_device_does_not_have(photos, cuda):
     _, record, path = photos
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    cuda.capability = (7, 5)
     model = load_model(path, device="cuda")
     model.provenance["features"] = {**record.config["features"], "precision": "bf16-mixed"}
     with pytest.raises(InputError, match="bf16 is not available on this CUDA device"):

@@ -200,7 +200,7 @@ def test_bad_input_gets_one_clear_line(finished, tmp_path, cli, arguments, word)
 
 @pytest.mark.skipif("__import__('torch').cuda.is_available()", reason="a CUDA device is there")
 def test_cuda_that_is_not_there(tmp_path, cli):
-    one_clear_line(cli("run", "--device", "cuda", "--out", tmp_path), "--device cuda", "no CUDA device")
+    one_clear_line(cli("run", "--device", "cuda", "--out", tmp_path), "--device cuda: ", "or use --device cpu")
 
 
 def test_features_with_nan_are_refused(tmp_path, cli):

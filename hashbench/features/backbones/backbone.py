@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hashbench.features.backbones.devices import choose_device, choose_precision
+from hashbench.features.backbones.devices import choose_device, choose_precision, open_fabric
+from hashbench.features.backbones.memory import in_parts
 from hashbench.features.backbones.network import create, load_weights, set_parameters, timm_resized
 from hashbench.features.backbones.pixels import KEY as PIXELS_KEY
 from hashbench.features.backbones.pixels import PIXELS, open_pixels
@@ -29,7 +30,11 @@ PAPER_VGG = "vgg16.tv_in1k"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation of ImageNet's pixels: the normalisation of CIBHash's code."""
 BATCH = {"cpu": 32, "cuda": 256}
-"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches."""
+"""Images at once. On a CPU larger batches are slower: their activations outgrow the caches.
+
+They decide last bits, so that a key names another size on a CPU. On a GPU it does not: there last bits also depend on
+the device, the libraries' choice of algorithms, and what fits into the memory, and no key says so.
+"""
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
 
 
@@ -53,12 +58,15 @@ class Backbone:
         File that the weights are read from.
     tuned : ndarray or None
         Parameters in place of the file's, as one vector.
+    batch : int or None
+        How many images go through at once, where the user says so.
     """
 
     key: dict[str, Any]
     fabric: Fabric
     weights: Path | None = None
     tuned: np.ndarray | None = None
+    batch: int | None = None
     _network: torch.nn.Module | None = None
 
     @property
@@ -86,6 +94,12 @@ class Backbone:
                 self._network.forward_features = torch.compile(self._network.forward_features)
         return self._network
 
+    def release(self) -> None:
+        """Give the network's memory back, on a GPU to other processes too; `network` builds it anew."""
+        self._network = None
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     @property
     def dropout(self) -> float:
         """Dropout after fc6 and fc7 that CIBHash's code leaves active while it trains on VGG features."""
@@ -111,7 +125,7 @@ class Backbone:
             return self.forward(network, images, dropout_seed).cpu()
 
     def features(self, images: np.ndarray | list[np.ndarray]) -> np.ndarray:
-        """Return the features of images.
+        """Return the features of images, made in parts where a GPU's memory does not hold them at once.
 
         Parameters
         ----------
@@ -120,13 +134,27 @@ class Backbone:
         Returns
         -------
         ndarray of shape (n, d), float32
+
+        Raises
+        ------
+        DoesNotFit
+            A GPU's memory does not hold what one image needs.
         """
-        return self.extract(self.load(images)).numpy()
+
+        def some(part: slice) -> np.ndarray:
+            return self.extract(self.load(images[part])).numpy()
+
+        return in_parts(f"features of {self.title}", len(images), some)
+
+    @property
+    def title(self) -> str:
+        """Name and size of the input, for people."""
+        return self.key["backbone"] + ("" if self.size is None else f" at {self.size} pixels")
 
     @property
     def batch_size(self) -> int:
-        """How many images go through at once; a feature's last bits may depend on it."""
-        return BATCH.get(self.fabric.device.type, BATCH["cuda"])
+        """How many images go through at once, memory permitting; a feature's last bits may depend on it."""
+        return self.batch or BATCH.get(self.fabric.device.type, BATCH["cuda"])
 
     def forward(self, network: torch.nn.Module, images: Tensor, dropout_seed: int | None = None) -> Tensor:
         """Return the features that a network of this kind makes of a batch, differentiable, on its device.
@@ -214,6 +242,7 @@ def open_backbone(
     normalization: str = "imagenet",
     transform: str = "square",
     compiled: bool = False,
+    batch_size: int | None = None,
 ) -> Backbone:
     """Resolve a backbone: find its weights and settle its key, without building the network.
 
@@ -226,7 +255,8 @@ def open_backbone(
         File with a state dict (safetensors, or a torch file of plain tensors).
     image_size : int, optional
         Side in pixels; the model's own by default.
-    device : {"auto", "cpu", "cuda"}
+    device : str
+        ``auto``, ``cpu``, ``cuda``, or one of several such as ``cuda:1``.
     precision : {"auto", "bf16", "fp16", "fp32"}
     normalization : {"imagenet", "model"}
         ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
@@ -235,6 +265,9 @@ def open_backbone(
     compiled : bool
         Compile the network with torch.compile: features come faster once it is done, and differ by rounding, so the
         key says so. Compiling takes a minute or more, on a CPU a C++ compiler too.
+    batch_size : int, optional
+        Images at once; by default 32 on a CPU, where the key names another number, and 256 on a GPU, where fewer are
+        taken if they do not fit.
 
     Raises
     ------
@@ -248,11 +281,12 @@ def open_backbone(
             image_size=image_size,
             precision=precision,
             compiled=compiled,
+            batch_size=batch_size,
         )
-        return Backbone(dict(PIXELS_KEY), Fabric(accelerator=chosen, devices=1))
+        return Backbone(dict(PIXELS_KEY), open_fabric(chosen))
     model = find_model(ALIASES.get(name, name))
     file = find_weights(model, weights)
-    fabric_precision = choose_precision(precision, chosen)
+    fabric_precision = choose_precision(precision, chosen.partition(":")[0])
     as_published = "model" in (normalization, transform)
     mean, std = (model.mean, model.std) if as_published else IMAGENET
     key = {
@@ -269,4 +303,6 @@ def open_backbone(
         key |= asdict(model.resized)
     if compiled:
         key["compiled"] = True
-    return Backbone(key, Fabric(accelerator=chosen, devices=1, precision=fabric_precision), file)
+    if chosen == "cpu" and batch_size not in (None, BATCH["cpu"]):
+        key["batch_size"] = batch_size
+    return Backbone(key, open_fabric(chosen, precision=fabric_precision), file, batch=batch_size)

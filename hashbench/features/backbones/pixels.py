@@ -48,7 +48,9 @@ class Pixels:
         return scaled.reshape(len(scaled), -1)
 
 
-def open_pixels(*, weights: object, image_size: object, precision: str, compiled: bool) -> Pixels:
+def open_pixels(
+    *, weights: object, image_size: object, precision: str, compiled: bool, batch_size: object = None
+) -> Pixels:
     """Return the pixels backbone, unless an option is given that it has no use for.
 
     Raises
@@ -60,6 +62,7 @@ def open_pixels(*, weights: object, image_size: object, precision: str, compiled
         "--weights": (weights is not None, "has no weights"),
         "--image-size": (image_size is not None, "takes images as they are"),
         "--compile": (compiled, "has nothing to compile"),
+        "--batch-size": (batch_size is not None, "needs no batches"),
         f"--precision {precision}": (precision not in ("auto", "fp32"), "computes in fp32"),
     }
     for option, (is_given, why) in refused.items():

@@ -63,7 +63,7 @@ class Cluster:
         self.options, self._store, self._log = options, store, log
         self._plugins = tuple(pack(path) for path in options.plugins)
         self._versions = own_versions()
-        self._resources = {"GPU": options.devices} if options.device == "cuda" else {}
+        self._resources = {"GPU": options.devices} if options.device.startswith("cuda") else {}
         self._client = _connected(str(options.scheduler))
         try:
             workers = self._checked_workers()

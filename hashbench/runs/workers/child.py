@@ -16,6 +16,7 @@ from hashbench.errors import InputError
 from hashbench.guard.plugin_code import failure_of
 from hashbench.guard.state import left_behind, state
 from hashbench.progress import send_to
+from hashbench.runs.gpu import left_on_gpus
 from hashbench.runs.tasks import warm_up
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         kind, value = _answered(function, arguments) if ready[0] == "done" else ready
         if os.getpid() != process:
             os._exit(0)
-        send(kind, (number, value, left_behind(before)))
+        send(kind, (number, value, left_behind(before) + left_on_gpus()))
 
 
 def _answered(function: Callable[..., Any], arguments: Sequence[Any]) -> tuple[str, Any]:

@@ -27,6 +27,8 @@ from hashbench.errors import InputError
 from hashbench.files.search_path import safe_environment
 from hashbench.files.standard_streams import open_what_is_closed
 from hashbench.progress import Watch, to_stderr
+from hashbench.runs.gpu import BROKEN
+from hashbench.runs.workers.gpus import VISIBLE_GPUS
 
 POLL_S = 0.05
 LOOK_EVERY_S = 0.2
@@ -70,10 +72,14 @@ class Worker:
         How many threads libraries may use in it; theirs to decide by default.
     log : callable
         Receives the lines that functions print for people; a `Watch` also what they are at.
+    gpus : str, optional
+        The GPUs that it sees, as CUDA_VISIBLE_DEVICES names them; those of this process by default.
     """
 
-    def __init__(self, threads: int | None = None, log: Callable[[str], object] = to_stderr) -> None:
-        self._threads, self.watch = threads, log if isinstance(log, Watch) else Watch(log)
+    def __init__(
+        self, threads: int | None = None, log: Callable[[str], object] = to_stderr, gpus: str | None = None
+    ) -> None:
+        self._threads, self._gpus, self.watch = threads, gpus, log if isinstance(log, Watch) else Watch(log)
         self._aborted = False
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: Connection
@@ -94,6 +100,7 @@ class Worker:
         read, self._lifeline = os.pipe()
         command = [sys.executable, "-m", "hashbench.runs.workers.child", str(theirs.fileno()), str(read)]
         limits = {} if self._threads is None else dict.fromkeys(THREAD_VARIABLES, str(self._threads))
+        limits |= {} if self._gpus is None else {VISIBLE_GPUS: self._gpus}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -116,7 +123,8 @@ class Worker:
     ) -> Result:
         """Return ``function(*arguments)``, computed in the worker process.
 
-        Where one user's code has left the process changed (`hashbench.guard.state`), the next user gets another.
+        Where one user's code has left the process changed (`hashbench.guard.state`), the next user gets another. Where
+        CUDA is broken in it, the next call does.
 
         Parameters
         ----------
@@ -152,6 +160,9 @@ class Worker:
         kind, (number, value, self._left) = self._wait(timeout, max_memory, "done", "refused", "broken")
         if number != self._asked:
             raise self._killed(f"its process answered request {number} in place of {self._asked}")
+        if BROKEN in self._left:
+            self.watch("  an error on the GPU has broken its process; the next cell gets a new one")
+            self.close()
         if kind == "refused":
             raise InputError(value)
         if kind == "broken":
@@ -189,6 +200,8 @@ class Worker:
     def _show(self, kind: str, value: Any) -> None:
         if kind == "line":
             self.watch(value)
+        elif kind == "once":
+            self.watch.once(value)
         elif kind == "doing":
             self.watch.doing(*value)
         else:
