@@ -11,12 +11,17 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages, batches, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.features.backbones.dropout import mask_seeds
 from hashbench.features.backbones.pixels import Pixels
+from hashbench.features.backbones.precision import fabric_precision
 from hashbench.files.arrays import portable, received
 from hashbench.files.cores import n_cores
 
 if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone
+
+VIEW_ROWS = 2**18
+"""Features of views that a job holds in memory at most, unless one view has more."""
 
 
 def extract_features(
@@ -33,29 +38,45 @@ def extract_features(
     return np.concatenate(blocks)
 
 
-def extract_view(
+def extract_views(
     backbone: Backbone,
     images: np.ndarray | EncodedImages,
     rows: np.ndarray,
     recipe: ViewRecipe,
     views_seed: int,
-    view: int,
+    views: Sequence[int],
     advance: Callable[[int], object] = lambda n: None,
 ) -> np.ndarray:
-    """Return the features of one augmented view of some images, (n, d), float16."""
+    """Return the features of augmented views of some images, (n_views, n, d), float16.
+
+    Each image is decoded and brought to the device once for all of them.
+    """
     from hashbench.features import augment
 
     sizes = sizes_of(images, rows)
-    parameters = augment.draw(recipe, sizes, (views_seed, view))
+    drawn = [(augment.draw(recipe, sizes, (views_seed, view)), augment.seed_of(views_seed, view)) for view in views]
+    size = backbone.size or int(sizes[0, 0])
     blocks: list[np.ndarray] = []
     done = 0
     for batch in batches(images, rows, backbone.batch_size):
-        chosen = parameters[done : done + len(batch)].to(backbone.fabric.device)
-        views = augment.apply(backbone.originals(batch), chosen, backbone.size or int(sizes[0, 0]))
-        blocks.append(backbone.extract(views, augment.seed_of(views_seed, view, done)).half().numpy())
+        positions = np.arange(done, done + len(batch))
+        uploaded = backbone.upload(batch)
+        block = []
+        for parameters, seed in drawn:
+            made = augment.apply(backbone.originals(uploaded), parameters[done : done + len(batch)], size)
+            block.append(backbone.extract(made, mask_seeds(seed, positions)).half().numpy())
+        blocks.append(np.stack(block))
         done += len(batch)
-        advance(len(batch))
-    return np.concatenate(blocks)
+        advance(len(batch) * len(views))
+    return np.concatenate(blocks, axis=1)
+
+
+def views_at_once(n_images: int, device: str) -> int:
+    """Return how many views of some images one job makes; a run that is killed loses at most those of one job.
+
+    On a GPU, reading and decoding images takes longer than the network, so that several views share it.
+    """
+    return 1 if device == "cpu" else max(1, min(8, VIEW_ROWS // n_images))
 
 
 class Workers:
@@ -103,7 +124,7 @@ class Workers:
         Parameters
         ----------
         function : callable
-            `extract_features` or `extract_view`.
+            `extract_features` or `extract_views`.
         jobs : sequence of tuple
         advance : callable
             Told how many images are done.
@@ -119,13 +140,13 @@ class Workers:
         ]
         for future in waiting:
             result = future.result()
-            advance(len(result))
+            advance(result.size // result.shape[-1])
             yield result
 
     def _start(self, number: int) -> ProcessPoolExecutor:
         backbone = self.backbone
         assert not isinstance(backbone, Pixels)
-        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned)
+        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned, backbone.deterministic)
         return ProcessPoolExecutor(
             1,
             mp_context=get_context("spawn"),
@@ -145,10 +166,13 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
 
     from hashbench.features.backbones.backbone import Backbone
 
-    kind, key, weights, tuned = spec
+    kind, key, weights, tuned, deterministic = spec
+    torch.use_deterministic_algorithms(deterministic)
     if kind == "cpu":
         torch.set_num_threads(max(1, n_cores() // devices))
-    fabric = Fabric(accelerator=kind, devices=1 if kind == "cpu" else [number], precision=key["precision"])
+    fabric = Fabric(
+        accelerator=kind, devices=1 if kind == "cpu" else [number], precision=fabric_precision(key["precision"])
+    )
     _OWN[:] = Backbone(key, fabric, weights, tuned), received(images)
 
 

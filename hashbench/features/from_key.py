@@ -8,7 +8,7 @@ from typing import Any
 from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
 from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
-from hashbench.features.backbones.devices import PRECISIONS
+from hashbench.features.backbones.precision import PRECISIONS
 from hashbench.features.source import feature_key
 from hashbench.files.paths import is_name, printable
 
@@ -38,14 +38,14 @@ def backbone_from_key(key: dict[str, Any], *, weights: Path | None = None, devic
     name, size = key["backbone"], key.get("image_size")
     if name == PIXELS and weights is not None:
         raise InputError("--weights: it was trained on the pixels themselves, which need none")
-    fabric = {fabric: precision for precision, fabric in PRECISIONS.items()}
+    words = {name: word for word, name in PRECISIONS.items()}
     try:
         backbone = open_backbone(
             name,
             weights=weights,
             image_size=size,
             device=device,
-            precision=fabric[key["precision"]],
+            precision=words[key["precision"]],
             normalization=_normalization(key),
             transform="model" if "crop_pct" in key else "square",
             compiled=bool(key.get("compiled")),

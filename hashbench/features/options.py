@@ -20,7 +20,7 @@ class BackboneOptions:
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
     device: str = option("auto", "auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
     devices: int = option(1, "Number of devices for extraction and training.", minimum=1)
-    precision: str = option("auto", "auto, bf16, fp16 or fp32.", choices=("auto", "bf16", "fp16", "fp32"))
+    precision: str = option("auto", "auto, bf16, fp16, fp32 or tf32.", choices=("auto", "bf16", "fp16", "fp32", "tf32"))
     normalization: str = option(
         "imagenet",
         "imagenet: as in CIBHash's code; model: as in the backbone's training.",
@@ -32,3 +32,6 @@ class BackboneOptions:
         choices=("square", "model"),
     )
     compile: bool = option(False, "Compile the backbone; worth it for 100,000 images and views or more.")
+    deterministic: bool = option(
+        False, "On a GPU, only algorithms that give the same bits each time; slower, and an error where there is none."
+    )

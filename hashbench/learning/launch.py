@@ -19,6 +19,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from hashbench.errors import InputError, Unsupported
+from hashbench.features.backbones.precision import fabric_precision
 from hashbench.learning.batches import TrainingData
 from hashbench.learning.training import Progress, Trained, Trainer
 
@@ -55,7 +56,7 @@ def train(
     device : str
     devices : int
     workdir : Path, optional
-        Where a checkpoint is kept after each epoch, and found again.
+        Where checkpoints are kept, and the last one is found again.
     log : callable, optional
         Called once an epoch; for several devices, after the training.
     validate : callable, optional
@@ -74,7 +75,8 @@ def train(
     """
     strategy = "auto" if devices == 1 else "ddp_spawn"
     accelerator, log = device.partition(":")[0], log or _silent
-    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=method.precision)
+    precision = fabric_precision(method.precision)
+    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
     # Drawn here where it is not given, so that all processes have the same.
     seed = method.random_state if method.random_state is not None else int(np.random.default_rng().integers(2**63))
     if devices == 1:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
+from hashbench.features.backbones.deterministic import deterministic_algorithms
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record
 from hashbench.records.store import Store
@@ -64,9 +65,10 @@ def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOption
     from hashbench.runs.workbench import open_workbench
 
     source = open_workbench(job.setting, options, job.config["features"]).source
-    source.features()
-    for n_views, views_seed in pools:
-        source.views(n_views, views_seed)
+    with deterministic_algorithms(options.deterministic):
+        source.features()
+        for n_views, views_seed in pools:
+            source.views(n_views, views_seed)
 
 
 def compute(job: Job, options: RunOptions) -> Record:
@@ -97,7 +99,8 @@ def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> 
 
     if job.kind == "quantizers":
         return run_quantizer(job, options, bench)
-    return run_job(job, options, bench, workdir, _log_epoch)
+    with deterministic_algorithms(options.deterministic):
+        return run_job(job, options, bench, workdir, _log_epoch)
 
 
 def time_again(job: Job, options: RunOptions) -> Record:

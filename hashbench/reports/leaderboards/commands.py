@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hashbench.data.protocol import ASYMMETRIC, NameParts
+from hashbench.features.backbones.precision import PRECISIONS
 from hashbench.reports.leaderboards.columns import Line
 from hashbench.results.rows import NO_SEED
 
-PRECISIONS = {"bf16-mixed": "bf16", "16-mixed": "fp16", "32-true": "fp32"}
-"""A feature key's word for a precision, and what ``--precision`` calls it."""
+WORDS = {name: word for word, name in PRECISIONS.items()}
+"""What ``--precision`` calls a feature key's precision."""
 How = tuple[tuple[str, ...], str, str, str]
 """Options of data and features, threads, seeds and code lengths: what methods share that one command computes."""
 
@@ -75,4 +76,4 @@ def _options(row: Line, features: Mapping[str, Any]) -> Iterator[str]:
         return
     yield from ("--backbone", key["backbone"])
     if key.get("image_size") is not None:
-        yield from ("--image-size", str(key["image_size"]), "--precision", PRECISIONS[key["precision"]])
+        yield from ("--image-size", str(key["image_size"]), "--precision", WORDS[key["precision"]])
