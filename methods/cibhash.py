@@ -104,17 +104,15 @@ class CIBHash(ViewPairMethod):
         from hashbench.learning.contrastive import nt_xent
 
         p = outputs.sigmoid()
-        codes = outputs if self.sampling == "continuous" else self._codes(p, batch.noise)
+        codes = outputs if self.sampling == "continuous" else self._codes(p, batch)
         contrastive = nt_xent(codes, self.temperature, self.similarity)
         kl = symmetric_kl(p)
         return {"loss": contrastive + self.beta * kl, "contrastive": contrastive, "kl": kl}
 
-    def _codes(self, p, noise):
-        import torch
-
+    def _codes(self, p, batch):
         from hashbench.learning.layers import binarize
 
-        threshold = 0.5 if self.sampling == "sign" else torch.rand(p.shape, generator=noise, device=p.device)
+        threshold = 0.5 if self.sampling == "sign" else batch.uniform(p.shape)
         return binarize(p, threshold, 0.0 if self.sampling == "zero_one" else -1.0)
 
     def default_epochs(self, n_items):

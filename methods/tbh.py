@@ -96,10 +96,8 @@ class TBH(CentredMethod):
 
     def step(self, trainer, batch):
         """Take a step of the autoencoder, then one of the critics, both from the same outputs."""
-        import torch
-
         bits, values, rebuilt = trainer.forward(batch)
-        noise = [torch.rand(made.shape, generator=batch.noise, device=made.device) for made in (bits, values)]
+        noise = [batch.uniform(made.shape) for made in (bits, values)]
         real, tell_apart = ((noise[0] > 0.5).float(), noise[1]), trainer.network.tell_apart
         error = (rebuilt - batch.features).square().sum() / 2
         loss = error - self.adversary * tell_apart(real, (bits, values))

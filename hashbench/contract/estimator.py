@@ -55,6 +55,8 @@ class Estimator(BaseEstimator):
         Parameters of the backbone, where that was trained, too; codes are then made of its features.
     resumed_s_ : float
         Seconds of training before an interruption, where ``fit`` goes on after one.
+    checkpoint_s_ : float
+        Seconds of ``fit`` that went into checkpoints; a run leaves them out of its timing.
     expected_failures : dict from str to str
         Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
@@ -71,6 +73,7 @@ class Estimator(BaseEstimator):
     feature_names_in_: np.ndarray
     backbone_weights_: np.ndarray | None = None
     resumed_s_: float = 0.0
+    checkpoint_s_: float = 0.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the class after its file and guard its ``fit``."""

@@ -44,6 +44,8 @@ class HashMethod(Estimator):
         Parameters of the backbone, from a method that has trained it; codes are then made of its features.
     resumed_s_ : float
         Seconds of training before an interruption, from a method that goes on after one.
+    checkpoint_s_ : float
+        Seconds that ``fit`` took to write checkpoints; a run does not count them as training.
 
     Notes
     -----

@@ -7,8 +7,9 @@ point instead of rounding to whole grey levels between steps.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.features.backbones.precision import float32_products
+from hashbench.features.backbones.upload import all_to_device
 
 GRAY = (0.299, 0.587, 0.114)
 """ITU-R 601 luma weights, as Pillow's mode L uses."""
@@ -24,7 +27,7 @@ GRAY = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class ViewParameters:
-    """The random parameters of one view of n images; every field has n rows."""
+    """The random parameters of one view of n images, on the CPU; every field has n rows."""
 
     box: Tensor | None
     flip: Tensor
@@ -37,15 +40,7 @@ class ViewParameters:
 
     def __getitem__(self, rows: slice | Tensor) -> ViewParameters:
         """Return the parameters of some of the images."""
-        return self._map(lambda value: value[rows])
-
-    def to(self, device: torch.device) -> ViewParameters:
-        """Return the parameters on another device."""
-        return self._map(lambda value: value.to(device))
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> ViewParameters:
-        fields = {name: None if value is None else change(value) for name, value in vars(self).items()}
-        return ViewParameters(**fields)
+        return ViewParameters(**{name: None if value is None else value[rows] for name, value in vars(self).items()})
 
 
 def seed_of(*identity: int) -> int:
@@ -67,7 +62,6 @@ def draw(recipe: ViewRecipe, sizes: np.ndarray, seed: tuple[int, ...]) -> ViewPa
     Returns
     -------
     ViewParameters
-        On the CPU.
     """
     generator = torch.Generator().manual_seed(seed_of(*seed))
     n_images, extent = len(sizes), torch.from_numpy(np.ascontiguousarray(sizes)).float()
@@ -125,11 +119,13 @@ def _boxes(recipe: ViewRecipe, sizes: Tensor, generator: torch.Generator) -> Ten
 def apply(images: Tensor | Iterable[Tensor], parameters: ViewParameters, size: int) -> Tensor:
     """Make one view of each image.
 
+    Which images a step changes is known on the CPU, where the parameters are: nothing waits for a GPU.
+
     Parameters
     ----------
     images : Tensor of shape (n, c, h, w), float in 0..1, or tensors (c, h, w) of any sizes
+        On any device; a tensor may be changed.
     parameters : ViewParameters
-        On the images' device.
     size : int
         Side in pixels of the result.
 
@@ -138,34 +134,67 @@ def apply(images: Tensor | Iterable[Tensor], parameters: ViewParameters, size: i
     Tensor of shape (n, c, size, size), float in 0..1
     """
     if isinstance(images, Tensor):
-        images = _cropped(images, parameters.box, parameters.flip, size)
-    else:
-        cropped = []
-        for row, image in enumerate(images):
-            one = parameters[slice(row, row + 1)]
-            cropped.append(_cropped(image[None], one.box, one.flip, size))
-        images = torch.cat(cropped)
-    if parameters.affine is not None:
-        grid = F.affine_grid(parameters.affine, list(images.shape), align_corners=False)
-        images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    images = _jitter(images, parameters)
-    if images.shape[1] == 3:
-        gray = parameters.gray.nonzero().squeeze(1)
-        if len(gray):
-            images[gray] = _luma(images[gray]).expand(-1, 3, -1, -1)
-    return _blur(images, parameters.sigma)
+        return _view(images, parameters, size, images.device)
+    images = iter(images)
+    first = next(images)
+    return _view(itertools.chain([first], images), parameters, size, first.device)
 
 
-def _cropped(images: Tensor, box: Tensor | None, flip: Tensor, size: int) -> Tensor:
-    """Return the images' boxes, the whole images by default, resized and flipped."""
+def _view(images: Tensor | Iterable[Tensor], parameters: ViewParameters, size: int, device: torch.device) -> Tensor:
+    with float32_products(device):
+        drawn = _uploaded(parameters, device)
+        if isinstance(images, Tensor):
+            images = _cropped(images, drawn, slice(None), size)
+        else:
+            cropped = [_cropped(image[None], drawn, slice(row, row + 1), size) for row, image in enumerate(images)]
+            images = torch.cat(cropped)
+        if drawn.affine is not None:
+            grid = F.affine_grid(drawn.affine, list(images.shape), align_corners=False)
+            images = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return _blur(_coloured(images, drawn), drawn.sigma, drawn.blurred)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The parameters of a view on the images' device, and the rows that each step changes."""
+
+    flips: np.ndarray
+    box: Tensor | None
+    flip: Tensor
+    affine: Tensor | None
+    strength: Tensor
+    sigma: Tensor
+    jittered: list[Tensor]
+    gray: Tensor
+    blurred: Tensor
+
+
+def _uploaded(parameters: ViewParameters, device: torch.device) -> _Drawn:
+    """Bring parameters to a device in two copies: numbers, and rows."""
+    drawn = {name: vars(parameters)[name] for name in ("flip", "strength", "sigma", "box", "affine")}
+    drawn = {name: value.float().numpy() for name, value in drawn.items() if value is not None}
+    numbers = dict.fromkeys(("box", "affine")) | dict(zip(drawn, all_to_device([*drawn.values()], device), strict=True))
+    steps = [parameters.jitter & (parameters.order[:, at] == step) for at in range(4) for step in range(4)]
+    changed = [*steps, parameters.gray, parameters.sigma > 0]
+    *jittered, gray, blurred = all_to_device([np.flatnonzero(rows.numpy()) for rows in changed], device)
+    return _Drawn(parameters.flip.numpy(), **numbers, jittered=jittered, gray=gray, blurred=blurred)
+
+
+def _cropped(images: Tensor, drawn: _Drawn, part: slice, size: int) -> Tensor:
+    """Return the boxes of some images, the whole images by default, resized and flipped."""
     n, _, height, width = images.shape
-    if box is None:
-        if height == size and width == size and not bool(flip.any()):
+    flip = drawn.flip[part, None, None] > 0
+    if drawn.box is None:
+        if height == size and width == size and not drawn.flips[part].any():
             return images
-        box = torch.tensor([0.0, 0.0, height, width], device=images.device).expand(n, 4)
-    rows = _resize_weights(box[:, 0], box[:, 2], height, size)
-    columns = _resize_weights(box[:, 1], box[:, 3], width, size)
-    columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+        start, whole = images.new_zeros(n), images.new_ones(n)
+        rows = _resize_weights(start, whole * height, height, size)
+        columns = _resize_weights(start, whole * width, width, size)
+    else:
+        top, left, box_height, box_width = drawn.box[part].unbind(1)
+        rows = _resize_weights(top, box_height, height, size)
+        columns = _resize_weights(left, box_width, width, size)
+    columns = torch.where(flip, columns.flip(1), columns)
     return rows[:, None] @ (images @ columns[:, None].mT)
 
 
@@ -190,15 +219,16 @@ def _luma(images: Tensor) -> Tensor:
     return (GRAY[0] * r + GRAY[1] * g + GRAY[2] * b).unsqueeze(1)
 
 
-def _jitter(images: Tensor, parameters: ViewParameters) -> Tensor:
-    """Apply brightness, contrast, saturation and hue to each image in its own order."""
+def _coloured(images: Tensor, drawn: _Drawn) -> Tensor:
+    """Apply brightness, contrast, saturation and hue to each image in its own order, then grey."""
     is_colour = images.shape[1] == 3
-    for position in range(4):
-        for step in range(4 if is_colour else 2):
-            rows = (parameters.jitter & (parameters.order[:, position] == step)).nonzero().squeeze(1)
-            if len(rows):
-                factor = parameters.strength[rows, step][:, None, None, None]
-                images[rows] = _JITTER_STEPS[step](images[rows], factor)
+    for number, rows in enumerate(drawn.jittered):
+        step = number % 4
+        if len(rows) and (is_colour or step < 2):
+            factor = drawn.strength[:, step][rows][:, None, None, None]
+            images[rows] = _JITTER_STEPS[step](images[rows], factor)
+    if is_colour and len(drawn.gray):
+        images[drawn.gray] = _luma(images[drawn.gray]).expand(-1, 3, -1, -1)
     return images
 
 
@@ -225,7 +255,7 @@ def _hue(images: Tensor, factor: Tensor) -> Tensor:
     safe = torch.where(chroma > 0, chroma, 1.0)
     hue = torch.where(which == 0, (g - b) / safe, torch.where(which == 1, (b - r) / safe + 2, (r - g) / safe + 4))
     hue = hue + 6 * factor[:, 0]
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=images.device)[None, :, None, None]
+    offsets = torch.arange(5.0, 0.0, -2.0, device=images.device)[None, :, None, None]
     k = torch.remainder(hue.unsqueeze(1) + offsets, 6)
     return value.unsqueeze(1) - chroma.unsqueeze(1) * torch.minimum(k, 4 - k).clamp_(0, 1)
 
@@ -233,9 +263,8 @@ def _hue(images: Tensor, factor: Tensor) -> Tensor:
 _JITTER_STEPS = (_brightness, _contrast, _saturation, _hue)
 
 
-def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur with a 3 × 3 Gaussian where sigma is above 0; edges reflect without repeating, as OpenCV's do."""
-    rows = (sigma > 0).nonzero().squeeze(1)
+def _blur(images: Tensor, sigma: Tensor, rows: Tensor) -> Tensor:
+    """Blur some rows with a 3 × 3 Gaussian; edges reflect without repeating, as OpenCV's do."""
     if len(rows):
         side = torch.exp(-0.5 / sigma[rows] ** 2)[:, None, None, None]
         centre = 1 / (1 + 2 * side)

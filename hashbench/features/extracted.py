@@ -16,8 +16,9 @@ from hashbench.data.dataset import Dataset
 from hashbench.data.images import EncodedImages
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
+from hashbench.features.backbones.dropout import dropout_key
 from hashbench.features.backbones.pixels import PIXELS, Pixels
-from hashbench.features.extraction import Workers, extract_features, extract_view
+from hashbench.features.extraction import Workers, extract_features, extract_views, views_at_once
 from hashbench.features.source import Features, FeatureSource, feature_key, first_not_finite
 from hashbench.features.tunable import Tunable
 from hashbench.files.cache import GrowingArray
@@ -129,7 +130,7 @@ class ExtractedFeatures(FeatureSource):
             The data set has no view recipe.
         """
         recipe = json.loads(json.dumps(asdict(self._recipe())))
-        return {**self.key, "recipe": recipe, "views_seed": views_seed}
+        return {**self.key, "recipe": recipe, "views_seed": views_seed, **dropout_key(self.key)}
 
     def view_key(self, n_views: int, views_seed: int) -> dict[str, Any]:
         """Return the feature key of a view pool.
@@ -139,15 +140,14 @@ class ExtractedFeatures(FeatureSource):
         InputError
             The data set has no view recipe.
         """
-        key = {**self.recipe_key(views_seed), "n_views": n_views}
-        dropout = 0.0 if isinstance(self.backbone, Pixels) else self.backbone.dropout
-        return {**key, "dropout": {"fc6": dropout, "fc7": dropout}} if dropout else key
+        return {**self.recipe_key(views_seed), "n_views": n_views}
 
     def views(self, n_views: int, views_seed: int) -> Features:
         """Return a pool of augmented views of the training images.
 
         View v of a pool depends only on the seed and v: a larger pool begins with the smaller one, and
-        extends it on disk. Where the backbone has dropout (VGG), each view carries one mask, drawn here.
+        extends it on disk. Where the backbone has dropout (VGG), each image of a view has masks of its own, which
+        neither the batch nor the device changes.
 
         Parameters
         ----------
@@ -164,11 +164,13 @@ class ExtractedFeatures(FeatureSource):
         n = len(rows)
 
         def jobs(first: int, devices: int) -> list[tuple[Any, ...]]:
-            return [(rows, recipe, views_seed, view) for view in range(first, n_views)[:devices]]
+            at_once = views_at_once(n, self.device)
+            starts = range(first, n_views, at_once)[:devices]
+            return [(rows, recipe, views_seed, range(start, min(start + at_once, n_views))) for start in starts]
 
         what = f"{n_views:,} views of {n:,} images"
         data, seconds, n_done = _Growth(self._views_entry(views_seed), key, n_views, n, what, np.float16).run(
-            self._on_device, self._images(), self.devices, (extract_view, jobs, np.stack)
+            self._on_device, self._images(), self.devices, (extract_views, jobs, np.concatenate)
         )
         per_view = seconds / n_done
         rate = n / per_view if per_view else None

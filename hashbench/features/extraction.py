@@ -11,12 +11,17 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages, batches, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.features.backbones.dropout import mask_seeds
 from hashbench.features.backbones.pixels import Pixels
+from hashbench.features.backbones.precision import fabric_precision
 from hashbench.files.arrays import portable, received
 from hashbench.files.cores import n_cores
 
 if TYPE_CHECKING:
     from hashbench.features.backbones.backbone import Backbone
+
+VIEW_ROWS = 2**18
+"""Features of views that a job holds in memory at most, unless one view has more."""
 
 
 def extract_features(
@@ -33,35 +38,50 @@ def extract_features(
     return np.concatenate(blocks)
 
 
-def extract_view(
+def extract_views(
     backbone: Backbone,
     images: np.ndarray | EncodedImages,
     rows: np.ndarray,
     recipe: ViewRecipe,
     views_seed: int,
-    view: int,
+    views: Sequence[int],
     advance: Callable[[int], object] = lambda n: None,
 ) -> np.ndarray:
-    """Return the features of one augmented view of some images, (n, d), float16."""
+    """Return the features of augmented views of some images, (n_views, n, d), float16.
+
+    Each image is decoded and brought to the device once for all of them.
+    """
     from hashbench.features import augment
     from hashbench.features.backbones.memory import in_parts
 
     sizes = sizes_of(images, rows)
-    parameters = augment.draw(recipe, sizes, (views_seed, view))
+    drawn = [(augment.draw(recipe, sizes, (views_seed, view)), augment.seed_of(views_seed, view)) for view in views]
+    size = backbone.size or int(sizes[0, 0])
     blocks: list[np.ndarray] = []
     done = 0
     for batch in batches(images, rows, backbone.batch_size):
 
         def some(part: slice, batch: Any = batch, first: int = done) -> np.ndarray:
-            chosen = parameters[first + part.start : first + part.stop].to(backbone.fabric.device)
-            views = augment.apply(backbone.originals(batch[part]), chosen, backbone.size or int(sizes[0, 0]))
-            seed = augment.seed_of(views_seed, view, first + part.start)
-            return backbone.extract(views, seed).half().numpy()
+            here = slice(first + part.start, first + part.stop)
+            uploaded, positions = backbone.upload(batch[part]), np.arange(here.start, here.stop)
+            features = []
+            for parameters, seed in drawn:
+                made = augment.apply(backbone.originals(uploaded), parameters[here], size)
+                features.append(backbone.extract(made, mask_seeds(seed, positions)).half().numpy())
+            return np.stack(features, axis=1)
 
         blocks.append(in_parts(f"views of {backbone.title}", len(batch), some))
         done += len(batch)
-        advance(len(batch))
-    return np.concatenate(blocks)
+        advance(len(batch) * len(views))
+    return np.ascontiguousarray(np.concatenate(blocks).swapaxes(0, 1))
+
+
+def views_at_once(n_images: int, device: str) -> int:
+    """Return how many views of some images one job makes; a run that is killed loses at most those of one job.
+
+    On a GPU, reading and decoding images takes longer than the network, so that several views share it.
+    """
+    return 1 if device == "cpu" else max(1, min(8, VIEW_ROWS // n_images))
 
 
 class Workers:
@@ -109,7 +129,7 @@ class Workers:
         Parameters
         ----------
         function : callable
-            `extract_features` or `extract_view`.
+            `extract_features` or `extract_views`.
         jobs : sequence of tuple
         advance : callable
             Told how many images are done.
@@ -125,13 +145,20 @@ class Workers:
         ]
         for future in waiting:
             result = future.result()
-            advance(len(result))
+            advance(result.size // result.shape[-1])
             yield result
 
     def _start(self, number: int) -> ProcessPoolExecutor:
         backbone = self.backbone
         assert not isinstance(backbone, Pixels)
-        spec = (backbone.fabric.device.type, backbone.key, backbone.weights, backbone.tuned, backbone.batch)
+        spec = (
+            backbone.fabric.device.type,
+            backbone.key,
+            backbone.weights,
+            backbone.tuned,
+            backbone.batch,
+            backbone.deterministic,
+        )
         return ProcessPoolExecutor(
             1,
             mp_context=get_context("spawn"),
@@ -151,10 +178,12 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
     from hashbench.features.backbones.backbone import Backbone
     from hashbench.features.backbones.devices import open_fabric
 
-    kind, key, weights, tuned, batch = spec
+    kind, key, weights, tuned, batch, deterministic = spec
+    torch.use_deterministic_algorithms(deterministic)
     if kind == "cpu":
         torch.set_num_threads(max(1, n_cores() // devices))
-    fabric = open_fabric(kind if kind == "cpu" else f"{kind}:{number}", precision=key["precision"])
+    device = kind if kind == "cpu" else f"{kind}:{number}"
+    fabric = open_fabric(device, precision=fabric_precision(key["precision"]))
     _OWN[:] = Backbone(key, fabric, weights, tuned, batch), received(images)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
 from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
-from hashbench.features.backbones.devices import PRECISION_WORDS
+from hashbench.features.backbones.precision import PRECISION_WORDS
 from hashbench.features.source import feature_key
 from hashbench.files.paths import is_name, printable
 

@@ -21,7 +21,7 @@ class BackboneOptions:
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
     device: str = option("auto", "auto, cpu, cuda, or one GPU such as cuda:1.", read=read_device)
     devices: int = option(1, "Number of devices for extraction and training.", minimum=1)
-    precision: str = option("auto", "auto, bf16, fp16 or fp32.", choices=("auto", "bf16", "fp16", "fp32"))
+    precision: str = option("auto", "auto, bf16, fp16, fp32 or tf32.", choices=("auto", "bf16", "fp16", "fp32", "tf32"))
     normalization: str = option(
         "imagenet",
         "imagenet: as in CIBHash's code; model: as in the backbone's training.",
@@ -38,3 +38,6 @@ class BackboneOptions:
         minimum=1,
     )
     compile: bool = option(False, "Compile the backbone; worth it for 100,000 images and views or more.")
+    deterministic: bool = option(
+        False, "On a GPU, only algorithms that give the same bits each time; slower, and an error where there is none."
+    )

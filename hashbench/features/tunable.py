@@ -12,6 +12,7 @@ import numpy as np
 
 from hashbench.data.images import EncodedImages, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
+from hashbench.features.backbones.dropout import dropout_key
 from hashbench.files.arrays import portable, received
 from hashbench.files.hashing import canonical_hash
 
@@ -63,7 +64,23 @@ class Tunable:
 
         return augment.draw(self.recipe, sizes_of(self.images, self.rows), (views_seed, view))
 
-    def views(self, backbone: Backbone, drawn: Sequence[ViewParameters], positions: np.ndarray) -> list[Tensor]:
+    def load(self, positions: np.ndarray) -> np.ndarray | list[np.ndarray]:
+        """Return some training images as they are, read and decoded.
+
+        Parameters
+        ----------
+        positions : ndarray of int64
+            Positions in the training set.
+        """
+        return self.images[self.rows[positions]]
+
+    def views(
+        self,
+        backbone: Backbone,
+        drawn: Sequence[ViewParameters],
+        positions: np.ndarray,
+        images: np.ndarray | list[np.ndarray],
+    ) -> list[Tensor]:
         """Return views of some training images, each (n, c, size, size), floats in 0..1, on the backbone's device.
 
         Parameters
@@ -73,31 +90,24 @@ class Tunable:
             What `draw` returned, once a view.
         positions : ndarray of int64
             Positions in the training set.
+        images : ndarray of shape (n, h, w, c), uint8, or list of ndarray
+            What `load` returned for them.
         """
         import torch
 
         from hashbench.features import augment
 
         assert backbone.size is not None
-        images, rows = self.images[self.rows[positions]], torch.from_numpy(positions)
-        return [
-            augment.apply(backbone.originals(images), view[rows].to(backbone.fabric.device), backbone.size)
-            for view in drawn
-        ]
+        rows, uploaded = torch.from_numpy(positions), backbone.upload(images)
+        return [augment.apply(backbone.originals(uploaded), view[rows], backbone.size) for view in drawn]
 
     @property
     def identity(self) -> dict[str, Any]:
         """What decides the views that are trained on, beside their seed; JSON values."""
         recipe = json.loads(json.dumps(asdict(self.recipe)))
         rows = canonical_hash(self.rows.tolist())
-        return {"backbone": self.key, "recipe": recipe, "rows": rows, "images": self.fingerprint}
-
-    @property
-    def has_dropout(self) -> bool:
-        """Whether the network drops features while it trains."""
-        from hashbench.features.backbones.backbone import dropout_of
-
-        return bool(dropout_of(self.key))
+        identity = {"backbone": self.key, "recipe": recipe, "rows": rows, "images": self.fingerprint}
+        return identity | dropout_key(self.key)
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         """Send another process the names of files that images lie in, instead of their content."""

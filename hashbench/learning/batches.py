@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from hashbench.features.augment import seed_of
+from hashbench.features.backbones.upload import to_device
 from hashbench.files.arrays import portable, received
 
 SAMPLE = 256
@@ -55,6 +57,9 @@ class TrainingData:
     def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
         """Return what the network is given for some columns of `draw`."""
         raise NotImplementedError
+
+    def expect(self, index: np.ndarray) -> None:
+        """Begin to read what `inputs` will soon be asked for, where that takes long."""
 
     def open(self, fabric: Fabric, network: nn.Module) -> nn.Module:
         """Go to a device; return what is trained there: the network, or more around it."""
@@ -113,7 +118,7 @@ class FeatureRows(TrainingData):
 
     def inputs(self, index: np.ndarray) -> tuple[Tensor]:
         """Return the features of rows, (n, n_features)."""
-        return (self.scaled(torch.from_numpy(self.X[index[0]]).to(self.fabric.device)),)
+        return (self.scaled(to_device(self.X[index[0]], self.fabric.device)),)
 
 
 def _rows_in(X: Any, labels: np.ndarray | None, scaling: Scaling | None) -> FeatureRows:
@@ -129,25 +134,52 @@ class Batch:
         Columns of `TrainingData.draw`.
     epoch : int
         From 1.
-    noise : torch.Generator
-        On the training's device; where a step needs randomness, it is this generator's.
     constants : mapping
         What the method's ``begin`` put there.
     """
 
     def __init__(
-        self, data: TrainingData, index: np.ndarray, epoch: int, noise: torch.Generator, constants: Mapping[str, Any]
+        self,
+        data: TrainingData,
+        index: np.ndarray,
+        epoch: int,
+        generator: torch.Generator,
+        constants: Mapping[str, Any],
+        identity: tuple[int, ...] = (),
     ) -> None:
-        self.data, self.index, self.epoch, self.noise, self.constants = data, index, epoch, noise, constants
+        self.data, self.index, self.epoch, self.constants = data, index, epoch, constants
+        self._generator, self._identity = generator, identity
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return self.index.shape[1]
 
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        """Return uniform random numbers in [0, 1), drawn on the CPU: they are the same on every device.
+
+        Parameters
+        ----------
+        shape : sequence of int
+
+        Returns
+        -------
+        Tensor
+            On the training's device, float32.
+        """
+        return to_device(torch.rand(tuple(shape), generator=self._generator), self.data.fabric.device)
+
+    @cached_property
+    def noise(self) -> torch.Generator:
+        """Generator on the training's device, for what `uniform` does not give; its numbers depend on the device."""
+        device = self.data.fabric.device
+        if device.type == "cpu":
+            return self._generator
+        return torch.Generator(device).manual_seed(seed_of(*self._identity))
+
     @cached_property
     def rows(self) -> Tensor:
         """Which training rows, (n,) int64, on the training's device."""
-        return torch.from_numpy(self.index[0]).to(self.data.fabric.device)
+        return to_device(self.index[0], self.data.fabric.device)
 
     @cached_property
     def inputs(self) -> tuple[Any, ...]:
@@ -172,4 +204,4 @@ class Batch:
         """Labels of the rows, for a supervised method."""
         if self.data.labels is None:
             return None
-        return torch.from_numpy(self.data.labels[self.index[0]]).to(self.data.fabric.device)
+        return to_device(self.data.labels[self.index[0]], self.data.fabric.device)

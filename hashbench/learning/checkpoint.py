@@ -11,6 +11,8 @@ import torch
 from hashbench.errors import InputError
 
 NAME = "checkpoint.pt"
+FORMAT = 2
+"""Of what a checkpoint holds; in the first, noise was the state of a generator of one device."""
 
 
 def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tensors: dict[str, Any]) -> None:
@@ -27,7 +29,9 @@ def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tenso
         State dicts, or lists of them.
     """
     temporary = folder / f".{NAME}"
-    torch.save({"json": json.dumps({"identity": identity, "progress": progress}), **tensors}, temporary)
+    torch.save(
+        {"json": json.dumps({"identity": identity, "progress": progress, "format": FORMAT}), **tensors}, temporary
+    )
     temporary.replace(folder / NAME)
 
 
@@ -37,7 +41,7 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[s
     Raises
     ------
     InputError
-        The checkpoint belongs to another training; the file is left as it is.
+        The checkpoint belongs to another training, or another version wrote it; the file is left as it is.
     """
     file = folder / NAME
     try:
@@ -47,6 +51,8 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[s
         return None
     except Exception:  # a file cut short by a power failure fails in as many ways as there are places to cut
         return None
+    if kept.get("format") != FORMAT:
+        raise InputError(f"{file} is a checkpoint of another version of hashbench: remove it, or resume with that")
     expected = json.loads(json.dumps(identity))
     if kept["identity"] != expected:
         names = sorted(key for key in expected if kept["identity"].get(key) != expected[key])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("32-true", "tf32", "bf16-mixed", "16-mixed")
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True)
@@ -48,8 +48,8 @@ class DeepMethod(DeclaredMethod):
         Passes over the training set; None is what `default_epochs` says.
     lr, weight_decay : float
         Learning rate and weight decay of `optimizers`.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
+        Lightning Fabric's precision of what is trained; ``tf32`` is 32-true with a GPU's float32 products in TF32.
     random_state : int or None
         Seed of initial weights, order of the rows and noise.
 
@@ -76,7 +76,7 @@ class DeepMethod(DeclaredMethod):
     epochs: int | None = None
     lr: float = 1e-3
     weight_decay: float = 0.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "tf32", "bf16-mixed", "16-mixed"] = "32-true"
     random_state: int | None = None
 
     def network(self, n_features: int) -> "nn.Module":
@@ -190,6 +190,7 @@ class DeepMethod(DeclaredMethod):
             ("weight_decay", self.weight_decay >= 0, "at least 0"),
             ("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}"),
             ("precision", self.precision != "16-mixed" or device != "cpu", "another on a CPU, which has no fp16"),
+            ("precision", self.precision != "tf32" or device != "cpu", "another on a CPU, which has no TF32"),
         ]
 
     def check(self, X: np.ndarray, device: str, devices: int) -> None:
@@ -227,7 +228,7 @@ class DeepMethod(DeclaredMethod):
         devices : int
             Number of devices, with a process each.
         workdir : Path, optional
-            Where a checkpoint is kept after each epoch; an interrupted training goes on from it, bit for bit.
+            Where checkpoints are kept; an interrupted training goes on from the last, on a CPU bit for bit.
         log : callable, optional
             Called once an epoch as ``log(epoch=, epochs=, loss=, …)``.
 
@@ -258,6 +259,7 @@ class DeepMethod(DeclaredMethod):
         trained = train(self, data, **options)
         self._keep(trained.learned.items())
         self.resumed_s_ = trained.progress.resumed_s
+        self.checkpoint_s_ = trained.progress.saving_s
         return self
 
     def _keep(self, learned: "Iterable[tuple[str, Any]]") -> None:

@@ -20,6 +20,7 @@ from torch import nn
 
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device, open_fabric, refuse_missing_devices
+from hashbench.features.backbones.precision import fabric_precision
 from hashbench.learning.batches import TrainingData
 from hashbench.learning.training import Progress, Trained, Trainer
 
@@ -57,7 +58,7 @@ def train(
         ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
     devices : int
     workdir : Path, optional
-        Where a checkpoint is kept after each epoch, and found again.
+        Where checkpoints are kept, and the last one is found again.
     log : callable, optional
         Called once an epoch; for several devices, after the training.
     validate : callable, optional
@@ -76,7 +77,8 @@ def train(
     """
     refuse_missing_devices(device, devices)
     device, log = choose_device(device), log or _silent
-    fabric = open_fabric(device, devices, method.precision, "auto" if devices == 1 else "ddp_spawn")
+    strategy = "auto" if devices == 1 else "ddp_spawn"
+    fabric = open_fabric(device, devices, fabric_precision(method.precision), strategy)
     # Drawn here where it is not given, so that all processes have the same.
     seed = method.random_state if method.random_state is not None else int(np.random.default_rng().integers(2**63))
     if devices == 1:

@@ -14,12 +14,17 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hashbench.errors import Unsupported
+from hashbench.features.backbones.precision import float32_products
 from hashbench.learning import checkpoint
 from hashbench.learning.batches import Batch, TrainingData
 from hashbench.learning.encoder import export_encoder
 
 VALIDATE_EVERY = 20
 """Epochs between two looks at the validation queries, as in CIBHash's code."""
+SAVE_EVERY_S = 10.0
+"""Seconds between two checkpoints, at least."""
+SAVE_SHARE = 0.05
+"""Share of the time that checkpoints take, at most, once the first is written."""
 
 
 @dataclass
@@ -36,12 +41,15 @@ class Progress:
         What of it came before an interruption.
     best : float
         Best validation score.
+    saving_s : float
+        Seconds that this process took to write checkpoints, which are not in ``seconds``.
     """
 
     curve: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     resumed_s: float = 0.0
     best: float = -1.0
+    saving_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Trainer:
     seed : int
         Decides initial weights, order of the rows and noise.
     workdir : Path or None
-        Where a checkpoint is kept after each epoch.
+        Where a checkpoint is kept.
 
     Attributes
     ----------
@@ -82,7 +90,7 @@ class Trainer:
     constants : dict
         What the method's ``begin`` keeps for every batch.
     noise : torch.Generator
-        On the training's device, the same in every process.
+        On the CPU, the same in every process; its numbers do not depend on the training's device.
     rng : numpy.random.Generator
         The same in every process.
     epochs : int
@@ -101,13 +109,15 @@ class Trainer:
         for optimizer in optimizers:
             self._prepare(optimizer)
         self.model, *self.optimizers = fabric.setup(model, *optimizers)
-        self.noise = torch.Generator(fabric.device).manual_seed(int(self.rng.integers(2**63)))
+        self.noise_seed = int(self.rng.integers(2**63))
+        self.noise = torch.Generator().manual_seed(self.noise_seed)
         self.epochs = method.epochs or method.default_epochs(data.n_items)
         self.constants: dict[str, Any] = {}
         self.progress, self.best = Progress(), dict[str, Tensor]()
+        self._save_after = 0.0
 
     def _new_network(self) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(self._accelerators()):
             torch.manual_seed(self.seed)
             network = self.method.network(self.data.width)
         self._mixes_rows = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
@@ -167,7 +177,8 @@ class Trainer:
             ``workdir`` holds the checkpoint of another training.
         """
         # torch's own generator serves dropout; it is seeded for each epoch and given back as it was.
-        with torch.random.fork_rng(self._accelerators()):
+        products = float32_products(self.fabric.device, self.method.precision)
+        with torch.random.fork_rng(self._accelerators()), products:
             self.method.begin(self)
             self._resume()
             for entry in self.progress.curve:
@@ -179,7 +190,7 @@ class Trainer:
                     entry["validation"] = self._validated(validate)
                 self.progress.curve.append(entry)
                 self.progress.seconds += time.perf_counter() - started
-                self._save()
+                self._save_if_due()
                 log(**entry)
         if self.best:
             self.model.load_state_dict(self.best)
@@ -194,9 +205,12 @@ class Trainer:
         self.method.start_epoch(self, epoch)
         terms: dict[str, list[Tensor]] = {}
         n_rows: list[int] = []
-        for index in self._batches(epoch):
+        batches = list(self._batches(epoch))
+        for number, index in enumerate(batches):
+            if self.data.trains_backbone and number + 1 < len(batches):
+                self.data.expect(self._share(batches[number + 1]))
             n_rows.append(index.shape[1])
-            batch = Batch(self.data, index, epoch, self.noise, self.constants)
+            batch = Batch(self.data, index, epoch, self.noise, self.constants, (self.noise_seed, epoch, number))
             for name, value in self.method.step(self, batch).items():
                 terms.setdefault(name, []).append(value.detach())
         steps = torch.stack([torch.stack(values) for values in terms.values()]).double().tolist()
@@ -239,7 +253,7 @@ class Trainer:
             return
         values, tensors = kept
         self.progress = Progress(**values["progress"])
-        self.progress.resumed_s = self.progress.seconds
+        self.progress.resumed_s, self.progress.saving_s = self.progress.seconds, 0.0
         self.rng.bit_generator.state = values["rng"]
         self.noise.set_state(tensors["noise"])
         self.model.load_state_dict(tensors["model"])
@@ -248,9 +262,17 @@ class Trainer:
         self.fabric.strategy.precision.load_state_dict(tensors["precision"])
         self.best = tensors["best"]
 
-    def _save(self) -> None:
-        if self.workdir is None or self.fabric.global_rank:
+    def _save_if_due(self) -> None:
+        """Write a checkpoint after the first epoch, and then where enough time has passed since the last."""
+        started = time.perf_counter()
+        if self.workdir is None or self.fabric.global_rank or started < self._save_after:
             return
+        self._save(self.workdir)
+        ended = time.perf_counter()
+        self.progress.saving_s += ended - started
+        self._save_after = ended + max(SAVE_EVERY_S, (ended - started) / SAVE_SHARE)
+
+    def _save(self, workdir: Path) -> None:
         values = {"progress": vars(self.progress), "rng": self.rng.bit_generator.state}
         tensors = {
             "model": self.model.state_dict(),
@@ -259,7 +281,7 @@ class Trainer:
             "noise": self.noise.get_state(),
             "best": self.best,
         }
-        checkpoint.save(self.workdir, self._identity, values, tensors)
+        checkpoint.save(workdir, self._identity, values, tensors)
 
     def _share(self, index: np.ndarray) -> np.ndarray:
         """Return what a process takes of a batch: every N-th row, and the first again where they do not go round."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 
 from hashbench.features.augment import seed_of
 from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.dropout import mask_seeds
+from hashbench.features.backbones.upload import to_device
 from hashbench.features.tunable import Tunable
 from hashbench.files.arrays import SharedArray
 from hashbench.learning.batches import Scaling, TrainingData
@@ -68,7 +72,7 @@ class ViewPool(TrainingData):
         """Return the features of n images' one view, then of their other, (2n, d)."""
         image, one, other = index
         features = self.views[np.concatenate([image, image]), np.concatenate([one, other])]
-        return (self.scaled(torch.from_numpy(features).to(self.fabric.device).float()),)
+        return (self.scaled(to_device(features, self.fabric.device).float()),)
 
 
 def _open_pool(views: SharedArray, *others: Any) -> ViewPool:
@@ -101,6 +105,11 @@ class TunedBackbone(TrainingData):
         self.tunable, self.width, self.views_seed, self.lr, self.labels = tunable, width, views_seed, lr, labels
         self.n_items = len(tunable.rows)
         self._drawn: dict[int, Any] = {}
+        self._coming: dict[bytes, Future[Any]] = {}
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        """Send another process what this was made of."""
+        return type(self), (self.tunable, self.width, self.views_seed, self.lr, self.labels)
 
     @property
     def identity(self) -> list[Any]:
@@ -121,12 +130,19 @@ class TunedBackbone(TrainingData):
         """Train the backbone too, with its own learning rate."""
         optimizer.add_param_group({"params": list(self.model.network.parameters()), "lr": self.lr})
 
+    def expect(self, index: np.ndarray) -> None:
+        """Begin to read and decode the images of the batch after this one."""
+        self._coming[index[0].tobytes()] = reading_thread().submit(self.tunable.load, index[0])
+
     def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
-        """Return n images' one view, then their other, and the seed of a backbone's dropout."""
-        image, one, other = index
-        drawn = self._parameters(int(one[0])), self._parameters(int(other[0]))
-        views = self.tunable.views(self.model.backbone, drawn, image)
-        return _Images(torch.cat(views)), seed_of(self.views_seed, int(one[0]), int(image[0]))
+        """Return n images' one view, then their other, and the seeds of their dropout masks."""
+        image, *views = index
+        coming = self._coming.pop(image.tobytes(), None)
+        images = self.tunable.load(image) if coming is None else coming.result()
+        numbers = [int(view[0]) for view in views]
+        made = self.tunable.views(self.model.backbone, [self._parameters(view) for view in numbers], image, images)
+        seeds = [mask_seeds(seed_of(self.views_seed, view), image) for view in numbers]
+        return (_Images(torch.cat(made), np.concatenate(seeds)),)
 
     def learned(self) -> dict[str, Any]:
         """Return the backbone's parameters."""
@@ -143,8 +159,8 @@ class TunedBackbone(TrainingData):
 class _Images:
     """Images on their way into the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
 
-    def __init__(self, values: Tensor) -> None:
-        self.values = values
+    def __init__(self, values: Tensor, mask_seeds: np.ndarray) -> None:
+        self.values, self.mask_seeds = values, mask_seeds
 
 
 class _BackboneAndHead(nn.Module):
@@ -154,5 +170,11 @@ class _BackboneAndHead(nn.Module):
         self.network = backbone.network().requires_grad_(True)
         self.head = head
 
-    def forward(self, images: _Images, dropout_seed: int) -> Any:
-        return self.head(self.backbone.forward(self.network, images.values, dropout_seed))
+    def forward(self, images: _Images) -> Any:
+        return self.head(self.backbone.forward(self.network, images.values, images.mask_seeds))
+
+
+@functools.cache
+def reading_thread() -> ThreadPoolExecutor:
+    """Return this process's thread that reads the next batch; decoding has threads of its own."""
+    return ThreadPoolExecutor(1, thread_name_prefix="read")

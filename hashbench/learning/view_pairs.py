@@ -106,7 +106,7 @@ class ViewPairMethod(DeepMethod):
         devices : int
             Number of devices, with a process each.
         workdir : Path, optional
-            Where a checkpoint is kept after each epoch; an interrupted training goes on from it, bit for bit.
+            Where checkpoints are kept; an interrupted training goes on from the last, on a CPU bit for bit.
         log : callable, optional
             Called once an epoch as ``log(epoch=, epochs=, loss=, …)``.
 
@@ -136,7 +136,7 @@ class ViewPairMethod(DeepMethod):
 
         labels = self._used_labels(y)
         return self._train(
-            self._tuned(X, labels, tunable, devices) if self.finetune else self._pool(X, labels, views),
+            self._tuned(X, labels, tunable) if self.finetune else self._pool(X, labels, views),
             device=device,
             devices=devices,
             workdir=workdir,
@@ -144,11 +144,9 @@ class ViewPairMethod(DeepMethod):
             validate=validate if self.select == "validation" else None,
         )
 
-    def _tuned(self, X: np.ndarray, labels: Any, tunable: Any, devices: int) -> Any:
+    def _tuned(self, X: np.ndarray, labels: Any, tunable: Any) -> Any:
         from hashbench.learning.view_batches import TunedBackbone
 
-        if devices > 1 and tunable.has_dropout:
-            raise Unsupported("finetune: a backbone with dropout trains on one device; its masks are a batch's")
         if self.scaling(X) is not None:
             raise Unsupported(f"finetune={self.finetune}: {self.name} scales features, a trained backbone's change")
         return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune, labels)

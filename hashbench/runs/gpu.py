@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from hashbench.features.backbones.precision import LAST_TF32
+
 BROKEN = "a CUDA context that an error has broken"
 """Stands among what a request leaves behind: CUDA works in this process no more."""
 
@@ -71,6 +73,7 @@ class GpuUse:
 
     def __enter__(self) -> GpuUse:
         """Begin to measure, on the devices where this process holds memory already."""
+        LAST_TF32.clear()
         cuda = _started()
         for number in _devices(cuda) if cuda else []:
             cuda.reset_peak_memory_stats(number)
@@ -119,7 +122,9 @@ def describe_gpu(number: int = 0) -> dict[str, Any]:
 
 
 def _tf32(torch: Any) -> dict[str, bool]:
-    """Return whether float32 products and convolutions round their factors to TF32."""
+    """Return whether float32 products and convolutions round, or last rounded, their factors to TF32."""
+    if LAST_TF32:
+        return dict.fromkeys(("matmul", "convolutions"), LAST_TF32[0])
     conv = getattr(torch.backends.cudnn, "conv", None)  # torch 2.9 and later, where the older name may raise
     convolutions = torch.backends.cudnn.allow_tf32 if conv is None else conv.fp32_precision == "tf32"
     return {"matmul": torch.get_float32_matmul_precision() != "highest", "convolutions": convolutions}

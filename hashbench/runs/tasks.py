@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
+from hashbench.features.backbones.deterministic import deterministic_algorithms
 from hashbench.files.writing import said_clearly
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record
@@ -64,9 +65,10 @@ def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOption
 
     source = open_workbench(job.setting, options, job.config["features"]).source
     try:
-        source.features()
-        for n_views, views_seed in pools:
-            source.views(n_views, views_seed)
+        with deterministic_algorithms(options.deterministic):
+            source.features()
+            for n_views, views_seed in pools:
+                source.views(n_views, views_seed)
     finally:  # a method trains in this process next, another's cells beside it
         source.release()
         free_memory()
@@ -86,7 +88,8 @@ def compute(job: Job, options: RunOptions) -> Record:
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     workdir = store.workdir(job.id)
-    outcome = run_job(job, options, bench, workdir, _log_epoch)
+    with deterministic_algorithms(options.deterministic):
+        outcome = run_job(job, options, bench, workdir, _log_epoch)
     store.write(outcome.record, outcome.arrays)
     if outcome.record.status == "failed":
         free_memory()
@@ -134,7 +137,8 @@ def time_again(job: Job, options: RunOptions) -> Record:
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
     forget_fitted()
-    again = run_job(job, options, bench, workdir, _log_epoch).record
+    with deterministic_algorithms(options.deterministic):
+        again = run_job(job, options, bench, workdir, _log_epoch).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"

@@ -118,7 +118,7 @@ def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -
     started = time.perf_counter()
     with steady_threads(method.portable and method.kind == "methods"):
         method.fit(train, labels, **extras)
-    fitted.fit_s = time.perf_counter() - started + method.resumed_s_
+    fitted.fit_s = time.perf_counter() - started + method.resumed_s_ - method.checkpoint_s_
     return fitted
 
 

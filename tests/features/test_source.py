@@ -17,6 +17,7 @@ from hashbench.data.splits import Split
 from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
 from hashbench.features import augment
 from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.dropout import mask_seeds
 from hashbench.features.extracted import ExtractedFeatures
 
 
@@ -96,7 +97,7 @@ def test_each_colour_step_equals_torchvisions(photos, step, factor, adjust):
 
 def test_blur_equals_torchvisions(photos):
     sigma = torch.tensor([0.0, 0.1, 0.5, 1.0, 1.5, 2.0])
-    found = augment._blur(to_float(photos), sigma)
+    found = augment._blur(to_float(photos), sigma, sigma.nonzero().squeeze(1))
     for image, view, s in zip(to_float(photos), found, sigma.tolist(), strict=True):
         expected = transforms.functional.gaussian_blur(image, [3, 3], [s, s]) if s else image
         assert torch.allclose(view, expected, atol=1e-5)
@@ -204,9 +205,11 @@ def test_vgg16_is_fc7_after_relu(tmp_path, photos, form):
         expected = reference((images - mean) / std)
     assert torch.allclose(features, expected, atol=1e-4)
     assert (features >= 0).all()
-    dropped = backbone.extract(images, dropout_seed=1)
-    assert torch.equal(dropped, backbone.extract(images, dropout_seed=1))
-    assert not torch.equal(dropped, backbone.extract(images, dropout_seed=2))
+    seeds = mask_seeds(1, np.arange(3))
+    dropped = backbone.extract(images, seeds)
+    assert torch.equal(dropped, backbone.extract(images, seeds))
+    assert not torch.equal(dropped, backbone.extract(images, mask_seeds(2, np.arange(3))))
+    assert torch.allclose(dropped[1:2], backbone.extract(images[1:2], seeds[1:2]), atol=1e-4)
     # Half of what ReLU leaves is dropped, once: a second dropout would leave a quarter.
     zeros, dropped_zeros = (float((values == 0).float().mean()) for values in (features, dropped))
     assert dropped_zeros == pytest.approx(0.5 + 0.5 * zeros, abs=0.06)

@@ -20,8 +20,11 @@ def goes_on_bit_for_bit(fit, workdir, epoch):
             raise Killed
 
     whole = fit(log=lambda **values: curve.append(values))
-    with pytest.raises(Killed):
-        fit(workdir=workdir, log=kill)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hashbench.learning.training.SAVE_EVERY_S", 0.0)
+        patch.setattr("hashbench.learning.training.SAVE_SHARE", np.inf)
+        with pytest.raises(Killed):
+            fit(workdir=workdir, log=kill)
     resumed = fit(workdir=workdir, log=lambda **values: again.append(values))
     assert again == curve
     assert resumed.resumed_s_ > 0

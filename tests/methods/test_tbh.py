@@ -86,7 +86,8 @@ def test_both_losses_by_formula():
         def __len__(self):
             return 6
 
-    method.step(trainer, Rows(features=torch.tensor(X), noise=torch.Generator().manual_seed(5)))
+    drawn = torch.Generator().manual_seed(5)
+    method.step(trainer, Rows(features=torch.tensor(X), uniform=lambda shape: torch.rand(shape, generator=drawn)))
     noise = torch.Generator().manual_seed(5)
     real = [(torch.rand(6, 8, generator=noise) > 0.5).double().numpy(), torch.rand(6, 12, generator=noise).numpy()]
     critic = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hashbench.features.backbones.devices import choose_device, choose_precision, open_fabric
+from hashbench.features.backbones.devices import choose_device, open_fabric
+from hashbench.features.backbones.dropout import dropout_of
 from hashbench.features.backbones.memory import in_parts
-from hashbench.features.backbones.network import create, load_weights, set_parameters, timm_resized
+from hashbench.features.backbones.network import ImageDropout, create, load_weights, set_parameters, timm_resized
 from hashbench.features.backbones.pixels import KEY as PIXELS_KEY
 from hashbench.features.backbones.pixels import PIXELS, open_pixels
+from hashbench.features.backbones.precision import choose_precision, fabric_precision, float32_products
+from hashbench.features.backbones.upload import all_to_device, to_device
 from hashbench.features.backbones.weights import BUNDLED, find_model, find_weights
 from hashbench.files.hashing import sha256
 
@@ -36,11 +39,6 @@ They decide last bits, so that a key names another size on a CPU. On a GPU it do
 the device, the libraries' choice of algorithms, and what fits into the memory, and no key says so.
 """
 ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
-
-
-def dropout_of(key: dict[str, Any]) -> float:
-    """Return the dropout rate of a backbone's fully connected layers; 0 where it has none."""
-    return 0.5 if str(key.get("architecture", key["backbone"])).startswith("vgg") else 0.0
 
 
 @dataclass
@@ -68,6 +66,7 @@ class Backbone:
     tuned: np.ndarray | None = None
     batch: int | None = None
     _network: torch.nn.Module | None = None
+    _normalisation: list[Tensor] = field(default_factory=list)
 
     @property
     def size(self) -> int | None:
@@ -84,8 +83,10 @@ class Backbone:
         """
         if self._network is None:
             assert self.weights is not None
-            model = create(self.key, self.dropout)
+            model = create(self.key)
             load_weights(model, self.weights)
+            if self.dropout:
+                model.pre_logits.drop, model.fc7_drop = ImageDropout(layer=6), ImageDropout(layer=7)
             if self.tuned is not None:
                 set_parameters(model, self.tuned)
             model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -101,18 +102,24 @@ class Backbone:
             torch.cuda.empty_cache()
 
     @property
+    def deterministic(self) -> bool:
+        """Whether this process computes with deterministic algorithms only."""
+        return torch.are_deterministic_algorithms_enabled()
+
+    @property
     def dropout(self) -> float:
         """Dropout after fc6 and fc7 that CIBHash's code leaves active while it trains on VGG features."""
         return dropout_of(self.key)
 
-    def extract(self, images: Tensor, dropout_seed: int | None = None) -> Tensor:
+    def extract(self, images: Tensor, mask_seeds: np.ndarray | None = None) -> Tensor:
         """Return the features of a batch.
 
         Parameters
         ----------
         images : Tensor of shape (n, c, size, size), float in 0..1
-        dropout_seed : int, optional
-            Draw dropout masks from this seed; no dropout by default.
+        mask_seeds : ndarray of shape (n,), uint64, optional
+            Draw dropout masks from these seeds (`hashbench.features.backbones.dropout.mask_seeds`); no dropout by
+            default.
 
         Returns
         -------
@@ -121,8 +128,8 @@ class Backbone:
         if self.key["backbone"] == PIXELS:
             return images.flatten(1).cpu()
         network = self.network()
-        with torch.inference_mode():
-            return self.forward(network, images, dropout_seed).cpu()
+        with torch.inference_mode(), float32_products(self.fabric.device, self.key["precision"]):
+            return self.forward(network, images, mask_seeds).cpu()
 
     def features(self, images: np.ndarray | list[np.ndarray]) -> np.ndarray:
         """Return the features of images, made in parts where a GPU's memory does not hold them at once.
@@ -156,7 +163,7 @@ class Backbone:
         """How many images go through at once, memory permitting; a feature's last bits may depend on it."""
         return self.batch or BATCH.get(self.fabric.device.type, BATCH["cuda"])
 
-    def forward(self, network: torch.nn.Module, images: Tensor, dropout_seed: int | None = None) -> Tensor:
+    def forward(self, network: torch.nn.Module, images: Tensor, mask_seeds: np.ndarray | None = None) -> Tensor:
         """Return the features that a network of this kind makes of a batch, differentiable, on its device.
 
         Parameters
@@ -164,27 +171,30 @@ class Backbone:
         network : Module
             `network`'s, or one with other parameters.
         images : Tensor of shape (n, c, size, size), float in 0..1
-        dropout_seed : int, optional
+        mask_seeds : ndarray of shape (n,), uint64, optional
+            See `extract`.
 
         Returns
         -------
         Tensor of shape (n, d), float32
         """
-        mean = torch.tensor(self.key["mean"], device=images.device)[:, None, None]
-        std = torch.tensor(self.key["std"], device=images.device)[:, None, None]
+        mean, std = self._normaliser(images.device)
         images = ((images - mean) / std).to(memory_format=torch.channels_last)
-        dropping = bool(self.dropout) and dropout_seed is not None
-        for name, module in network.named_modules() if self.dropout else ():
-            if isinstance(module, torch.nn.Dropout):  # fc6's; fc7's comes below, for timm's classifier has its own
-                module.train(dropping and not name.startswith("head"))
-        devices = [images.device] if images.device.type == "cuda" else []
-        with torch.random.fork_rng(devices, enabled=dropping), self.fabric.autocast():
-            if dropping:
-                torch.manual_seed(dropout_seed)
+        if self.dropout:
+            network.pre_logits.drop.seeds = network.fc7_drop.seeds = mask_seeds
+        with self.fabric.autocast():
             # Pooling in float32: it costs nothing and keeps bits that bfloat16 would round away.
             maps = network.forward_features(images).float()
             features = network.forward_head(maps, pre_logits=True).flatten(1).float()
-            return F.dropout(features, self.dropout, dropping)
+        return network.fc7_drop(features) if self.dropout else features
+
+    def _normaliser(self, device: torch.device) -> list[Tensor]:
+        """Return mean and standard deviation on a device, where they stay."""
+        if not self._normalisation or self._normalisation[0].device != device:
+            self._normalisation = [
+                torch.tensor(self.key[name], device=device)[:, None, None] for name in ("mean", "std")
+            ]
+        return self._normalisation
 
     def parameters(self, network: torch.nn.Module) -> np.ndarray:
         """Return a network's parameters as one vector, float32."""
@@ -204,32 +214,48 @@ class Backbone:
         Whether they fit the network is seen when `network` builds it.
         """
         key = {**self.key, "tuned": hashlib.sha256(vector.tobytes()).hexdigest()}
-        return replace(self, key=key, tuned=vector, _network=None)
+        return replace(self, key=key, tuned=vector, _network=None, _normalisation=[])
+
+    def upload(self, images: np.ndarray | list[np.ndarray]) -> Tensor | list[Tensor]:
+        """Bring uint8 images to the device as they are, in one copy.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, h, w, c), uint8, or list of ndarray of shape (h, w, c)
+        """
+        if isinstance(images, np.ndarray):
+            return to_device(images, self.fabric.device)
+        return all_to_device(images, self.fabric.device)
+
+    def originals(self, uploaded: Tensor | list[Tensor]) -> Tensor | Iterator[Tensor]:
+        """Return uploaded images as floats in 0..1, channels first, in their own sizes; those of a list one by one."""
+        if isinstance(uploaded, Tensor):
+            return _floats(uploaded)
+        return (_floats(image[None])[0] for image in uploaded)
 
     def prepare(self, images: np.ndarray) -> Tensor:
         """Bring uint8 images (n, h, w, c) to the device as floats in 0..1, channels first, original size."""
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.fabric.device)
-        return batch.permute(0, 3, 1, 2).float().div_(255)
+        return _floats(to_device(images, self.fabric.device))
 
     def load(self, images: np.ndarray | list[np.ndarray]) -> Tensor:
         """Bring images to the device in the network's size; those of a list may differ in theirs."""
         if "crop_pct" in self.key:
-            return timm_resized(images, self.key).to(self.fabric.device).float().div_(255)
+            return to_device(timm_resized(images, self.key), self.fabric.device).float().div_(255)
         if isinstance(images, np.ndarray):
             return self.resize(self.prepare(images))
-        return torch.cat([self.resize(self.prepare(image[None])) for image in images])
-
-    def originals(self, images: np.ndarray | list[np.ndarray]) -> Tensor | Iterator[Tensor]:
-        """Bring images to the device in their own sizes, those of a list one by one."""
-        if isinstance(images, np.ndarray):
-            return self.prepare(images)
-        return (self.prepare(image[None])[0] for image in images)
+        uploaded = all_to_device(images, self.fabric.device)
+        return torch.cat([self.resize(_floats(image[None])) for image in uploaded])
 
     def resize(self, images: Tensor) -> Tensor:
         """Resize to the network's input as Pillow's bilinear filter does."""
         if self.size is None or images.shape[-2:] == (self.size, self.size):
             return images
         return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+
+def _floats(images: Tensor) -> Tensor:
+    """Return uint8 images (n, h, w, c) as floats in 0..1, channels first."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
 
 
 def open_backbone(
@@ -257,7 +283,7 @@ def open_backbone(
         Side in pixels; the model's own by default.
     device : str
         ``auto``, ``cpu``, ``cuda``, or one of several such as ``cuda:1``.
-    precision : {"auto", "bf16", "fp16", "fp32"}
+    precision : {"auto", "bf16", "fp16", "fp32", "tf32"}
     normalization : {"imagenet", "model"}
         ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
     transform : {"square", "model"}
@@ -286,7 +312,7 @@ def open_backbone(
         return Backbone(dict(PIXELS_KEY), open_fabric(chosen))
     model = find_model(ALIASES.get(name, name))
     file = find_weights(model, weights)
-    fabric_precision = choose_precision(precision, chosen.partition(":")[0])
+    key_precision = choose_precision(precision, chosen.partition(":")[0])
     as_published = "model" in (normalization, transform)
     mean, std = (model.mean, model.std) if as_published else IMAGENET
     key = {
@@ -297,7 +323,7 @@ def open_backbone(
         "interpolation": "bilinear",
         "mean": list(mean),
         "std": list(std),
-        "precision": fabric_precision,
+        "precision": key_precision,
     }
     if transform == "model":
         key |= asdict(model.resized)
@@ -305,4 +331,5 @@ def open_backbone(
         key["compiled"] = True
     if chosen == "cpu" and batch_size not in (None, BATCH["cpu"]):
         key["batch_size"] = batch_size
-    return Backbone(key, open_fabric(chosen, precision=fabric_precision), file, batch=batch_size)
+    fabric = open_fabric(chosen, precision=fabric_precision(key_precision))
+    return Backbone(key, fabric, file, batch=batch_size)

@@ -1,4 +1,4 @@
-"""Which device and which precision the user's words stand for on this machine; torch is imported when it matters."""
+"""Which device the user's words stand for on this machine; torch is imported when it matters."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 DEVICE = re.compile(r"auto|cpu|cuda(?::([0-9]{1,4}))?")
-PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
-"""Fabric's names, which feature keys hold, by the words of ``--precision``."""
-PRECISION_WORDS = {fabric: word for word, fabric in PRECISIONS.items()}
 
 
 def read_device(text: str) -> str:
@@ -122,26 +119,3 @@ def open_fabric(device: str, devices: int = 1, precision: str = "32-true", strat
         precision=precision,
         plugins=[LightningEnvironment()],
     )
-
-
-def choose_precision(precision: str, device: str) -> str:
-    """Return Fabric's name of the precision; ``auto`` is bfloat16 where the hardware has it.
-
-    Raises
-    ------
-    InputError
-        The device does not support the requested precision.
-    """
-    import torch
-
-    if precision == "fp16" and device == "cpu":  # Fabric would take bfloat16 instead, against the feature key
-        raise InputError("precision fp16 needs a CUDA device; a CPU computes in bf16 or fp32")
-    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
-        raise InputError("precision bf16 is not available on this CUDA device; it computes in fp16 or fp32")
-    if precision != "auto":
-        return PRECISIONS[precision]
-    if device == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
-    return "bf16-mixed" if fast else "32-true"

@@ -10,20 +10,47 @@ import numpy as np
 import torch
 
 from hashbench.errors import InputError
+from hashbench.features.backbones.dropout import RATE, masks
+from hashbench.features.backbones.upload import to_device
 from hashbench.features.backbones.weights import read_state
 
 
-def create(key: dict[str, Any], dropout: float) -> torch.nn.Module:
+def create(key: dict[str, Any]) -> torch.nn.Module:
     """Return the network that a feature key names, without its published weights."""
     import timm
 
     name, arguments = key.get("architecture", key["backbone"]), key.get("model_args", {})
     try:
-        return timm.create_model(
-            name, pretrained=False, drop_rate=dropout, **{**arguments, "img_size": key["image_size"]}
-        )
+        return timm.create_model(name, pretrained=False, **{**arguments, "img_size": key["image_size"]})
     except TypeError:  # convolutional networks take any size and know no img_size
-        return timm.create_model(name, pretrained=False, drop_rate=dropout, **arguments)
+        return timm.create_model(name, pretrained=False, **arguments)
+
+
+class ImageDropout(torch.nn.Module):
+    """Drops features of each image by masks of its own; nothing where it has no seeds.
+
+    Parameters
+    ----------
+    layer : int
+        Its number, by which its masks differ from other layers'.
+
+    Attributes
+    ----------
+    seeds : ndarray of shape (n,), uint64, or None
+        Of the images that come next.
+    """
+
+    def __init__(self, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.seeds: np.ndarray | None = None
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features (n, ...), some of them 0 and the others scaled up by as much."""
+        if self.seeds is None:
+            return features
+        kept = masks(self.seeds, self.layer, features[0].numel())
+        return features * to_device(kept, features.device).view(features.shape) * (1 / (1 - RATE))
 
 
 def timm_resized(images: np.ndarray | list[np.ndarray], key: dict[str, Any]) -> torch.Tensor:
