@@ -10,7 +10,7 @@ from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
 from hashbench.features.backbones.backbone import Backbone, open_backbone
 from hashbench.features.extracted import ExtractedFeatures
-from hashbench.features.extraction import extract_features, extract_view
+from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.from_key import backbone_from_key
 from hashbench.models.encode import encode_input
 
@@ -57,11 +57,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_what_fits_is_remembered(small_g
 def test_views_that_do_not_fit_are_those_of_whole_batches(small_gpu, images):
     rows = np.arange(9, N_IMAGES)
     small_gpu.holds = N_IMAGES
-    whole = extract_view(open_backbone("pixels", device="cpu"), images, rows, PHOTO_VIEWS, 3, 1)
+    whole = extract_views(open_backbone("pixels", device="cpu"), images, rows, PHOTO_VIEWS, 3, [1, 2])
     small_gpu.holds = 10
-    halved = extract_view(open_backbone("pixels", device="cpu"), images, rows, PHOTO_VIEWS, 3, 1)
+    halved = extract_views(open_backbone("pixels", device="cpu"), images, rows, PHOTO_VIEWS, 3, [1, 2])
     assert (whole == halved).all()
-    assert small_gpu.tried.count(32) == 3
+    assert small_gpu.tried.count(32) == 5  # two batches of two views, and the first that is halved
     assert max(small_gpu.tried[-8:]) == 8
 
 

@@ -58,11 +58,12 @@ def _highest(data: pd.DataFrame) -> str:
 
 
 def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Return by label the arrays of each seed; rankings by real-valued scores have no curves."""
-    assert setting.store is not None
-    rows = [row for row in setting.rows if row.n_bits == n_bits]
-    arrays = {row.label: [setting.store.arrays(record.id) for record in row.records] for row in rows}
-    return {label: seeds for label, seeds in arrays.items() if all("ranks" in seed for seed in seeds)}
+    """Return by label the curves of each seed; other rankings than by Hamming distance have none."""
+    store, names = setting.store, ("ranks", "rank_precision", "rank_recall")
+    assert store is not None
+    rows = [row for row in setting.rows if row.n_bits == n_bits and row.newest.distance == "hamming"]
+    arrays = {row.label: [store.arrays(record.id) for record in row.records] for row in rows}
+    return {label: [{name: seed[name] for name in names} for seed in seeds] for label, seeds in arrays.items()}
 
 
 def _at_equal_rank(seeds: Sequence[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
