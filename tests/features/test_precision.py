@@ -1,5 +1,7 @@
 """Precisions of a GPU: bfloat16 and TF32 only where they are named or the hardware has them."""
 
+import os
+
 import pytest
 import torch
 from pretended_gpu import pretended_gpu
@@ -10,6 +12,7 @@ from hashbench import InputError, Unsupported, load_method
 from hashbench.features.backbones.deterministic import deterministic_algorithms
 from hashbench.features.backbones.precision import choose_precision, fabric_precision, float32_products
 from hashbench.learning.deep import DeepMethod
+from hashbench.runs import cell
 
 
 @pytest.mark.parametrize(("major", "expected"), [(7, "32-true"), (8, "bf16-mixed"), (9, "bf16-mixed")])
@@ -109,10 +112,24 @@ def test_deterministic_algorithms_are_asked_for_and_put_back(monkeypatch):
     with deterministic_algorithms(False):
         assert not torch.are_deterministic_algorithms_enabled()
     with deterministic_algorithms(True):
-        import os
-
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.backends.cudnn.benchmark
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("option", [(), ("--deterministic",)], ids=["default", "deterministic"])
+def test_a_run_computes_its_cells_so_and_puts_it_back(cli, tmp_path, monkeypatch, option):
+    seen, run_job = [], cell.run_job
+
+    def watched(*arguments):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return run_job(*arguments)
+
+    monkeypatch.setattr(cell, "run_job", watched)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    done = cli("run", "--methods", "lsh", "--bits", 8, "--out", tmp_path / "out", *option)
+    assert done.returncode == 0, done.stderr
+    assert seen == [bool(option)]
+    assert not torch.are_deterministic_algorithms_enabled()

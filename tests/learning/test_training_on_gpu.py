@@ -12,6 +12,8 @@ from hashbench import load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.tunable import Tunable
 from hashbench.learning.deep import DeepMethod
+from hashbench.learning.launch import train
+from hashbench.learning.view_batches import TunedBackbone
 
 X = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
 VIEWS = np.stack([X, X + 0.5, X - 0.5], axis=1).astype(np.float16)
@@ -206,3 +208,17 @@ def test_fine_tuning_with_dropout_goes_on_on_another_device(tmp_path, first, the
 
     resumed, _ = killed_then_resumed(make, tmp_path / "work", first, then)
     assert_equal(resumed, tuned(tmp_path, "vgg_tiny", "cpu", photos(10), epochs=3))
+
+
+class Spawned(load_method("cibhash")):
+    """CIBHash in a module that a spawned process imports, so that it knows the small backbones."""
+
+
+@pytest.mark.slow
+def test_two_processes_tune_a_network_with_dropout_like_one(tmp_path):
+    backbone = small_backbone(tmp_path, "vgg_tiny")
+    tunable = Tunable(photos(10), np.arange(2, 10), PHOTO_VIEWS, backbone.key, backbone.weights)
+    method = Spawned(8, **TUNING, epochs=1)
+    one, two = (train(method, TunedBackbone(tunable, 64, 0, 1e-4), devices=devices) for devices in (1, 2))
+    assert np.abs(one.learned["backbone_weights_"] - two.learned["backbone_weights_"]).max() < 1e-5
+    assert two.progress.curve[0]["loss"] == pytest.approx(one.progress.curve[0]["loss"], abs=1e-6)
