@@ -2,18 +2,22 @@
 
 import json
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
+import numpy as np
 import psutil
 import pytest
 from conftest import one_clear_line
 
 from hashbench.errors import InputError
 from hashbench.records.store import Store
-from hashbench.runs.workers.worker import Worker, WorkerDied
+from hashbench.runs.workers.worker import KEEP_MEMORY, Worker, WorkerDied
 
 BAD = """
 import ctypes, os, signal, subprocess, sys, threading, time
@@ -242,3 +246,26 @@ def test_two_runs_on_one_directory_share_the_work(tmp_path):
     names = [path.name for path in (tmp_path / "out" / "records").iterdir()]
     assert all(name.endswith((".json", ".npz")) and not name.startswith(".") for name in names)
     assert json.loads(next((tmp_path / "out" / "records").glob("*.json")).read_text())["status"] == "ok"
+
+
+def faults_of_large_blocks():
+    """Return the page faults of a hundred arrays of a megabyte, each filled after the one before was freed."""
+    np.ones(2**17)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        np.ones(2**17)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about an allocator that is not glibc's")
+@pytest.mark.parametrize("threshold", [None, "65536"], ids=["default", "the user's own"])
+def test_a_worker_keeps_its_memory(monkeypatch, threshold):
+    for name in KEEP_MEMORY:
+        monkeypatch.delenv(name, raising=False)
+        if threshold is not None:
+            monkeypatch.setenv(name, threshold)
+    with closing(Worker()) as worker:
+        n_faults = worker.call(faults_of_large_blocks)
+    n_pages = 100 * 2**20 // resource.getpagesize()
+    assert (n_faults > n_pages / 2) == (threshold is not None), (n_faults, n_pages)

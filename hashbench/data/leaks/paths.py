@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 import numpy as np
 
 from hashbench.data.leaks.finding import Finding
-from hashbench.data.readers.names import normal
+from hashbench.data.readers.match_names import normal
 
 
 def path_ids(paths: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
@@ -16,7 +16,7 @@ def path_ids(paths: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
     Parameters
     ----------
     paths : mapping from str to sequence of str
-        The parts' paths; `hashbench.data.readers.names.normal` says which spellings are one.
+        The parts' paths; `hashbench.data.readers.match_names.normal` says which spellings are one.
 
     Returns
     -------

@@ -38,6 +38,9 @@ MOST_OUTPUT = 64 * 2**20
 KEPT_OUTPUT = 4000
 """Bytes of its last output that are kept."""
 Result = TypeVar("Result")
+KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
+"""glibc's thresholds: large blocks stay with the process. Otherwise they go back to the kernel after each layer of a
+network, and the next layer gets them anew, zeroed page by page. Other C libraries do not read these variables."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -108,7 +111,7 @@ class Worker:
             stderr=subprocess.STDOUT,
             pass_fds=(theirs.fileno(), read),
             start_new_session=True,
-            env={**safe_environment(), "PYTHONUNBUFFERED": "1", **limits},
+            env={**KEEP_MEMORY, **safe_environment(), "PYTHONUNBUFFERED": "1", **limits},
         )
         theirs.close()
         os.close(read)
