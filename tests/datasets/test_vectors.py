@@ -12,7 +12,7 @@ from hashbench import InputError, load_dataset, run
 from hashbench.data.items import fingerprint_of
 from hashbench.data.readers.arrays import stored_array as stored_arrays
 from hashbench.records.store import Store
-from hashbench.runs import cell
+from hashbench.runs import measures
 
 CONTAINERS = ["npy", "npz", "compressed npz", "parquet", "parquet folder", "hdf5"]
 
@@ -160,8 +160,8 @@ def test_a_database_is_encoded_in_parts_to_the_same_codes(tmp_path, cache_dir, m
     np.save(tmp_path / "labels.npy", np.arange(3000) % 7)
     options = {"dataset": "vectors", "data_dir": tmp_path, "methods": "itq,sph,agh", "bits": [16], "in_process": True}
     found = []
-    for rows in (cell.ENCODE_ROWS, 1024):
-        monkeypatch.setattr(cell, "ENCODE_ROWS", rows)
+    for rows in (measures.ENCODE_ROWS, 1024):
+        monkeypatch.setattr(measures, "ENCODE_ROWS", rows)
         out = tmp_path / f"out{rows}"
         run(**options, out=out, cache_dir=cache_dir)
         found.append([(record.id, record.codes_sha256) for record in Store(out)])
@@ -277,7 +277,8 @@ def test_figures_leaderboard_audit_and_models_of_neighbor_records(finished, labe
     done = cli("plot", out, "--to", tmp_path / "figures")
     assert done.returncode == 0, done.stderr
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert {"recall_10_by_bits", "recall10_100_by_bits", "recall_100_by_bits", "pr_curve_8bits"} <= drawn
+    by_length = {f"{metric}_by_code_length" for metric in ("recall_10", "recall10_100", "recall_100")}
+    assert by_length | {"precision_and_recall_8_bits"} <= drawn
     assert cli("publish", out, "--to", tmp_path / "boards").returncode == 0
     done = cli("validate", tmp_path / "boards" / "vectors.csv")
     assert done.returncode == 0, done.stdout

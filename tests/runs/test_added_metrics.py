@@ -11,6 +11,7 @@ from conftest import one_clear_line
 import hashbench
 from hashbench.records.record import UnusableRecord, read_record
 from hashbench.records.store import Store
+from hashbench.reports.page.figures.looks import looks_of
 from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.summary import summaries
@@ -109,14 +110,14 @@ def test_pages_and_figures_know_the_direction(copied, first, tmp_path, cli):
     best = min(rows, key=lambda row: row.scores["first@all"].mean)
     (summary,) = (one["text"] for one in summaries(setting) if (one["metric"], one["bits"]) == ("first@all", 16))
     assert f"{best.label} has the lowest mean ({best.scores['first@all'].mean:.4f})" in summary
-    figures = [one for one in figures_of_scores(setting) if one.metric == "first@all"]
+    figures = [one for one in figures_of_scores(setting, looks_of([setting])) if one.metric == "first@all"]
     by_bits = next(one for one in figures if one.panel == "by_bits")
     assert '"first@all, rank (lower is better)"' in json.dumps(by_bits.spec)
     (cost,) = (one for one in figures if one.panel == "cost" and "bytes" in one.title)
     cheapest = cost.data[cost.data["x"] == 1.0]
     assert cheapest.loc[cheapest["front"], "y"].tolist() == [cheapest["y"].min()]
     files = cli("plot", copied, "--to", tmp_path / "plots", "--format", "svg").stdout
-    assert "first_all_by_bits.svg" in files.replace("@", "_")
+    assert "first_all_by_code_length.svg" in files.replace("@", "_")
 
 
 def test_a_run_from_python_computes_them_with_the_cell(tmp_path, first):

@@ -171,16 +171,15 @@ def test_audit_reads_label_matrices(finished, cli, tmp_path):
     assert stable["mAP"] == pytest.approx(np.mean(scores), abs=1e-12)
 
 
+KINDS = {"precision_and_recall", "precision_N", "by_epoch"}
+
+
 def test_figures_are_drawn(finished, cli, tmp_path):
     done = cli("plot", finished[0], "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     files = sorted(tmp_path.glob("*.png"))
     assert len(files) >= 6
-    assert {name for file in files for name in ("pr_curve", "precision_at_n", "training") if name in file.name} == {
-        "pr_curve",
-        "precision_at_n",
-        "training",
-    }
+    assert {name for file in files for name in KINDS if name in file.name} == KINDS
     for file in files:
         assert np.asarray(Image.open(file).convert("L")).std() > 10
 
