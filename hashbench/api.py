@@ -157,7 +157,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        See `hashbench.results.differences.compare_runs`.
+        See `hashbench.results.compare_runs.compare_runs`.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def compare(
         A directory holds no records, or the two cannot be compared.
     """
     from hashbench.records.store import open_results
-    from hashbench.results.differences import compare_runs
+    from hashbench.results.compare_runs import compare_runs
 
     a, b = open_results(home_expanded(first)), open_results(home_expanded(first if second is None else second))
     return compare_runs(a, b, _names(methods, "methods"), _names(metrics, "metrics"))

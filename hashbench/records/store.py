@@ -21,7 +21,7 @@ from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import refuse_unwritable, said_clearly, writable_directory, write_atomically
 from hashbench.progress import to_stderr
-from hashbench.records.arrays import CODES, PER_QUERY, problem_in
+from hashbench.records.array_schema import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
 from hashbench.renamed import present_config, present_label
 

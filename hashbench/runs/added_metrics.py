@@ -18,7 +18,7 @@ from hashbench.guard.state import kept_state
 from hashbench.plugins.metric_names import Found, find_metrics
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
-from hashbench.records.arrays import CODES, VALUES
+from hashbench.records.array_schema import CODES, VALUES
 from hashbench.records.metric_info import AddedMetric, MetricInfo
 from hashbench.records.record import OWN, Record
 from hashbench.records.store import Store

@@ -16,7 +16,7 @@ from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.progress import doing
-from hashbench.records.arrays import VALUES
+from hashbench.records.array_schema import VALUES
 from hashbench.runs.added_metrics import AddedScores, added_scores
 from hashbench.runs.job import Job
 from hashbench.runs.training import Fitted, rows_of

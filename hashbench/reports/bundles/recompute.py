@@ -27,7 +27,7 @@ from hashbench.reports.leaderboards.columns import (
     setting,
 )
 from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
-from hashbench.reports.leaderboards.rows import rows_of
+from hashbench.reports.leaderboards.rows_of_records import rows_of
 
 DECIDED = ("n_seeds", "seeds", "uses_labels", "data_provenance", "source", "engine", "views", "params")
 """Columns besides the metrics' that a row must have from the records. Timings, and where and when they were taken, are

@@ -17,10 +17,10 @@ from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.plugins.registry import Plugin
-from hashbench.records.arrays import CODES, VALUES
+from hashbench.records.array_schema import CODES, VALUES
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
+from hashbench.reports.leaderboards.cell_values import as_json, is_metric, label_of
 
 ROUNDING = 1e-12
 

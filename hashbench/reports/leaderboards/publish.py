@@ -13,13 +13,13 @@ from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards import board
-from hashbench.reports.leaderboards.board import Entries, Unreadable
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import Line
+from hashbench.reports.leaderboards.csv_files import Entries, Unreadable
 from hashbench.reports.leaderboards.evidence import Evidence, of_present_code
 from hashbench.reports.leaderboards.merge import merged
-from hashbench.reports.leaderboards.rows import rows_of
+from hashbench.reports.leaderboards.rows_of_records import rows_of
 
 LOCK = ".leaderboards.lock"
 
@@ -127,10 +127,10 @@ def read_board(path: Path) -> tuple[list[Line], Entries]:
         The leaderboard is not valid.
     """
     try:
-        entries = board.read_entries(path.parent)
+        entries = csv_files.read_entries(path.parent)
         if not path.exists():
             return [], entries
-        problems = problems_in(board.read_bytes(path), path.stem, entries)
+        problems = problems_in(csv_files.read_bytes(path), path.stem, entries)
         if problems:
             raise Unreadable(problems[0])
         return read_rows(path), entries
@@ -160,7 +160,7 @@ def write_boards(directory: Path, boards: Mapping[Path, Sequence[Line]], entries
     InputError
         A leaderboard would not be valid, or the directory cannot be written to; no leaderboard is changed.
     """
-    contents = {path: board.to_csv(rows) for path, rows in boards.items()}
+    contents = {path: csv_files.to_csv(rows) for path, rows in boards.items()}
     for path, content in contents.items():
         problems = problems_in(content, path.stem, entries)
         if problems:

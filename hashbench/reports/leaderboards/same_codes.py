@@ -12,11 +12,11 @@ from hashbench.files.writing import writable_directory
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Line, identity
+from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.reports.leaderboards.evidence import check_codes
 from hashbench.reports.leaderboards.publish import LOCK, Published, publishable, read_board, write_boards
-from hashbench.reports.leaderboards.rows import line_of
+from hashbench.reports.leaderboards.rows_of_records import line_of
 from hashbench.results.rows import NO_SEED
 
 MADE_BY = ("params", "views")

@@ -10,7 +10,7 @@ from typing import Any
 from hashbench.evaluation.metrics import headline
 from hashbench.files.paths import printable
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.cells import is_metric
+from hashbench.reports.leaderboards.cell_values import is_metric
 from hashbench.results.rows import Row
 
 

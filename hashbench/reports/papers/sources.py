@@ -9,7 +9,7 @@ from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
 from hashbench.records.record import Record
 from hashbench.records.store import open_results
-from hashbench.reports.leaderboards import board
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import metrics_in
 from hashbench.reports.leaderboards.published import lines_by_setting, row_of
@@ -76,7 +76,7 @@ def _empty(name: Named, metric: str) -> Grid:
 
 
 def _of_board(path: Path, metrics: Sequence[str]) -> list[Grid]:
-    entries, settings = board.read_entries(path.parent), lines_by_setting(path)
+    entries, settings = csv_files.read_entries(path.parent), lines_by_setting(path)
     names = named(dict.fromkeys(settings, ""))
     known = {name for lines in settings.values() for name in metrics_in(lines[0])}
     grids = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hashbench.reports.grids import one_parameter_grids
+from hashbench.reports.one_parameter_grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import Looks

@@ -10,8 +10,8 @@ from hashbench.evaluation.statistics import Comparison
 from hashbench.evaluation.variance import Sample
 from hashbench.plugins.registry import Plugin
 from hashbench.progress import progress
-from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Line, columns, method_of, recipes_of
+from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
 from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import Row

@@ -17,7 +17,7 @@ def print_differences(frame: pd.DataFrame, console: Console) -> None:
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `hashbench.results.differences.compare_runs`.
+        From `hashbench.results.compare_runs.compare_runs`.
     console : rich.console.Console
     """
     for (dataset, protocol, backbone), rows in frame.groupby(["dataset", "protocol", "backbone"]):
