@@ -99,8 +99,8 @@ def load_dataset(name: str, *, plugins: Sequence[str | Path] = (), **options: An
         There is no such data set, an option cannot be used, or its files are missing or corrupt.
     """
     loader = Registry(plugins).find("datasets", name).load()()
-    asked = options_of(LoadOptions, options)
-    return load(loader, replace(asked, cache_dir=cache_directory(asked.cache_dir)))
+    load_options = options_of(LoadOptions, options)
+    return load(loader, replace(load_options, cache_dir=cache_directory(load_options.cache_dir)))
 
 
 def run(**options: Any) -> pd.DataFrame:
@@ -128,10 +128,10 @@ def run(**options: Any) -> pd.DataFrame:
     from hashbench.results.verdicts import verdicts
     from hashbench.runs.run import run as run_grid
 
-    asked = options_of(RunOptions, options)
-    asked = replace(asked, out=asked.out.absolute())  # a plugin may change the working directory
-    records = run_grid(asked)
-    return results_frame(records, verdicts(records, Store(asked.out)))
+    run_options = options_of(RunOptions, options)
+    run_options = replace(run_options, out=run_options.out.absolute())  # a plugin may change the working directory
+    records = run_grid(run_options)
+    return results_frame(records, verdicts(records, Store(run_options.out)))
 
 
 def compare(

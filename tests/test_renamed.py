@@ -33,7 +33,7 @@ SAID = [
 @pytest.fixture(autouse=True)
 def _changes(monkeypatch):
     monkeypatch.setattr(renamed, "RENAMED", CHANGES)
-    renamed._said.cache_clear()
+    renamed._note_once.cache_clear()
 
 
 @pytest.fixture

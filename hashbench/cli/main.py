@@ -55,8 +55,8 @@ REPEATABLE = {"--plugin"}
 INTERRUPTED = 130
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(show_version: bool) -> None:
+    if show_version:
         print(f"hashbench {version('hashbench')}")
         raise typer.Exit
 
@@ -121,8 +121,8 @@ def _unexpected(error: Exception, debug: bool) -> int:
     if debug:
         raise error
     notes = getattr(error, "__notes__", [])
-    told = f"unexpected {error}" if notes else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-    code = _complain(told, 1)
+    line = f"unexpected {error}" if notes else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    code = _complain(line, 1)
     print("".join(notes), end="", file=sys.stderr)  # the traceback of a worker process
     return code
 

@@ -68,7 +68,7 @@ def check(
     kinds = {name: kind for kind in KINDS for name in registry.names(kind)}
     if data_dir is not None and (len(names) != 1 or kinds.get(names[0]) != "datasets"):
         raise InputError("--data-dir: a data set's files; name that one data set")
-    asked = list(kinds) if names == ["all"] else list(map(registry.present_name, names))
-    plugins = [registry.find(kinds.get(name, "methods"), name) for name in asked]
+    requested = list(kinds) if names == ["all"] else list(map(registry.present_name, names))
+    plugins = [registry.find(kinds.get(name, "methods"), name) for name in requested]
     if check_all(plugins, data_dir, None if in_process else timeout):
         raise typer.Exit(1)

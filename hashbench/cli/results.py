@@ -81,8 +81,8 @@ def compare(
         writable_file(csv, "--csv", ".csv", [])
     a, b = open_results(first), open_results(second or first)
     named = split_names(methods, "--methods") if methods else []
-    asked = split_names(metrics, "--metrics") if metrics else []
-    frame = compare_runs(a, b, named, asked)
+    requested = split_names(metrics, "--metrics") if metrics else []
+    frame = compare_runs(a, b, named, requested)
     print_differences(frame, open_console())
     if csv:
         with said_clearly(csv):

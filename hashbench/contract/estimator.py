@@ -114,13 +114,13 @@ class Estimator(BaseEstimator):
         """Return what is asked for one vector, the answer, and the shape that it must have."""
         raise NotImplementedError
 
-    def _usable(self, X: Any, asked: str) -> Any:
+    def _usable(self, X: Any, operation: str) -> Any:
         """Return rows as an array, if they are such as ``fit`` has seen.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-        asked : str
+        operation : str
             The method that was called, for messages.
 
         Raises
@@ -131,14 +131,14 @@ class Estimator(BaseEstimator):
             A parameter was changed after ``fit``; or ``X`` is not a matrix of real numbers, differs from the training
             vectors in width or columns, or holds masked values.
         """
-        self._refuse_stale(asked)
+        self._refuse_stale(operation)
         refuse_other_columns(getattr(self, "feature_names_in_", None), column_names(X))
         X = as_matrix(X)
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
         return X
 
-    def _refuse_stale(self, asked: str) -> None:
+    def _refuse_stale(self, operation: str) -> None:
         """Refuse to go on where there is no ``fit``, or one of other parameters.
 
         Raises
@@ -149,7 +149,7 @@ class Estimator(BaseEstimator):
             A parameter was changed after ``fit``.
         """
         if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {asked}")
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {operation}")
         now = self.get_params(deep=False)
         for name, value in getattr(self, "_fitted_with", {}).items():
             if not equal_parameters(value, now[name]):
@@ -254,11 +254,11 @@ def _restored(estimator_class: type[Fitted], saved: SavedFile) -> Fitted:
     estimator._note_fitted()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        asked, answer, shape = estimator._probe(np.ones((1, saved.width), np.float32))
+        operation, answer, shape = estimator._probe(np.ones((1, saved.width), np.float32))
         values = np.asarray(answer)
     if values.shape != shape or values.dtype.kind not in "biuf":
         given = f"shape {values.shape} and dtype {values.dtype}"
-        raise ValueError(f"{asked} gives {given} for one vector, expected shape {shape} of real numbers")
+        raise ValueError(f"{operation} gives {given} for one vector, expected shape {shape} of real numbers")
     if saved.columns is not None:
         estimator.feature_names_in_ = saved.columns
     return estimator

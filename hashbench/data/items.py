@@ -25,8 +25,8 @@ def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
     """
     if isinstance(items, EncodedImages):
         look = items.look.key
-        said = [name if value is True else f"{name} {value}" for name, value in look.items()]
-        digest = hashlib.sha256(" ".join([f"encoded {len(items)}", *said]).encode())
+        look_parts = [name if value is True else f"{name} {value}" for name, value in look.items()]
+        digest = hashlib.sha256(" ".join([f"encoded {len(items)}", *look_parts]).encode())
         digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
         content: np.ndarray = items.data
         dtype = content.dtype

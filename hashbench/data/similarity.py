@@ -135,8 +135,10 @@ class Space:
         exact = self.exact(rows)
         if self.similarity == "cosine":
             return exact
-        own = np.zeros(len(exact)) if of_queries else self.squared_length - np.einsum("ij,ij->i", exact, exact)
-        return np.column_stack([exact, np.sqrt(own.clip(0))])
+        squared_extra = (
+            np.zeros(len(exact)) if of_queries else self.squared_length - np.einsum("ij,ij->i", exact, exact)
+        )
+        return np.column_stack([exact, np.sqrt(squared_extra.clip(0))])
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the vectors; those that lie side by side are not copied."""

@@ -173,8 +173,8 @@ def evaluate(
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
         shape = len(pair.queries), len(pair.database)
         relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
-        with _display(math.prod(shape), shape[0], advance) as told:
-            return Evaluation.of(per_query_values(pair, relevance, wanted, told))
+        with _display(math.prod(shape), shape[0], advance) as notify:
+            return Evaluation.of(per_query_values(pair, relevance, wanted, notify))
     if distance not in ("hamming", "spherical"):
         raise ValueError(f"distance={distance!r}: expected 'hamming', 'spherical' or 'asymmetric'")
     if database_factors is not None or database_offsets is not None:
@@ -182,11 +182,11 @@ def evaluate(
     codes = CodePair.of(query_codes, database_codes, n_bits)
     shape = len(codes.queries), len(codes.database)
     relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
-    with _display(math.prod(shape), shape[1], advance) as told:
+    with _display(math.prod(shape), shape[1], advance) as notify:
         if distance == "hamming":
-            histograms = relevance.count(codes, wanted, told)
+            histograms = relevance.count(codes, wanted, notify)
         else:
-            histograms = _spherical(codes, relevance, wanted, told)
+            histograms = _spherical(codes, relevance, wanted, notify)
     return score(histograms, metrics)
 
 

@@ -42,14 +42,14 @@ class ByLabels:
         ValueError
             Labels have an unusable shape, dtype or content, or queries and database have different kinds of labels.
         """
-        own = _labels(query_labels, n_queries, "query_labels", n_labels)
-        theirs = _labels(database_labels, n_database, "database_labels", n_labels)
-        if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:]:
+        queries = _labels(query_labels, n_queries, "query_labels", n_labels)
+        database = _labels(database_labels, n_database, "database_labels", n_labels)
+        if queries.ndim != database.ndim or queries.shape[1:] != database.shape[1:]:
             raise ValueError(
                 f"query_labels have shape {np.shape(query_labels)} and database_labels "
                 f"{np.shape(database_labels)}: expected the same kind and number of labels"
             )
-        return cls(own, theirs)
+        return cls(queries, database)
 
     def take(self, rows: np.ndarray) -> ByLabels:
         """Return what is relevant among some rows of the database."""

@@ -64,13 +64,13 @@ def _sort_run(scores, run):
                 b -= 1
             run[b + 1] = word
         return
-    own = np.empty(len(run))
+    negative = np.empty(len(run))
     equal = True
     for a in range(len(run)):
-        own[a] = -scores[np.int64(run[a] & ROW)]
-        equal = equal and own[a] == own[0]
+        negative[a] = -scores[np.int64(run[a] & ROW)]
+        equal = equal and negative[a] == negative[0]
     if not equal:
-        run[:] = run[np.argsort(own, kind="mergesort")]
+        run[:] = run[np.argsort(negative, kind="mergesort")]
 
 
 @njit(cache=True)

@@ -255,29 +255,29 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def _compared(n_bits: int, lender: Lender, alpha: float) -> dict[str, Comparison]:
     """Return the comparison of a board's methods at one code length."""
-    own = lender.board[n_bits]
-    best = _best(own)
+    samples = lender.board[n_bits]
+    best = _best(samples)
 
     def behind_best(name: str, n_means: int) -> Variance:
         return Variance.of_difference(lender.sample(best, n_bits, n_means), lender.sample(name, n_bits, n_means))
 
-    alone = {name: behind_best(name, 2) for name in own}
+    alone = {name: behind_best(name, 2) for name in samples}
     p_values = {name: 1.0 if name == best else one.p_value for name, one in alone.items()}
-    known = [name for name in own if name != best and not np.isnan(p_values[name])]
+    known = [name for name in samples if name != best and not np.isnan(p_values[name])]
     corrected = p_values | _corrected(known, p_values, behind_best)
     return {
         name: Comparison(
-            verdict=_verdict(name == best, own[best], corrected[name], alpha),
-            reason=_reason(sample, own[best]),
+            verdict=_verdict(name == best, samples[best], corrected[name], alpha),
+            reason=_reason(sample, samples[best]),
             mean=float(sample.by_query.mean()),
             interval=Variance.of_mean(sample).interval(alpha),
             difference=alone[name].estimate,
             difference_interval=(0.0, 0.0) if name == best else alone[name].interval(alpha),
-            queries_better=float((paired_differences(sample, own[best]) > 0).mean()),
+            queries_better=float((paired_differences(sample, samples[best]) > 0).mean()),
             p_value=p_values[name],
             p_corrected=corrected[name],
         )
-        for name, sample in own.items()
+        for name, sample in samples.items()
     }
 
 

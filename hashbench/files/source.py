@@ -41,8 +41,8 @@ def hash_source(file: Path) -> str:
     SyntaxError, ValueError
         A file is not Python.
     """
-    own = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    parts = [read_source(path) for path in own], reached_statements(own)
+    plugin_files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    parts = [read_source(path) for path in plugin_files], reached_statements(plugin_files)
     digests = [sorted({hashlib.sha256(code_of(text).encode()).hexdigest() for text in texts}) for texts in parts]
     return hashlib.sha256("\n".join([*digests[0], "and", *digests[1]]).encode()).hexdigest()
 
@@ -56,7 +56,7 @@ def code_of(text: str) -> str:
     The result is the same on every version of Python.
     """
     tree = ast.parse(text)
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_own(node)]
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_from_hashbench(node)]
     notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and is_note(node)]
     unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
@@ -68,7 +68,7 @@ def code_of(text: str) -> str:
     return " ".join([*code, *sorted(names)])
 
 
-def _is_own(node: ast.ImportFrom) -> bool:
+def _is_from_hashbench(node: ast.ImportFrom) -> bool:
     """Return whether an import is from hashbench, or from beside the file."""
     return node.level > 0 or (node.module or "").partition(".")[0] == "hashbench"
 

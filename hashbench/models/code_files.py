@@ -86,7 +86,7 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
         raise InputError(f"{path} holds codes of more than {n_bits} bits: encode them with the model that searches")
     origin: dict[str, Any] = {}
     if origin_path(path).is_file():
-        origin = _own_origin(path, model)
+        origin = _matching_origin(path, model)
     else:
         log(f"warning: {path} does not say which model made it; it is taken for codes of {model.path}")
     return Encoded(codes, _read_names(names_path(path), len(codes)), _read_look(origin, origin_path(path)))
@@ -100,7 +100,7 @@ def _read_look(origin: dict[str, Any], path: Path) -> Look | None:
         raise InputError(f"{path} does not say how the images were read; encode again or remove it") from error
 
 
-def _own_origin(path: Path, model: SavedModel) -> dict[str, Any]:
+def _matching_origin(path: Path, model: SavedModel) -> dict[str, Any]:
     """Return what stands beside codes, if it is about them and about this model."""
     origin = _read_origin(origin_path(path))
     if origin["codes"] != sha256(path):

@@ -68,7 +68,7 @@ def by_quantizer(
         some = np.ascontiguousarray(queries[part], np.float32)
         rows = search(some, k)
         distances = [
-            quantizer.compared(one[None], codes[own], similarity)[0] for one, own in zip(some, rows, strict=True)
+            quantizer.compared(one[None], codes[found], similarity)[0] for one, found in zip(some, rows, strict=True)
         ]
         return _in_order(rows, np.stack(distances))
 
@@ -109,9 +109,9 @@ def rescored(
     def again(part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = nearest(part, min(factor * k, len(vectors)))
         distances = np.empty(rows.shape)
-        asked = comparable(queries[part], np.arange(part.start, part.stop), similarity)
-        for query, own, out in zip(asked, rows, distances, strict=True):
-            out[:] = between(query, comparable(vectors[own], own, similarity), similarity)
+        compared_queries = comparable(queries[part], np.arange(part.start, part.stop), similarity)
+        for query, found, out in zip(compared_queries, rows, distances, strict=True):
+            out[:] = between(query, comparable(vectors[found], found, similarity), similarity)
         distances /= 2 if similarity == "cosine" else 1  # |a − b|² = 2 − 2 ⟨a, b⟩ where both have length 1
         if not np.isfinite(distances).all():
             raise InputError(f"{path}: row {rows[~np.isfinite(distances)][0]} holds NaN or infinite values")

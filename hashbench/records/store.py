@@ -135,17 +135,17 @@ class Store:
         A failure does not take the place of an earlier record that ended well: it stands beside it.
         """
         path = self.folder / f"{record.id}.json"
-        beside = path.with_name(f"{record.id}{FAILED}")
+        failure_path = path.with_name(f"{record.id}{FAILED}")
         with said_clearly(path, "--out"):
             if record.status == "failed" and self._is_ok(path):
-                write_atomically(beside, record.to_json())
+                write_atomically(failure_path, record.to_json())
                 return
             if arrays:
                 buffer = io.BytesIO()
                 np.savez(buffer, **arrays)  # type: ignore[arg-type]
                 write_atomically(self.arrays_path(record.id), buffer.getvalue())
             write_atomically(path, record.to_json())
-            beside.unlink(missing_ok=True)
+            failure_path.unlink(missing_ok=True)
 
     def _is_ok(self, path: Path) -> bool:
         try:
@@ -203,11 +203,11 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        mend = "give the run's command again, which computes it anew"
-        arrays = _read_npz(self.arrays_path(id), mend)
+        remedy = "give the run's command again, which computes it anew"
+        arrays = _read_npz(self.arrays_path(id), remedy)
         problem = problem_in(arrays)
         if problem:
-            raise InputError(f"{self.arrays_path(id)} is damaged ({problem}); {mend}")
+            raise InputError(f"{self.arrays_path(id)} is damaged ({problem}); {remedy}")
         return arrays
 
     def labels_path(self, fingerprint: str) -> Path:
@@ -242,10 +242,10 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        mend = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
-        arrays = _read_npz(self.labels_path(fingerprint), mend)
+        remedy = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
+        arrays = _read_npz(self.labels_path(fingerprint), remedy)
         if set(arrays) not in ({"query", "database"}, {"neighbors"}):
-            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {mend}")
+            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {remedy}")
         return {name: arrays[key] for name, key in RELEVANCE.items() if key in arrays}
 
     def __iter__(self) -> Iterator[Record]:
@@ -293,22 +293,22 @@ class Store:
 class _Arrays(dict[str, np.ndarray]):
     """The arrays of a file, which says what it lacks."""
 
-    def __init__(self, path: Path, mend: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, path: Path, remedy: str, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__(arrays)
-        self._path, self._mend = path, mend
+        self._path, self._remedy = path, remedy
 
     def __missing__(self, name: str) -> np.ndarray:
-        raise InputError(f"{self._path} has no array {name!r}; {self._mend}")
+        raise InputError(f"{self._path} has no array {name!r}; {self._remedy}")
 
 
-def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
     """Return the arrays of a file, or say what is wrong and how to mend it."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return _Arrays(path, mend, file)
+            return _Arrays(path, remedy, file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
         what = "is damaged" if path.is_file() else "is missing"
-        raise InputError(f"{path} {what} ({error}); {mend}") from error
+        raise InputError(f"{path} {what} ({error}); {remedy}") from error
 
 
 def open_results(directory: Path) -> Store:
@@ -321,8 +321,8 @@ def open_results(directory: Path) -> Store:
     """
     store = Store(directory)
     if next(iter(store), None) is None:
-        mend = f"make some with: hashbench run --out {directory}"
-        raise InputError(f"{directory} holds no records that can be used; {mend}")
+        remedy = f"make some with: hashbench run --out {directory}"
+        raise InputError(f"{directory} holds no records that can be used; {remedy}")
     return store
 
 

@@ -80,9 +80,9 @@ def _time(missing: list[Job], records: list[Record], n_workers: int) -> str:
     without = len(missing) - len(known)
     if not known:
         return "time: no estimate, as no cell of these methods on this data has been timed here"
-    beside = f", {n_workers} at once" if n_workers > 1 else ""
+    at_once = f", {n_workers} at once" if n_workers > 1 else ""
     rest = f"; no estimate for the other {without}" if without else ""
-    return f"time: about {in_words(sum(known) / n_workers)} for {len(known)} cells{beside}, by earlier timings{rest}"
+    return f"time: about {in_words(sum(known) / n_workers)} for {len(known)} cells{at_once}, by earlier timings{rest}"
 
 
 def _state(job: Job, status: str) -> str:

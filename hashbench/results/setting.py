@@ -165,8 +165,8 @@ def _by_features(name: Named, setting: Setting, same: Sequence[Setting]) -> Name
     parts = dict.fromkeys(part for key in keys for part in key)
     differing = [part for part in parts if len({_shown(key.get(part)) for key in keys}) > 1]
     mine = json.loads(setting.features)
-    told = ", ".join(f"{part}={_shown(mine.get(part))}" for part in differing)
-    return replace(name, backbone=name.backbone + _in_brackets(told))
+    differences = ", ".join(f"{part}={_shown(mine.get(part))}" for part in differing)
+    return replace(name, backbone=name.backbone + _in_brackets(differences))
 
 
 def _shown(value: Any) -> str:

@@ -71,18 +71,18 @@ def histograms_by_class(queries, query_class, words, starts, total, relevant):
     n_queries, n_items = len(queries), words.shape[1]
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
         buffer = np.empty(TILE, np.uint16)
-        own = np.empty(total.shape[1], np.int64)
+        same_class = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             begin, end = 0, 0
             if query_class[i] >= 0:
                 begin, end = starts[query_class[i]], starts[query_class[i] + 1]
-            own[:] = 0
-            _histogram(queries[i], words, begin, end, own, buffer)
+            same_class[:] = 0
+            _histogram(queries[i], words, begin, end, same_class, buffer)
             _histogram(queries[i], words, 0, begin, total[i], buffer)
             _histogram(queries[i], words, end, n_items, total[i], buffer)
-            for d in range(len(own)):
-                total[i, d] += own[d]
-                relevant[i, d] += own[d]
+            for d in range(len(same_class)):
+                total[i, d] += same_class[d]
+                relevant[i, d] += same_class[d]
 
 
 @njit(parallel=True, cache=True)

@@ -112,8 +112,8 @@ def _hub_model(name: str) -> Model:
         architecture, arguments = content["architecture"], content.get("model_args") or {}
         mean, std, size = tuple(config["mean"]), tuple(config["std"]), int(config["input_size"][1])
         plain = timm.models.PretrainedCfg()
-        asked = (config.get(name) or getattr(plain, name) for name in ("interpolation", "crop_pct", "crop_mode"))
-        resized = Resized(*asked)
+        resizing = (config.get(name) or getattr(plain, name) for name in ("interpolation", "crop_pct", "crop_mode"))
+        resized = Resized(*resizing)
         if not timm.is_model(architecture):
             raise ValueError(f"timm has no {architecture!r:.60}")
     except Exception as error:  # the hub's client passes on whatever its transport raises

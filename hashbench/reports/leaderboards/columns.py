@@ -87,8 +87,8 @@ def _codes(row: Row) -> str | None:
 
 
 def _portable(row: Row) -> str | None:
-    said = {None: None, True: "yes", False: "no"}
-    return said[row.newest.portable]
+    words = {None: None, True: "yes", False: "no"}
+    return words[row.newest.portable]
 
 
 def method_of(row: Row) -> dict[str, Any]:

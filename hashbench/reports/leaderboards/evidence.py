@@ -105,11 +105,13 @@ class Verifier:
         data, store = evidence.record.config["data"], evidence.store
         kept = self.relevance.setdefault(data, {})
         if store.directory not in kept:
-            own = store.relevance(data)
+            relevance = store.relevance(data)
             for directory, other in kept.items():
-                if own.keys() != other.keys() or not all(np.array_equal(own[name], other[name]) for name in own):
+                if relevance.keys() != other.keys() or not all(
+                    np.array_equal(relevance[name], other[name]) for name in relevance
+                ):
                     raise evidence.refused(f"{store.labels_path(data)} is not as in {directory}")
-            kept[store.directory] = own
+            kept[store.directory] = relevance
         return kept[store.directory]
 
 

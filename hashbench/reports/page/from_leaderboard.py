@@ -28,7 +28,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     """
     problems = problems_of(path)
     if problems:
-        raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_mend(path)}")
+        raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_remedy(path)}")
     entries = csv_files.read_entries(path.parent)
     groups = lines_by_setting(path)
     names, settings = named(dict.fromkeys(groups, "")), []
@@ -54,7 +54,7 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     return settings
 
 
-def _mend(path: Path) -> str:
+def _remedy(path: Path) -> str:
     """Return what to do about a file that is no leaderboard."""
     try:
         header, _ = csv_files.parse(csv_files.read_bytes(path))

@@ -80,14 +80,14 @@ def unpack(plugin: PluginFiles, folder: Path) -> Path:
     for name, content in plugin.contents.items():
         if _sha256(content) != plugin.sha256.get(name):
             raise InputError(f"plugin {plugin.path}: {name} has another SHA-256 than it was sent with; run again")
-    own = folder / canonical_hash(plugin.sha256)[:32]
+    target = folder / canonical_hash(plugin.sha256)[:32]
     for name, content in plugin.contents.items():
-        path = own / name
+        path = target / name
         with said_clearly(path):
             if not path.is_file() or _sha256(path.read_bytes()) != plugin.sha256[name]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, content)
-    return own / plugin.path
+    return target / plugin.path
 
 
 def _sha256(content: bytes) -> str:
