@@ -51,7 +51,7 @@ def load_method(name: str, plugins: tuple[str | Path, ...] = ()) -> type[HashMet
 
 
 def load_quantizer(name: str, plugins: tuple[str | Path, ...] = ()) -> type[Quantizer]:
-    """Return the class of a quantizer, whose codes have a distance of their own.
+    """Return the class of a quantizer, whose codes are ranked by a distance that it defines.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Names that have changed: whoever still writes an old one gets what it is called now, and a line that says so.
+"""Names that have changed: an old name still works, and a line says what the new one is.
 
 A record or a leaderboard's row that an older version wrote is shown under the new names. Its id and its checksums stay.
 A plugin of a user's that has an old name is that plugin.
@@ -76,7 +76,7 @@ def present_config(config: Mapping[str, Any], version: str) -> dict[str, Any]:
     config : mapping
         With ``method`` and ``params``, and perhaps ``dataset``.
     version : str
-        The version of hashbench that wrote it; an empty text stands for an old one.
+        The version of hashbench that wrote it; an empty text means an old one.
     """
     present = dict(config)
     for key, kinds in (("method", ESTIMATORS), ("dataset", ("datasets",))):

@@ -68,7 +68,7 @@ def _common(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Name --debug in the help; `main` takes it out of the arguments, wherever it stands."""
+    """Name --debug in the help; `main` takes it out of the arguments, wherever it is."""
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from hashbench.options import default_of, flag_of, options_of
 def takes(options: type, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator: ``command(options, ...)`` becomes a command with an option for each of the class's fields.
 
-    What the command takes beside them stays.
+    The command's other parameters stay.
 
     Parameters
     ----------

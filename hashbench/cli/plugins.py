@@ -57,7 +57,7 @@ def check(
 ) -> None:
     """Run the conformance suite on plugins; checks of data that is not there are skipped.
 
-    A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
+    They run in a separate process: one that a plugin ends, or that hangs, fails that plugin.
     """
     from hashbench.plugins.registry import KINDS, Registry
     from hashbench.runs.workers.checking import check_all

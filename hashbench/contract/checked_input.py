@@ -1,4 +1,4 @@
-"""What methods and quantizers take: rows of real, finite numbers, the names of their columns, and labels."""
+"""Input of methods and quantizers, checked: rows of real, finite numbers, the names of their columns, and labels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refuse_other_columns(fitted: np.ndarray | None, given: np.ndarray | None) ->
 
 
 def as_matrix(X: Any, name: str = "X") -> Any:
-    """Return an array-like as an array of real numbers; what lies on disk stays there.
+    """Return an array-like as an array of real numbers; an array on disk stays there.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What methods and quantizers share: a name, checked input, a guard around ``fit``, and a file to be kept in."""
+"""The common base of methods and quantizers: a name, checked input, a guard around ``fit``, and a file."""
 
 from __future__ import annotations
 
@@ -192,15 +192,15 @@ class Estimator(BaseEstimator):
         path : path-like
             Where to write.
         **provenance
-            JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
-            keeps, and what it must be, stands in `hashbench.contract.saved_header`.
+            JSON values kept with the parameters, such as the feature key that ``X`` was made with; what a run
+            keeps, and what it must be, is in `hashbench.contract.saved_header`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
+            A value is no JSON or not what its key means, a learned array holds NaN, or a parameter is not as it
             was in ``fit``.
         OSError
             The file cannot be written.
@@ -267,7 +267,7 @@ def _restored(estimator_class: type[Fitted], saved: SavedFile) -> Fitted:
 def _guarded(fit: Callable[..., Any]) -> Any:
     """Wrap a plugin's ``fit``: check what goes in, hold parameters to what they were, leave no half-learned state.
 
-    What an earlier ``fit`` has learned is forgotten first, so that nothing of it stands beside what this one learns.
+    What an earlier ``fit`` has learned is forgotten first, so that nothing of it is left among what this one learns.
     """
     takes_labels = len(data_parameters(fit)) > 1
 

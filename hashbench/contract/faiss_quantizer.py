@@ -13,7 +13,7 @@ from hashbench.data.similarity import Similarity
 from hashbench.errors import Unsupported
 
 CENTROIDS = 256
-"""Of a product quantizer with one byte a part."""
+"""Centroids of each part of a product quantizer with one byte a part."""
 
 
 class Part(NamedTuple):

@@ -1,4 +1,4 @@
-"""The contract of a quantizer: codes that are ranked by a distance of their own, not by Hamming's."""
+"""The contract of a quantizer: codes that are ranked by the quantizer's distance, not by Hamming distance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Quantizer(Estimator):
 
     A subclass writes ``__init__`` (keyword parameters, kept as given), ``fit``, ``encode_block``, ``distances`` and
     ``n_bytes``. One with a parameter ``n_bits`` is run at each code length that a run asks for, one without it gives
-    codes of a length of its own. A quantizer with a ``random_state`` parameter is run once per seed, one without it
+    codes of its own length. A quantizer with a ``random_state`` parameter is run once per seed, one without it
     once.
 
     Attributes
@@ -48,8 +48,8 @@ class Quantizer(Estimator):
     Notes
     -----
     Learned attributes end in an underscore and hold numpy arrays or JSON values, which is what `save` keeps; a
-    quantizer with others writes `learned` and `set_learned`. Every number that a code needs beside its bits, such as a
-    vector's length, stands in the code's bytes: they are what a vector costs.
+    quantizer with others writes `learned` and `set_learned`. Every number that a code needs besides its bits, such as a
+    vector's length, is in the code's bytes: they are what a vector costs.
     """
 
     kind: ClassVar[str] = "quantizers"
@@ -237,8 +237,8 @@ def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    |q|² + |x|² − 2 ⟨q, x⟩ loses the digits of a distance that is small beside |q| and |x|. So both are centred, summed
-    in float64, and pairs for which even its rounding counts are computed from their differences.
+    |q|² + |x|² − 2 ⟨q, x⟩ loses the digits of a distance that is small compared with |q| and |x|. So both are centred,
+    summed in float64, and pairs for which even its rounding counts are computed from their differences.
     """
     items, centred_queries = vectors.astype(np.float64), queries.astype(np.float64)
     centre = items.mean(axis=0)

@@ -102,12 +102,12 @@ def write_saved(
     learned : mapping
         Arrays and JSON values by attribute; ``n_features_in_``, the width of the training vectors, is one of them.
     provenance : mapping
-        JSON values that are kept beside the parameters; see `hashbench.contract.saved_header.Header`.
+        JSON values that are kept with the parameters; see `hashbench.contract.saved_header.Header`.
 
     Raises
     ------
     TypeError, ValueError
-        A value is not valid JSON or not what its key stands for, or a learned array holds NaN.
+        A value is not valid JSON or not what its key means, or a learned array holds NaN.
     OSError
         The file cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What a data set's files hold, before any split."""
+"""The items of a data set's files, before any split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How image files become pixels, where that is a choice: what lies behind transparency, grey of 16 bits, EXIF."""
+"""How image files become pixels, where that is a choice: the colour behind transparent pixels, 16-bit grey, EXIF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashbench.errors import InputError, shorten
 
 WHITE = "#ffffff"
 FULL = "full"
-"""The grey range of a file's own depth."""
+"""The grey range that a file's bit depth gives."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a data set is asked for."""
+"""Options of loading a data set."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LoadOptions:
 
     @property
     def reading(self) -> str:
-        """What decides how files are read, beside what they hold; empty where nothing was chosen."""
+        """What decides how files are read, apart from their content; empty where nothing was chosen."""
         return " ".join(f"{name}={value}" for name, value in self._chosen.items())
 
     @property

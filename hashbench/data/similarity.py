@@ -20,9 +20,9 @@ WORDS: dict[str, Similarity] = {
     "dot": "ip",
     "inner_product": "ip",
 }
-"""What files call them."""
+"""Names of similarities in files."""
 SAID = {"euclidean": "Euclidean distance", "cosine": "cosine", "ip": "inner product"}
-"""What they are called in messages."""
+"""Names of similarities in messages."""
 
 
 def unit_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class Space:
 
     Points of cosine have length 1. Points of the inner product have one dimension more: √(L² − |x|²) in the database,
     L being its greatest length, and 0 in a query, so that ‖q − x‖² = ‖q‖² + L² − 2 ⟨q, x⟩ (Bachrach et al., RecSys
-    2014). All points are moved so that the database lies around 0, where float32 is finest; that changes no distance.
+    2014). All points are moved so that the database is around 0, where float32 is finest; that changes no distance.
 
     Parameters
     ----------

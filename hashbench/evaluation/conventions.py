@@ -44,12 +44,12 @@ def conventions(
         that share a label are relevant to each other.
     n_bits : int
     cutoffs : sequence of int or None
-        None stands for the whole database.
+        None means the whole database.
     scripts : bool
         Whether what published scripts do on this machine is read too: the orders of `LIBRARY_TIES`, which take a sort
         of the database for each query, and ``irrelevant dropped``.
     advance : callable
-        Told numbers of queries as the libraries sort.
+        Called with numbers of queries as the libraries sort.
 
     Returns
     -------

@@ -138,7 +138,7 @@ def evaluate(
         For ``asymmetric``: real numbers, 1 and 0 by default. Where the squared distance is a_i − c_i ⟨q, b_i⟩, as
         in RaBitQ's estimate, they are c and −a.
     advance : callable, optional
-        Told the number of database items after each shard, or of queries where the distance is ``asymmetric``. By
+        Called with the number of database items after each shard, or of queries if the distance is ``asymmetric``. By
         default a long evaluation shows its progress on standard error.
 
     Returns
@@ -192,7 +192,7 @@ def evaluate(
 
 @contextmanager
 def _display(n_pairs: int, n_steps: int, advance: Callable[[int], object] | None) -> Iterator[Callable[[int], object]]:
-    """Yield what is told after each shard: the caller's own, a progress bar, or nothing worth showing."""
+    """Yield the callback of each shard: the caller's, a progress bar's, or one that shows nothing."""
     if advance is not None:
         yield advance
     elif n_pairs < SHOW_PROGRESS_FROM:

@@ -1,4 +1,4 @@
-"""What is relevant to a query: items that share its labels, or its true nearest neighbours."""
+"""Relevance: items that share a query's labels, or its true nearest neighbours."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class ByNeighbors:
     def grades(self, part: slice, wanted: Sequence[Metric]) -> np.ndarray:
         """Return each item's grade for some queries, uint16 of shape (n_queries, n_database).
 
-        0 is no neighbour, 1 one beyond every depth that is asked for, and each depth that it lies within adds 1.
+        0 is no neighbour, 1 one beyond every depth that is asked for, and each depth that it is within adds 1.
         """
         rows, depths = self.rows[part], self.depths(wanted)
         grades = np.zeros((len(rows), self.n_database), np.uint16)

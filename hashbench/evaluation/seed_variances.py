@@ -74,7 +74,7 @@ class Lender:
     def sample(self, name: str, n_bits: int, n_means: int) -> Sample:
         """Return a sample with a variance that borrows from the method's other code lengths and the other methods.
 
-        A sample without a variance of its own, of a deterministic method or a single seed, stays as it is.
+        A sample without its own variance, of a deterministic method or a single seed, stays as it is.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ Verdict = Literal["best", "separable", "not separable", "unknown"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method beside the best of its comparison.
+    """A method compared with the best of its comparison.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ def compare(
         Each method's values, the queries in one order for all. One dimension says that the method is
         deterministic: it has no seed, so its seeds add no variance. Two dimensions say that it is random, also
         with one seed, shape (1, n_queries): what another seed would have given is then not known, the method
-        gets no interval and no verdict, and nobody gets one beside it if it is the best.
+        gets no interval and no verdict, and no method gets one against it if it is the best.
     alpha : float
         Chance of any false mark in the comparison, and 1 minus the level of the intervals.
     better : {"higher", "lower"}
@@ -164,7 +164,7 @@ def compare(
     lengths in at most 4.2, 4.3, 2.1, 2.9 and 2.5%. Of methods that lie 4, 6 and 10 standard deviations of a seed below
     the best, three seeds tell 79, 97 and 100% of five methods at one code length and 56, 99 and 100% of twenty; at four
     lengths 92, 100 and 100% and 69, 100 and 100% (large effects). Of 1,000 pairs of groups of one method's seeds on
-    the digits, of 600 seeds, LSH's and ITQ's at 32 and 64 bits with three and five seeds are told apart in 2.8 to 4.6%;
+    the digits, of 600 seeds, LSH's and ITQ's at 32 and 64 bits with three and five seeds are separated in 2.8 to 4.6%;
     of 60 pairs CIBHash's (20 epochs, 32 bits) in 4 and 3.
 
     Examples
@@ -184,7 +184,7 @@ def compare(
 def compare_board(board: Board, *, alpha: float = ALPHA, better: Better = "higher") -> dict[int, dict[str, Comparison]]:
     """Compare methods with the best at each code length.
 
-    Each length is a comparison of its own, with its own best and its own correction; the seeds' variances of all
+    Each length is a separate comparison, with its own best and its own correction; the seeds' variances of all
     lengths are estimated together, see the notes of `compare`.
 
     Parameters

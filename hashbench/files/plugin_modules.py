@@ -17,7 +17,7 @@ NAMESPACE = "hashbench_plugins"
 
 
 def import_file(file: Path, name: str) -> ModuleType:
-    """Return the module of a file, or of a folder by its ``__init__.py``, under a name of its own for each content.
+    """Return the module of a file, or of a folder by its ``__init__.py``, under a name that depends on its content.
 
     Raises
     ------

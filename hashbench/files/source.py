@@ -69,7 +69,7 @@ def code_of(text: str) -> str:
 
 
 def _is_from_hashbench(node: ast.ImportFrom) -> bool:
-    """Return whether an import is from hashbench, or from beside the file."""
+    """Return whether an import is from hashbench, or relative."""
     return node.level > 0 or (node.module or "").partition(".")[0] == "hashbench"
 
 

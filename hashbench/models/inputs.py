@@ -1,4 +1,4 @@
-"""What a user hands over to be encoded: arrays of vectors or images, image files, folders and tables of them."""
+"""Input to be encoded: arrays of vectors or images, image files, folders and tables of them."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def by_values(values: np.ndarray, database: np.ndarray) -> Nearest:
 def by_quantizer(
     quantizer: Quantizer, queries: np.ndarray, codes: np.ndarray, similarity: Similarity = "euclidean"
 ) -> Nearest:
-    """Return a quantizer's own search, with its distances; which of equal items it takes is its own affair.
+    """Return a quantizer's search, with its distances; the quantizer decides which of equal items it takes.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def rescored(
     vectors : ndarray of shape (n, n_features), float
         The database's vectors, of which only the candidates' are read.
     path : Path
-        Where these lie.
+        Their file.
     factor : int
         How many times as many candidates are taken as neighbours are asked for.
     similarity : {"euclidean", "cosine", "ip"}

@@ -114,7 +114,7 @@ def open_search(
     query_rows: Rows | Encoded
     if isinstance(model.method, Quantizer):
         if distance is not None:
-            raise InputError(f"--distance {distance}: {model.method.name} has a distance of its own; leave it out")
+            raise InputError(f"--distance {distance}: {model.method.name} defines its own distance; leave it out")
         query_rows = _query_vectors(model, query, f"{model.method.name} compares", options)
         vectors = _vectors(model, query_rows)
         nearest = by_quantizer(model.method, vectors, items.codes, model.similarity)

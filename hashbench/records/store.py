@@ -1,4 +1,4 @@
-"""Records on disk: one JSON file per cell, written whole, with its arrays beside it."""
+"""Records on disk: one JSON file per cell, written whole, with its arrays next to it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from hashbench.renamed import present_config, present_label
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""
 FAILED = ".failed.json"
-"""Ends the name of the record of a failure beside an earlier record that ended well."""
+"""Suffix of the record of a failure next to an earlier record that ended well."""
 SHARED = "jobs"
-"""Names the lock that is held while a file is written that several cells share."""
+"""Name of the lock that is held while a file is written that several cells share."""
 SHOWN = 12
 """Characters of its id by which the name of a cell's model ends."""
 TEMPORARY = re.compile(
@@ -132,7 +132,7 @@ class Store:
     def write(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a record, its arrays first: the JSON file's presence says that both are whole.
 
-        A failure does not take the place of an earlier record that ended well: it stands beside it.
+        A failure does not take the place of an earlier record that ended well: it is kept next to it.
         """
         path = self.folder / f"{record.id}.json"
         failure_path = path.with_name(f"{record.id}{FAILED}")
@@ -154,7 +154,7 @@ class Store:
             return False
 
     def lock(self, id: str) -> FileLock:
-        """Return the lock that whoever computes a cell holds, or whoever writes what cells share (`SHARED`).
+        """Return the lock to hold while a cell is computed, or while what cells share (`SHARED`) is written.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class Store:
         return self.folder / f"{id}.npz"
 
     def model_path(self, cell: Cell) -> Path:
-        """Return where the trained method of a cell lies, if the run kept it; a pattern can choose among the names."""
+        """Return the path of a cell's trained method, if the run kept it; a pattern can choose among the names."""
         seed = "" if cell.config["seed"] is None else f"-seed{cell.config['seed']}"
         cell_name = f"{cell.config['dataset']}-{cell.config['method']}-{cell.config['n_bits']}bits{seed}"
         return self.models / f"{cell_name}-{cell.id[:SHOWN]}.safetensors"
@@ -211,7 +211,7 @@ class Store:
         return arrays
 
     def labels_path(self, fingerprint: str) -> Path:
-        """Return where the labels of a data set's queries and database lie, without pickle."""
+        """Return the path of the labels of a data set's queries and database."""
         return self.labels / f"{fingerprint[:32]}.npz"
 
     def write_relevance(self, fingerprint: str, relevance: Mapping[str, np.ndarray]) -> None:
@@ -302,7 +302,7 @@ class _Arrays(dict[str, np.ndarray]):
 
 
 def _read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, or say what is wrong and how to mend it."""
+    """Return the arrays of a file, or say what is wrong and how to fix it."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return _Arrays(path, remedy, file)

@@ -1,4 +1,4 @@
-"""Differences between two runs as a table for people: ``hashbench compare``."""
+"""Prints the differences between two runs as a table: ``hashbench compare``."""
 
 from __future__ import annotations
 

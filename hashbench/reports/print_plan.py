@@ -1,4 +1,4 @@
-"""What a run would compute: ``hashbench run --dry-run``."""
+"""Prints what a run would compute: ``hashbench run --dry-run``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def print_plan(options: RunOptions, console: Console | None = None) -> None:
         print_note(f"{_words(one.setting)}: {one.n_cells} jobs not planned: {one.reason}", console)
     if unplanned:
         names = ", ".join(_words(one.setting) for one in unplanned)
-        raise InputError(f"--dry-run: data or backbone of {names} is not here; what they lack stands above")
+        raise InputError(f"--dry-run: data or backbone of {names} is not here; what they lack is listed above")
 
 
 def _words(setting: Setting) -> str:

@@ -40,7 +40,7 @@ class Side:
 
     @classmethod
     def of(cls, store: Store) -> Side:
-        """Read a run; where a label stands for several methods, such as edited plugins, the last is taken."""
+        """Read a run; where several methods have one label, such as edited plugins, the last is taken."""
         records = [record for record in store if record.status == "ok"]
         columns = grouped(of_one_version(records), _column_of)
         return cls(store, {column: _newest(members) for column, members in columns.items()})

@@ -185,7 +185,7 @@ class Bytes(Measure):
 
 
 MEASURES: dict[str, type[Measure]] = {"methods": Bits, "quantizers": Bytes}
-"""By the kind of a job's method."""
+"""Ways to measure, by the kind of a job's method."""
 
 
 def _encoded(fitted: Fitted) -> tuple[np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""Resolves what a user asks for into jobs: every name and value is checked, and each question asked once."""
+"""Resolves what a user asks for into jobs: every name and value is checked, and each plugin is asked once."""
 
 from __future__ import annotations
 

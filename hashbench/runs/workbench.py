@@ -1,4 +1,4 @@
-"""What the cells of a setting share: data, features, and measurements that do not depend on the method."""
+"""Shared by the cells of a setting: data, features, and measurements that do not depend on the method."""
 
 from __future__ import annotations
 

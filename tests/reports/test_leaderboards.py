@@ -36,7 +36,7 @@ def published(board_run, tmp_path_factory):
 
 @pytest.fixture
 def copied(published, tmp_path):
-    """Return a copy of a leaderboard, with what lies beside it."""
+    """Return a copy of a leaderboard, with the files next to it."""
     for path in published.parent.glob("*.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path / "digits.csv"
@@ -123,8 +123,8 @@ EDITS = [
     (lambda p: _cell(p, "features", "0" * 16), "is not in features.json"),
     (lambda p: _cell(p, "views", "0" * 16), "views 0000000000000000 is not in features.json"),
     (lambda p: (p.parent / "methods.json").unlink(), "is not in methods.json"),
-    (lambda p: (p.parent / "features.json").write_text("["), "features.json beside it cannot be used"),
-    (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json beside it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("["), "features.json next to it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json next to it cannot be used"),
     (lambda p: (p.parent / "features.json").write_text("[]"), "Expected `object`, got `array`"),
     (lambda p: _json(p, "features.json", lambda v: next(iter(v.values())).update(x=1)), "not its entry's hash"),
     (

@@ -114,7 +114,7 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
         From `planes_of`.
     n_items : int
     starts : ndarray of shape (n_classes + 1,), int64
-        Class c lies at ``starts[c]:starts[c + 1]``: no label is ever compared.
+        Class c is at ``starts[c]:starts[c + 1]``: no label is ever compared.
     total, relevant : ndarray of shape (n_queries, n_bits + 1), int64
         Added to in place.
     """

@@ -15,7 +15,7 @@ from hashbench.evaluation.counting.codes import item_words
 QUERY_BLOCK = 32
 """Queries that share one thread's scratch memory."""
 TILE = 4096
-"""Items whose distances lie in the first-level cache between being computed and being counted."""
+"""Items whose distances stay in the first-level cache between being computed and being counted."""
 
 
 @intrinsic
@@ -64,7 +64,7 @@ def histograms_by_class(queries, query_class, words, starts, total, relevant):
         Position of the query's class in ``starts``; −1 where the database has no item of it.
     words : ndarray of shape (n_words, n_items), uint64
     starts : ndarray of shape (n_classes + 1,), int64
-        Class c lies at ``starts[c]:starts[c + 1]``: no label is ever compared.
+        Class c is at ``starts[c]:starts[c + 1]``: no label is ever compared.
     total, relevant : ndarray of shape (n_queries, n_bits + 1), int64
         Added to in place.
     """

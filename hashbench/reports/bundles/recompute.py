@@ -68,7 +68,7 @@ def recompute(bundle: Path, board: Path | None = None, plugins: Iterable[str | P
     ----------
     bundle : Path
     board : Path, optional
-        A leaderboard: each row that the bundle's records give must stand in it as they give it.
+        A leaderboard: each row that the bundle's records give must be in it as they give it.
     plugins : iterable of path-like
         Files of methods and data sets that are not installed.
 
@@ -128,7 +128,7 @@ def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, An
 
 
 def _of_one_load(records: Iterable[Record]) -> Iterable[list[Record]]:
-    """Return the records in groups that one data set, loaded once, was scored on; rankings stand together."""
+    """Return the records in groups that one data set, loaded once, was scored on; rankings stay together."""
     groups: dict[tuple[str, str, NameParts], list[Record]] = {}
     for record in records:
         config = record.config

@@ -30,7 +30,7 @@ RESTORE = "take the file from git again, or remove it and publish its runs"
 ROUNDING = 1.5e-5
 """By how much two values with five digits may differ where the exact ones are equal."""
 ROUNDED = 5.001e-6
-"""How far a value with five digits may lie from the exact one: half of its last digit, and what floating point adds."""
+"""How far a value with five digits may be from the exact one: half of its last digit, and what floating point adds."""
 
 
 def problems_of(path: Path) -> list[str]:
@@ -39,7 +39,7 @@ def problems_of(path: Path) -> list[str]:
     Parameters
     ----------
     path : Path
-        ``features.json`` and ``methods.json`` lie beside it.
+        ``features.json`` and ``methods.json`` are next to it.
     """
     try:
         content = csv_files.read_bytes(path)
@@ -86,7 +86,7 @@ def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
     dataset : str
         Whose it is to be.
     entries : Entries
-        Of the JSON files beside it.
+        Of the JSON files next to it.
     """
     try:
         header, lines = csv_files.parse(content)
@@ -199,10 +199,10 @@ def _key_problems(row: Line, entries: Entries) -> Iterator[str]:
     """Yield what is wrong with what a row names by its key."""
     for name in ("features", "views"):
         if row[name] and row[name] not in entries.features:
-            yield f"{name} {row[name]} is not in {csv_files.FEATURES} beside it"
+            yield f"{name} {row[name]} is not in {csv_files.FEATURES} next to it"
     method = entries.methods.get(row["params"])
     if method is None:
-        yield f"params {row['params']} is not in {csv_files.METHODS} beside it"
+        yield f"params {row['params']} is not in {csv_files.METHODS} next to it"
     elif method["method"] != name_of(row):
         yield f"method is {row['method']!r:.60}, its params are those of {method['method']!r:.60}"
 

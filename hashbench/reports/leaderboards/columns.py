@@ -31,7 +31,7 @@ class Column:
     read : callable
         ``read(row)`` returns the value that a line of the file shows.
     fits : callable
-        Whether a text may stand in the column.
+        Whether a text is allowed in the column.
     expected : str
         What may, in words.
     role : {"", "setting", "row"}

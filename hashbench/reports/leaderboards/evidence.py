@@ -1,4 +1,4 @@
-"""What a record must prove to be published: that its metrics are those of its codes, by the code that is here."""
+"""Proof that a record may be published: its metrics are those of its codes, computed by the present code."""
 
 from __future__ import annotations
 

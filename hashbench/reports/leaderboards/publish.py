@@ -48,9 +48,9 @@ def publish(
     log: Callable[[str], object] = to_stderr,
     shared_timings: bool = False,
 ) -> list[Published]:
-    """Merge records into ``<directory>/<dataset>.csv``, and what rows name by keys into the JSON files beside it.
+    """Merge records into ``<directory>/<dataset>.csv``, and what rows name by keys into the JSON files next to it.
 
-    Every record's metrics are computed again from its codes. A row stands for a method, with the parameters that
+    Every record's metrics are computed again from its codes. A row is a method, with the parameters that
     differ from its defaults, at one code length on one data set through one backbone; it replaces the older one,
     unless that one rests on more seeds of the same code. Verdicts are given where all rows that are compared come
     from one call; publishing again what is published changes nothing. Whatever is wrong, no leaderboard is changed.
@@ -63,9 +63,9 @@ def publish(
     plugins : iterable of path-like
         Files of methods that are not installed.
     log : callable
-        Told of records that are passed over, and of timings that are left out.
+        Called with a line for records that are passed over, and for timings that are left out.
     shared_timings : bool
-        Whether timings are published that were measured beside other cells on the same machine.
+        Whether timings are published that were measured while other cells ran on the same machine.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def publish(
     writable_directory(directory, "--to")
     datasets = sorted({one.record.config["dataset"] for one in records})
     lock = FileLock(directory / LOCK)
-    with lock:  # a leaderboard that is not valid is told before the hours that scoring may take
+    with lock:  # a leaderboard that is not valid is reported before the hours that scoring may take
         for dataset in datasets:
             read_board(directory / f"{dataset}.csv")
     rows, entries = rows_of(records, known, "publish")

@@ -20,7 +20,7 @@ from hashbench.reports.leaderboards.rows_of_records import line_of
 from hashbench.results.rows import NO_SEED
 
 MADE_BY = ("params", "views")
-"""What decides codes beside a row's identity, the seed and the method's code: a default may have changed."""
+"""What decides codes besides a row's identity, the seed and the method's code: a default may have changed."""
 
 
 def keep_rows_of_same_codes(
@@ -43,7 +43,7 @@ def keep_rows_of_same_codes(
     plugins : iterable of path-like
         Files of methods that are not installed.
     log : callable
-        Told of records that are passed over.
+        Called with a line for records that are passed over.
 
     Raises
     ------

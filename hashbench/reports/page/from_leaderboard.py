@@ -62,7 +62,7 @@ def _remedy(path: Path) -> str:
         return "name a run's directory, or a CSV file that hashbench publish wrote"
     if set(header) >= RUNS_OWN:
         return f"this is a run's table: name its directory, {path.parent}"
-    return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files beside it"
+    return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files next to it"
 
 
 def _evidence(line: Line) -> dict[str, str]:

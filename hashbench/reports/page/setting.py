@@ -1,4 +1,4 @@
-"""What a page shows: settings, each a table of methods that may be compared, whatever it was read from."""
+"""Settings of a page: each is a table of methods that may be compared, whatever it was read from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Setting:
     evidence : list of dict from str to str
         Where each number comes from: a line per record, or per row of a leaderboard.
     notes : list of str
-        What a reader must know beside the numbers.
+        What a reader must know besides the numbers.
     store : Store or None
         Where the records' arrays lie.
     """

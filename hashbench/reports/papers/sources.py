@@ -65,7 +65,7 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
 
 
 def _newest(records: Iterable[Record], compared: Verdicts) -> list[Row]:
-    """Return the rows of a setting; where a label stands for several, such as of edited plugins, the newest."""
+    """Return the rows of a setting; where a label is that of several, such as of edited plugins, the newest."""
     same = grouped(rows_of(records), lambda row: (label_of(row.newest), row.n_bits)).values()
     newest = [max(rows, key=lambda row: row.newest.date) for rows in same]
     return rows_of((record for row in newest for record in row.records), compared=compared)

@@ -12,7 +12,7 @@ from hashbench.files.writing import said_clearly, write_atomically
 from hashbench.plugins.named_files import named_plugins
 
 MOST_BYTES = 64 * 2**20
-"""Of a plugin's files: each cell sends them."""
+"""Maximum size of a plugin's files: each cell sends them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def pack(path: Path) -> PluginFiles:
 
 
 def unpack(plugin: PluginFiles, folder: Path) -> Path:
-    """Write a plugin's files into a folder of their own and return the plugin's path there.
+    """Write a plugin's files into a separate folder and return the plugin's path there.
 
-    What lies there already is used if it has the right SHA-256, and written again if not.
+    What is there already is used if it has the right SHA-256, and written again if not.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What float32 keeps of wider numbers: vectors that lie far from 0 are moved before they are rounded."""
+"""Rounds wider numbers to float32: vectors that are far from 0 are moved before they are rounded."""
 
 from __future__ import annotations
 

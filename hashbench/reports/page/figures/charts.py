@@ -169,7 +169,7 @@ def cost(
 
 
 def heat_map(classes: Sequence[str], names: Sequence[str], metric: str, middle: float) -> Spec:
-    """Return cells of methods by classes; numbers stand in them where there are few classes."""
+    """Return cells of methods by classes; numbers are in them where there are few classes."""
     encoding = {
         "x": {"field": "class", "type": "nominal", "sort": list(classes), "title": "class",
               "axis": {"labelAngle": 0 if len(classes) <= 20 else -90, "labelOverlap": True}},
