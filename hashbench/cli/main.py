@@ -112,7 +112,7 @@ def _full_output(error: Exception) -> int:
 
 
 def _unexpected(error: Exception, debug: bool) -> int:
-    """Return the exit code for what click says of the arguments, and for errors that nobody has foreseen."""
+    """Return the exit code for what click says of the arguments, and for unexpected errors."""
     message = getattr(error, "format_message", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         return 0

@@ -38,7 +38,7 @@ class Quantizer(Estimator):
         Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
         threads. A run computes all quantizers with one thread, so that at least the threads change nothing.
     magnitudes : (float, float)
-        Between which the largest absolute value of the training vectors must lie. Beyond, squares leave the range of
+        Bounds of the largest absolute value of the training vectors. Beyond, squares leave the range of
         single precision, and codes would lose all without a word.
     n_features_in_ : int
         Width of the training vectors; `Quantizer` sets it.

@@ -152,7 +152,7 @@ def read_saved(path: str | Path) -> SavedFile:
     if stated is None:
         raise InputError(f"{path} is not a saved hashbench method (it has no checksum); train it again")
     if checksum(text, arrays) != stated:
-        raise InputError(f"{path} is damaged: its content is not what its checksum stands for; {AGAIN}")
+        raise InputError(f"{path} is damaged: its content does not match its checksum; {AGAIN}")
     header = _parsed(path, text)
     try:
         check_header(header)

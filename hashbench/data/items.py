@@ -77,7 +77,7 @@ class Items:
     passed_over : sequence of str
         What is there and was not taken, and why, in words.
     equal : ndarray of shape (m, 2), int64, optional
-        Items that equal an earlier one, and the first that they equal; None where nobody looked: plugins leave it.
+        Items that equal an earlier one, and the first that they equal; None where they were not looked for (plugins).
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None

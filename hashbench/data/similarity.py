@@ -141,7 +141,7 @@ class Space:
         return np.column_stack([exact, np.sqrt(squared_extra.clip(0))])
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows of the vectors; those that lie side by side are not copied."""
+        """Return rows of the vectors; adjacent ones are not copied."""
         first, n = int(rows[0]), len(rows)
         together = int(rows[-1]) == first + n - 1 and np.array_equal(rows, np.arange(first, first + n))
         return self.vectors[first : first + n] if together else self.vectors[rows]

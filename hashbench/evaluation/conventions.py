@@ -67,7 +67,7 @@ def conventions(
         with ``scripts``, where some query has nothing relevant in the whole database, also ``irrelevant dropped``:
         those are dropped, and others without a hit count 0.
         Which ones those are is up to the order of ties: with dropping, ``expected`` is a quotient of two
-        expectations, and ``pessimistic`` may lie above it.
+        expectations, and ``pessimistic`` may be above it.
         ``mAP``: the value; NaN where every query was dropped.
 
     Raises

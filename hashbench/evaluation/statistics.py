@@ -161,7 +161,7 @@ def compare(
     equal methods with three seeds, whose effects are none to large, of variances that differ tenfold and
     hundredfold, or of one that is a thousand times the others', any is marked in 3.7 to 5.3% of comparisons of two
     methods, 3.0 to 5.0% of three, 1.3 to 4.0% of five, 1.3 to 4.7% of ten and 0.7 to 3.3% of twenty; at four code
-    lengths in at most 4.2, 4.3, 2.1, 2.9 and 2.5%. Of methods that lie 4, 6 and 10 standard deviations of a seed below
+    lengths in at most 4.2, 4.3, 2.1, 2.9 and 2.5%. Of methods that are 4, 6 and 10 standard deviations of a seed below
     the best, three seeds tell 79, 97 and 100% of five methods at one code length and 56, 99 and 100% of twenty; at four
     lengths 92, 100 and 100% and 69, 100 and 100% (large effects). Of 1,000 pairs of groups of one method's seeds on
     the digits, of 600 seeds, LSH's and ITQ's at 32 and 64 bits with three and five seeds are separated in 2.8 to 4.6%;

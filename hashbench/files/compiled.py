@@ -26,7 +26,7 @@ def give_numba_a_cache(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        Where the kernels' sources lie.
+        The folder of the kernels' sources.
 
     Raises
     ------

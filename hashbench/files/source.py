@@ -3,7 +3,7 @@
 Of a method count its own files and the definitions that they reach in ``hashbench.learning``, of a data set its own
 files and what they reach in ``hashbench.data.readers`` and ``hashbench.data.neighbors`` (`hashbench.files.reached`).
 What else they import is named by the feature key, by the data's fingerprint or by the engine's version. Comments,
-docstrings, blank space and where a file or a definition lies do not count.
+docstrings, blank space and the place of a file or a definition do not count.
 """
 
 from __future__ import annotations

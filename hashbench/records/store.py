@@ -186,7 +186,7 @@ class Store:
         return self.directory / "work" / id
 
     def arrays_path(self, id: str) -> Path:
-        """Return where a record's arrays lie: codes, per-query values and curves, without pickle."""
+        """Return the path of a record's arrays: codes, per-query values and curves, without pickle."""
         return self.folder / f"{id}.npz"
 
     def model_path(self, cell: Cell) -> Path:

@@ -73,7 +73,7 @@ def plugin_hash(plugin: type) -> str:
 
 def _looks(name: str, path: Path, status: os.stat_result, small: bool) -> Looks:
     """Return what a file looks like; one that cannot be read is left to its plugin, which says so."""
-    if small and stat.S_ISREG(status.st_mode):  # nobody may ever write to a pipe
+    if small and stat.S_ISREG(status.st_mode):  # a pipe would be waited for
         with contextlib.suppress(InputError):
             return name, str(status.st_size), sha256(path)
     numbers = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

@@ -250,7 +250,7 @@ def _in_memory(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.d
 
 
 def _on_disk(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dtype, scratch: Path) -> np.ndarray:
-    """Return the memory-map of a file that has no name and is gone when nobody needs it any more."""
+    """Return the memory-map of a file that has no name and is gone when it is no longer used."""
     with said_clearly(scratch), tempfile.TemporaryFile(dir=scratch) as stream:
         for block in blocks:
             stream.write(block.data)

@@ -17,7 +17,7 @@ SHARD_BYTES = 2 * 2**20
 
 @dataclass(repr=False)
 class Histograms:
-    """How many items, and how many relevant ones, lie at each distance from each query.
+    """How many items, and how many relevant ones, are at each distance from each query.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Histograms:
     shared : ndarray of shape (n_queries, n_bits + 1, max_shared + 1), int64, optional
         Items by distance and number of shared labels, for graded relevance.
     nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
-        Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
+        How many of each query's k true nearest neighbours are at each distance, for recall@k and recallk@N.
     several_labels : bool
         Whether items have several labels, so that grades are known only where ``shared`` was counted.
     """

@@ -60,7 +60,7 @@ def spherical_histograms(codes: CodePair, count: Callable[[np.ndarray], Histogra
         part = count(np.flatnonzero(weights == weight))
         differ = np.arange(n_bits + 1)
         common = (query_weights[:, None] + weight - differ) // 2
-        # Where no codes lie there is nothing to add, so any level will do.
+        # Where there are no codes there is nothing to add, so any level will do.
         level = table[differ, common.clip(0, n_bits)]
         _add(summed, part, level)
     return summed

@@ -145,7 +145,7 @@ def _is_passed_over(member: zipfile.ZipInfo) -> bool:
 
 
 def _refuse_folder(names: set[str]) -> None:
-    """Raise if all files lie in a folder: the folder was packed, and not what it holds."""
+    """Raise if all files are in a folder: the folder was packed, and not what it holds."""
     folders = {name.partition("/")[0] for name in names}
     if MANIFEST not in names and len(folders) == 1 and f"{min(folders)}/{MANIFEST}" in names:
         raise Refused(f"all of it is in a folder, {shorten(min(folders))!r}; pack what the folder holds")

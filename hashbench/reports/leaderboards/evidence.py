@@ -27,7 +27,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Evidence:
-    """A record with the directory that its codes and labels lie in.
+    """A record with the directory of its codes and labels.
 
     Attributes
     ----------

@@ -109,7 +109,7 @@ def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], ob
     n_shared = sum(one.record.timings_are_shared for one in records)
     if n_shared:
         log(
-            f"timings left out, records: {n_shared}: measured beside other cells; hashbench run --exclusive-timing "
+            f"timings left out, records: {n_shared}: measured while other cells ran; hashbench run --exclusive-timing "
             "measures them again, publish --shared-timings takes them"
         )
     return [

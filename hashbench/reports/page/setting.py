@@ -33,7 +33,7 @@ class Setting:
     notes : list of str
         What a reader must know besides the numbers.
     store : Store or None
-        Where the records' arrays lie.
+        Path of the records' arrays.
     """
 
     dataset: str

@@ -27,7 +27,7 @@ COUNTS = np.dtype("<u4")
 
 
 def open_rows(path: Path, suffix: str) -> StoredArray:
-    """Memory-map a file whose rows lie one after the other.
+    """Memory-map a file whose rows follow one another.
 
     Parameters
     ----------

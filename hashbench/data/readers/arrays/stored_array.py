@@ -158,7 +158,7 @@ def in_steps(stored: StoredArray, step: int) -> Iterator[tuple[int, np.ndarray]]
 
 
 def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
-    """Return arrays that lie in several files as one; its rows are counted through all of them.
+    """Return arrays of several files as one; its rows are counted through all of them.
 
     Raises
     ------

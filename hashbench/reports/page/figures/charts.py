@@ -111,7 +111,7 @@ def _lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec) -> Spec:
 
 
 def _points(x: Spec, y: Spec, tooltip_fields: list[Spec], every: int = 1) -> Spec:
-    """Return marks; of many, those at every so many points, counted through all lines so that they lie apart."""
+    """Return marks; of many, those at every so many points, counted through all lines so that they are apart."""
     counted = [{"window": [{"op": "row_number", "as": "number"}]}, {"filter": f"datum.number % {every} == 0"}]
     return {
         **({"transform": counted} if every > 1 else {}),
