@@ -1,4 +1,4 @@
-"""Trains CIBHash as its authors' script does, two freshly augmented views per image and epoch, beside our pool.
+"""Trains CIBHash as its authors' script does, two freshly augmented views per image and epoch, compared with our pool.
 
 Torchvision's PIL transforms make the views, the frozen backbone turns them into features in bfloat16 where the
 processor has it, and the head takes a step per batch of 64. Nothing is kept from epoch to epoch. The backbone is in

@@ -1,4 +1,4 @@
-"""Make the two files of vectors that docs/engineers.md measures beside WordNet's: CIFAR-10's features, and clusters.
+"""Make the two files of vectors that docs/engineers.md measures next to WordNet's: CIFAR-10's features, and clusters.
 
     python benchmarks/engineers_vectors.py --out vectors --cifar10 DIR --clusters 1000000
     hashbench run --dataset vectors --data-dir vectors/cifar10.hdf5 --methods engineers --bits 256,640,1280

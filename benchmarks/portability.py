@@ -1,6 +1,6 @@
 """Compares codes of portable methods and quantizers between OpenBLAS's kernels, with one and two threads.
 
-Each pair runs in a process of its own, on digits, on 5,000 × 1,280 features as after a ReLU, on ties and on a
+Each pair runs in a separate process, on digits, on 5,000 × 1,280 features as after a ReLU, on ties and on a
 degenerate spectrum. Prints a line a method: equal, or the first place that differs. Kernels that the processor lacks
 are named and left out. About ten minutes on two cores.
 

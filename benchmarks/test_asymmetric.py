@@ -1,4 +1,4 @@
-"""Real-valued queries against binary codes beside the usual ways: the ratios, not the times, are the result.
+"""Real-valued queries against binary codes compared with the usual ways: the ratios, not the times, are the result.
 
 Run with ``pytest benchmarks/test_asymmetric.py --benchmark-only -s``; the last lines are the table of ratios. Each job
 is timed on a part of 10,000 queries and extrapolated, since every query costs the same.

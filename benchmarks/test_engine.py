@@ -1,4 +1,4 @@
-"""The evaluation engine beside the usual ways: the ratios, not the times, are the result.
+"""The evaluation engine compared with the usual ways: the ratios, not the times, are the result.
 
 Run with ``pytest benchmarks/test_engine.py --benchmark-only -s``; the last lines are the table of ratios.
 """

@@ -1,4 +1,4 @@
-"""Encoding and fitting by every method, beside bare products and beside faiss: ratios are the result.
+"""Encoding and fitting by every method, compared with bare products and with faiss: ratios are the result.
 
 Encoding is compared with the product with as many columns as bits, and with the method's own products: the float32
 matrices that it multiplies rows with, one after the other, and nothing else. Networks are trained for one epoch, and

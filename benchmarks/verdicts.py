@@ -143,7 +143,7 @@ def print_false_marks(repetitions):
 
 
 def print_power_among_many(repetitions):
-    """Print how many of several equal methods are told from one that is ahead."""
+    """Print how many of several equal methods are separated from one that is ahead."""
     print("\nmethods called worse than the best, in %; all have three seeds, and effects of seeds alone")
     print(f"{'methods':>7} {'effect':>8} {'lengths':>7}" + "".join(f" {shift:>3} deviations" for shift in SHIFTS))
     for n_methods in (2, 5, 20):
@@ -159,7 +159,7 @@ def print_power_among_many(repetitions):
 
 
 def print_power(repetitions):
-    """Print the power of both tests, beside their rates of false marks in the same case."""
+    """Print the power of both tests, with their rates of false marks in the same case."""
     print("\ntwo methods: pairs called different, in %, by compare and by a plain t test (Welch over seed means;")
     print("0 seeds: paired over queries); methods that are equal, and that differ by 3 standard errors")
     print(f"{'seeds':>5} {'effect':>8} {'query on method':>16} {'equal':>15} {'differ':>15}")

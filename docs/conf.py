@@ -7,9 +7,9 @@ import tomllib
 from pathlib import Path
 
 from hashbench.cli.main import COMMANDS
-from hashbench.reports.leaderboards.board import read_entries
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.commands import commands
+from hashbench.reports.leaderboards.csv_files import read_entries
 from hashbench.reports.papers.formats import to_markdown
 from hashbench.reports.papers.sources import grids_of
 

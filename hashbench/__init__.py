@@ -4,7 +4,7 @@ To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`,
 To write a method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a
 metric: `Metric`, `Histograms`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`,
 `Split` with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a
-plugin's result, and so belongs to its identity, is imported from where it lies: ``hashbench.learning`` and
+plugin's result, and so belongs to its identity, is imported from its module: ``hashbench.learning`` and
 ``hashbench.data.readers``.
 
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.

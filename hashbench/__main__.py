@@ -27,8 +27,8 @@ def _imported() -> Callable[[], None]:
     except InputError as error:
         sys.exit(_complain(str(error)))
     except Warning as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        sys.exit(_complain(f"a library warns ({told}), and PYTHONWARNINGS or -W makes that an error; leave it out"))
+        warning = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        sys.exit(_complain(f"a library warns ({warning}), and PYTHONWARNINGS or -W makes that an error; leave it out"))
     return main
 
 

@@ -51,7 +51,7 @@ def load_method(name: str, plugins: tuple[str | Path, ...] = ()) -> type[HashMet
 
 
 def load_quantizer(name: str, plugins: tuple[str | Path, ...] = ()) -> type[Quantizer]:
-    """Return the class of a quantizer, whose codes have a distance of their own.
+    """Return the class of a quantizer, whose codes are ranked by a distance that it defines.
 
     Parameters
     ----------
@@ -99,8 +99,8 @@ def load_dataset(name: str, *, plugins: Sequence[str | Path] = (), **options: An
         There is no such data set, an option cannot be used, or its files are missing or corrupt.
     """
     loader = Registry(plugins).find("datasets", name).load()()
-    asked = options_of(LoadOptions, options)
-    return load(loader, replace(asked, cache_dir=cache_directory(asked.cache_dir)))
+    load_options = options_of(LoadOptions, options)
+    return load(loader, replace(load_options, cache_dir=cache_directory(load_options.cache_dir)))
 
 
 def run(**options: Any) -> pd.DataFrame:
@@ -128,10 +128,10 @@ def run(**options: Any) -> pd.DataFrame:
     from hashbench.results.verdicts import verdicts
     from hashbench.runs.run import run as run_grid
 
-    asked = options_of(RunOptions, options)
-    asked = replace(asked, out=asked.out.absolute())  # a plugin may change the working directory
-    records = run_grid(asked)
-    return results_frame(records, verdicts(records, Store(asked.out)))
+    run_options = options_of(RunOptions, options)
+    run_options = replace(run_options, out=run_options.out.absolute())  # a plugin may change the working directory
+    records = run_grid(run_options)
+    return results_frame(records, verdicts(records, Store(run_options.out)))
 
 
 def compare(
@@ -157,7 +157,7 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        See `hashbench.results.differences.compare_runs`.
+        See `hashbench.results.compare_runs.compare_runs`.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def compare(
         A directory holds no records, or the two cannot be compared.
     """
     from hashbench.records.store import open_results
-    from hashbench.results.differences import compare_runs
+    from hashbench.results.compare_runs import compare_runs
 
     a, b = open_results(home_expanded(first)), open_results(home_expanded(first if second is None else second))
     return compare_runs(a, b, _names(methods, "methods"), _names(metrics, "metrics"))

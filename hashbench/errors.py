@@ -1,4 +1,4 @@
-"""The errors that a user can mend, and what a plugin's code may raise."""
+"""Errors that a user can fix, and what a plugin's code may raise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InputError(Exception):
 
 
 class Unsupported(ValueError):
-    """A method cannot do what was asked of it (more bits than dimensions, say).
+    """A method cannot do what is requested of it (more bits than dimensions, say).
 
     Raised by ``fit``; in a run the cell is recorded as ``skipped`` with this reason and the rest goes on.
     """

@@ -44,7 +44,7 @@ def option(
         The values that it may have; any where it is empty.
     minimum : float, optional
     flag : str, optional
-        Its name on the command line where that is not its own, such as ``"--plugin"``.
+        Its name on the command line where it differs, such as ``"--plugin"``.
     read : callable, optional
         Makes its value of a text; raises ValueError with what it expects.
     """

@@ -1,4 +1,4 @@
-"""Names that have changed: whoever still writes an old one gets what it is called now, and a line that says so.
+"""Names that have changed: an old name still works, and a line says what the new one is.
 
 A record or a leaderboard's row that an older version wrote is shown under the new names. Its id and its checksums stay.
 A plugin of a user's that has an old name is that plugin.
@@ -59,13 +59,13 @@ def present_name(kinds: Collection[str], name: str, known: Collection[str]) -> s
         Names of plugins that are here: these are not looked up.
     """
     found = None if name in known else _new(kinds, name)
-    return name if found is None else _said(found).new
+    return name if found is None else _note_once(found).new
 
 
 def present_parameters(plugin: str, names: Collection[str], known: Collection[str]) -> dict[str, str]:
     """Return by name what parameters are called now; those in ``known``, the plugin's, are not looked up."""
     found = {name: None if name in known else _new(("parameters",), name, plugin) for name in names}
-    return {name: name if one is None else _said(one).new for name, one in found.items()}
+    return {name: name if one is None else _note_once(one).new for name, one in found.items()}
 
 
 def present_config(config: Mapping[str, Any], version: str) -> dict[str, Any]:
@@ -76,14 +76,14 @@ def present_config(config: Mapping[str, Any], version: str) -> dict[str, Any]:
     config : mapping
         With ``method`` and ``params``, and perhaps ``dataset``.
     version : str
-        The version of hashbench that wrote it; an empty text stands for an old one.
+        The version of hashbench that wrote it; an empty text means an old one.
     """
     present = dict(config)
     for key, kinds in (("method", ESTIMATORS), ("dataset", ("datasets",))):
         found = _new(kinds, config[key], version=version) if key in config else None
-        present |= {} if found is None else {key: _said(found).new}
+        present |= {} if found is None else {key: _note_once(found).new}
     renamed = {name: _new(("parameters",), name, present["method"], version) for name in config["params"]}
-    names = {name: name if one is None else _said(one).new for name, one in renamed.items()}
+    names = {name: name if one is None else _note_once(one).new for name, one in renamed.items()}
     return present | {"params": {names[name]: value for name, value in config["params"].items()}}
 
 
@@ -123,7 +123,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @cache
-def _said(one: Renamed) -> Renamed:
+def _note_once(one: Renamed) -> Renamed:
     """Return a change, and say it the first time."""
     to_stderr(str(one))
     return one

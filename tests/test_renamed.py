@@ -12,8 +12,8 @@ from hashbench.files.hashing import canonical_hash
 from hashbench.plugins.registry import Registry
 from hashbench.records.store import Store
 from hashbench.renamed import Renamed, present_config, present_label
-from hashbench.reports.leaderboards.board import METHODS, key_of, read_entries
 from hashbench.reports.leaderboards.checks import problems_of, read_rows, stale_rows
+from hashbench.reports.leaderboards.csv_files import METHODS, key_of, read_entries
 
 PROJECT = renamed.RENAMED
 CHANGES = (
@@ -33,7 +33,7 @@ SAID = [
 @pytest.fixture(autouse=True)
 def _changes(monkeypatch):
     monkeypatch.setattr(renamed, "RENAMED", CHANGES)
-    renamed._said.cache_clear()
+    renamed._note_once.cache_clear()
 
 
 @pytest.fixture

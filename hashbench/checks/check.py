@@ -1,4 +1,4 @@
-"""What a check is: a function whose docstring is the sentence it checks, and the plugins that it applies to."""
+"""A check: a function whose docstring is the sentence it checks, and the plugins that it applies to."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def check_loads(trial: Trial) -> None:
 def check_splits(trial: Trial) -> None:
     """Rows are int64; training is in the database or wholly apart from it.
 
-    That rows are in range and none stands twice, and that no query is elsewhere, is a condition of loading.
+    That rows are in range and none appears twice, and that no query is elsewhere, is a condition of loading.
     """
     for dataset in trial.loaded:
         where, split = dataset.protocol.name, dataset.split
@@ -36,7 +36,7 @@ def check_splits(trial: Trial) -> None:
             dtype = getattr(split, part).dtype
             assert dtype == np.int64, f"{where}: the {part} part has dtype {dtype}, expected int64"
         outside = np.setdiff1d(split.train, split.database)
-        if 0 < len(outside) < len(split.train):  # all outside: vectors often come with a training set of their own
+        if 0 < len(outside) < len(split.train):  # all outside: vectors often come with a separate training set
             raise AssertionError(f"{where}: {len(outside)} training items are not in the database, as row {outside[0]}")
 
 

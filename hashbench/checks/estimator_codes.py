@@ -14,7 +14,7 @@ from hashbench.errors import ContractError
 
 LARGE = 200_000
 BOUND_MB = 12.0
-"""Memory that encoding 200,000 rows of 32 features (26 MB) may take beside a quantizer's codes: blocks, no copies."""
+"""Memory that encoding 200,000 rows of 32 features (26 MB) may take besides a quantizer's codes: blocks, no copies."""
 
 
 @check(METHODS, QUANTIZERS)

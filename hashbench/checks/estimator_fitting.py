@@ -69,8 +69,8 @@ def check_fit_asks_for_what_there_is(estimator_class: EstimatorClass) -> None:
     estimator, supervision = make(estimator_class), estimator_class.supervision
     if issubclass(estimator_class, Quantizer):
         assert supervision == "unsupervised", f"supervision is {supervision!r}; a run hands a quantizer no labels"
-        asked = ", ".join(sorted(wants(estimator)))
-        assert not asked, f"fit asks for {asked}; a run hands a quantizer training vectors alone"
+        requested = ", ".join(sorted(wants(estimator)))
+        assert not requested, f"fit asks for {requested}; a run hands a quantizer training vectors alone"
         return
     expected = "expected 'unsupervised' or 'supervised'"
     assert supervision in ("unsupervised", "supervised"), f"supervision is {supervision!r}, {expected}"

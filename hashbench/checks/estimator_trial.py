@@ -1,4 +1,4 @@
-"""What the checks of methods and quantizers share: data, one made and fitted, codes compared, an expected refusal."""
+"""Shared by the checks of methods and quantizers: data, a fitted estimator, comparison of codes, expected errors."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from hashbench.errors import ContractError
 
 N_TRAIN, N_FEATURES, N_QUERIES = 400, 32, 3
 N_BITS = 16
-"""Of methods."""
+"""Code length at which methods are checked."""
 QUANTIZER_BITS = 64
-"""Two a feature, so that distances are near the true ones."""
+"""Code length of quantizers: two bits a feature, so that distances are near the true ones."""
 Estimator = HashMethod | Quantizer
 EstimatorClass = type[HashMethod] | type[Quantizer]
 

@@ -1,4 +1,4 @@
-"""What a plugin's code leaves changed in its process, found out while the guards of loading are not yet at work."""
+"""Finds what a plugin's code leaves changed in its process, before the guards of loading are at work."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Trial:
     grades : ndarray of shape (n_queries, n_items), int
         How relevant an item is: labels that it shares with the query; of true neighbours how near, 0 for none.
     levels : ndarray of shape (n_queries, n_items), int
-        At which distance it lies; equal ones are ties.
+        Its distance; equal ones are ties.
     kind : {"classes", "labels", "neighbours"}
     """
 

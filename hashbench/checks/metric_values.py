@@ -17,7 +17,7 @@ CLOSE = 1e-9
 LONGEST = 100
 """Characters of a name or a text."""
 SEEDS = (1, 2, 3)
-"""Of random rankings."""
+"""Seeds of random rankings."""
 
 
 def _each(metric_class: type[Metric]) -> Iterator[tuple[Metric, Trial]]:

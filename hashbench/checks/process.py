@@ -17,8 +17,8 @@ from hashbench.evaluation.metrics import Metric
 def check_process_is_left_alone(subject: Any) -> None:
     """Whatever the plugin does leaves the process as it was: numpy's errors, torch's defaults, timers, threads."""
     changed = {what: [part for part in parts if part != GENERATOR] for what, parts in _left_behind(subject).items()}
-    said = [f"{what} leaves changed behind: {', '.join(parts)}" for what, parts in changed.items() if parts]
-    assert not said, "; ".join(said)
+    problems = [f"{what} leaves changed behind: {', '.join(parts)}" for what, parts in changed.items() if parts]
+    assert not problems, "; ".join(problems)
 
 
 @check(METHODS, QUANTIZERS, DATASETS, METRICS, after="check_loads")

@@ -236,7 +236,7 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     Raises
     ------
     TypeError
-        There are several kinds among them; give each kind a test of its own.
+        There are several kinds among them; write one test for each kind.
     InputError
         The ``expected_failures`` of a plugin cannot be used.
 
@@ -254,7 +254,7 @@ def parametrize_with_checks(plugin_classes: Iterable[type], data_dir: str | Path
     kinds = {kind_of(plugin_class) for plugin_class in classes}
     if len(kinds) > 1:
         raise TypeError(
-            "methods, quantizers, data sets and metrics get different arguments: give each kind a test of its own"
+            "methods, quantizers, data sets and metrics get different arguments: write one test for each kind"
         )
     kind = min(kinds, default=METHODS)
     rows = []

@@ -122,7 +122,7 @@ def export(
     ] = None,
     plugin: Annotated[list[Path] | None, typer.Option("--plugin", help="A plugin file; repeatable.")] = None,
 ) -> None:
-    """Write a protocol for training code of your own: rows, labels, items and lists, in a fixed order."""
+    """Write a protocol for your own training code: rows, labels, items and lists, in a fixed order."""
     from hashbench.data.exported.export import FORMS, refuse_occupied
     from hashbench.data.exported.export import export as export_data
     from hashbench.data.loading import load

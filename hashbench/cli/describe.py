@@ -83,7 +83,7 @@ def _line(key: str, value: object) -> str:
 
 
 def _method(method_class: type[Estimator], name: str) -> str:
-    said = sections(method_class)
+    titled = sections(method_class)
     parameters = inspect.signature(method_class).parameters.values()
     lines = [
         _line(method_class.kind[:-1], name),
@@ -97,8 +97,8 @@ def _method(method_class: type[Estimator], name: str) -> str:
         ),
         _line("set by a run", ", ".join(p.name for p in parameters if p.name in RESERVED) or "nothing"),
         "",
-        said.pop("").rstrip(),
-        *(f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}" for title, text in said.items() if title != FIDELITY),
+        titled.pop("").rstrip(),
+        *(f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}" for title, text in titled.items() if title != FIDELITY),
     ]
     return "\n".join(lines)
 

@@ -55,8 +55,8 @@ REPEATABLE = {"--plugin"}
 INTERRUPTED = 130
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(show_version: bool) -> None:
+    if show_version:
         print(f"hashbench {version('hashbench')}")
         raise typer.Exit
 
@@ -68,7 +68,7 @@ def _common(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Name --debug in the help; `main` takes it out of the arguments, wherever it stands."""
+    """Name --debug in the help; `main` takes it out of the arguments, wherever it is."""
 
 
 def main() -> None:
@@ -112,7 +112,7 @@ def _full_output(error: Exception) -> int:
 
 
 def _unexpected(error: Exception, debug: bool) -> int:
-    """Return the exit code for what click says of the arguments, and for errors that nobody has foreseen."""
+    """Return the exit code for what click says of the arguments, and for unexpected errors."""
     message = getattr(error, "format_message", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         return 0
@@ -121,8 +121,8 @@ def _unexpected(error: Exception, debug: bool) -> int:
     if debug:
         raise error
     notes = getattr(error, "__notes__", [])
-    told = f"unexpected {error}" if notes else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-    code = _complain(told, 1)
+    line = f"unexpected {error}" if notes else f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+    code = _complain(line, 1)
     print("".join(notes), end="", file=sys.stderr)  # the traceback of a worker process
     return code
 

@@ -24,10 +24,10 @@ def print_neighbours(search: Search, k: int, console: Console) -> None:
     if search.item_names:
         table.add_column("image", overflow="fold")
     for row, items, distances in search.neighbours(k, SHOWN_QUERIES):
-        asked = escape(printable(search.query_names[row], MAX_NAME)) if search.query_names else str(row)
+        query_name = escape(printable(search.query_names[row], MAX_NAME)) if search.query_names else str(row)
         for rank, (item, distance) in enumerate(zip(items, distances, strict=True), 1):
             named = [escape(printable(search.item_names[item], MAX_NAME))] if search.item_names else []
-            table.add_row(asked, str(rank), f"{distance:.6g}", str(item), *named)
+            table.add_row(query_name, str(rank), f"{distance:.6g}", str(item), *named)
     console.print(table)
     if search.n_queries > SHOWN_QUERIES:
         print_note(f"the first {SHOWN_QUERIES} of {search.n_queries:,} queries; --csv FILE writes all", console)

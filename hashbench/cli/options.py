@@ -17,7 +17,7 @@ from hashbench.options import default_of, flag_of, options_of
 def takes(options: type, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator: ``command(options, ...)`` becomes a command with an option for each of the class's fields.
 
-    What the command takes beside them stays.
+    The command's other parameters stay.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def takes(options: type, without: Collection[str] = ()) -> Callable[[Callable[..
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def with_fields(**given: Any) -> None:
-            own = {name: given.pop(name) for name in others}
-            command(options_of(options, given), **own)
+            extra = {name: given.pop(name) for name in others}
+            command(options_of(options, given), **extra)
 
         _, *rest = inspect.signature(command, eval_str=True).parameters.values()
         others = [one.name for one in rest]
@@ -46,14 +46,14 @@ def takes(options: type, without: Collection[str] = ()) -> Callable[[Callable[..
 def _parameters(options: type, without: Collection[str]) -> list[inspect.Parameter]:
     hints = get_type_hints(options)
     parameters = []
-    own = vars(options).get("__annotations__", {})
+    declared_here = vars(options).get("__annotations__", {})
     shown_fields = [one for one in fields(options) if "help" in one.metadata and one.name not in without]
-    for one in sorted(shown_fields, key=lambda one: one.name not in own):  # the command's own before the inherited
+    for one in sorted(shown_fields, key=lambda one: one.name not in declared_here):
         default, shown = default_of(one), one.metadata["help"].replace("[", "\\[")
         kind = str | None if one.metadata["read"] else _on_the_command_line(hints[one.name], default)
         flags = [flag_of(one)] if kind is bool or one.metadata["flag"] else []
-        told = typer.Option(*flags, help=shown, show_default=default not in (None, ()))
-        annotation: Any = Annotated[kind, told]
+        flag_option = typer.Option(*flags, help=shown, show_default=default not in (None, ()))
+        annotation: Any = Annotated[kind, flag_option]
         default = list(default) if isinstance(default, tuple) else default
         parameters.append(
             inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -57,7 +57,7 @@ def check(
 ) -> None:
     """Run the conformance suite on plugins; checks of data that is not there are skipped.
 
-    A process of its own runs them: one that a plugin ends, or that hangs, fails that plugin.
+    They run in a separate process: one that a plugin ends, or that hangs, fails that plugin.
     """
     from hashbench.plugins.registry import KINDS, Registry
     from hashbench.runs.workers.checking import check_all
@@ -68,7 +68,7 @@ def check(
     kinds = {name: kind for kind in KINDS for name in registry.names(kind)}
     if data_dir is not None and (len(names) != 1 or kinds.get(names[0]) != "datasets"):
         raise InputError("--data-dir: a data set's files; name that one data set")
-    asked = list(kinds) if names == ["all"] else list(map(registry.present_name, names))
-    plugins = [registry.find(kinds.get(name, "methods"), name) for name in asked]
+    requested = list(kinds) if names == ["all"] else list(map(registry.present_name, names))
+    plugins = [registry.find(kinds.get(name, "methods"), name) for name in requested]
     if check_all(plugins, data_dir, None if in_process else timeout):
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from hashbench.errors import InputError
 def status(directory: Annotated[Path, typer.Argument(help="Output directory of a run.")]) -> None:
     """Show how many cells are done, failed, running and missing; works during a run, too."""
     from hashbench.reports.console import open_console
-    from hashbench.reports.progress import print_status
+    from hashbench.reports.print_status import print_status
     from hashbench.runs.status import read_status
 
     print_status(read_status(directory), open_console())
@@ -73,16 +73,16 @@ def compare(
     from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
     from hashbench.records.store import open_results
     from hashbench.reports.console import open_console
-    from hashbench.reports.differences import print_differences
-    from hashbench.results.differences import compare_runs
+    from hashbench.reports.print_differences import print_differences
+    from hashbench.results.compare_runs import compare_runs
     from hashbench.runs.asked.grid import split_names
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
     a, b = open_results(first), open_results(second or first)
     named = split_names(methods, "--methods") if methods else []
-    asked = split_names(metrics, "--metrics") if metrics else []
-    frame = compare_runs(a, b, named, asked)
+    requested = split_names(metrics, "--metrics") if metrics else []
+    frame = compare_runs(a, b, named, requested)
     print_differences(frame, open_console())
     if csv:
         with said_clearly(csv):

@@ -48,7 +48,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 def _run(options: RunOptions, dry_run: bool) -> None:
     if dry_run:
-        from hashbench.reports.planned import print_plan
+        from hashbench.reports.print_plan import print_plan
 
         print_plan(options)
         return

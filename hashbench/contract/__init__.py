@@ -1,1 +1,1 @@
-"""What a run and a method or a quantizer owe each other, and the file that keeps a trained one."""
+"""The contract between a run and a method or quantizer, and the file that keeps a trained one."""

@@ -1,4 +1,4 @@
-"""What methods and quantizers take: rows of real, finite numbers, the names of their columns, and labels."""
+"""Input of methods and quantizers, checked: rows of real, finite numbers, the names of their columns, and labels."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def refuse_other_columns(fitted: np.ndarray | None, given: np.ndarray | None) ->
         "Feature names unseen at fit time": sorted(set(given) - set(fitted)),
         "Feature names seen at fit time, yet now missing": sorted(set(fitted) - set(given)),
     }
-    said = [f"{why}: {shorten(', '.join(names))}" for why, names in reasons.items() if names]
-    said = said or ["Feature names must be in the same order as they were in fit"]
-    raise ValueError(f"The feature names should match those that were passed during fit. {'. '.join(said)}.")
+    reasons_shown = [f"{why}: {shorten(', '.join(names))}" for why, names in reasons.items() if names]
+    reasons_shown = reasons_shown or ["Feature names must be in the same order as they were in fit"]
+    raise ValueError(f"The feature names should match those that were passed during fit. {'. '.join(reasons_shown)}.")
 
 
 def as_matrix(X: Any, name: str = "X") -> Any:
-    """Return an array-like as an array of real numbers; what lies on disk stays there.
+    """Return an array-like as an array of real numbers; an array on disk stays there.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What methods and quantizers share: a name, checked input, a guard around ``fit``, and a file to be kept in."""
+"""The common base of methods and quantizers: a name, checked input, a guard around ``fit``, and a file."""
 
 from __future__ import annotations
 
@@ -117,13 +117,13 @@ class Estimator(BaseEstimator):
         """Return what is asked for one vector, the answer, and the shape that it must have."""
         raise NotImplementedError
 
-    def _usable(self, X: Any, asked: str) -> Any:
+    def _usable(self, X: Any, operation: str) -> Any:
         """Return rows as an array, if they are such as ``fit`` has seen.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-        asked : str
+        operation : str
             The method that was called, for messages.
 
         Raises
@@ -134,14 +134,14 @@ class Estimator(BaseEstimator):
             A parameter was changed after ``fit``; or ``X`` is not a matrix of real numbers, differs from the training
             vectors in width or columns, or holds masked values.
         """
-        self._refuse_stale(asked)
+        self._refuse_stale(operation)
         refuse_other_columns(getattr(self, "feature_names_in_", None), column_names(X))
         X = as_matrix(X)
         if X.ndim != 2 or X.shape[1] != self.n_features_in_:
             raise ValueError(f"X has shape {X.shape}, expected (n, {self.n_features_in_}) as in fit")
         return X
 
-    def _refuse_stale(self, asked: str) -> None:
+    def _refuse_stale(self, operation: str) -> None:
         """Refuse to go on where there is no ``fit``, or one of other parameters.
 
         Raises
@@ -152,7 +152,7 @@ class Estimator(BaseEstimator):
             A parameter was changed after ``fit``.
         """
         if not hasattr(self, "n_features_in_"):
-            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {asked}")
+            raise NotFittedError(f"{type(self).__name__} is not fitted: call fit before {operation}")
         now = self.get_params(deep=False)
         for name, value in getattr(self, "_fitted_with", {}).items():
             if not equal_parameters(value, now[name]):
@@ -195,15 +195,15 @@ class Estimator(BaseEstimator):
         path : path-like
             Where to write.
         **provenance
-            JSON values kept beside the parameters, such as the feature key that ``X`` was made with; what a run
-            keeps, and what it must be, stands in `hashbench.contract.saved_header`.
+            JSON values kept with the parameters, such as the feature key that ``X`` was made with; what a run
+            keeps, and what it must be, is in `hashbench.contract.saved_header`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             ``fit`` was not called.
         TypeError, ValueError
-            A value is no JSON or not what its key stands for, a learned array holds NaN, or a parameter is not as it
+            A value is no JSON or not what its key means, a learned array holds NaN, or a parameter is not as it
             was in ``fit``.
         OSError
             The file cannot be written.
@@ -257,11 +257,11 @@ def _restored(estimator_class: type[Fitted], saved: SavedFile) -> Fitted:
     estimator._note_fitted()
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        asked, answer, shape = estimator._probe(np.ones((1, saved.width), np.float32))
+        operation, answer, shape = estimator._probe(np.ones((1, saved.width), np.float32))
         values = np.asarray(answer)
     if values.shape != shape or values.dtype.kind not in "biuf":
         given = f"shape {values.shape} and dtype {values.dtype}"
-        raise ValueError(f"{asked} gives {given} for one vector, expected shape {shape} of real numbers")
+        raise ValueError(f"{operation} gives {given} for one vector, expected shape {shape} of real numbers")
     if saved.columns is not None:
         estimator.feature_names_in_ = saved.columns
     return estimator
@@ -270,7 +270,7 @@ def _restored(estimator_class: type[Fitted], saved: SavedFile) -> Fitted:
 def _guarded(fit: Callable[..., Any]) -> Any:
     """Wrap a plugin's ``fit``: check what goes in, hold parameters to what they were, leave no half-learned state.
 
-    What an earlier ``fit`` has learned is forgotten first, so that nothing of it stands beside what this one learns.
+    What an earlier ``fit`` has learned is forgotten first, so that nothing of it is left among what this one learns.
     """
     takes_labels = len(data_parameters(fit)) > 1
 

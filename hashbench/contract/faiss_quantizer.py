@@ -13,7 +13,7 @@ from hashbench.data.similarity import Similarity
 from hashbench.errors import Unsupported
 
 CENTROIDS = 256
-"""Of a product quantizer with one byte a part."""
+"""Centroids of each part of a product quantizer with one byte a part."""
 
 
 class Part(NamedTuple):
@@ -181,7 +181,7 @@ def add_codes(index: Any, codes: np.ndarray) -> None:
     index.ntotal = last.ntotal
 
 
-def faiss_module(asked_by: str) -> Any:
+def faiss_module(name: str) -> Any:
     """Return faiss.
 
     Raises
@@ -192,11 +192,11 @@ def faiss_module(asked_by: str) -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise Unsupported(f"{asked_by} needs faiss: pip install 'hashbench[faiss]'") from error
+        raise Unsupported(f"{name} needs faiss: pip install 'hashbench[faiss]'") from error
     return faiss
 
 
-def new_rabitq(n_features: int, bits: int, query_bits: int, asked_by: str) -> Any:
+def new_rabitq(n_features: int, bits: int, query_bits: int, name: str) -> Any:
     """Return an untrained ``IndexRaBitQ``.
 
     Raises
@@ -204,7 +204,7 @@ def new_rabitq(n_features: int, bits: int, query_bits: int, asked_by: str) -> An
     Unsupported
         A number is out of range, or faiss is not installed or too old.
     """
-    faiss = faiss_module(asked_by)
+    faiss = faiss_module(name)
     if not 1 <= bits <= 9 or not 0 <= query_bits <= 8:
         raise Unsupported(f"bits={bits}, query_bits={query_bits}: expected 1 to 9 and 0 to 8")
     if not hasattr(faiss, "IndexRaBitQ"):
@@ -220,7 +220,7 @@ def new_rabitq(n_features: int, bits: int, query_bits: int, asked_by: str) -> An
     return index
 
 
-def n_parts(n_bits: int, n_features: int, asked_by: str) -> int:
+def n_parts(n_bits: int, n_features: int, name: str) -> int:
     """Return how many parts a product quantizer has, one byte each.
 
     Raises
@@ -232,17 +232,17 @@ def n_parts(n_bits: int, n_features: int, asked_by: str) -> int:
     """
     checked_n_bits(n_bits)
     if n_bits % 8:
-        raise Unsupported(f"n_bits={n_bits}: {asked_by} gives whole bytes; take a multiple of 8")
+        raise Unsupported(f"n_bits={n_bits}: {name} gives whole bytes; take a multiple of 8")
     parts = n_bits // 8
     if n_features % parts:
         raise Unsupported(
-            f"n_bits={n_bits}: {asked_by} cuts vectors into {parts} equal parts, and {n_features} features cannot be "
+            f"n_bits={n_bits}: {name} cuts vectors into {parts} equal parts, and {n_features} features cannot be "
             f"divided by {parts}; take another length"
         )
     return parts
 
 
-def refuse_few(n_rows: int, asked_by: str) -> None:
+def refuse_few(n_rows: int, name: str) -> None:
     """Refuse fewer training rows than a part has centroids.
 
     Raises
@@ -251,4 +251,4 @@ def refuse_few(n_rows: int, asked_by: str) -> None:
         There are fewer training rows than centroids of a part.
     """
     if n_rows < CENTROIDS:
-        raise Unsupported(f"n_samples={n_rows}: {asked_by} learns {CENTROIDS} centroids a part; give as many rows")
+        raise Unsupported(f"n_samples={n_rows}: {name} learns {CENTROIDS} centroids a part; give as many rows")

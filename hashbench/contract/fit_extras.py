@@ -1,4 +1,4 @@
-"""What a plugin's ``fit`` may ask a run for beside its data, and how its signature says so."""
+"""Extra arguments of a plugin's ``fit``, such as views or a device, and how its signature requests them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIT_EXTRAS = {
     "validation": "a function: validation(self) scores the method, as it is now, on labelled validation queries",
     "device": "the torch device of the run, as text",
     "devices": "how many such devices the method may use",
-    "workdir": "a directory of the cell's own, for checkpoints",
+    "workdir": "a directory for the cell's checkpoints",
     "log": "call it once an epoch, as log(epoch=3, epochs=60, loss=0.7)",
 }
 """What a method's ``fit`` may ask for by naming it as a keyword, and what it is."""
@@ -40,7 +40,7 @@ def asked_extras(fit: Callable[..., Any]) -> set[str]:
 
 @runtime_checkable
 class TrainsOnViews(Protocol):
-    """What a method has, beside the contract, whose ``fit`` asks for ``views``.
+    """What a method has, besides the contract, whose ``fit`` asks for ``views``.
 
     Attributes
     ----------

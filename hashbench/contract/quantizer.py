@@ -1,4 +1,4 @@
-"""The contract of a quantizer: codes that are ranked by a distance of their own, not by Hamming's."""
+"""The contract of a quantizer: codes that are ranked by the quantizer's distance, not by Hamming distance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Quantizer(Estimator):
 
     A subclass writes ``__init__`` (keyword parameters, kept as given), ``fit``, ``encode_block``, ``distances`` and
     ``n_bytes``. One with a parameter ``n_bits`` is run at each code length that a run asks for, one without it gives
-    codes of a length of its own. A quantizer with a ``random_state`` parameter is run once per seed, one without it
+    codes of its own length. A quantizer with a ``random_state`` parameter is run once per seed, one without it
     once.
 
     Attributes
@@ -38,7 +38,7 @@ class Quantizer(Estimator):
         Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
         threads. A run computes all quantizers with one thread, so that at least the threads change nothing.
     magnitudes : (float, float)
-        Between which the largest absolute value of the training vectors must lie. Beyond, squares leave the range of
+        Bounds of the largest absolute value of the training vectors. Beyond, squares leave the range of
         single precision, and codes would lose all without a word.
     n_features_in_ : int
         Width of the training vectors; `Quantizer` sets it.
@@ -48,8 +48,8 @@ class Quantizer(Estimator):
     Notes
     -----
     Learned attributes end in an underscore and hold numpy arrays or JSON values, which is what `save` keeps; a
-    quantizer with others writes `learned` and `set_learned`. Every number that a code needs beside its bits, such as a
-    vector's length, stands in the code's bytes: they are what a vector costs.
+    quantizer with others writes `learned` and `set_learned`. Every number that a code needs besides its bits, such as a
+    vector's length, is in the code's bytes: they are what a vector costs.
     """
 
     kind: ClassVar[str] = "quantizers"
@@ -204,8 +204,8 @@ def _merged(
     best: np.ndarray, rows: np.ndarray, distances: np.ndarray, start: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest so far, in ascending order of rows, with a block's among them."""
-    own = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
-    best, rows = np.concatenate([best, distances], axis=1), np.concatenate([rows, own], axis=1)
+    row_numbers = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
+    best, rows = np.concatenate([best, distances], axis=1), np.concatenate([rows, row_numbers], axis=1)
     if best.shape[1] <= k:
         return best, rows
     kept = np.sort(np.argpartition(best, k - 1, axis=1)[:, :k], axis=1)
@@ -237,25 +237,25 @@ def decoded_distances(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    |q|² + |x|² − 2 ⟨q, x⟩ loses the digits of a distance that is small beside |q| and |x|. So both are centred, summed
-    in float64, and pairs for which even its rounding counts are computed from their differences.
+    |q|² + |x|² − 2 ⟨q, x⟩ loses the digits of a distance that is small compared with |q| and |x|. So both are centred,
+    summed in float64, and pairs for which even its rounding counts are computed from their differences.
     """
-    items, asked = vectors.astype(np.float64), queries.astype(np.float64)
+    items, centred_queries = vectors.astype(np.float64), queries.astype(np.float64)
     centre = items.mean(axis=0)
     items -= centre
-    asked -= centre
-    own, theirs = (np.einsum("ij,ij->i", rows, rows) for rows in (asked, items))
-    squared = asked @ items.T
+    centred_queries -= centre
+    query_norms, item_norms = (np.einsum("ij,ij->i", rows, rows) for rows in (centred_queries, items))
+    squared = centred_queries @ items.T
     squared *= -2
-    squared += own[:, None]
-    squared += theirs
+    squared += query_norms[:, None]
+    squared += item_norms
     lost = RESOLVED * (items.shape[1] + 16)
-    rows, columns = np.nonzero(squared < lost * (np.sqrt(own)[:, None] + np.sqrt(theirs.max())) ** 2)
-    doubtful = squared[rows, columns] < lost * (np.sqrt(own)[rows] + np.sqrt(theirs)[columns]) ** 2
+    rows, columns = np.nonzero(squared < lost * (np.sqrt(query_norms)[:, None] + np.sqrt(item_norms.max())) ** 2)
+    doubtful = squared[rows, columns] < lost * (np.sqrt(query_norms)[rows] + np.sqrt(item_norms)[columns]) ** 2
     rows, columns = rows[doubtful], columns[doubtful]
     step = max(1, PAIR_BYTES // (8 * items.shape[1]))
     for first in range(0, len(rows), step):
         pairs = rows[first : first + step], columns[first : first + step]
-        difference = asked[pairs[0]] - items[pairs[1]]
+        difference = centred_queries[pairs[0]] - items[pairs[1]]
         squared[pairs] = np.einsum("ij,ij->i", difference, difference)
     return squared

@@ -102,12 +102,12 @@ def write_saved(
     learned : mapping
         Arrays and JSON values by attribute; ``n_features_in_``, the width of the training vectors, is one of them.
     provenance : mapping
-        JSON values that are kept beside the parameters; see `hashbench.contract.saved_header.Header`.
+        JSON values that are kept with the parameters; see `hashbench.contract.saved_header.Header`.
 
     Raises
     ------
     TypeError, ValueError
-        A value is not valid JSON or not what its key stands for, or a learned array holds NaN.
+        A value is not valid JSON or not what its key means, or a learned array holds NaN.
     OSError
         The file cannot be written.
     """
@@ -152,7 +152,7 @@ def read_saved(path: str | Path) -> SavedFile:
     if stated is None:
         raise InputError(f"{path} is not a saved hashbench method (it has no checksum); train it again")
     if checksum(text, arrays) != stated:
-        raise InputError(f"{path} is damaged: its content is not what its checksum stands for; {AGAIN}")
+        raise InputError(f"{path} is damaged: its content does not match its checksum; {AGAIN}")
     header = _parsed(path, text)
     try:
         check_header(header)

@@ -1,4 +1,4 @@
-"""What the JSON header of a saved method or quantizer holds, and how it is checked."""
+"""The JSON header of a saved method or quantizer, and how it is checked."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def check_header(header: Mapping[str, Any]) -> None:
     Raises
     ------
     Misfit
-        A value is missing, or is not what its key stands for.
+        A value is missing, or is not what its key means.
     """
     checked(header, Header)
     if header["fitted"].get(WIDTH) is None:

@@ -1,6 +1,6 @@
 """Which training a folder of checkpoints belongs to: all of its data, its parameters and its code.
 
-The identity stands in a small file beside the checkpoint. Making it reads the data once, which takes about 1.4 s a
+The identity is in a small file next to the checkpoint. Making it reads the data once, which takes about 1.4 s a
 gigabyte on one core of 2020.
 """
 
@@ -21,9 +21,9 @@ from hashbench.files.source import hash_source
 from hashbench.files.writing import write_atomically
 
 NAME = "training.json"
-"""Of the file, in the folder of checkpoints."""
+"""Name of the file in the folder of checkpoints."""
 BLOCK_BYTES = 2**24
-"""Of an array in memory at once while it is hashed."""
+"""Bytes of an array that are in memory at once while it is hashed."""
 
 
 def checkpoint_folder(workdir: Any) -> Path:
@@ -73,7 +73,7 @@ def training_identity(method: Any, X: np.ndarray, labels: list[Any], extras: dic
 
 
 def keep_identity(file: Path, identity: dict[str, Any]) -> None:
-    """Write down which training a folder belongs to, unless that stands there.
+    """Write down which training a folder belongs to, unless that is written there already.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _plain(value: Any) -> Any:
 
 
 def _source_hash(method_class: type) -> str:
-    """Return the identity of a method's code; empty for a class that lies in no file."""
+    """Return the identity of a method's code; empty for a class that is in no file."""
     try:
         file = Path(inspect.getfile(method_class))
         return _hash_as_of(file, file.stat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""What a method's ``project`` gives for a block of rows: real, finite numbers, a row of ``n_bits`` for each."""
+"""Checks what a method's ``project`` returns for a block of rows: real, finite numbers, ``n_bits`` a row."""
 
 from __future__ import annotations
 

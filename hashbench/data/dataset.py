@@ -157,7 +157,7 @@ def hold_out_validation(dataset: Dataset) -> tuple[Dataset, Dataset]:
     Returns
     -------
     rest : Dataset
-        With the other half as its queries, under a protocol of its own.
+        With the other half as its queries, under a separate protocol.
     validation : Dataset
         With the half that was taken as its queries.
     """

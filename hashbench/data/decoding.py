@@ -37,7 +37,7 @@ TURNS = {
 }
 """What makes an image upright, by its EXIF orientation: names of Pillow's, whose rotations go anticlockwise."""
 MAX_BYTES = 2**28
-"""Of an image file: far above any photograph."""
+"""Maximum size of an image file: far above any photograph."""
 _FRAMES = (0xC0, 0xC1, 0xC2)
 _BEFORE_FRAME = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
@@ -100,7 +100,7 @@ def decode_seen(encoded: bytes, shown_as: str, n_channels: int = 3, look: Look |
         What a message calls it.
     n_channels : {1, 3}
     look : Look, optional
-        What lies behind transparency (white by default), how grey of more than 8 bits is scaled (refused by default),
+        The colour behind transparency (white by default), how grey of more than 8 bits is scaled (refused by default),
         and whether the image is turned as its EXIF orientation says.
 
     Raises

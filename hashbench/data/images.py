@@ -96,7 +96,7 @@ class EncodedImages:
         return list(decoding_threads().map(self._decode, numbers.tolist()))
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        """Send another process the files' names instead of their content, where the bytes lie in a file."""
+        """Send another process the files' names instead of their content, where the bytes are in a file."""
         return _open_encoded, (self.look, *(SharedArray(array) for array in (self.data, self.offsets, self.sizes)))
 
     def encoded(self, row: int) -> bytes:

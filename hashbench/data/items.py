@@ -1,4 +1,4 @@
-"""What a data set's files hold, before any split."""
+"""The items of a data set's files, before any split."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def fingerprint_of(items: np.ndarray | EncodedImages) -> str:
     """
     if isinstance(items, EncodedImages):
         look = items.look.key
-        said = [name if value is True else f"{name} {value}" for name, value in look.items()]
-        digest = hashlib.sha256(" ".join([f"encoded {len(items)}", *said]).encode())
+        look_parts = [name if value is True else f"{name} {value}" for name, value in look.items()]
+        digest = hashlib.sha256(" ".join([f"encoded {len(items)}", *look_parts]).encode())
         digest.update(np.ascontiguousarray(items.offsets, dtype=np.int64).data)
         content: np.ndarray = items.data
         dtype = content.dtype
@@ -77,7 +77,7 @@ class Items:
     passed_over : sequence of str
         What is there and was not taken, and why, in words.
     equal : ndarray of shape (m, 2), int64, optional
-        Items that equal an earlier one, and the first that they equal; None where nobody looked: plugins leave it.
+        Items that equal an earlier one, and the first that they equal; None where they were not looked for (plugins).
     """
 
     images: np.ndarray | ImageFiles | EncodedImages | None = None

@@ -110,12 +110,12 @@ def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
 
 def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
     """Return the split with queries of the training set in place of the protocol's own, and what says so."""
-    said = (
+    split_words = (
         f"{protocol.split}; of the training set, the share {protocol.validation}, rounded down, of a permutation by "
         f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
         "left out"
     )
-    other = replace(protocol, split=said, n_query=None, n_database=None, n_train=None)
+    other = replace(protocol, split=split_words, n_query=None, n_database=None, n_train=None)
     return hold_out_queries(split, protocol.validation), other
 
 

@@ -1,4 +1,4 @@
-"""How image files become pixels, where that is a choice: what lies behind transparency, grey of 16 bits, EXIF."""
+"""How image files become pixels, where that is a choice: the colour behind transparent pixels, 16-bit grey, EXIF."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashbench.errors import InputError, shorten
 
 WHITE = "#ffffff"
 FULL = "full"
-"""The grey range of a file's own depth."""
+"""The grey range that a file's bit depth gives."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Look:
         return replace(self, background=background, grey_range=self.grey_range if deep else "")
 
 
-def asked_look(exif: bool = False, background: str | None = None, grey_range: str | None = None) -> Look:
+def requested_look(exif: bool = False, background: str | None = None, grey_range: str | None = None) -> Look:
     """Return a look as a user asks for it.
 
     Parameters
@@ -98,10 +98,10 @@ def look_of_key(key: Mapping[str, Any]) -> Look:
     wrong = [name for name, value in texts.items() if not isinstance(value, str)]
     if wrong:
         raise InputError(f"its feature key has no usable {wrong[0]}; train it again")
-    asked = asked_look(key.get("exif") is True, texts["background"] or None, texts["grey_range"] or None)
-    if (asked.background, asked.grey_range) != (texts["background"], texts["grey_range"]):
+    look = requested_look(key.get("exif") is True, texts["background"] or None, texts["grey_range"] or None)
+    if (look.background, look.grey_range) != (texts["background"], texts["grey_range"]):
         raise InputError("its feature key has no usable background or grey_range; train it again")
-    return asked
+    return look
 
 
 def _colour(text: str) -> str:

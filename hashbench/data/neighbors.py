@@ -24,7 +24,7 @@ Search = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """Takes queries, database rows and k; returns the squared Euclidean distances and positions of the k nearest."""
 
 VERSION = 1
-"""Raised whenever the same data would give other neighbours."""
+"""Increased whenever the same data would give other neighbours."""
 QUERY_STEP, LEAST_STEP = 2048, 64
 """Queries that are looked up, and kept, together: at most, and in a database of whatever size."""
 STEP_WORK = 10**12
@@ -43,7 +43,7 @@ EXHAUSTIVE_QUERIES, EXACT_BYTES = 256, 2**20
 def faiss_search(query: np.ndarray, database: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Find candidates with faiss, by matrix products whatever the number of queries.
 
-    Below a threshold of its own, for which all queries of a step may be too few, faiss compares pair by pair, which
+    Below its own threshold, for which all queries of a step may be too few, faiss compares pair by pair, which
     takes over four times as long.
     """
     import faiss
@@ -98,7 +98,7 @@ def true_neighbors(
     search : callable, optional
         What finds candidates; `default_search`'s by default. The result does not depend on it.
     advance : callable
-        Told the number of query-item pairs that were looked at, the first time.
+        Called with the number of query-item pairs that were looked at, the first time.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def cached_neighbors(
     fingerprint : str
         Of the vectors' content.
     cache_dir : Path or None
-        The user's own cache by default. Neighbours lie in its folder ``neighbors``; a killed computation goes on
+        The user's own cache by default. Neighbours are kept in its folder ``neighbors``; a killed computation goes on
         where it was.
 
     Returns

@@ -1,4 +1,4 @@
-"""How a data set is asked for."""
+"""Options of loading a data set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashbench.data.look import Look, asked_look
+from hashbench.data.look import Look, requested_look
 from hashbench.data.similarity import SIMILARITIES
 from hashbench.errors import InputError
 from hashbench.options import option
@@ -52,11 +52,11 @@ class LoadOptions:
         InputError
             The background is not a colour, or the grey range is not a range.
         """
-        return asked_look(self.exif, self.background, self.grey_range)
+        return requested_look(self.exif, self.background, self.grey_range)
 
     @property
     def reading(self) -> str:
-        """What decides how files are read, beside what they hold; empty where nothing was chosen."""
+        """What decides how files are read, apart from their content; empty where nothing was chosen."""
         return " ".join(f"{name}={value}" for name, value in self._chosen.items())
 
     @property
@@ -77,7 +77,7 @@ class LoadOptions:
         InputError
             An option is set that the data set does not read, or its value cannot be used.
         """
-        asked_look(self.exif, self.background, self.grey_range)
+        requested_look(self.exif, self.background, self.grey_range)
         for name in self._chosen:
             if name not in reads:
                 raise InputError(f"--{name.replace('_', '-')}: {dataset} has no use for it; leave it out")

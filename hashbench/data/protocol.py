@@ -1,4 +1,4 @@
-"""What a protocol is: a named, versioned, frozen way to measure."""
+"""Protocols: named, versioned, frozen ways to measure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 
 LISTS = "+lists:"
-"""Stands in the name of a protocol before the checksum of published lists."""
+"""Precedes the checksum of published lists in a protocol's name."""
 HELD_OUT = "+validation"
-"""Ends the name of a protocol whose method has looked at half of the queries; how it ranks may follow."""
+"""Suffix of a protocol whose method has looked at half of the queries; how it ranks may follow."""
 Distance = Literal["hamming", "asymmetric"]
 """How codes are ranked: by Hamming distance, or by real values of the queries."""
 DISTANCES: tuple[Distance, ...] = get_args(Distance)
 ASYMMETRIC = "+asymmetric"
-"""Ends the name of a protocol that ranks by real-valued queries."""
+"""Suffix of a protocol that ranks by real-valued queries."""
 BY_BYTES = "+bytes"
-"""Ends the name of a protocol that measures recall for bytes, of codes of any kind."""
+"""Suffix of a protocol that measures recall for bytes, of codes of any kind."""
 EXTRA_METRICS = ("mAP@all",)
-"""What every protocol reports beside its own."""
+"""What every protocol reports in addition to its own metrics."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
 VALIDATION = "validation"
 """The share of the training set that a user may choose as queries in place of the protocol's; every protocol has it."""
@@ -32,7 +32,7 @@ SIMILARITY, NEIGHBORS = "similarity", "neighbors"
 """What else a user may choose where a query's nearest vectors are relevant: by what they are near, and how many."""
 Choice = int | float | str
 CHOSEN = "; with "
-"""Stands in the words of a protocol before what a user chose."""
+"""Precedes what a user chose in a protocol's description."""
 _ON_VALIDATION = re.compile(rf"[\[,]{VALIDATION}=")
 _PARTS = re.compile(
     rf"(?P<choice>.*?)({re.escape(LISTS)}(?P<lists>[0-9a-f]+))?(?P<held_out>{re.escape(HELD_OUT)})?"
@@ -99,7 +99,7 @@ class Protocol:
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """What a user may choose otherwise, beside `VALIDATION`, and what it is now."""
+        """What a user may choose otherwise, besides `VALIDATION`, and what it is now."""
         similarity: dict[str, Choice] = {} if self.similarity is None else {SIMILARITY: self.similarity}
         return {**self.draw, **similarity, **({NEIGHBORS: self.neighbors} if self.neighbors else {})}
 
@@ -145,7 +145,7 @@ class Protocol:
         )
 
     def ranked_by(self, distance: str) -> Protocol:
-        """Return the protocol itself for Hamming's distance, and one of its own name for real-valued queries.
+        """Return the protocol itself for Hamming distance, and one with another name for real-valued queries.
 
         The latter has no metrics within a Hamming radius.
 
@@ -155,7 +155,7 @@ class Protocol:
         """
         if distance == "hamming":
             return self
-        from hashbench.evaluation.metrics import parse  # compiled code: whoever needs a name only does without
+        from hashbench.evaluation.metrics import parse  # compiled code, which those who need only a name do without
 
         return replace(
             self,
@@ -166,7 +166,7 @@ class Protocol:
         )
 
     def by_bytes(self) -> Protocol:
-        """Return the protocol of recall for bytes, under a name of its own, by `bytes_metrics` of true neighbours."""
+        """Return the protocol of recall for bytes, under a separate name, by `bytes_metrics` of true neighbours."""
         return replace(
             self,
             name=f"{self.name}{BY_BYTES}",

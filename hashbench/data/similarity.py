@@ -20,9 +20,9 @@ WORDS: dict[str, Similarity] = {
     "dot": "ip",
     "inner_product": "ip",
 }
-"""What files call them."""
+"""Names of similarities in files."""
 SAID = {"euclidean": "Euclidean distance", "cosine": "cosine", "ip": "inner product"}
-"""What they are called in messages."""
+"""Names of similarities in messages."""
 
 
 def unit_rows(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ class Space:
 
     Points of cosine have length 1. Points of the inner product have one dimension more: √(L² − |x|²) in the database,
     L being its greatest length, and 0 in a query, so that ‖q − x‖² = ‖q‖² + L² − 2 ⟨q, x⟩ (Bachrach et al., RecSys
-    2014). All points are moved so that the database lies around 0, where float32 is finest; that changes no distance.
+    2014). All points are moved so that the database is around 0, where float32 is finest; that changes no distance.
 
     Parameters
     ----------
@@ -135,11 +135,13 @@ class Space:
         exact = self.exact(rows)
         if self.similarity == "cosine":
             return exact
-        own = np.zeros(len(exact)) if of_queries else self.squared_length - np.einsum("ij,ij->i", exact, exact)
-        return np.column_stack([exact, np.sqrt(own.clip(0))])
+        squared_extra = (
+            np.zeros(len(exact)) if of_queries else self.squared_length - np.einsum("ij,ij->i", exact, exact)
+        )
+        return np.column_stack([exact, np.sqrt(squared_extra.clip(0))])
 
     def _rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows of the vectors; those that lie side by side are not copied."""
+        """Return rows of the vectors; adjacent ones are not copied."""
         first, n = int(rows[0]), len(rows)
         together = int(rows[-1]) == first + n - 1 and np.array_equal(rows, np.arange(first, first + n))
         return self.vectors[first : first + n] if together else self.vectors[rows]

@@ -273,10 +273,12 @@ def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray
         lonely = ~np.isin(labels[query], labels[database])
     if lonely.any():
         row = int(query[np.argmax(lonely)])
-        own = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
+        row_labels = np.flatnonzero(labels[row]).tolist() if labels.ndim == 2 else [int(labels[row])]
         named = f"row {row}" if items.names is None else items.names[row]
         way_out = (
-            f"give {' or '.join(repr(items.label_names[label]) for label in own)} more images" if own else "label it"
+            f"give {' or '.join(repr(items.label_names[label]) for label in row_labels)} more images"
+            if row_labels
+            else "label it"
         )
         raise InputError(
             f"{lonely.sum()} of {len(query)} queries have no relevant image in the database, {named} the "

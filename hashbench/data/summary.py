@@ -1,4 +1,4 @@
-"""What was read, in a few lines for people: how much of what, from where, what was left out, and what is equal."""
+"""Summary of what was read, in a few lines: how much, from where, what was left out, and what is equal."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class AsymmetricPair:
     exponents : ndarray of shape (n_queries, 1), int
     database : ndarray of shape (n_database, ceil(n_bits / 8)), uint8
     factors, offsets : ndarray of shape (n_database,), float64, or None
-        None stands for 1 and 0.
+        None means 1 and 0.
     """
 
     queries: np.ndarray
@@ -160,7 +160,7 @@ def per_query_values(
     relevance : ByLabels or ByNeighbors
     wanted : sequence of Metric
     advance : callable
-        Told the number of queries after each block.
+        Called with the number of queries after each block.
 
     Raises
     ------

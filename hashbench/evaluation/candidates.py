@@ -52,9 +52,9 @@ def recalls(rows: np.ndarray, neighbors: np.ndarray, metrics: Sequence[str]) -> 
 def _ranks(rows: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
     """Return each neighbour's rank among the rows of its query, from 0; the number of rows where it is not there."""
     ranks = np.full(neighbors.shape, rows.shape[1])
-    for query, (own, true) in enumerate(zip(rows, neighbors, strict=True)):
-        order = np.argsort(own)
-        at = np.searchsorted(own, true, sorter=order).clip(0, len(own) - 1)
-        hit = own[order[at]] == true
+    for query, (found, true) in enumerate(zip(rows, neighbors, strict=True)):
+        order = np.argsort(found)
+        at = np.searchsorted(found, true, sorter=order).clip(0, len(found) - 1)
+        hit = found[order[at]] == true
         ranks[query, hit] = order[at[hit]]
     return ranks

@@ -1,4 +1,4 @@
-"""What codes look like apart from their scores: different codes, constant and duplicate bits, balance, correlation."""
+"""Facts about codes besides their scores: different codes, constant and duplicate bits, balance, correlation."""
 
 from __future__ import annotations
 

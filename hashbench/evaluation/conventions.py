@@ -44,12 +44,12 @@ def conventions(
         that share a label are relevant to each other.
     n_bits : int
     cutoffs : sequence of int or None
-        None stands for the whole database.
+        None means the whole database.
     scripts : bool
         Whether what published scripts do on this machine is read too: the orders of `LIBRARY_TIES`, which take a sort
         of the database for each query, and ``irrelevant dropped``.
     advance : callable
-        Told numbers of queries as the libraries sort.
+        Called with numbers of queries as the libraries sort.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def conventions(
         with ``scripts``, where some query has nothing relevant in the whole database, also ``irrelevant dropped``:
         those are dropped, and others without a hit count 0.
         Which ones those are is up to the order of ties: with dropping, ``expected`` is a quotient of two
-        expectations, and ``pessimistic`` may lie above it.
+        expectations, and ``pessimistic`` may be above it.
         ``mAP``: the value; NaN where every query was dropped.
 
     Raises

@@ -138,7 +138,7 @@ def evaluate(
         For ``asymmetric``: real numbers, 1 and 0 by default. Where the squared distance is a_i − c_i ⟨q, b_i⟩, as
         in RaBitQ's estimate, they are c and −a.
     advance : callable, optional
-        Told the number of database items after each shard, or of queries where the distance is ``asymmetric``. By
+        Called with the number of database items after each shard, or of queries if the distance is ``asymmetric``. By
         default a long evaluation shows its progress on standard error.
 
     Returns
@@ -173,8 +173,8 @@ def evaluate(
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
         shape = len(pair.queries), len(pair.database)
         relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
-        with _display(math.prod(shape), shape[0], advance) as told:
-            return Evaluation.of(per_query_values(pair, relevance, wanted, told))
+        with _display(math.prod(shape), shape[0], advance) as notify:
+            return Evaluation.of(per_query_values(pair, relevance, wanted, notify))
     if distance not in ("hamming", "spherical"):
         raise ValueError(f"distance={distance!r}: expected 'hamming', 'spherical' or 'asymmetric'")
     if database_factors is not None or database_offsets is not None:
@@ -182,17 +182,17 @@ def evaluate(
     codes = CodePair.of(query_codes, database_codes, n_bits)
     shape = len(codes.queries), len(codes.database)
     relevance = relevance_of(query_labels, database_labels, neighbors, n_labels, *shape)
-    with _display(math.prod(shape), shape[1], advance) as told:
+    with _display(math.prod(shape), shape[1], advance) as notify:
         if distance == "hamming":
-            histograms = relevance.count(codes, wanted, told)
+            histograms = relevance.count(codes, wanted, notify)
         else:
-            histograms = _spherical(codes, relevance, wanted, told)
+            histograms = _spherical(codes, relevance, wanted, notify)
     return score(histograms, metrics)
 
 
 @contextmanager
 def _display(n_pairs: int, n_steps: int, advance: Callable[[int], object] | None) -> Iterator[Callable[[int], object]]:
-    """Yield what is told after each shard: the caller's own, a progress bar, or nothing worth showing."""
+    """Yield the callback of each shard: the caller's, a progress bar's, or one that shows nothing."""
     if advance is not None:
         yield advance
     elif n_pairs < SHOW_PROGRESS_FROM:

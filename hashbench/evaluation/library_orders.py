@@ -65,7 +65,7 @@ def library_sums(
     n_bits : int
     depths : sequence of int
     advance : callable
-        Told the number of queries after each block.
+        Called with the number of queries after each block.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What is relevant to a query: items that share its labels, or its true nearest neighbours."""
+"""Relevance: items that share a query's labels, or its true nearest neighbours."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class ByLabels:
         ValueError
             Labels have an unusable shape, dtype or content, or queries and database have different kinds of labels.
         """
-        own = _labels(query_labels, n_queries, "query_labels", n_labels)
-        theirs = _labels(database_labels, n_database, "database_labels", n_labels)
-        if own.ndim != theirs.ndim or own.shape[1:] != theirs.shape[1:]:
+        queries = _labels(query_labels, n_queries, "query_labels", n_labels)
+        database = _labels(database_labels, n_database, "database_labels", n_labels)
+        if queries.ndim != database.ndim or queries.shape[1:] != database.shape[1:]:
             raise ValueError(
                 f"query_labels have shape {np.shape(query_labels)} and database_labels "
                 f"{np.shape(database_labels)}: expected the same kind and number of labels"
             )
-        return cls(own, theirs)
+        return cls(queries, database)
 
     def take(self, rows: np.ndarray) -> ByLabels:
         """Return what is relevant among some rows of the database."""
@@ -155,7 +155,7 @@ class ByNeighbors:
     def grades(self, part: slice, wanted: Sequence[Metric]) -> np.ndarray:
         """Return each item's grade for some queries, uint16 of shape (n_queries, n_database).
 
-        0 is no neighbour, 1 one beyond every depth that is asked for, and each depth that it lies within adds 1.
+        0 is no neighbour, 1 one beyond every depth that is asked for, and each depth that it is within adds 1.
         """
         rows, depths = self.rows[part], self.depths(wanted)
         grades = np.zeros((len(rows), self.n_database), np.uint16)

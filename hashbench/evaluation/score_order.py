@@ -1,6 +1,6 @@
 """Ranking by real-valued scores: the order, the groups of equal scores, the best k (numba, all cores).
 
-A row of scores is sorted without comparisons as far as they can be told apart on a linear scale: each becomes a
+A row of scores is sorted without comparisons as far as a linear scale separates them: each becomes a
 whole number from 0, the highest score, to 2^22 − 1 or 2^32 − 1, the lowest; a radix sort orders these, and the few
 items that share one are ordered by their scores themselves. Equal scores keep the order of the rows.
 
@@ -64,13 +64,13 @@ def _sort_run(scores, run):
                 b -= 1
             run[b + 1] = word
         return
-    own = np.empty(len(run))
+    negative = np.empty(len(run))
     equal = True
     for a in range(len(run)):
-        own[a] = -scores[np.int64(run[a] & ROW)]
-        equal = equal and own[a] == own[0]
+        negative[a] = -scores[np.int64(run[a] & ROW)]
+        equal = equal and negative[a] == negative[0]
     if not equal:
-        run[:] = run[np.argsort(own, kind="mergesort")]
+        run[:] = run[np.argsort(negative, kind="mergesort")]
 
 
 @njit(cache=True)
@@ -124,7 +124,7 @@ def _groups(scores, grades, order, counts):
     """Count one query's groups and return how many there are.
 
     Items of a score go to the group before as long as all have that group's one grade; with the first that has
-    another, those of its score move on to a group of their own.
+    another, those of its score move on to a separate group.
     """
     group, pure, n_here, score = 0, np.int64(grades[np.int64(order[0] & ROW)]), 0, scores[np.int64(order[0] & ROW)]
     joined = False

@@ -74,7 +74,7 @@ class Lender:
     def sample(self, name: str, n_bits: int, n_means: int) -> Sample:
         """Return a sample with a variance that borrows from the method's other code lengths and the other methods.
 
-        A sample without a variance of its own, of a deterministic method or a single seed, stays as it is.
+        A sample without its own variance, of a deterministic method or a single seed, stays as it is.
 
         Parameters
         ----------
@@ -84,13 +84,13 @@ class Lender:
         n_means : int
             How many methods are compared with it in mind: with few of them less can be borrowed.
         """
-        sample, own = self.board[n_bits][name], self.known.get(name, {})
-        if n_bits not in own:
+        sample, by_length = self.board[n_bits][name], self.known.get(name, {})
+        if n_bits not in by_length:
             return sample
-        here, others = own[n_bits], [one for length, one in own.items() if length != n_bits]
+        here, others = by_length[n_bits], [one for length, one in by_length.items() if length != n_bits]
         parts = [here, Known(self.typical, min(BOARD_DOF, most_borrowed(n_means, here.dof)))]
         if others:
-            overlapping = 1 + (len(own) - 1) * LENGTH_OVERLAP
+            overlapping = 1 + (len(by_length) - 1) * LENGTH_OVERLAP
             parts.append(Known(_pooled(others), sum(one.dof for one in others) * (1 - LENGTH_OVERLAP) / overlapping))
         seeds = _pooled(parts) / n_bits**LENGTH_POWER / (sample.n_seeds or 1)
         return replace(sample, seeds=seeds, dof=sum(one.dof for one in parts))

@@ -26,7 +26,7 @@ Verdict = Literal["best", "separable", "not separable", "unknown"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method beside the best of its comparison.
+    """A method compared with the best of its comparison.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ def compare(
         Each method's values, the queries in one order for all. One dimension says that the method is
         deterministic: it has no seed, so its seeds add no variance. Two dimensions say that it is random, also
         with one seed, shape (1, n_queries): what another seed would have given is then not known, the method
-        gets no interval and no verdict, and nobody gets one beside it if it is the best.
+        gets no interval and no verdict, and no method gets one against it if it is the best.
     alpha : float
         Chance of any false mark in the comparison, and 1 minus the level of the intervals.
     better : {"higher", "lower"}
@@ -161,10 +161,10 @@ def compare(
     equal methods with three seeds, whose effects are none to large, of variances that differ tenfold and
     hundredfold, or of one that is a thousand times the others', any is marked in 3.7 to 5.3% of comparisons of two
     methods, 3.0 to 5.0% of three, 1.3 to 4.0% of five, 1.3 to 4.7% of ten and 0.7 to 3.3% of twenty; at four code
-    lengths in at most 4.2, 4.3, 2.1, 2.9 and 2.5%. Of methods that lie 4, 6 and 10 standard deviations of a seed below
+    lengths in at most 4.2, 4.3, 2.1, 2.9 and 2.5%. Of methods that are 4, 6 and 10 standard deviations of a seed below
     the best, three seeds tell 79, 97 and 100% of five methods at one code length and 56, 99 and 100% of twenty; at four
     lengths 92, 100 and 100% and 69, 100 and 100% (large effects). Of 1,000 pairs of groups of one method's seeds on
-    the digits, of 600 seeds, LSH's and ITQ's at 32 and 64 bits with three and five seeds are told apart in 2.8 to 4.6%;
+    the digits, of 600 seeds, LSH's and ITQ's at 32 and 64 bits with three and five seeds are separated in 2.8 to 4.6%;
     of 60 pairs CIBHash's (20 epochs, 32 bits) in 4 and 3.
 
     Examples
@@ -184,7 +184,7 @@ def compare(
 def compare_board(board: Board, *, alpha: float = ALPHA, better: Better = "higher") -> dict[int, dict[str, Comparison]]:
     """Compare methods with the best at each code length.
 
-    Each length is a comparison of its own, with its own best and its own correction; the seeds' variances of all
+    Each length is a separate comparison, with its own best and its own correction; the seeds' variances of all
     lengths are estimated together, see the notes of `compare`.
 
     Parameters
@@ -255,29 +255,29 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def _compared(n_bits: int, lender: Lender, alpha: float) -> dict[str, Comparison]:
     """Return the comparison of a board's methods at one code length."""
-    own = lender.board[n_bits]
-    best = _best(own)
+    samples = lender.board[n_bits]
+    best = _best(samples)
 
     def behind_best(name: str, n_means: int) -> Variance:
         return Variance.of_difference(lender.sample(best, n_bits, n_means), lender.sample(name, n_bits, n_means))
 
-    alone = {name: behind_best(name, 2) for name in own}
+    alone = {name: behind_best(name, 2) for name in samples}
     p_values = {name: 1.0 if name == best else one.p_value for name, one in alone.items()}
-    known = [name for name in own if name != best and not np.isnan(p_values[name])]
+    known = [name for name in samples if name != best and not np.isnan(p_values[name])]
     corrected = p_values | _corrected(known, p_values, behind_best)
     return {
         name: Comparison(
-            verdict=_verdict(name == best, own[best], corrected[name], alpha),
-            reason=_reason(sample, own[best]),
+            verdict=_verdict(name == best, samples[best], corrected[name], alpha),
+            reason=_reason(sample, samples[best]),
             mean=float(sample.by_query.mean()),
             interval=Variance.of_mean(sample).interval(alpha),
             difference=alone[name].estimate,
             difference_interval=(0.0, 0.0) if name == best else alone[name].interval(alpha),
-            queries_better=float((paired_differences(sample, own[best]) > 0).mean()),
+            queries_better=float((paired_differences(sample, samples[best]) > 0).mean()),
             p_value=p_values[name],
             p_corrected=corrected[name],
         )
-        for name, sample in own.items()
+        for name, sample in samples.items()
     }
 
 

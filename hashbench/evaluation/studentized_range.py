@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import log_ndtr, stdtrit
 
 HIGHEST = np.linspace(-9.0, 9.0, 181)
-"""Where the highest of several standard normal values may lie."""
+"""The range in which the highest of several standard normal values may be."""
 LOG_RANGES = np.linspace(np.log(1e-3), np.log(40.0), 1000)
 """Ranges between which the distribution is interpolated; smaller ones are certain, larger ones never happen."""
 N_SCALES = 401

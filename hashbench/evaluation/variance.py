@@ -143,7 +143,7 @@ class Variance:
             return SMALLEST_P
         t = -abs(self.estimate) / np.sqrt(self.seeds + self.queries)
         ends = [max(2 * float(stdtr(dof, t)), SMALLEST_P) for _, dof in parts]
-        # The p value lies between those that either part's degrees of freedom give for both, or is one of them.
+        # The p value is between those that either part's degrees of freedom give for both, or is one of them.
         low, high = np.log(min(ends)), np.log(max(ends))
         if self._excess(low) <= 0:
             return min(ends)

@@ -76,7 +76,7 @@ def open_array(facts: dict[str, Any], folder: Path, name: str, in_memory: bool =
     Raises
     ------
     InputError
-        The file is missing, its size has changed, or it lies outside the folder and its content has changed (it is
+        The file is missing, its size has changed, or it is outside the folder and its content has changed (it is
         hashed again where its times or inode differ).
     """
     file, shape = _file(facts, folder, name), tuple(facts["shape"])

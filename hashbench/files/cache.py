@@ -151,14 +151,14 @@ class GrowingArray:
         first, started = manifest["rows"], time.perf_counter()
         block = np.ascontiguousarray(step(first))
         seconds = manifest["seconds"] + time.perf_counter() - started
-        own = {"first": first, "rows": len(block), "sha256": hashlib.sha256(block.data).hexdigest()}
+        written_step = {"first": first, "rows": len(block), "sha256": hashlib.sha256(block.data).hexdigest()}
         manifest = {
             **manifest,
             "rows": first + len(block),
             "seconds": seconds,
             "dtype": block.dtype.str,
             "row_shape": list(block.shape[1:]),
-            "steps": [*manifest.get("steps", []), own],
+            "steps": [*manifest.get("steps", []), written_step],
         }
         self._append(block, first)
         with said_clearly(self._manifest):
@@ -182,17 +182,18 @@ class GrowingArray:
 
     def problems(self) -> Iterator[str]:
         """Hash the rows again; yield what is wrong, a line each. Rows that were written without a checksum pass."""
-        mend = f"delete {self.directory}; it is computed again when it is needed"
+        remedy = f"delete {self.directory}; it is computed again when it is needed"
         manifest = self.manifest()
         if manifest is None and not self._manifest.exists() and not self._data.exists():
             return  # nothing was computed: the first step was refused or killed
         if manifest is None:
-            yield f"{self._manifest} is damaged, or does not fit its data; {mend}"
+            yield f"{self._manifest} is damaged, or does not fit its data; {remedy}"
             return
         for step in manifest.get("steps", []):
             first, rows = step["first"], step["rows"]
             if first + rows > manifest["rows"] or self._sha256(first, rows, _row_bytes(manifest)) != step["sha256"]:
-                yield f"{self._data}: rows {first} to {first + rows - 1} have another SHA-256 than when written; {mend}"
+                last = first + rows - 1
+                yield f"{self._data}: rows {first} to {last} have another SHA-256 than when written; {remedy}"
                 return
 
     def _sha256(self, first: int, rows: int, row_bytes: int) -> str:

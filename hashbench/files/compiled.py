@@ -1,4 +1,4 @@
-"""What numba's compiled loops need: a place for what is compiled, and a process that may run them."""
+"""Support for numba's compiled loops: a place for what is compiled, and a process that may run them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def give_numba_a_cache(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        Where the kernels' sources lie.
+        The folder of the kernels' sources.
 
     Raises
     ------

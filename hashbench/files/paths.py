@@ -30,7 +30,7 @@ def walk(
     ----------
     folder : path-like
     unreadable : callable
-        Told of folders that cannot be read, which are passed over unless it raises.
+        Called with folders that cannot be read, which are passed over unless it raises.
     enter : callable
         ``enter(name, entry)`` says whether a file or folder counts at all.
     above : frozenset of (int, int)
@@ -143,7 +143,7 @@ def is_protocol_name(text: object) -> bool:
 def is_name(value: object) -> bool:
     """Return whether a value is the name of a method or a data set, or of a file, and leads to no other folder.
 
-    It has up to 100 printable characters, none of which stands in a path or means something to a shell, does not
+    It has up to 100 printable characters, none of which has a meaning in a path or to a shell, does not
     begin with a dot, and does not begin or end with a space.
     """
     if not isinstance(value, str) or not 0 < len(value) <= 100:

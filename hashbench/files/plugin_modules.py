@@ -17,7 +17,7 @@ NAMESPACE = "hashbench_plugins"
 
 
 def import_file(file: Path, name: str) -> ModuleType:
-    """Return the module of a file, or of a folder by its ``__init__.py``, under a name of its own for each content.
+    """Return the module of a file, or of a folder by its ``__init__.py``, under a name that depends on its content.
 
     Raises
     ------
@@ -58,16 +58,16 @@ def _empty(module: str, file: str, qualname: str) -> object:
         The plugin's file has been removed or edited, or cannot be imported.
     """
     name = module.rpartition(".")[2]
-    mend = "or keep methods by save() and hashbench.load_model, which pickles nothing"
+    remedy = "or keep methods by save() and hashbench.load_model, which pickles nothing"
     if module not in sys.modules:
         try:
             found = import_file(Path(file), name).__name__
         except FileNotFoundError as error:
-            raise InputError(f"{name!r} was pickled with its plugin file {file}: bring that along, {mend}") from error
+            raise InputError(f"{name!r} was pickled with its plugin file {file}: bring that along, {remedy}") from error
         except Exception as error:
             raise InputError(f"plugin file {file} cannot be imported: {type(error).__name__}: {error}") from error
         if found != module:
-            raise InputError(f"{file} has been edited since its {name!r} was pickled: fit it again, {mend}")
+            raise InputError(f"{file} has been edited since its {name!r} was pickled: fit it again, {remedy}")
     kind: Any = sys.modules[module]
     for part in qualname.split("."):
         kind = getattr(kind, part)

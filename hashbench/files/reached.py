@@ -1,7 +1,7 @@
 """Which definitions of hashbench's shared code a plugin reaches: what decides its result, and nothing else.
 
 A plugin that imports one function of a module depends on that function, on the functions, classes and constants that
-it names, and on theirs in turn. What else stands in the module can change without touching the plugin's results.
+it names, and on theirs in turn. The rest of the module can change without touching the plugin's results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON files of hashbench's own: decoded strictly, and checked by msgspec, which names the place of a fault."""
+"""hashbench's JSON files: decoded strictly, and checked by msgspec, which names the place of a fault."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def leave_working_directory() -> None:
 def _folders() -> Iterator[str]:
     """Yield the folders that this process looks through, without the working directory unless the user named it.
 
-    ``PYTHONPATH`` names it, and so does a script that lies in it; for the script it comes last and replaces nothing.
+    ``PYTHONPATH`` names it, and so does a script in it; for the script it comes last and replaces nothing.
     """
     try:
         here = Path.cwd()

@@ -3,7 +3,7 @@
 Of a method count its own files and the definitions that they reach in ``hashbench.learning``, of a data set its own
 files and what they reach in ``hashbench.data.readers`` and ``hashbench.data.neighbors`` (`hashbench.files.reached`).
 What else they import is named by the feature key, by the data's fingerprint or by the engine's version. Comments,
-docstrings, blank space and where a file or a definition lies do not count.
+docstrings, blank space and the place of a file or a definition do not count.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def hash_source(file: Path) -> str:
     SyntaxError, ValueError
         A file is not Python.
     """
-    own = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    parts = [read_source(path) for path in own], reached_statements(own)
+    plugin_files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    parts = [read_source(path) for path in plugin_files], reached_statements(plugin_files)
     digests = [sorted({hashlib.sha256(code_of(text).encode()).hexdigest() for text in texts}) for texts in parts]
     return hashlib.sha256("\n".join([*digests[0], "and", *digests[1]]).encode()).hexdigest()
 
@@ -56,7 +56,7 @@ def code_of(text: str) -> str:
     The result is the same on every version of Python.
     """
     tree = ast.parse(text)
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_own(node)]
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_from_hashbench(node)]
     notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and is_note(node)]
     unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
@@ -68,8 +68,8 @@ def code_of(text: str) -> str:
     return " ".join([*code, *sorted(names)])
 
 
-def _is_own(node: ast.ImportFrom) -> bool:
-    """Return whether an import is from hashbench, or from beside the file."""
+def _is_from_hashbench(node: ast.ImportFrom) -> bool:
+    """Return whether an import is from hashbench, or relative."""
     return node.level > 0 or (node.module or "").partition(".")[0] == "hashbench"
 
 

@@ -17,7 +17,7 @@ from hashbench.files.paths import printable
 from hashbench.guard.state import kept_state
 
 MOST_CHARACTERS = 2000
-"""Of an error's text; a plugin may raise one of megabytes."""
+"""Maximum length of an error's text; a plugin may raise one of megabytes."""
 
 LONGEST = 300
 """Characters of an error that a message about a data set repeats."""

@@ -1,4 +1,4 @@
-"""What a process has one of, and a plugin's code may leave changed: found out, and put back where that can be."""
+"""Process-wide state that a plugin's code may leave changed: detected, and restored where possible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from typing import Any, cast
 import numpy as np
 
 TORCH_AT_FIRST = ("torch.float32", "cpu", True, False, "highest", False, False, False)
-"""What `_torch` gives of a torch that nobody has touched."""
+"""What `_torch` gives of an unchanged torch."""
 OF_LIBRARIES = {"PYTORCH_NVML_BASED_CUDA_CHECK", "TORCHINDUCTOR_CACHE_DIR", "NUMBA_CACHE_DIR", "KMP_INIT_AT_FORK"}
 """Environment variables that libraries set when they are imported."""
 LIMITS = tuple(sorted(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")))
@@ -223,7 +223,7 @@ def _put_streams(before: tuple[Any, ...]) -> None:
 
 
 def _open_streams() -> tuple[Any, ...]:
-    """Return whether each standard stream is open, and which file lies behind it."""
+    """Return whether each standard stream is open, and which file is behind it."""
     files = []
     for number in range(3):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Packed codes as .npy files; beside them the names of their rows, which model made them, and how images were read."""
+"""Packed codes as .npy files; next to them the names of their rows, which model made them, and how images were read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hashbench.progress import to_stderr
 
 
 def names_path(path: Path) -> Path:
-    """Return where the names of a code file's rows lie: ``codes.names.txt`` beside ``codes.npy``."""
+    """Return the path of the names of a code file's rows: ``codes.names.txt`` next to ``codes.npy``."""
     return path.with_suffix(".names.txt")
 
 
@@ -38,7 +38,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
     path : Path
         Ends in ``.npy``.
     encoded : Encoded
-        Without names, a list of names that lies beside older codes is taken away.
+        Without names, a list of names next to older codes is removed.
     model : SavedModel
         What made the codes.
 
@@ -48,7 +48,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
         A file cannot be written.
     """
     with said_clearly(path):
-        # Neither names nor origin of other codes ever stand beside these, wherever a kill falls.
+        # Neither names nor origin of other codes are ever next to these, whenever the process is killed.
         names_path(path).unlink(missing_ok=True)
         origin_path(path).unlink(missing_ok=True)
         with atomic_stream(path) as stream:
@@ -61,7 +61,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
 
 
 def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_stderr) -> Encoded:
-    """Return the codes of a file, memory-mapped, and the names of their rows, if those lie beside it.
+    """Return the codes of a file, memory-mapped, and the names of their rows, if there are any.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
     model : SavedModel
         What must have made the codes.
     log : callable
-        Receives a line of warning where it does not stand beside the codes which model made them.
+        Called with a line of warning where no file next to the codes says which model made them.
 
     Raises
     ------
     InputError
-        The codes have another length or come from another model, or the files beside them describe other codes.
+        The codes have another length or come from another model, or the files next to them describe other codes.
     """
     codes, n_bits = open_npy(path), model.n_bits
     if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] != model.code_width:
@@ -86,7 +86,7 @@ def read_codes(path: Path, model: SavedModel, log: Callable[[str], None] = to_st
         raise InputError(f"{path} holds codes of more than {n_bits} bits: encode them with the model that searches")
     origin: dict[str, Any] = {}
     if origin_path(path).is_file():
-        origin = _own_origin(path, model)
+        origin = _matching_origin(path, model)
     else:
         log(f"warning: {path} does not say which model made it; it is taken for codes of {model.path}")
     return Encoded(codes, _read_names(names_path(path), len(codes)), _read_look(origin, origin_path(path)))
@@ -100,8 +100,8 @@ def _read_look(origin: dict[str, Any], path: Path) -> Look | None:
         raise InputError(f"{path} does not say how the images were read; encode again or remove it") from error
 
 
-def _own_origin(path: Path, model: SavedModel) -> dict[str, Any]:
-    """Return what stands beside codes, if it is about them and about this model."""
+def _matching_origin(path: Path, model: SavedModel) -> dict[str, Any]:
+    """Return the origin of codes, if it is about them and about this model."""
     origin = _read_origin(origin_path(path))
     if origin["codes"] != sha256(path):
         raise InputError(f"{origin_path(path)} is about other codes than {path} holds; encode again or remove it")

@@ -1,4 +1,4 @@
-"""What a user hands over to be encoded: arrays of vectors or images, image files, folders and tables of them."""
+"""Input to be encoded: arrays of vectors or images, image files, folders and tables of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hashbench.data.look import Look, asked_look
+from hashbench.data.look import Look, requested_look
 from hashbench.data.readers.arrays.array_formats import SUFFIXES, open_file, suffix_of
 from hashbench.data.readers.arrays.parquet import vector_columns
 from hashbench.data.readers.arrays.stored_array import Contents, StoredArray
@@ -42,7 +42,7 @@ class InputOptions:
         InputError
             The background is not a colour, or the grey range is not a range.
         """
-        return asked_look(self.exif, self.background, self.grey_range)
+        return requested_look(self.exif, self.background, self.grey_range)
 
     def refuse_for_arrays(self, path: Path) -> None:
         """Refuse what is said of how image files look where there are none.
@@ -178,7 +178,7 @@ def _chosen(contents: Contents, name: str | None, file: Path) -> StoredArray:
     names = [name] if name is not None else wide if len(contents.arrays) > 1 else list(contents.arrays)
     if len(names) != 1 or names[0] not in contents.arrays:
         held = ", ".join(sorted(contents.arrays)) or "no array"
-        asked = "" if name is None else f", not {name}"
+        not_found = "" if name is None else f", not {name}"
         example = f": name one, as in {file}:{min(wide)}" if wide else ""
-        raise InputError(f"{file} holds {held}{asked}{example}")
+        raise InputError(f"{file} holds {held}{not_found}{example}")
     return contents.arrays[names[0]]

@@ -14,7 +14,7 @@ WIDEST = 8192
 """Features of a vector, at most, where the map is read off the method's values for unit vectors."""
 N_PROBES = 256
 SPREADS = (0.03, 0.3, 3.0)
-"""How far probes lie from where the hyperplanes meet, as shares of that point's own length."""
+"""How far probes are from where the hyperplanes meet, as shares of that point's length."""
 UNSURE = 1e-4
 """Cosines between a probe and a hyperplane below this may be rounding."""
 

@@ -52,7 +52,7 @@ def by_values(values: np.ndarray, database: np.ndarray) -> Nearest:
 def by_quantizer(
     quantizer: Quantizer, queries: np.ndarray, codes: np.ndarray, similarity: Similarity = "euclidean"
 ) -> Nearest:
-    """Return a quantizer's own search, with its distances; which of equal items it takes is its own affair.
+    """Return a quantizer's search, with its distances; the quantizer decides which of equal items it takes.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def by_quantizer(
         some = np.ascontiguousarray(queries[part], np.float32)
         rows = search(some, k)
         distances = [
-            quantizer.compared(one[None], codes[own], similarity)[0] for one, own in zip(some, rows, strict=True)
+            quantizer.compared(one[None], codes[found], similarity)[0] for one, found in zip(some, rows, strict=True)
         ]
         return _in_order(rows, np.stack(distances))
 
@@ -95,7 +95,7 @@ def rescored(
     vectors : ndarray of shape (n, n_features), float
         The database's vectors, of which only the candidates' are read.
     path : Path
-        Where these lie.
+        Their file.
     factor : int
         How many times as many candidates are taken as neighbours are asked for.
     similarity : {"euclidean", "cosine", "ip"}
@@ -109,9 +109,9 @@ def rescored(
     def again(part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
         rows, _ = nearest(part, min(factor * k, len(vectors)))
         distances = np.empty(rows.shape)
-        asked = comparable(queries[part], np.arange(part.start, part.stop), similarity)
-        for query, own, out in zip(asked, rows, distances, strict=True):
-            out[:] = between(query, comparable(vectors[own], own, similarity), similarity)
+        compared_queries = comparable(queries[part], np.arange(part.start, part.stop), similarity)
+        for query, found, out in zip(compared_queries, rows, distances, strict=True):
+            out[:] = between(query, comparable(vectors[found], found, similarity), similarity)
         distances /= 2 if similarity == "cosine" else 1  # |a − b|² = 2 − 2 ⟨a, b⟩ where both have length 1
         if not np.isfinite(distances).all():
             raise InputError(f"{path}: row {rows[~np.isfinite(distances)][0]} holds NaN or infinite values")

@@ -111,30 +111,30 @@ def open_search(
     """
     again = None if rescoring is None else _open_rescoring(model, query, rescoring)
     items = codes_of(model, database, options)
-    asked: Rows | Encoded
+    query_rows: Rows | Encoded
     if isinstance(model.method, Quantizer):
         if distance is not None:
-            raise InputError(f"--distance {distance}: {model.method.name} has a distance of its own; leave it out")
-        asked = _query_vectors(model, query, f"{model.method.name} compares", options)
-        vectors = _vectors(model, asked)
+            raise InputError(f"--distance {distance}: {model.method.name} defines its own distance; leave it out")
+        query_rows = _query_vectors(model, query, f"{model.method.name} compares", options)
+        vectors = _vectors(model, query_rows)
         nearest = by_quantizer(model.method, vectors, items.codes, model.similarity)
         words = "its own distance" + (" by the inner product" if model.similarity == "ip" else "")
         n_queries = len(vectors)
     elif distance == "asymmetric":
-        asked = _query_vectors(model, query, "--distance asymmetric compares", options)
-        values = _values(model, asked)
+        query_rows = _query_vectors(model, query, "--distance asymmetric compares", options)
+        values = _values(model, query_rows)
         nearest, words = by_values(values, items.codes), "asymmetric distance"
         n_queries = len(values)
     else:
-        asked = codes_of(model, query, options)
-        nearest, words = by_hamming(asked.codes, items.codes, model.n_bits), "Hamming distance"
-        n_queries = len(asked.codes)
-    _refuse_other_look(asked.look, items.look)
+        query_rows = codes_of(model, query, options)
+        nearest, words = by_hamming(query_rows.codes, items.codes, model.n_bits), "Hamming distance"
+        n_queries = len(query_rows.codes)
+    _refuse_other_look(query_rows.look, items.look)
     if again is not None and rescoring is not None:
         nearest = _rescored(model, nearest, *again, len(items.codes), rescoring.factor)
         words = f"{RESCORED[model.similarity]} among {rescoring.factor} times as many by {words}"
     words = f"{words} ({model.label}, {model.length})"
-    return Search(nearest, n_queries, len(items.codes), asked.names, items.names, words)
+    return Search(nearest, n_queries, len(items.codes), query_rows.names, items.names, words)
 
 
 def codes_of(model: SavedModel, source: Path, options: InputOptions | None = None) -> Encoded:
@@ -219,15 +219,16 @@ def _refuse_other_look(query: Look | None, database: Look | None) -> None:
     if query is None or database is None:
         return
     if query.exif != database.exif:
-        turned, other = ("queries", "database") if query.exif else ("database", "queries")
-        raise InputError(f"the {turned} were encoded with --exif, the {other} without: {_ALIKE}")
-    for option, own, other in (
+        turned, of_database = ("queries", "database") if query.exif else ("database", "queries")
+        raise InputError(f"the {turned} were encoded with --exif, the {of_database} without: {_ALIKE}")
+    for option, of_queries, of_database in (
         ("--background", query.background, database.background),
         ("--grey-range", query.grey_range, database.grey_range),
     ):
-        if own and other and own != other:
+        if of_queries and of_database and of_queries != of_database:
             raise InputError(
-                f"the queries were encoded with {option} {own}, the database with {option} {other}: {_ALIKE}"
+                f"the queries were encoded with {option} {of_queries}, "
+                f"the database with {option} {of_database}: {_ALIKE}"
             )
 
 

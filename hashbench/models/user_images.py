@@ -131,15 +131,17 @@ def look_for(trained: Look, options: InputOptions, model: object) -> Look:
     InputError
         The background or grey range differs from the one that the model was trained with.
     """
-    asked = options.look
+    requested = options.look
     for name in ("background", "grey_range"):
-        own, other = getattr(trained, name), getattr(asked, name)
-        if own and other and own != other:
+        trained_value, requested_value = getattr(trained, name), getattr(requested, name)
+        if trained_value and requested_value and trained_value != requested_value:
             option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} {other}: {model} was trained with {own}; leave {option} out")
+            raise InputError(
+                f"{option} {requested_value}: {model} was trained with {trained_value}; leave {option} out"
+            )
     return replace(
-        asked,
-        exif=asked.exif or trained.exif,
-        background=trained.background or asked.background,
-        grey_range=trained.grey_range or asked.grey_range,
+        requested,
+        exif=requested.exif or trained.exif,
+        background=trained.background or requested.background,
+        grey_range=trained.grey_range or requested.grey_range,
     )

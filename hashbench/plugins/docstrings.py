@@ -1,7 +1,7 @@
-"""What a plugin's numpydoc docstring says, section by section.
+"""Reads a plugin's numpydoc docstring, section by section.
 
 Docstrings are no part of a plugin's identity (`hashbench.files.source`), so a fact that decides no result, such as how
-a method was compared with its authors' code, stands there.
+a method was compared with its authors' code, is there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the project's own plugins lie: beside the package in a checkout, inside it in a wheel."""
+"""Where the project's own plugins are: next to the package in a checkout, inside it in a wheel."""
 
 from collections.abc import Iterable
 from pathlib import Path

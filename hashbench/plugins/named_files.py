@@ -77,7 +77,7 @@ def _kind_of(file: Path, path: Path) -> str:
 
 
 def _imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield what names are imported, and what each of them stands for."""
+    """Yield what names are imported, and what each of them means."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             yield from ((alias.asname or alias.name, f"{node.module or ''}.{alias.name}") for alias in node.names)

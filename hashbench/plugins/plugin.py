@@ -87,7 +87,7 @@ class Plugin:
         return self._class_in(value) if isinstance(value, ModuleType) else self._checked(value)
 
     def _import(self) -> ModuleType:
-        """Import the file; one that the user names, under a name of its own for each content."""
+        """Import the file; one that the user names, under a name that depends on its content."""
         assert self.file is not None
         if not self.is_extra:
             return importlib.import_module(f"hashbench.{self.kind}.{self.name}")

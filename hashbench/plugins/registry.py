@@ -25,7 +25,7 @@ from hashbench.plugins.plugin import Plugin
 from hashbench.renamed import present_name
 
 KINDS = ("methods", "quantizers", "datasets", "metrics")
-"""Of plugins. hashbench's own metrics are none: they are in `hashbench.evaluation.metrics`."""
+"""Kinds of plugins. hashbench's metrics are not plugins: they are in `hashbench.evaluation.metrics`."""
 IMPORT_ONE = """
 import sys
 from hashbench.errors import InputError
@@ -115,7 +115,7 @@ class Registry:
         return present_name(kinds, name, [one for kind in kinds for one in self.plugins(kind)])
 
     def check(self, plugins: Iterable[Plugin]) -> dict[str, str | None]:
-        """Import each plugin in a process of its own; return by name why that failed, or None."""
+        """Import each plugin in a separate process; return by name why that failed, or None."""
         plugins = list(plugins)
         with ThreadPoolExecutor(n_cores()) as pool:
             reasons = list(pool.map(self._why_broken, plugins))

@@ -1,1 +1,1 @@
-"""What is kept of cells, and how it is read back."""
+"""Records of cells: written and read."""

@@ -1,4 +1,4 @@
-"""What a method has collapsed to: few different codes, a training that did not converge."""
+"""Signs that a method has collapsed: few different codes, a training that did not converge."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def what_collapsed(method: Any, database_codes: np.ndarray) -> dict[str, Any]:
 
 
 def notes_of(record: Record) -> list[str]:
-    """Return what is to be said of a record beside its scores; nothing where nothing collapsed."""
+    """Return the notes on a record next to its scores; nothing where nothing collapsed."""
     notes = []
     if (
         record.n_codes is not None

@@ -1,4 +1,4 @@
-"""What reports need to know of a metric, kept in records so that nobody needs the plugin to read them."""
+"""Information on a metric for reports, kept in records so that they are read without the plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Better = Literal["higher", "lower"]
 ROUNDING = 1e-9
-"""How far a mean may lie outside the range of its values: sums of floats do."""
+"""How far a mean may be outside the range of its values, since floating-point sums are not exact."""
 
 
 @dataclass(frozen=True)

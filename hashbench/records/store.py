@@ -1,4 +1,4 @@
-"""Records on disk: one JSON file per cell, written whole, with its arrays beside it."""
+"""Records on disk: one JSON file per cell, written whole, with its arrays next to it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.writing import refuse_unwritable, said_clearly, writable_directory, write_atomically
 from hashbench.progress import to_stderr
-from hashbench.records.arrays import CODES, PER_QUERY, problem_in
+from hashbench.records.array_schema import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
 from hashbench.renamed import present_config, present_label
 
 RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""
 FAILED = ".failed.json"
-"""Ends the name of the record of a failure beside an earlier record that ended well."""
+"""Suffix of the record of a failure next to an earlier record that ended well."""
 SHARED = "jobs"
-"""Names the lock that is held while a file is written that several cells share."""
+"""Name of the lock that is held while a file is written that several cells share."""
 SHOWN = 12
 """Characters of its id by which the name of a cell's model ends."""
 TEMPORARY = re.compile(
@@ -132,20 +132,20 @@ class Store:
     def write(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a record, its arrays first: the JSON file's presence says that both are whole.
 
-        A failure does not take the place of an earlier record that ended well: it stands beside it.
+        A failure does not take the place of an earlier record that ended well: it is kept next to it.
         """
         path = self.folder / f"{record.id}.json"
-        beside = path.with_name(f"{record.id}{FAILED}")
+        failure_path = path.with_name(f"{record.id}{FAILED}")
         with said_clearly(path, "--out"):
             if record.status == "failed" and self._is_ok(path):
-                write_atomically(beside, record.to_json())
+                write_atomically(failure_path, record.to_json())
                 return
             if arrays:
                 buffer = io.BytesIO()
                 np.savez(buffer, **arrays)  # type: ignore[arg-type]
                 write_atomically(self.arrays_path(record.id), buffer.getvalue())
             write_atomically(path, record.to_json())
-            beside.unlink(missing_ok=True)
+            failure_path.unlink(missing_ok=True)
 
     def _is_ok(self, path: Path) -> bool:
         try:
@@ -154,7 +154,7 @@ class Store:
             return False
 
     def lock(self, id: str) -> FileLock:
-        """Return the lock that whoever computes a cell holds, or whoever writes what cells share (`SHARED`).
+        """Return the lock to hold while a cell is computed, or while what cells share (`SHARED`) is written.
 
         Raises
         ------
@@ -186,11 +186,11 @@ class Store:
         return self.directory / "work" / id
 
     def arrays_path(self, id: str) -> Path:
-        """Return where a record's arrays lie: codes, per-query values and curves, without pickle."""
+        """Return the path of a record's arrays: codes, per-query values and curves, without pickle."""
         return self.folder / f"{id}.npz"
 
     def model_path(self, cell: Cell) -> Path:
-        """Return where the trained method of a cell lies, if the run kept it; a pattern can choose among the names."""
+        """Return the path of a cell's trained method, if the run kept it; a pattern can choose among the names."""
         seed = "" if cell.config["seed"] is None else f"-seed{cell.config['seed']}"
         cell_name = f"{cell.config['dataset']}-{cell.config['method']}-{cell.config['n_bits']}bits{seed}"
         return self.models / f"{cell_name}-{cell.id[:SHOWN]}.safetensors"
@@ -203,15 +203,15 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        mend = "give the run's command again, which computes it anew"
-        arrays = _read_npz(self.arrays_path(id), mend)
+        remedy = "give the run's command again, which computes it anew"
+        arrays = _read_npz(self.arrays_path(id), remedy)
         problem = problem_in(arrays)
         if problem:
-            raise InputError(f"{self.arrays_path(id)} is damaged ({problem}); {mend}")
+            raise InputError(f"{self.arrays_path(id)} is damaged ({problem}); {remedy}")
         return arrays
 
     def labels_path(self, fingerprint: str) -> Path:
-        """Return where the labels of a data set's queries and database lie, without pickle."""
+        """Return the path of the labels of a data set's queries and database."""
         return self.labels / f"{fingerprint[:32]}.npz"
 
     def write_relevance(self, fingerprint: str, relevance: Mapping[str, np.ndarray]) -> None:
@@ -242,10 +242,10 @@ class Store:
         InputError
             The file is missing or damaged.
         """
-        mend = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
-        arrays = _read_npz(self.labels_path(fingerprint), mend)
+        remedy = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
+        arrays = _read_npz(self.labels_path(fingerprint), remedy)
         if set(arrays) not in ({"query", "database"}, {"neighbors"}):
-            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {mend}")
+            raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {remedy}")
         return {name: arrays[key] for name, key in RELEVANCE.items() if key in arrays}
 
     def __iter__(self) -> Iterator[Record]:
@@ -293,22 +293,22 @@ class Store:
 class _Arrays(dict[str, np.ndarray]):
     """The arrays of a file, which says what it lacks."""
 
-    def __init__(self, path: Path, mend: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(self, path: Path, remedy: str, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__(arrays)
-        self._path, self._mend = path, mend
+        self._path, self._remedy = path, remedy
 
     def __missing__(self, name: str) -> np.ndarray:
-        raise InputError(f"{self._path} has no array {name!r}; {self._mend}")
+        raise InputError(f"{self._path} has no array {name!r}; {self._remedy}")
 
 
-def _read_npz(path: Path, mend: str) -> dict[str, np.ndarray]:
-    """Return the arrays of a file, or say what is wrong and how to mend it."""
+def _read_npz(path: Path, remedy: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, or say what is wrong and how to fix it."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            return _Arrays(path, mend, file)
+            return _Arrays(path, remedy, file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, KeyError) as error:
         what = "is damaged" if path.is_file() else "is missing"
-        raise InputError(f"{path} {what} ({error}); {mend}") from error
+        raise InputError(f"{path} {what} ({error}); {remedy}") from error
 
 
 def open_results(directory: Path) -> Store:
@@ -321,8 +321,8 @@ def open_results(directory: Path) -> Store:
     """
     store = Store(directory)
     if next(iter(store), None) is None:
-        mend = f"make some with: hashbench run --out {directory}"
-        raise InputError(f"{directory} holds no records that can be used; {mend}")
+        remedy = f"make some with: hashbench run --out {directory}"
+        raise InputError(f"{directory} holds no records that can be used; {remedy}")
     return store
 
 

@@ -42,9 +42,9 @@ def audit(
     ----------
     store : Store
     advance : callable
-        Told 1 after each record.
+        Called with 1 after each record.
     log : callable
-        Told of records that are left out, since true neighbours are relevant in them.
+        Called with a line for records that are left out, since true neighbours are relevant in them.
 
     Returns
     -------

@@ -58,8 +58,8 @@ def readings_of(frame: pd.DataFrame, printed: str) -> list[str]:
     away = (frame["mAP"] - value / whole).abs()
     rows = frame[away <= half + 1e-9]
     shown = rows if len(rows) else frame.loc[[away.idxmin()]]
-    said = [f"{describe(*row[CONVENTION])} ({row['mAP']:.6f})" for _, row in shown.iterrows()]
-    return said if len(rows) else [f"no reading rounds to it; the nearest is {said[0]}"]
+    readings = [f"{describe(*row[CONVENTION])} ({row['mAP']:.6f})" for _, row in shown.iterrows()]
+    return readings if len(rows) else [f"no reading rounds to it; the nearest is {readings[0]}"]
 
 
 def print_readings(frame: pd.DataFrame, printed: str, console: Console) -> None:

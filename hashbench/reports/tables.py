@@ -41,7 +41,7 @@ def print_tables(
     store : Store, optional
         Where the records' arrays are: values that are not separable from the best of their column get a mark.
     metrics : sequence of str, optional
-        Which metrics get a table of their own; the headline ones by default.
+        Which metrics get a separate table; the headline ones by default.
     """
     compared = verdicts(records, store) if store else {}
     tables = tables_of(records)
@@ -154,7 +154,7 @@ def _print_notes(rows: Sequence[Row], console: Console) -> None:
 
 
 def print_models(records: Sequence[Record], store: Store, console: Console) -> None:
-    """Print where the trained method of each finished record lies."""
+    """Print the path of each finished record's trained method."""
     print_title("models", console)
     for record in records:
         if record.status == "ok":

@@ -1,1 +1,1 @@
-"""What records say together: settings, rows over seeds, verdicts, differences."""
+"""Results of many records: settings, rows over seeds, verdicts, differences."""

@@ -1,4 +1,4 @@
-"""What records say of their metrics: title, axis and direction of each, and which ones a report shows."""
+"""The metrics of records: title, axis and direction of each, and which ones a report shows."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from hashbench.results.setting import grouped
 from hashbench.results.verdicts import Verdicts, group_of, method_of
 
 ASYMMETRIC = " asymmetric"
-"""Ends the name of a method whose queries are real-valued, where a table has others."""
+"""Suffix of a method whose queries are real-valued, where a table has others."""
 NO_SEED = "none"
-"""Stands in the place of the seeds of a deterministic method."""
+"""Replaces the seeds of a deterministic method."""
 TIMINGS = (
     "features_s",
     "views_s",
@@ -213,7 +213,7 @@ def _by_group(compared: Verdicts) -> dict[str, dict[str, Comparison]]:
 
 
 def label_of(record: Record) -> str:
-    """Return what a record's method is called where Hamming's distances and others may stand in one table."""
+    """Return what a record's method is called where Hamming distances and others may be in one table."""
     return record.label + (ASYMMETRIC if record.is_asymmetric and record.is_by_bytes else "")
 
 

@@ -1,4 +1,4 @@
-"""What results must have in common to be compared: one key, used by every table, figure, file and verdict."""
+"""Settings: the key that results must share to be compared, used by every table, figure, file and verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What results share that may stand in one table: the data, how it was measured, and what the methods were given.
+    """What results in one table have in common: the data, how it was measured, and what the methods were given.
 
     A protocol's name and hash say the split, the role of its queries (validation) and how items are ranked
     (asymmetric, by bytes).
@@ -83,7 +83,7 @@ def grouped_ascending(values: Iterable[V], key: Callable[[V], Any]) -> dict[Any,
 
 
 def by_setting(records: Iterable[Record]) -> dict[Setting, list[Record]]:
-    """Return records by their setting; what did not end well stands with what the same method did elsewhere.
+    """Return records by their setting; what did not end well is grouped with what the same method did elsewhere.
 
     Such a record does not say whether the method reads labels: it was not trained.
     """
@@ -123,7 +123,7 @@ class Named:
 def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
     """Return the names of the settings of a report.
 
-    A name is data set, protocol and backbone. Files of one data set are told apart by their names, and what would
+    A name is data set, protocol and backbone. Files of one data set are distinguished by their names, and what would
     still have one name by the values in which it differs, such as ``resnet18 (image_size=32)``.
 
     Parameters
@@ -165,8 +165,8 @@ def _by_features(name: Named, setting: Setting, same: Sequence[Setting]) -> Name
     parts = dict.fromkeys(part for key in keys for part in key)
     differing = [part for part in parts if len({_shown(key.get(part)) for key in keys}) > 1]
     mine = json.loads(setting.features)
-    told = ", ".join(f"{part}={_shown(mine.get(part))}" for part in differing)
-    return replace(name, backbone=name.backbone + _in_brackets(told))
+    differences = ", ".join(f"{part}={_shown(mine.get(part))}" for part in differing)
+    return replace(name, backbone=name.backbone + _in_brackets(differences))
 
 
 def _shown(value: Any) -> str:

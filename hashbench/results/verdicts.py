@@ -3,7 +3,7 @@
 A board is all records of one setting: they agree in data, protocol, features, the metrics' version and whether labels
 were read.
 Methods are compared at each of its code lengths; how far seeds scatter is estimated from all of them. So the same
-records give the same verdicts, whether they stand in a run's tables or are published.
+records give the same verdicts, whether they are in a run's tables or published.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from hashbench.results.metric_infos import infos_of
 from hashbench.results.setting import Setting, setting_of
 
 Verdicts = dict[tuple[str, str], Comparison]
-"""By `group_of` a record, and by metric."""
+"""Comparisons by `group_of` a record and metric."""
 Compared = dict[str, Comparison]
-"""By metric."""
+"""Comparisons by metric."""
 
 
 def group_of(record: Record) -> str:

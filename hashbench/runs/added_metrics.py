@@ -18,7 +18,7 @@ from hashbench.guard.state import kept_state
 from hashbench.plugins.metric_names import Found, find_metrics
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
-from hashbench.records.arrays import CODES, VALUES
+from hashbench.records.array_schema import CODES, VALUES
 from hashbench.records.metric_info import AddedMetric, MetricInfo
 from hashbench.records.record import OWN, Record
 from hashbench.records.store import Store
@@ -26,7 +26,7 @@ from hashbench.runs.job import Job
 from hashbench.runs.workbench import CANDIDATES
 
 
-class AskedMetrics:
+class RequestedMetrics:
     """The metrics that the user adds to the protocols'.
 
     Parameters
@@ -41,14 +41,14 @@ class AskedMetrics:
     """
 
     def __init__(self, names: Iterable[str], registry: Registry) -> None:
-        self._asked = [(found.metric, _info_of(found)) for found in find_metrics(names, registry)]
+        self._requested = [(found.metric, _info_of(found)) for found in find_metrics(names, registry)]
         self._had: set[str] = set()
         self._reasons: dict[str, dict[str, None]] = {}
 
     def of(self, dataset: Dataset, distance: str, protocol: Sequence[str]) -> tuple[MetricInfo, ...]:
         """Return those that a cell can have and its protocol has not."""
         added = []
-        for metric, info in self._asked:
+        for metric, info in self._requested:
             reason = "" if info.name in protocol else why_not(metric, dataset, distance)
             if reason:
                 self._reasons.setdefault(info.name, {})[reason] = None

@@ -16,7 +16,7 @@ from hashbench.evaluation.curves import curves
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.progress import doing
-from hashbench.records.arrays import VALUES
+from hashbench.records.array_schema import VALUES
 from hashbench.runs.added_metrics import AddedScores, added_scores
 from hashbench.runs.job import Job
 from hashbench.runs.training import Fitted, rows_of
@@ -185,7 +185,7 @@ class Bytes(Measure):
 
 
 MEASURES: dict[str, type[Measure]] = {"methods": Bits, "quantizers": Bytes}
-"""By the kind of a job's method."""
+"""Ways to measure, by the kind of a job's method."""
 
 
 def _encoded(fitted: Fitted) -> tuple[np.ndarray, float]:

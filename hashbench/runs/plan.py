@@ -1,4 +1,4 @@
-"""Resolves what a user asks for into jobs: every name and value is checked, and each question asked once."""
+"""Resolves what a user asks for into jobs: every name and value is checked, and each plugin is asked once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.records.record import OWN
 from hashbench.renamed import ESTIMATORS, present_parameters
-from hashbench.runs.added_metrics import AskedMetrics
+from hashbench.runs.added_metrics import RequestedMetrics
 from hashbench.runs.asked.grid import (
     DIMS,
     MAX_BITS,
@@ -106,7 +106,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 f"--save-models: a model keeps no cut of its vectors; leave it out, or run {request.label} without "
                 "dims on vectors that are cut already"
             )
-    asked = AskedMetrics(split_names(options.metrics, "--metrics") if options.metrics else (), registry)
+    added = RequestedMetrics(split_names(options.metrics, "--metrics") if options.metrics else (), registry)
     by_bytes = any(request.is_quantizer for request in requests)
     cells = [
         (request, n_bits, seed, distance)
@@ -130,10 +130,10 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 "--dataset vectors --data-dir FILE"
             )
         jobs += [
-            _job(request, setting, bench, n_bits, seed, distance, by_bytes, asked)
+            _job(request, setting, bench, n_bits, seed, distance, by_bytes, added)
             for request, n_bits, seed, distance in cells
         ]
-    asked.say_where_not()
+    added.say_where_not()
     return _each_once(jobs)
 
 
@@ -213,7 +213,7 @@ def _job(
     seed: int | None,
     distance: str,
     by_bytes: bool,
-    asked: AskedMetrics,
+    added: RequestedMetrics,
 ) -> Job:
     """Return one job; a method that cannot be made, or be asked, becomes a job that says so."""
     made: dict[str, Any] = {"params": request.params}
@@ -222,7 +222,7 @@ def _job(
     try:
         with kept_state(), plugin_code():
             method = make_method(request.method_class, params)
-            made |= _sized(method, request, bench) if request.is_quantizer else _asked(method, request, bench)
+            made |= _sized(method, request, bench) if request.is_quantizer else _resolved(method, request, bench)
     except InputError:
         raise
     except Exception as error:
@@ -249,7 +249,7 @@ def _job(
         "kind": request.plugin.kind,
         "distance": distance,
         "metrics": protocol.metrics,
-        "added": asked.of(dataset, distance, protocol.metrics),
+        "added": added.of(dataset, distance, protocol.metrics),
         "dims": request.dims,
         "read": bench.dataset.summary,
     }
@@ -258,17 +258,17 @@ def _job(
 
 def _sized(quantizer: Quantizer, request: Request, bench: Workbench) -> dict[str, Any]:
     """Ask a quantizer for its parameters, and how many bits its codes of the data's vectors have."""
-    asked: dict[str, Any] = {"params": quantizer.get_params()}
+    resolved: dict[str, Any] = {"params": quantizer.get_params()}
     assert bench.dataset.features is not None
     _refuse_cut(request, (), bench)
     try:
-        asked["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.dataset.features.shape[1])
+        resolved["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.dataset.features.shape[1])
     except Unsupported as error:
-        asked |= {"skip": str(error)}
-    return asked
+        resolved |= {"skip": str(error)}
+    return resolved
 
 
-def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:
+def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:
     """Ask a method, once, for its parameters, for what it wants, and whether it can run on the data."""
     problem = extras_problem(method)
     if problem:
@@ -276,22 +276,22 @@ def _asked(method: HashMethod, request: Request, bench: Workbench) -> dict[str, 
     params, wanted = method.get_params(), method.wants()
     _refuse_cut(request, wanted, bench)
     dataset = bench.dataset_for(method)
-    asked: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
-    if asked["skip"]:
-        return asked
+    resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
+    if resolved["skip"]:
+        return resolved
     if "views" in wanted:
         assert isinstance(method, TrainsOnViews)
         try:
             n_views, views_seed = _n_pool_views(method, bench, len(dataset.split.train)), params["views_seed"]
         except Unsupported as error:
-            return asked | {"skip": str(error)}
-        asked["needs"] = Needs(tuple(sorted(wanted)), n_views, views_seed)
-        asked["views"] = bench.source.view_key(n_views, views_seed)
+            return resolved | {"skip": str(error)}
+        resolved["needs"] = Needs(tuple(sorted(wanted)), n_views, views_seed)
+        resolved["views"] = bench.source.view_key(n_views, views_seed)
     else:
-        asked["needs"] = Needs(tuple(sorted(wanted)))
+        resolved["needs"] = Needs(tuple(sorted(wanted)))
     if "tunable" in wanted:
-        asked["views"] = bench.source.recipe_key(params.get("views_seed"))
-    return asked
+        resolved["views"] = bench.source.recipe_key(params.get("views_seed"))
+    return resolved
 
 
 def _n_pool_views(method: TrainsOnViews, bench: Workbench, n_images: int) -> int:

@@ -1,4 +1,4 @@
-"""The cells of a run, handed out one at a time: to one worker or to several, beside other runs on the directory."""
+"""The cells of a run, handed out one at a time: to one worker or to several, while other runs may use the directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 
 LOOK_EVERY_S = 0.5
-"""Between two looks whether another run has finished a cell."""
+"""Seconds between two checks whether another run has finished a cell."""
 
 
 class Queue:
@@ -52,7 +52,7 @@ class Queue:
 
     @contextmanager
     def take(self) -> Iterator[Job | None]:
-        """Hand out a job that nobody has finished and nobody is at; None where there is none any more.
+        """Hand out a job that is not finished and not being computed; None where there is none any more.
 
         Its lock is held until the context ends.
         """

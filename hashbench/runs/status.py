@@ -1,4 +1,4 @@
-"""How far the runs on a directory have got: what was planned, and what has become of each cell."""
+"""The status of the runs on a directory: what was planned, and the state of each cell."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class CellStatus:
-    """What has become of a cell.
+    """The state of a cell.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class CellStatus:
 
 
 def write_planned(store: Store, jobs: Iterable[Job]) -> None:
-    """Note the cells of a run in ``jobs.json``, beside those that earlier runs on the directory have noted.
+    """Note the cells of a run in ``jobs.json``, next to those that earlier runs on the directory have noted.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def write_planned(store: Store, jobs: Iterable[Job]) -> None:
 
 
 def read_status(directory: Path) -> list[CellStatus]:
-    """Return what has become of each cell that was planned, and of each that has a record.
+    """Return the state of each cell that was planned, and of each that has a record.
 
     Nothing is written, so that it can be asked while a run goes on, by anyone who may read.
 

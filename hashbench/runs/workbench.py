@@ -1,4 +1,4 @@
-"""What the cells of a setting share: data, features, and measurements that do not depend on the method."""
+"""Shared by the cells of a setting: data, features, and measurements that do not depend on the method."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def open_workbench(setting: Setting, options: RunOptions, key: dict[str, Any] | 
     which = (setting, replace(options, methods="", datasets=(), bits=(), seeds=(), plugins=tuple(options.plugins)))
     if which not in _OPEN:
         _OPEN.clear()
-        own = {name: getattr(setting, name) for name in ("protocol", "backbone", "data_dir", "splits")}
-        chosen = replace(options, **own)
+        of_setting = {name: getattr(setting, name) for name in ("protocol", "backbone", "data_dir", "splits")}
+        chosen = replace(options, **of_setting)
         registry = Registry(options.plugins)
         plugin = registry.find("datasets", setting.dataset).load()()
         dataset = load(plugin, chosen)

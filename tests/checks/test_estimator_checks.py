@@ -98,7 +98,7 @@ def test_the_suite_is_imported_from_one_place():
         (load_dataset_class("digits"), ("trial", "check")),
     ):
         assert parametrize_with_checks([plugin_class]).args[0] == arguments
-    with pytest.raises(TypeError, match="give each kind a test of its own"):
+    with pytest.raises(TypeError, match="write one test for each kind"):
         parametrize_with_checks([GoodMethod, load_dataset_class("digits")])
 
 

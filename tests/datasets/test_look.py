@@ -11,7 +11,7 @@ from PIL import Image
 
 from hashbench import InputError, load_dataset, load_model
 from hashbench.data.decoding import decode, decode_seen
-from hashbench.data.look import Look, asked_look
+from hashbench.data.look import Look, requested_look
 from hashbench.models.encode import encode_input
 from hashbench.models.inputs import InputOptions
 from hashbench.records.store import Store
@@ -56,7 +56,7 @@ TRANSPARENT = {
     ("asked", "colour"), [(None, (255, 255, 255)), ("black", (0, 0, 0)), ("#0a1420", (10, 20, 32))]
 )
 def test_transparent_images_are_laid_over_a_colour(encoded, asked, colour):
-    pixels, transparent, deep = decode_seen(encoded, "it", look=asked_look(background=asked))
+    pixels, transparent, deep = decode_seen(encoded, "it", look=requested_look(background=asked))
     assert (transparent, deep) == (True, False)
     assert (pixels[0, 0] == colour).all()
     assert (pixels[3, 3] == (250, 0, 0)).all()
@@ -78,7 +78,7 @@ def test_half_opaque_pixels_are_mixed():
 )
 def test_opaque_images_do_not_depend_on_the_colour(image):
     encoded = written(image, **({"transparency": 0} if image.mode == "P" else {}))
-    white, black = (decode_seen(encoded, "it", look=asked_look(background=colour)) for colour in (None, "black"))
+    white, black = (decode_seen(encoded, "it", look=requested_look(background=colour)) for colour in (None, "black"))
     assert not white.transparent
     assert (white.pixels == black.pixels).all()
     assert (white.pixels == np.asarray(image.convert("RGB"))).all()
@@ -94,7 +94,7 @@ DEEP = np.array([[0, 1000], [4095, 65535]], np.uint16)
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_deep_grey_is_scaled(kind, asked, expected):
     pixels, transparent, deep = decode_seen(
-        written(Image.fromarray(DEEP), kind), "it", look=asked_look(grey_range=asked)
+        written(Image.fromarray(DEEP), kind), "it", look=requested_look(grey_range=asked)
     )
     assert (transparent, deep) == (False, True)
     assert (pixels == np.array(expected)[..., None]).all()
@@ -105,17 +105,17 @@ def test_deep_grey_without_a_range_names_the_option():
         decode(written(Image.fromarray(DEEP)), "it")
     floats = written(Image.fromarray(DEEP.astype(np.float32)), "TIFF")
     with pytest.raises(InputError, match=r"32 bits a pixel .* --grey-range LOW,HIGH"):
-        decode(floats, "it", look=asked_look(grey_range="full"))
-    assert decode(floats, "it", look=asked_look(grey_range="0,65535"))[1, 0, 0] == 16
+        decode(floats, "it", look=requested_look(grey_range="full"))
+    assert decode(floats, "it", look=requested_look(grey_range="0,65535"))[1, 0, 0] == 16
     holed = written(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "TIFF")
     with pytest.raises(InputError, match="holds NaN"):
-        decode(holed, "it", look=asked_look(grey_range="0,1"))
+        decode(holed, "it", look=requested_look(grey_range="0,1"))
 
 
 @pytest.mark.parametrize("asked", ["half", "1", "1,1", "2,1", "nan,1", "0,inf", "0,1,2", ""])
 def test_ranges_that_are_none(asked):
     with pytest.raises(InputError, match=r"--grey-range .*expected full, or LOW,HIGH"):
-        asked_look(grey_range=asked)
+        requested_look(grey_range=asked)
 
 
 def folder_of(path, images):

@@ -169,7 +169,8 @@ def test_images_are_queries_of_real_values(model, digits, tmp_path, cli):
 def test_bad_options(used, tmp_path, cli):
     files = (used / "database.npy", used / "query.npy")
     np.save(tmp_path / "codes.npy", np.zeros((3, 11), np.uint8))
-    one_clear_line(cli("search", used / "rabitq.safetensors", *files, "--distance", "hamming"), "distance of its own")
+    done = cli("search", used / "rabitq.safetensors", *files, "--distance", "hamming")
+    one_clear_line(done, "defines its own distance; leave it out")
     one_clear_line(cli("search", used / "itq.safetensors", *files, "--distance", "own"), "hamming, asymmetric")
     one_clear_line(cli("search", used / "itq.safetensors", *files, "--rescore-factor", 2), "needs --rescore")
     one_clear_line(

@@ -143,7 +143,7 @@ def test_a_bundle_that_was_packed_with_its_folder_is_refused_with_the_cause(run,
     bundle(run, tmp_path / "again.zip")
     packed_again(tmp_path / "again.zip", lambda name: f"mine/{name}", ("mine", "mine/records"))
     done = cli("validate", "--recompute", tmp_path / "again.zip")
-    one_clear_line(done, "all of it lies in a folder, 'mine'; pack what the folder holds")
+    one_clear_line(done, "all of it is in a folder, 'mine'; pack what the folder holds")
 
 
 def test_a_directory_in_the_place_of_a_bundle_is_said_to_be_one(run, tmp_path, cli):

@@ -12,7 +12,7 @@ from made_runs import HOSTILE, made_run
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
 from hashbench.records.store import Store
-from hashbench.reports.grids import one_parameter_grids
+from hashbench.reports.one_parameter_grids import one_parameter_grids
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.files import WRITERS, plot
 from hashbench.reports.page.figures.key import LINE, apart, wrapped

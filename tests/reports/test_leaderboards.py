@@ -14,9 +14,9 @@ from hashbench import InputError
 from hashbench.evaluation.statistics import Comparison
 from hashbench.plugins.registry import Registry
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards import board, cells
+from hashbench.reports.leaderboards import cell_values, csv_files
 from hashbench.reports.leaderboards import columns as columns_module
-from hashbench.reports.leaderboards.cells import are_seeds, is_count, is_metric, label_of
+from hashbench.reports.leaderboards.cell_values import are_seeds, is_count, is_metric, label_of
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows, stale_rows
 from hashbench.reports.leaderboards.columns import HEAD, TAIL, Column, columns, key_of, of_metric
 from hashbench.reports.leaderboards.dictionary import dictionary
@@ -36,7 +36,7 @@ def published(board_run, tmp_path_factory):
 
 @pytest.fixture
 def copied(published, tmp_path):
-    """Return a copy of a leaderboard, with what lies beside it."""
+    """Return a copy of a leaderboard, with the files next to it."""
     for path in published.parent.glob("*.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     return tmp_path / "digits.csv"
@@ -123,8 +123,8 @@ EDITS = [
     (lambda p: _cell(p, "features", "0" * 16), "is not in features.json"),
     (lambda p: _cell(p, "views", "0" * 16), "views 0000000000000000 is not in features.json"),
     (lambda p: (p.parent / "methods.json").unlink(), "is not in methods.json"),
-    (lambda p: (p.parent / "features.json").write_text("["), "features.json beside it cannot be used"),
-    (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json beside it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("["), "features.json next to it cannot be used"),
+    (lambda p: (p.parent / "features.json").write_text("[" * 99999), "features.json next to it cannot be used"),
     (lambda p: (p.parent / "features.json").write_text("[]"), "Expected `object`, got `array`"),
     (lambda p: _json(p, "features.json", lambda v: next(iter(v.values())).update(x=1)), "not its entry's hash"),
     (
@@ -274,7 +274,7 @@ def test_what_counts_in_cells():
 
 
 def test_no_row_is_no_leaderboard():
-    assert problems_in(b"", "digits", board.Entries())[0].startswith("lacks the columns")
+    assert problems_in(b"", "digits", csv_files.Entries())[0].startswith("lacks the columns")
 
 
 def test_an_older_board_may_lack_a_column_that_came_later(copied, board_run):
@@ -294,10 +294,10 @@ def test_an_older_board_may_lack_a_column_that_came_later(copied, board_run):
 
 
 def test_a_new_column_leaves_older_boards_valid(copied, cli, monkeypatch):
-    new = Column("room_c", "Temperature of the room", lambda row: "21", cells.is_amount, "a number", default="20")
+    new = Column("room_c", "Temperature of the room", lambda row: "21", cell_values.is_amount, "a number", default="20")
     of_metric = columns_module.of_metric
     monkeypatch.setattr(columns_module, "TAIL", (new, *columns_module.TAIL))
-    more = Column("p", "p value", lambda row: "0.5", cells.is_number, "a number, or nothing", default="")
+    more = Column("p", "p value", lambda row: "0.5", cell_values.is_number, "a number, or nothing", default="")
     monkeypatch.setattr(columns_module, "of_metric", lambda name: (*of_metric(name), replace(more, name=f"{name} p")))
     before = rows_of(copied)
     assert problems_of(copied) == []

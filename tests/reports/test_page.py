@@ -243,7 +243,7 @@ def test_verdicts_in_a_sentence():
     )
     assert [one["text"] for one in summaries(setting)] == [
         "16 bits: by mAP@all, a has the highest mean (0.5000). Not separable from it, so that their order is not "
-        "known: b. Worse by more than chance: 1 of 4. No verdict, for want of seeds: d."
+        "known: b. Worse by more than chance: 1 of 4. No verdict: too few seeds for d."
     ]
     assert summaries(made_setting({"a": (0.5, "")}))[0]["text"].endswith("so there are no verdicts.")
 

@@ -18,7 +18,7 @@ from hashbench.reports.page.figures.files import plot
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.papers.sources import grids_of
 from hashbench.reports.tables import print_tables
-from hashbench.results.differences import compare_runs
+from hashbench.results.compare_runs import compare_runs
 from hashbench.results.results_csv import IDENTITY, results_frame, write_results
 from hashbench.results.rows import rows_of
 from hashbench.results.setting import Named, by_setting, file_of, named, setting_of

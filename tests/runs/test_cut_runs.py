@@ -7,7 +7,7 @@ from conftest import one_clear_line
 from hashbench import load_dataset
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import recall, rows_of_bytes
-from hashbench.reports.grids import one_parameter_grids
+from hashbench.reports.one_parameter_grids import one_parameter_grids
 
 METHODS = "float32,float32[dims=16|6],lsh,lsh[dims=16],int8[dims=6]"
 

@@ -32,7 +32,7 @@ def test_a_dry_run_without_the_data_says_what_each_data_set_lacks(asked, empty_c
     done = cli("run", PAPER, "--dry-run", "--out", tmp_path / "out")
     names = [setting.dataset for setting in asked["datasets"]]
     assert names == ["cifar10", "nuswide", "mscoco"]
-    one_clear_line(done, *names, "is not here; what they lack stands above")
+    one_clear_line(done, *names, "is not here; what they lack is listed above")
     for name in names:
         (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"{name} "))
         assert "jobs not planned" in line

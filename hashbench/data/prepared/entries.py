@@ -31,11 +31,11 @@ from hashbench.files.writing import writable_directory
 from hashbench.progress import to_stderr
 
 FORMAT = 4
-"""Raised whenever entries are written otherwise, so that none outlives its code."""
+"""Increased whenever the format of entries changes, so that none outlives its code."""
 MANIFEST, NAMES = "manifest.json", "names.json"
 ARRAYS = ("features", "labels", "neighbors")
 TEXTS = ("similarity", "provenance", "sha256")
-"""Attributes of `Items` that are text, and stand in the manifest as they are."""
+"""Attributes of `Items` that are text, and are in the manifest as they are."""
 
 
 Sourced = TypedDict("Sourced", {"from": str | None})

@@ -17,7 +17,7 @@ def caught_warnings(folder: Path) -> Iterator[Callable[[], int]]:
     Parameters
     ----------
     folder : Path
-        Where the lines lie meanwhile. Whatever else writes to the process's standard error then is kept from it too.
+        Keeps the lines meanwhile. Whatever else writes to the process's standard error then is kept from it too.
 
     Yields
     ------

@@ -157,8 +157,8 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         arrays["images"] = items.images
     for number, rows in enumerate(items.parts.values()):
         arrays[f"part-{number}"] = np.asarray(rows, np.int64)
-    with ThreadPoolExecutor(1) as beside:  # hashing leaves Python's lock
-        digest = beside.submit(fingerprint_of, raw_items(items))
+    with ThreadPoolExecutor(1) as executor:  # hashing leaves Python's lock
+        digest = executor.submit(fingerprint_of, raw_items(items))
         arrays["equal"] = equal_items(raw_items(items))
         described = {name: store_array(array, folder, name) for name, array in arrays.items() if array is not None}
     manifest = {

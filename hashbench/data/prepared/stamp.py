@@ -1,4 +1,4 @@
-"""What prepared data was made of: a stamp that changes when a source file or the plugin that reads it does."""
+"""The stamp of prepared data: it changes when a source file or the plugin that reads it does."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def sources(directory: Path | None, patterns: Sequence[str], cache_dir: Path) ->
     Parameters
     ----------
     directory : Path or None
-        The data directory, or one file; None stands for data that its plugin finds by itself.
+        The data directory, or one file; None means data that its plugin finds by itself.
     patterns : sequence of str
         `HashDataset.files`: which files and folders of the directory belong to it.
     cache_dir : Path
-        Passed over where it lies in the directory, as hidden files are.
+        Passed over where it is in the directory, as hidden files are.
     """
     if directory is None or not directory.exists():
         return canonical_hash([])
@@ -73,7 +73,7 @@ def plugin_hash(plugin: type) -> str:
 
 def _looks(name: str, path: Path, status: os.stat_result, small: bool) -> Looks:
     """Return what a file looks like; one that cannot be read is left to its plugin, which says so."""
-    if small and stat.S_ISREG(status.st_mode):  # nobody may ever write to a pipe
+    if small and stat.S_ISREG(status.st_mode):  # a pipe would be waited for
         with contextlib.suppress(InputError):
             return name, str(status.st_size), sha256(path)
     numbers = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)

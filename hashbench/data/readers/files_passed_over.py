@@ -23,7 +23,7 @@ _WORDS = {
 
 
 def hidden_kind(name: str) -> str:
-    """Return the kind of a file that is hidden, or lies in a hidden folder.
+    """Return the kind of a file that is hidden, or in a hidden folder.
 
     Parameters
     ----------

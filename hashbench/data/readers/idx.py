@@ -1,4 +1,4 @@
-"""Reads idx files, the format of MNIST and its kin: a header of sizes, then bytes; plain or gzipped."""
+"""Reads idx files, the format of MNIST and the like: a header of sizes, then bytes; plain or gzipped."""
 
 from __future__ import annotations
 

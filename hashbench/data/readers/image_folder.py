@@ -125,7 +125,7 @@ def _files_below(
 
 
 def _hidden_kind(name: str, file: Path) -> str:
-    """Return the kind of a hidden file; what macOS keeps beside a file has that file's suffix, and is no image."""
+    """Return the kind of a hidden file; what macOS keeps next to a file has that file's suffix, and is no image."""
     kind = hidden_kind(name)
     if kind != HIDDEN:
         return kind

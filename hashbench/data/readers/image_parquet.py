@@ -28,7 +28,7 @@ KEPT_BYTES = 2**28
 
 
 class ParquetImages(Sequence[bytes]):
-    """The encoded images of a column, one file after the other; those of a few row groups lie in memory.
+    """The encoded images of a column, one file after the other; those of a few row groups are in memory.
 
     Parameters
     ----------

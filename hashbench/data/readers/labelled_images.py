@@ -24,7 +24,7 @@ from hashbench.data.readers.parts import DATABASE, QUERY, TRAIN, Arrangement, pa
 from hashbench.errors import InputError
 
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"""What a table is called that lies among the images it is about, as on the Hugging Face hub."""
+"""The name of a table that is in the folder of its images, as on the Hugging Face hub."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def refuse_repeated(names: Sequence[str], where: str) -> None:
     Raises
     ------
     InputError
-        A name stands in the list twice.
+        A name is in the list twice.
     """
     first: dict[str, int] = {}
     for number, name in enumerate(map(normal, names), 1):

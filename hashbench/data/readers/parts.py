@@ -124,7 +124,7 @@ def part_column(columns: Iterable[str], where: object) -> str | None:
     Raises
     ------
     InputError
-        Several columns have a name that stands for the part, so it is unclear which is meant.
+        Several columns have a name that means the part, so it is unclear which is meant.
     """
     return column_of(columns, COLUMNS, where, "that of the parts")
 

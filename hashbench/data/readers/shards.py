@@ -151,7 +151,7 @@ class PartFiles:
 def files_of_parts(source: Path, suffixes: Sequence[str]) -> PartFiles:
     """Return the files of a data set and which part each is of, by the file's name, or else by its folder's.
 
-    Those that lie in the folder itself count; where there are none, those below it, if all are of one data set.
+    Those in the folder itself count; where there are none, those below it, if all are of one data set.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the user's own vectors are measured by: the labels in the files, checked."""
+"""Labels of the user's own vectors, from their files, checked."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def read_vectors(
 ) -> Items:
     """Read embeddings from a file or a folder.
 
-    Rows stand in the order database, query, learn, whatever the file. What lies in one file row by row, in a
+    Rows are in the order database, query, learn, whatever the file. What one file holds row by row, in a
     type whose values float32 holds, is memory-mapped and not converted; everything else is read in blocks into one
     array, of float32 or of the narrower type that all parts have.
 
@@ -53,7 +53,7 @@ def read_vectors(
     n_neighbors : int
         How many true neighbours are taken of each query, at most, where the files hold any.
     scratch : Path, optional
-        Where a copy may lie that is larger than `IN_MEMORY`; by default it lies in memory.
+        Where a copy that is larger than `IN_MEMORY` may be put; by default it is in memory.
     label : str, optional
         The column of labels, where it has another than a usual name; ``none`` where none is to be read.
     similarity : {"euclidean", "cosine", "ip"}, optional
@@ -141,7 +141,7 @@ def _open(path: Path, label: str | None) -> tuple[Path, Contents]:
 def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:
     """Return a file's arrays without those that mean something else here.
 
-    In VIBE's files ``learn`` are more queries, with neighbours of their own, and not vectors to train on.
+    In VIBE's files ``learn`` are more queries, with their own neighbours, and not vectors to train on.
     """
     if _text(contents.attributes.get("point_type", "")) == "binary":
         raise InputError(f"{path} holds packed bits (its point_type is binary); expected vectors: give the float file")
@@ -250,7 +250,7 @@ def _in_memory(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.d
 
 
 def _on_disk(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dtype, scratch: Path) -> np.ndarray:
-    """Return the memory-map of a file that has no name and is gone when nobody needs it any more."""
+    """Return the memory-map of a file that has no name and is gone when it is no longer used."""
     with said_clearly(scratch), tempfile.TemporaryFile(dir=scratch) as stream:
         for block in blocks:
             stream.write(block.data)

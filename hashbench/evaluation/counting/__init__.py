@@ -1,1 +1,1 @@
-"""Codes, and how many items lie at each distance: compiled loops over memory."""
+"""Codes, and how many items are at each distance: compiled loops over memory."""

@@ -90,15 +90,15 @@ def _range_mask(first, start, stop, mask):
 
 
 @njit
-def _add_up(own, rest, relevant, total):
+def _add_up(same, rest, relevant, total):
     """Add the eight partial counts of each distance to a query's histograms."""
     for d in range(len(total)):
-        n_own, n_rest = np.uint64(0), np.uint64(0)
+        n_same, n_rest = np.uint64(0), np.uint64(0)
         for lane in range(LANES):
-            n_own += own[d * LANES + lane]
+            n_same += same[d * LANES + lane]
             n_rest += rest[d * LANES + lane]
-        relevant[d] += np.int64(n_own)
-        total[d] += np.int64(n_own + n_rest)
+        relevant[d] += np.int64(n_same)
+        total[d] += np.int64(n_same + n_rest)
 
 
 @njit(parallel=True, cache=True)
@@ -114,7 +114,7 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
         From `planes_of`.
     n_items : int
     starts : ndarray of shape (n_classes + 1,), int64
-        Class c lies at ``starts[c]:starts[c + 1]``: no label is ever compared.
+        Class c is at ``starts[c]:starts[c + 1]``: no label is ever compared.
     total, relevant : ndarray of shape (n_queries, n_bits + 1), int64
         Added to in place.
     """
@@ -124,7 +124,7 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
     for chunk in prange((n_queries + QUERY_CHUNK - 1) // QUERY_CHUNK):
         offsets, scratch = np.empty((QUERY_CHUNK, n_planes), np.int64), np.empty(SCRATCH, np.uint64)
         counters, mask = np.empty(COUNTERS * LANES, np.uint64), np.empty(LANES, np.uint64)
-        own = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
+        same = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
         rest = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
         whole = np.full(LANES, FULL)
         first_query = chunk * QUERY_CHUNK
@@ -140,18 +140,18 @@ def histograms_by_class(queries, query_class, planes, n_items, starts, total, re
                     first, last = block * BLOCK, min(n_items, (block + 1) * BLOCK)
                     add_planes(planes[block], offsets[q], n_planes // GROUP, counters)
                     if begin <= first and last == first + BLOCK and last <= end:
-                        count_levels(counters, whole, n_spans, scratch, own[q])
+                        count_levels(counters, whole, n_spans, scratch, same[q])
                     elif last == first + BLOCK and (end <= first or last <= begin):
                         count_levels(counters, whole, n_spans, scratch, rest[q])
                     else:
                         _range_mask(first, max(first, begin), min(last, end), mask)
-                        count_levels(counters, mask, n_spans, scratch, own[q])
+                        count_levels(counters, mask, n_spans, scratch, same[q])
                         _range_mask(first, first, min(last, max(first, begin)), mask)
                         count_levels(counters, mask, n_spans, scratch, rest[q])
                         _range_mask(first, max(first, max(begin, end)), last, mask)
                         count_levels(counters, mask, n_spans, scratch, rest[q])
         for q in range(n_here):
-            _add_up(own[q], rest[q], relevant[first_query + q], total[first_query + q])
+            _add_up(same[q], rest[q], relevant[first_query + q], total[first_query + q])
 
 
 @njit(parallel=True, cache=True)
@@ -176,17 +176,17 @@ def histograms_by_mask(queries, query_masks, planes, n_items, label_planes, tota
         offsets, scratch = np.empty((QUERY_CHUNK, n_planes), np.int64), np.empty(SCRATCH, np.uint64)
         counters, mask = np.empty(COUNTERS * LANES, np.uint64), np.empty(LANES, np.uint64)
         others = np.empty(LANES, np.uint64)
-        own = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
+        same = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
         rest = np.zeros((QUERY_CHUNK, n_spans * SPAN * LANES), np.uint64)
-        labels, n_own = np.empty((QUERY_CHUNK, n_labels), np.int64), np.zeros(QUERY_CHUNK, np.int64)
+        labels, n_query_labels = np.empty((QUERY_CHUNK, n_labels), np.int64), np.zeros(QUERY_CHUNK, np.int64)
         first_query = chunk * QUERY_CHUNK
         n_here = min(QUERY_CHUNK, n_queries - first_query)
         for q in range(n_here):
             _offsets(queries[first_query + q], offsets[q])
             for label in range(n_labels):
                 if (query_masks[first_query + q, label >> 6] >> np.uint64(label & 63)) & ONE:
-                    labels[q, n_own[q]] = label
-                    n_own[q] += 1
+                    labels[q, n_query_labels[q]] = label
+                    n_query_labels[q] += 1
         for tile in range(0, n_blocks, BLOCK_TILE):
             for q in range(n_here):
                 for block in range(tile, min(n_blocks, tile + BLOCK_TILE)):
@@ -194,11 +194,11 @@ def histograms_by_mask(queries, query_masks, planes, n_items, label_planes, tota
                     _range_mask(block * BLOCK, block * BLOCK, n_items, others)
                     for lane in range(LANES):
                         shares = np.uint64(0)
-                        for k in range(n_own[q]):
+                        for k in range(n_query_labels[q]):
                             shares |= label_planes[block, 2 * labels[q, k] * LANES + lane]
                         mask[lane] = shares
                         others[lane] &= ~shares
-                    count_levels(counters, mask, n_spans, scratch, own[q])
+                    count_levels(counters, mask, n_spans, scratch, same[q])
                     count_levels(counters, others, n_spans, scratch, rest[q])
         for q in range(n_here):
-            _add_up(own[q], rest[q], relevant[first_query + q], total[first_query + q])
+            _add_up(same[q], rest[q], relevant[first_query + q], total[first_query + q])

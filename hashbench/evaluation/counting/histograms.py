@@ -12,12 +12,12 @@ from hashbench.evaluation.counting.codes import item_words, refuse_bits_beyond, 
 from hashbench.evaluation.counting.plane_counting import MAX_BITS
 
 SHARD_BYTES = 2 * 2**20
-"""Size of a shard's codes: large enough to set up once for all queries, small beside memory."""
+"""Size of a shard's codes: large enough to set up once for all queries, small compared with memory."""
 
 
 @dataclass(repr=False)
 class Histograms:
-    """How many items, and how many relevant ones, lie at each distance from each query.
+    """How many items, and how many relevant ones, are at each distance from each query.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Histograms:
     shared : ndarray of shape (n_queries, n_bits + 1, max_shared + 1), int64, optional
         Items by distance and number of shared labels, for graded relevance.
     nearest : dict from k to ndarray of shape (n_queries, n_bits + 1), int64
-        Where each query's k true nearest neighbours lie, for recall@k and recallk@N.
+        How many of each query's k true nearest neighbours are at each distance, for recall@k and recallk@N.
     several_labels : bool
         Whether items have several labels, so that grades are known only where ``shared`` was counted.
     """
@@ -75,13 +75,13 @@ def split_into_shards(codes: np.ndarray, labels: np.ndarray | None) -> Shards:
 
 
 def _query_words(query_codes: np.ndarray, n_bits: int) -> np.ndarray:
-    """Return queries as words; the kernels trust that no bit lies beyond n_bits."""
+    """Return queries as words; the kernels trust that no bit is set beyond n_bits."""
     refuse_bits_beyond(query_codes, n_bits, "query_codes")
     return item_words(query_codes)
 
 
 def _checked(shards: Shards, n_bits: int) -> Shards:
-    """Yield the shards, each once it is known that no bit lies beyond n_bits."""
+    """Yield the shards, each once it is known that no bit is set beyond n_bits."""
     first_row = 0
     for codes, labels in shards:
         refuse_bits_beyond(codes, n_bits, "database_codes", first_row)
@@ -137,7 +137,7 @@ def class_histograms(
         Parts of the database; histograms add up, so that memory does not grow with its size.
     n_bits : int
     advance : callable
-        Told the number of items after each shard.
+        Called with the number of items after each shard.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def mask_histograms(
     Parameters
     ----------
     query_masks : ndarray of shape (n_queries, n_mask_words), uint64
-        Bit b of word w stands for label 64 w + b.
+        Bit b of word w is label 64 w + b.
     shards : iterable of (codes, masks)
     graded : bool
         Also count by the number of shared labels.

@@ -15,7 +15,7 @@ from hashbench.evaluation.counting.codes import item_words
 QUERY_BLOCK = 32
 """Queries that share one thread's scratch memory."""
 TILE = 4096
-"""Items whose distances lie in the first-level cache between being computed and being counted."""
+"""Items whose distances stay in the first-level cache between being computed and being counted."""
 
 
 @intrinsic
@@ -64,25 +64,25 @@ def histograms_by_class(queries, query_class, words, starts, total, relevant):
         Position of the query's class in ``starts``; −1 where the database has no item of it.
     words : ndarray of shape (n_words, n_items), uint64
     starts : ndarray of shape (n_classes + 1,), int64
-        Class c lies at ``starts[c]:starts[c + 1]``: no label is ever compared.
+        Class c is at ``starts[c]:starts[c + 1]``: no label is ever compared.
     total, relevant : ndarray of shape (n_queries, n_bits + 1), int64
         Added to in place.
     """
     n_queries, n_items = len(queries), words.shape[1]
     for block in prange((n_queries + QUERY_BLOCK - 1) // QUERY_BLOCK):
         buffer = np.empty(TILE, np.uint16)
-        own = np.empty(total.shape[1], np.int64)
+        same_class = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             begin, end = 0, 0
             if query_class[i] >= 0:
                 begin, end = starts[query_class[i]], starts[query_class[i] + 1]
-            own[:] = 0
-            _histogram(queries[i], words, begin, end, own, buffer)
+            same_class[:] = 0
+            _histogram(queries[i], words, begin, end, same_class, buffer)
             _histogram(queries[i], words, 0, begin, total[i], buffer)
             _histogram(queries[i], words, end, n_items, total[i], buffer)
-            for d in range(len(own)):
-                total[i, d] += own[d]
-                relevant[i, d] += own[d]
+            for d in range(len(same_class)):
+                total[i, d] += same_class[d]
+                relevant[i, d] += same_class[d]
 
 
 @njit(parallel=True, cache=True)

@@ -154,7 +154,7 @@ def count_levels(typingctx, counters, mask, n_spans, scratch, counts):
         wide = ir.IntType(64 * LANES)
         with cgutils.for_range(builder, arguments[2]) as loop:
             chosen = _span(builder, spare, loop.index)
-            # Many spans are empty: most distances lie close together.
+            # Many spans are empty: most distances are close together.
             with builder.if_then(builder.icmp_unsigned("!=", builder.bitcast(chosen, wide), ir.Constant(wide, 0))):
                 first = builder.mul(loop.index, ir.Constant(I64, len(low) * LANES))
                 for k, product in enumerate(low):

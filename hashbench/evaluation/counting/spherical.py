@@ -52,15 +52,15 @@ def spherical_histograms(codes: CodePair, count: Callable[[np.ndarray], Histogra
     refuse_bits_beyond(codes.queries, n_bits, "query_codes")
     refuse_bits_beyond(codes.database, n_bits, "database_codes")
     table = levels(n_bits)
-    own = np.bitwise_count(codes.queries).sum(axis=1, dtype=np.int64)
-    theirs = np.bitwise_count(codes.database).sum(axis=1, dtype=np.int64)
-    shape = len(own), int(table.max()) + 1
-    summed = Histograms(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(len(own), np.int64))
-    for weight in np.unique(theirs):
-        part = count(np.flatnonzero(theirs == weight))
+    query_weights = np.bitwise_count(codes.queries).sum(axis=1, dtype=np.int64)
+    weights = np.bitwise_count(codes.database).sum(axis=1, dtype=np.int64)
+    shape = len(query_weights), int(table.max()) + 1
+    summed = Histograms(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(len(query_weights), np.int64))
+    for weight in np.unique(weights):
+        part = count(np.flatnonzero(weights == weight))
         differ = np.arange(n_bits + 1)
-        common = (own[:, None] + weight - differ) // 2
-        # Where no codes lie there is nothing to add, so any level will do.
+        common = (query_weights[:, None] + weight - differ) // 2
+        # Where there are no codes there is nothing to add, so any level will do.
         level = table[differ, common.clip(0, n_bits)]
         _add(summed, part, level)
     return summed

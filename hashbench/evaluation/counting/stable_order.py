@@ -65,13 +65,13 @@ def stable_by_class(queries, query_labels, words, labels, total, relevant, cutof
         hit = np.empty(total.shape[1], np.int64)
         for i in range(block * QUERY_BLOCK, min(n_queries, (block + 1) * QUERY_BLOCK)):
             _start(total[i], relevant[i], seen, hit)
-            own = query_labels[i]
+            query_label = query_labels[i]
             for tile in range(0, n_items, TILE):
                 n = min(TILE, n_items - tile)
                 _distances(queries[i], words, tile, tile + n, distances)
                 row = labels[tile : tile + n]
                 for j in range(n):
-                    shares[j] = row[j] == own
+                    shares[j] = row[j] == query_label
                 _score(distances, shares, n, seen, hit, cutoffs, sums[i], hits[i])
 
 

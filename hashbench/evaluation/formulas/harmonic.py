@@ -34,7 +34,7 @@ HARMONIC = _harmonic_table()
 def reciprocal_sums(before, n):
     """Return sum 1/(N+t) and sum (t−1)/(N+t) over t = 1..n, for N = ``before``, to within a few ulps.
 
-    A group that is short beside its place is summed by a series around its middle, where the closed forms
+    A group that is short compared with its place is summed by a series around its middle, where the closed forms
     above would cancel; others take a table of H to 2^16 and the asymptotic expansion beyond.
     """
     if n <= 0:

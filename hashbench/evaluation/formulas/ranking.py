@@ -110,7 +110,7 @@ def hit_chance(total, relevant, k, out):
 
 @njit(parallel=True, cache=True)
 def reciprocal_rank(total, relevant, k, out):
-    """Take the expected reciprocal of the first relevant item's rank, 0 where that lies beyond k.
+    """Take the expected reciprocal of the first relevant item's rank, 0 where that is beyond k.
 
     In the first group with relevant items the first of them is at place t + 1 with a chance that is the one of place
     t times (n − t − r + 1) / (n − t).

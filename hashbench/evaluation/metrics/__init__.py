@@ -42,11 +42,11 @@ __all__ = [
 ]
 
 VERSION = 1
-"""Raised whenever a metric's value changes for the same codes."""
+"""Increased whenever a metric's value changes for the same codes."""
 
 
 def headline(names: Iterable[str]) -> list[str]:
-    """Return the metrics that get a table and a figure of their own, smallest cut-off first.
+    """Return the metrics that get a separate table and figure, smallest cut-off first.
 
     Where true neighbours are relevant these are the recalls, else the mean average precisions. Names that this version
     does not know are passed over: a record may have them from another one.

@@ -96,7 +96,7 @@ class MAPWithin(Metric):
 class WeightedMAP(Metric):
     """Weighted mean average precision for multi-label data, divided by the hits in the top k.
 
-    At each relevant rank stands not the precision but the mean number of labels that the items up to it share with
+    At each relevant rank it takes not the precision but the mean number of labels that the items up to it share with
     the query (ACG). Zhao, Huang, Wang and Tan, Deep semantic ranking based hashing, CVPR 2015.
 
     Attributes

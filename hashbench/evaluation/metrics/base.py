@@ -1,4 +1,4 @@
-"""What every metric is: a value whose text is its column name, and which is made again from that text."""
+"""The base of all metrics: a value whose text is its column name, and which is made again from that text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hashbench.evaluation.counting.histograms import Histograms
 
 Better = Literal["higher", "lower"]
 ROUNDING = 1e-9
-"""How far a value may lie outside its range: sums of floats do."""
+"""How far a value may be outside its range, since floating-point sums are not exact."""
 
 
 class Metric(ABC):

@@ -13,7 +13,7 @@ from hashbench.evaluation.metrics.base import Metric
 
 @dataclass(frozen=True, repr=False)
 class SuccessAt(Metric):
-    """Hit rate: whether anything relevant lies among the first k."""
+    """Hit rate: whether anything relevant is among the first k."""
 
     pattern = r"success@(?P<k>\d+)"
     forms = "success@k"
@@ -34,7 +34,7 @@ class SuccessAt(Metric):
 
 @dataclass(frozen=True, repr=False)
 class MRR(Metric):
-    """Mean reciprocal rank of the first relevant item, 0 where it lies beyond k.
+    """Mean reciprocal rank of the first relevant item, 0 where it is beyond k.
 
     Attributes
     ----------

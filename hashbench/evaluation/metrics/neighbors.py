@@ -13,7 +13,7 @@ from hashbench.evaluation.metrics.base import Metric
 
 @dataclass(frozen=True, repr=False)
 class NeighborRecall(Metric):
-    """Share of the k true nearest neighbours that lie among the first retrieved.
+    """Share of the k true nearest neighbours that are among the first retrieved.
 
     Attributes
     ----------

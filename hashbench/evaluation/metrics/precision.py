@@ -34,7 +34,7 @@ class PrecisionAt(Metric):
 
 @dataclass(frozen=True, repr=False)
 class RecallAt(Metric):
-    """Share of all relevant items that lie among the first k."""
+    """Share of all relevant items that are among the first k."""
 
     pattern = r"R@(?P<k>\d+)"
     forms = "R@k"

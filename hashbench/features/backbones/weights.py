@@ -17,11 +17,11 @@ from hashbench.errors import InputError
 BUNDLED = "tf_efficientnet_lite0"
 """The backbone whose weights come with the installation."""
 HUB = "hf-hub:"
-"""Begins the names of models on the hub."""
+"""Prefix of the names of models on the hub."""
 FILES = ("model.safetensors", "pytorch_model.bin")
-"""What timm calls weights on the hub, the better first."""
+"""File names of weights on the hub, the preferred first."""
 TIMEOUT_S = 5.0
-"""Of the one attempt to reach a server: without a network the user is told so at once."""
+"""Timeout in seconds of the one attempt to reach a server: without a network the user sees an error at once."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Model:
     resized : Resized
         How timm brings images to that size.
     built_by : dict
-        What a feature key says beside the name, where the name alone does not say how timm builds it.
+        What a feature key says besides the name, where the name alone does not say how timm builds it.
     repository : str
         On the hub, perhaps with ``@<revision>``; empty where the weights are not there.
     files : sequence of str
@@ -101,7 +101,7 @@ def find_model(name: str) -> Model:
 
 
 def _hub_model(name: str) -> Model:
-    """Return a model by the configuration that lies beside its weights on the hub, as timm writes it."""
+    """Return a model by the configuration that is next to its weights on the hub, as timm writes it."""
     import timm
 
     repository = name.removeprefix(HUB)
@@ -112,8 +112,8 @@ def _hub_model(name: str) -> Model:
         architecture, arguments = content["architecture"], content.get("model_args") or {}
         mean, std, size = tuple(config["mean"]), tuple(config["std"]), int(config["input_size"][1])
         plain = timm.models.PretrainedCfg()
-        asked = (config.get(name) or getattr(plain, name) for name in ("interpolation", "crop_pct", "crop_mode"))
-        resized = Resized(*asked)
+        resizing = (config.get(name) or getattr(plain, name) for name in ("interpolation", "crop_pct", "crop_mode"))
+        resized = Resized(*resizing)
         if not timm.is_model(architecture):
             raise ValueError(f"timm has no {architecture!r:.60}")
     except Exception as error:  # the hub's client passes on whatever its transport raises

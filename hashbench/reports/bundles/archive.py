@@ -1,4 +1,4 @@
-"""A bundle as a file: a zip archive of one form, written the same each time and believed in nothing when read."""
+"""A bundle as a file: a zip archive of one form, written the same each time, and fully checked when read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hashbench.records.record import LARGEST
 from hashbench.reports.bundles.inner_arrays import UNREADABLE, problem_in_npz
 
 FORMAT = 1
-"""Raised when older versions of hashbench could misread a bundle."""
+"""Increased when older versions of hashbench could misread a bundle."""
 MANIFEST = "manifest.json"
 MEMBER = re.compile(r"records/[0-9a-f]{64}\.(json|npz)|labels/[0-9a-f]{32}\.npz")
 MOST_FILES = 20_000
@@ -145,10 +145,10 @@ def _is_passed_over(member: zipfile.ZipInfo) -> bool:
 
 
 def _refuse_folder(names: set[str]) -> None:
-    """Raise if all files lie in a folder: the folder was packed, and not what it holds."""
+    """Raise if all files are in a folder: the folder was packed, and not what it holds."""
     folders = {name.partition("/")[0] for name in names}
     if MANIFEST not in names and len(folders) == 1 and f"{min(folders)}/{MANIFEST}" in names:
-        raise Refused(f"all of it lies in a folder, {shorten(min(folders))!r}; pack what the folder holds")
+        raise Refused(f"all of it is in a folder, {shorten(min(folders))!r}; pack what the folder holds")
 
 
 def _refuse_odd(member: zipfile.ZipInfo, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The labels that a bundle's codes are scored by: their checksum, and where they come from."""
+"""The labels by which a bundle's codes are scored: their checksum and their source."""
 
 from __future__ import annotations
 

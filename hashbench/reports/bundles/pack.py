@@ -19,7 +19,7 @@ def bundle(store: Store, path: Path, with_labels: bool = False, log: Callable[[s
     """Write a run's records and codes as one file that `recompute` scores again.
 
     Models, checkpoints and records of failed cells stay out, and so do those of quantizers, whose codes no run keeps.
-    What is relevant to what is not ours to pass on: the bundle holds its checksum, and whoever scores it again loads
+    What is relevant to what is not ours to pass on: the bundle holds its checksum, and scoring it again loads
     the data; with labels, also where the data is not.
 
     Parameters
@@ -30,7 +30,7 @@ def bundle(store: Store, path: Path, with_labels: bool = False, log: Callable[[s
     with_labels : bool
         Put the labels, or true neighbours, in.
     log : callable
-        Told of records that are left out.
+        Called with a line for records that are left out.
 
     Returns
     -------

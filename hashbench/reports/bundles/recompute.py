@@ -27,7 +27,7 @@ from hashbench.reports.leaderboards.columns import (
     setting,
 )
 from hashbench.reports.leaderboards.evidence import Evidence, why_on_no_leaderboard
-from hashbench.reports.leaderboards.rows import rows_of
+from hashbench.reports.leaderboards.rows_of_records import rows_of
 
 DECIDED = ("n_seeds", "seeds", "uses_labels", "data_provenance", "source", "engine", "views", "params")
 """Columns besides the metrics' that a row must have from the records. Timings, and where and when they were taken, are
@@ -68,7 +68,7 @@ def recompute(bundle: Path, board: Path | None = None, plugins: Iterable[str | P
     ----------
     bundle : Path
     board : Path, optional
-        A leaderboard: each row that the bundle's records give must stand in it as they give it.
+        A leaderboard: each row that the bundle's records give must be in it as they give it.
     plugins : iterable of path-like
         Files of methods and data sets that are not installed.
 
@@ -102,7 +102,7 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
     rows, _ = rows_of(submitted, registry.plugins("methods"), "recompute")
     result = Recomputed(len(records), notes=[*notes, *_of_other_code(records, registry)])
     if board is not None:
-        problems, more = _beside(board, rows, registry)
+        problems, more = _compare_with_board(board, rows, registry)
         result.problems += problems
         result.notes += more
     return result
@@ -111,24 +111,24 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
 def _give_labels(store: Store, records: Sequence[Record], manifest: dict[str, Any], registry: Registry) -> list[str]:
     """Put the labels of the data that is here in the place of the bundle's; return notes on those that are not."""
     notes = []
-    for own in _of_one_load(records):
-        data = own[0].config["data"]
-        refuse_unknown_protocol(own[0], registry)
+    for group in _of_one_load(records):
+        data = group[0].config["data"]
+        refuse_unknown_protocol(group[0], registry)
         try:
-            dataset = dataset_of(own[0], registry)
+            dataset = dataset_of(group[0], registry)
         except InputError as error:
-            notes.append(_without_data(store, own[0], error))
+            notes.append(_without_data(store, group[0], error))
         else:
-            _refuse_other_data(store, own, dataset)
+            _refuse_other_data(store, group, dataset)
             store.write_relevance(data, dataset.relevance())
         stated = manifest["labels"].get(data, {}).get("sha256")
         if stated != relevance_sha256(store.relevance(data)):
-            raise InputError(f"the labels of {own[0].config['dataset']} are not those that its manifest names")
+            raise InputError(f"the labels of {group[0].config['dataset']} are not those that its manifest names")
     return notes
 
 
 def _of_one_load(records: Iterable[Record]) -> Iterable[list[Record]]:
-    """Return the records in groups that one data set, loaded once, was scored on; rankings stand together."""
+    """Return the records in groups that one data set, loaded once, was scored on; rankings stay together."""
     groups: dict[tuple[str, str, NameParts], list[Record]] = {}
     for record in records:
         config = record.config
@@ -168,7 +168,7 @@ def _of_other_code(records: Iterable[Record], registry: Registry) -> Iterator[st
             yield f"{name} is of other code than is here"
 
 
-def _beside(board: Path, rows: Sequence[Line], registry: Registry) -> tuple[list[str], list[str]]:
+def _compare_with_board(board: Path, rows: Sequence[Line], registry: Registry) -> tuple[list[str], list[str]]:
     """Compare rows that were made again with those of a leaderboard; return problems and notes.
 
     Rows that no leaderboard has, those on validation queries and those by bytes, are left out.
@@ -189,11 +189,11 @@ def _beside(board: Path, rows: Sequence[Line], registry: Registry) -> tuple[list
             judged = whole == sum(judged_together(other) == judged_together(made) for other in rows)
             problems += [f"line {number}: {problem}" for problem in _differences(row, made, judged)]
             compared += 1
-    lacking, beside = len(published) - compared, len(rows) - len(comparable)
-    told = [f"{compared} rows compared"]
-    told += [f"{lacking} are not in the bundle"] if lacking else []
-    told += [f"{beside} of the bundle's are of protocols that no leaderboard has"] if beside else []
-    return problems, ["; ".join(told)]
+    lacking, unpublished = len(published) - compared, len(rows) - len(comparable)
+    notes = [f"{compared} rows compared"]
+    notes += [f"{lacking} are not in the bundle"] if lacking else []
+    notes += [f"{unpublished} of the bundle's are of protocols that no leaderboard has"] if unpublished else []
+    return problems, ["; ".join(notes)]
 
 
 def _key(row: Line, by_label: bool) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from typing import Any
 from hashbench import renamed
 from hashbench.evaluation import metrics
 from hashbench.plugins.registry import Registry
-from hashbench.reports.leaderboards import board, cells
-from hashbench.reports.leaderboards.board import Entries, Unreadable
+from hashbench.reports.leaderboards import cell_values, csv_files
 from hashbench.reports.leaderboards.columns import (
     KEY,
     VERDICT,
@@ -25,12 +24,13 @@ from hashbench.reports.leaderboards.columns import (
     order,
     setting,
 )
+from hashbench.reports.leaderboards.csv_files import Entries, Unreadable
 
 RESTORE = "take the file from git again, or remove it and publish its runs"
 ROUNDING = 1.5e-5
 """By how much two values with five digits may differ where the exact ones are equal."""
 ROUNDED = 5.001e-6
-"""How far a value with five digits may lie from the exact one: half of its last digit, and what floating point adds."""
+"""How far a value with five digits may be from the exact one: half of its last digit, and what floating point adds."""
 
 
 def problems_of(path: Path) -> list[str]:
@@ -39,11 +39,11 @@ def problems_of(path: Path) -> list[str]:
     Parameters
     ----------
     path : Path
-        ``features.json`` and ``methods.json`` lie beside it.
+        ``features.json`` and ``methods.json`` are next to it.
     """
     try:
-        content = board.read_bytes(path)
-        problems = problems_in(content, path.stem, board.read_entries(path.parent))
+        content = csv_files.read_bytes(path)
+        problems = problems_in(content, path.stem, csv_files.read_entries(path.parent))
     except Unreadable as error:
         return [str(error)]
     form = "" if problems else form_problem(content)
@@ -52,11 +52,11 @@ def problems_of(path: Path) -> list[str]:
 
 def read_rows(path: Path) -> list[Line]:
     """Return the rows of a leaderboard that has no problem, under the present names."""
-    header, lines = board.parse(board.read_bytes(path))
+    header, lines = csv_files.parse(csv_files.read_bytes(path))
     rows = [completed(header, line) for line in lines]
     if not renamed.RENAMED:
         return rows
-    methods = board.read_entries(path.parent).methods
+    methods = csv_files.read_entries(path.parent).methods
     return [_present(row, methods[row["params"]]) for row in rows]
 
 
@@ -69,7 +69,7 @@ def _present(row: Line, entry: dict[str, Any]) -> Line:
 
 def notes_on(path: Path) -> list[str]:
     """Return what a reader of a valid leaderboard should know: columns that came after it was written."""
-    header, _ = board.parse(board.read_bytes(path))
+    header, _ = csv_files.parse(csv_files.read_bytes(path))
     lacks = lacked(header)
     shown = ", ".join(
         f"{column.name} ({f'read as {column.default}' if column.default else 'empty'})" for column in lacks
@@ -86,10 +86,10 @@ def problems_in(content: bytes, dataset: str, entries: Entries) -> list[str]:
     dataset : str
         Whose it is to be.
     entries : Entries
-        Of the JSON files beside it.
+        Of the JSON files next to it.
     """
     try:
-        header, lines = board.parse(content)
+        header, lines = csv_files.parse(content)
     except Unreadable as error:
         return [str(error)]
     problems = _header_problems(header)
@@ -116,15 +116,15 @@ def form_problem(content: bytes) -> str:
 
     Its rows are those that publish wrote, so that publishing again mends it.
     """
-    header, lines = board.parse(content)
-    if board.to_csv([completed(header, line) for line in lines], header) == content:
+    header, lines = csv_files.parse(content)
+    if csv_files.to_csv([completed(header, line) for line in lines], header) == content:
         return ""
-    return board.form_of(content) or "has cells quoted as another program saves them; publish again"
+    return csv_files.form_of(content) or "has cells quoted as another program saves them; publish again"
 
 
 def _header_problems(header: Sequence[str]) -> list[str]:
     names = metrics_in(header)
-    odd = [name for name in names if not cells.is_metric(name)]
+    odd = [name for name in names if not cell_values.is_metric(name)]
     if odd:
         return [f"unknown metric {odd[0]!r:.100}"]
     expected = [column.name for column in columns(names) if column.name in header or column.default is None]
@@ -199,10 +199,10 @@ def _key_problems(row: Line, entries: Entries) -> Iterator[str]:
     """Yield what is wrong with what a row names by its key."""
     for name in ("features", "views"):
         if row[name] and row[name] not in entries.features:
-            yield f"{name} {row[name]} is not in {board.FEATURES} beside it"
+            yield f"{name} {row[name]} is not in {csv_files.FEATURES} next to it"
     method = entries.methods.get(row["params"])
     if method is None:
-        yield f"params {row['params']} is not in {board.METHODS} beside it"
+        yield f"params {row['params']} is not in {csv_files.METHODS} next to it"
     elif method["method"] != name_of(row):
         yield f"method is {row['method']!r:.60}, its params are those of {method['method']!r:.60}"
 

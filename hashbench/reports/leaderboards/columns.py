@@ -10,7 +10,7 @@ from typing import Any, Literal
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.writing import csv_safe
-from hashbench.reports.leaderboards import cells
+from hashbench.reports.leaderboards import cell_values
 from hashbench.results.rows import Row
 
 Line = dict[str, str]
@@ -31,7 +31,7 @@ class Column:
     read : callable
         ``read(row)`` returns the value that a line of the file shows.
     fits : callable
-        Whether a text may stand in the column.
+        Whether a text is allowed in the column.
     expected : str
         What may, in words.
     role : {"", "setting", "row"}
@@ -44,7 +44,7 @@ class Column:
     name: str
     meaning: str
     read: Callable[[Row], object]
-    fits: Callable[[str], bool] = cells.is_text
+    fits: Callable[[str], bool] = cell_values.is_text
     expected: str = "one line of text"
     role: Literal["", "setting", "row"] = ""
     default: str | None = None
@@ -87,8 +87,8 @@ def _codes(row: Row) -> str | None:
 
 
 def _portable(row: Row) -> str | None:
-    said = {None: None, True: "yes", False: "no"}
-    return said[row.newest.portable]
+    words = {None: None, True: "yes", False: "no"}
+    return words[row.newest.portable]
 
 
 def method_of(row: Row) -> dict[str, Any]:
@@ -104,12 +104,12 @@ def recipes_of(row: Row) -> list[dict[str, Any]]:
 
 def _column_of_timing(name: str, meaning: str) -> Column:
     return Column(
-        name, f"{meaning}; median over seeds", _timing(name), cells.is_amount, "a number from 0 on, or nothing"
+        name, f"{meaning}; median over seeds", _timing(name), cell_values.is_amount, "a number from 0 on, or nothing"
     )
 
 
 def _column_of_key(name: str, meaning: str, read: Callable[[Row], object], role: Literal["", "setting"] = "") -> Column:
-    return Column(name, meaning, read, cells.is_key, "16 hex digits", role)
+    return Column(name, meaning, read, cell_values.is_key, "16 hex digits", role)
 
 
 COUNT = "a whole number above 0, in plain digits"
@@ -120,12 +120,12 @@ HEAD = (
     Column("backbone", "Network that turns images into features; `given` where the data has vectors",
            lambda row: row.newest.backbone, role="setting"),
     Column("method", "Method, with the parameters that differ from its defaults, as `--methods` reads it",
-           lambda row: row.label, cells.is_label, "name or name[parameter=value,...]", "row"),
-    Column("n_bits", "Code length, bits", _config("n_bits"), cells.is_count, COUNT, "setting"),
+           lambda row: row.label, cell_values.is_label, "name or name[parameter=value,...]", "row"),
+    Column("n_bits", "Code length, bits", _config("n_bits"), cell_values.is_count, COUNT, "setting"),
     Column("n_seeds", "How many seeds the row rests on; 1 for a deterministic method",
-           lambda row: row.n_seeds, cells.is_count, COUNT),
+           lambda row: row.n_seeds, cell_values.is_count, COUNT),
     Column("seeds", "Which seeds; `none` for a deterministic method; empty where an older file did not tell",
-           lambda row: row.seeds, cells.are_seeds, "seeds in ascending order, none, or nothing"),
+           lambda row: row.seeds, cell_values.are_seeds, "seeds in ascending order, none, or nothing"),
 )  # fmt: skip
 TAIL = (
     _column_of_timing("features_s", "Features of all images, seconds; shared by all methods"),
@@ -135,34 +135,34 @@ TAIL = (
     _column_of_timing("encode_images_per_s", "The same from images; empty where there are none"),
     _column_of_timing("search_queries_per_s", "Queries ranked against the whole database, per second"),
     Column("uses_labels", "Whether training or the choice of a model has read labels",
-           lambda row: row.uses_labels, cells.is_bool, "True or False", "setting"),
+           lambda row: row.uses_labels, cell_values.is_bool, "True or False", "setting"),
     Column("origin", "`imported` where the codes come from another program; empty where the method was trained here",
-           lambda row: None if row.newest.origin == "trained" else row.newest.origin, cells.is_origin,
+           lambda row: None if row.newest.origin == "trained" else row.newest.origin, cell_values.is_origin,
            "imported, or nothing", "setting", default=""),
     Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty where an "
-           "older file did not tell", _portable, cells.is_portable, "yes, no, or nothing", default=""),
+           "older file did not tell", _portable, cell_values.is_portable, "yes, no, or nothing", default=""),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",
            lambda row: row.newest.provenance),
     Column("cpu", "Processor that the timings were taken on", _where("cpu")),
     Column("threads", "Its threads that could be used", _where("threads")),
     Column("gpu", "Accelerator; empty where there was none", _where("gpu")),
     *(Column(name, f"Version of {name}", _version(name)) for name in ("hashbench", "torch", "numpy")),
-    Column("date", "Day of the newest seed's run, UTC", lambda row: row.date, cells.is_date,
+    Column("date", "Day of the newest seed's run, UTC", lambda row: row.date, cell_values.is_date,
            "a day, YYYY-MM-DD"),
     _column_of_key("source", "Begin of the SHA-256 of the method's code; `hashbench validate --code` compares it",
                    _key("source")),
-    Column("engine", "Version of the metrics", _config("engine"), cells.is_count, COUNT),
+    Column("engine", "Version of the metrics", _config("engine"), cell_values.is_count, COUNT),
     _column_of_key("features", "Key in features.json: how the features are made",
                    lambda row: key_of(row.newest.config["features"]), "setting"),
     Column("views", "Key in features.json: how the views are made; empty where none are used",
-           lambda row: key_of(views) if (views := row.newest.config["views"]) else None, cells.is_key_or_empty,
+           lambda row: key_of(views) if (views := row.newest.config["views"]) else None, cell_values.is_key_or_empty,
            "16 hex digits, or nothing"),
     Column("codes", "Begin of the SHA-256 of the first seed's codes, by which another computation of them is compared; "
-           "empty for real-valued queries, and where an older file did not tell", _codes, cells.is_key_or_empty,
+           "empty for real-valued queries, and where an older file did not tell", _codes, cell_values.is_key_or_empty,
            "16 hex digits, or nothing", default=""),
     Column("same_codes", "How many seeds gave the same codes, bit for bit, when the method's code had changed and they "
            "were computed again; empty where the numbers were made by this very code", lambda row: None,
-           cells.is_count_or_empty, f"{COUNT}, or nothing", default=""),
+           cell_values.is_count_or_empty, f"{COUNT}, or nothing", default=""),
     _column_of_key("params", "Key in methods.json: all parameters", lambda row: key_of(method_of(row))),
     _column_of_key("data", "Begin of the SHA-256 of the data and its split", _key("data"), "setting"),
     _column_of_key("protocol_hash", "Begin of the SHA-256 of all that the protocol says", _key("protocol_hash"),
@@ -185,15 +185,15 @@ def of_metric(metric: str) -> tuple[Column, ...]:
 
     score, number = "a number from 0 to 1, or nothing", "a number, or nothing"
     return (
-        Column(metric, "Mean over queries and seeds", part("mean"), cells.is_score, score),
-        Column(f"{metric} std", "Standard deviation over seeds; empty for one seed", part("std"), cells.is_score,
+        Column(metric, "Mean over queries and seeds", part("mean"), cell_values.is_score, score),
+        Column(f"{metric} std", "Standard deviation over seeds; empty for one seed", part("std"), cell_values.is_score,
                score),
         Column(f"{metric} low", "Lower end of the 95% interval for new queries and new seeds; empty for one seed of a "
-               "random method, and where an older file had none", part("low"), cells.is_number, number),
-        Column(f"{metric} high", "Its upper end", part("high"), cells.is_number, number),
+               "random method, and where an older file had none", part("low"), cell_values.is_number, number),
+        Column(f"{metric} high", "Its upper end", part("high"), cell_values.is_number, number),
         Column(f"{metric}{VERDICT}", "`best`, `separable` (worse than the best by more than chance, corrected "
                "for the choice of the best, 5%), `not separable`, or `unknown` (one seed); empty where the rows of the "
-               "setting, at all code lengths, were not all published together", part("verdict"), cells.is_verdict,
+               "setting, at all code lengths, were not all published together", part("verdict"), cell_values.is_verdict,
                "best, separable, not separable, unknown, or nothing"),
     )  # fmt: skip
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hashbench.reports.leaderboards.board import read_entries
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import HEAD, IDENTITY, SETTING, TAIL, Column, of_metric
 from hashbench.reports.leaderboards.commands import commands
+from hashbench.reports.leaderboards.csv_files import read_entries
 
 TEXT = """# Leaderboards
 

@@ -1,4 +1,4 @@
-"""What a record must prove to be published: that its metrics are those of its codes, by the code that is here."""
+"""Proof that a record may be published: its metrics are those of its codes, computed by the present code."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.plugins.registry import Plugin
-from hashbench.records.arrays import CODES, VALUES
+from hashbench.records.array_schema import CODES, VALUES
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.cells import as_json, is_metric, label_of
+from hashbench.reports.leaderboards.cell_values import as_json, is_metric, label_of
 
 ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A record with the directory that its codes and labels lie in.
+    """A record with the directory of its codes and labels.
 
     Attributes
     ----------
@@ -105,11 +105,13 @@ class Verifier:
         data, store = evidence.record.config["data"], evidence.store
         kept = self.relevance.setdefault(data, {})
         if store.directory not in kept:
-            own = store.relevance(data)
+            relevance = store.relevance(data)
             for directory, other in kept.items():
-                if own.keys() != other.keys() or not all(np.array_equal(own[name], other[name]) for name in own):
+                if relevance.keys() != other.keys() or not all(
+                    np.array_equal(relevance[name], other[name]) for name in relevance
+                ):
                     raise evidence.refused(f"{store.labels_path(data)} is not as in {directory}")
-            kept[store.directory] = own
+            kept[store.directory] = relevance
         return kept[store.directory]
 
 

@@ -19,7 +19,7 @@ WIDTH = 120
 TEXT = """# The methods
 
 What there is, by name. `hashbench info NAME` says more: what differs from the authors' code, and every parameter. This
-page is made of the methods' docstrings and of `leaderboards/cifar10.csv`, whence the cost: the seconds that `fit` took
+page is made of the methods' docstrings and of `leaderboards/cifar10.csv`. The cost is the seconds that `fit` took
 on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the processor that the board names; features
 and views are extracted once, for all methods. This writes the page:
 `python -m hashbench.reports.leaderboards.methods_page > docs/methods.md`.
@@ -37,7 +37,7 @@ discriminator of a generator of images (in Theano), BGAN rebuilds images from co
 HashGAN (Ghasedi Dizaji et al.; Cao et al.'s of the same name and year reads labels) trains generator, discriminator and
 encoder in turn. On frozen features each of them would be another method under its name. DVB could run on features; we
 know of no code. What is known of their numbers on CIFAR-10 at 32 bits: DeepBit's README states mAP@1000 .254, and its
-author withdrew the comparison there, since it set his @1000 beside others' @all; users of BGAN's code report .46 where
+author withdrew the comparison there, since it compared @1000 with others' @all; users of BGAN's code report .46 where
 .531 is stated (issue 5 of its repository). The figures that other papers' tables give for the five could not be traced
 to a run, and are not repeated here.
 """
@@ -84,7 +84,7 @@ def _filled(text: str, indent: str = "") -> str:
 
 
 def _year(method_class: type[HashMethod]) -> str:
-    """Return the year that stands in the paper's reference."""
+    """Return the year in the paper's reference."""
     words = method_class.paper.replace(",", " ").replace(")", " ").split()
     return next((word for word in words if word.isdigit() and len(word) == 4), "–")
 

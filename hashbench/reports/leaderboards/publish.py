@@ -13,13 +13,13 @@ from hashbench.files.writing import writable_directory, write_atomically
 from hashbench.plugins.registry import Plugin, Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards import board
-from hashbench.reports.leaderboards.board import Entries, Unreadable
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import problems_in, problems_of, read_rows
 from hashbench.reports.leaderboards.columns import Line
+from hashbench.reports.leaderboards.csv_files import Entries, Unreadable
 from hashbench.reports.leaderboards.evidence import Evidence, of_present_code
 from hashbench.reports.leaderboards.merge import merged
-from hashbench.reports.leaderboards.rows import rows_of
+from hashbench.reports.leaderboards.rows_of_records import rows_of
 
 LOCK = ".leaderboards.lock"
 
@@ -48,9 +48,9 @@ def publish(
     log: Callable[[str], object] = to_stderr,
     shared_timings: bool = False,
 ) -> list[Published]:
-    """Merge records into ``<directory>/<dataset>.csv``, and what rows name by keys into the JSON files beside it.
+    """Merge records into ``<directory>/<dataset>.csv``, and what rows name by keys into the JSON files next to it.
 
-    Every record's metrics are computed again from its codes. A row stands for a method, with the parameters that
+    Every record's metrics are computed again from its codes. A row is a method, with the parameters that
     differ from its defaults, at one code length on one data set through one backbone; it replaces the older one,
     unless that one rests on more seeds of the same code. Verdicts are given where all rows that are compared come
     from one call; publishing again what is published changes nothing. Whatever is wrong, no leaderboard is changed.
@@ -63,9 +63,9 @@ def publish(
     plugins : iterable of path-like
         Files of methods that are not installed.
     log : callable
-        Told of records that are passed over, and of timings that are left out.
+        Called with a line for records that are passed over, and for timings that are left out.
     shared_timings : bool
-        Whether timings are published that were measured beside other cells on the same machine.
+        Whether timings are published that were measured while other cells ran on the same machine.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def publish(
     writable_directory(directory, "--to")
     datasets = sorted({one.record.config["dataset"] for one in records})
     lock = FileLock(directory / LOCK)
-    with lock:  # a leaderboard that is not valid is told before the hours that scoring may take
+    with lock:  # a leaderboard that is not valid is reported before the hours that scoring may take
         for dataset in datasets:
             read_board(directory / f"{dataset}.csv")
     rows, entries = rows_of(records, known, "publish")
@@ -109,7 +109,7 @@ def _without_shared_timings(records: Sequence[Evidence], log: Callable[[str], ob
     n_shared = sum(one.record.timings_are_shared for one in records)
     if n_shared:
         log(
-            f"timings left out, records: {n_shared}: measured beside other cells; hashbench run --exclusive-timing "
+            f"timings left out, records: {n_shared}: measured while other cells ran; hashbench run --exclusive-timing "
             "measures them again, publish --shared-timings takes them"
         )
     return [
@@ -127,10 +127,10 @@ def read_board(path: Path) -> tuple[list[Line], Entries]:
         The leaderboard is not valid.
     """
     try:
-        entries = board.read_entries(path.parent)
+        entries = csv_files.read_entries(path.parent)
         if not path.exists():
             return [], entries
-        problems = problems_in(board.read_bytes(path), path.stem, entries)
+        problems = problems_in(csv_files.read_bytes(path), path.stem, entries)
         if problems:
             raise Unreadable(problems[0])
         return read_rows(path), entries
@@ -160,7 +160,7 @@ def write_boards(directory: Path, boards: Mapping[Path, Sequence[Line]], entries
     InputError
         A leaderboard would not be valid, or the directory cannot be written to; no leaderboard is changed.
     """
-    contents = {path: board.to_csv(rows) for path, rows in boards.items()}
+    contents = {path: csv_files.to_csv(rows) for path, rows in boards.items()}
     for path, content in contents.items():
         problems = problems_in(content, path.stem, entries)
         if problems:

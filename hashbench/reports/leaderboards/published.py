@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hashbench.reports.leaderboards import board
-from hashbench.reports.leaderboards.board import Entries
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Line, metrics_in
+from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import TIMINGS, Row, Score
 from hashbench.results.setting import Setting, grouped_ascending
@@ -15,8 +15,8 @@ from hashbench.results.setting import Setting, grouped_ascending
 
 def lines_by_setting(path: Path) -> dict[Setting, list[Line]]:
     """Return the lines of a leaderboard that has no problem, by setting, settings ascending."""
-    entries = board.read_entries(path.parent)
-    return grouped_ascending(read_rows(path), lambda line: board.setting_of(line, entries))
+    entries = csv_files.read_entries(path.parent)
+    return grouped_ascending(read_rows(path), lambda line: csv_files.setting_of(line, entries))
 
 
 def row_of(line: Line, entries: Entries) -> Row:

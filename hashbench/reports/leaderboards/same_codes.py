@@ -12,15 +12,15 @@ from hashbench.files.writing import writable_directory
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Line, identity
+from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.reports.leaderboards.evidence import check_codes
 from hashbench.reports.leaderboards.publish import LOCK, Published, publishable, read_board, write_boards
-from hashbench.reports.leaderboards.rows import line_of
+from hashbench.reports.leaderboards.rows_of_records import line_of
 from hashbench.results.rows import NO_SEED
 
 MADE_BY = ("params", "views")
-"""What decides codes beside a row's identity, the seed and the method's code: a default may have changed."""
+"""What decides codes besides a row's identity, the seed and the method's code: a default may have changed."""
 
 
 def keep_rows_of_same_codes(
@@ -43,7 +43,7 @@ def keep_rows_of_same_codes(
     plugins : iterable of path-like
         Files of methods that are not installed.
     log : callable
-        Told of records that are passed over.
+        Called with a line for records that are passed over.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hashbench.errors import InputError
-from hashbench.reports.leaderboards import board
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import TAIL, Line
 from hashbench.reports.leaderboards.published import lines_by_setting, row_of
@@ -28,8 +28,8 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     """
     problems = problems_of(path)
     if problems:
-        raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_mend(path)}")
-    entries = board.read_entries(path.parent)
+        raise InputError(f"{path} cannot be reported: {shown(problems[0])}; {_remedy(path)}")
+    entries = csv_files.read_entries(path.parent)
     groups = lines_by_setting(path)
     names, settings = named(dict.fromkeys(groups, "")), []
     for setting, lines in groups.items():
@@ -54,15 +54,15 @@ def settings_of_leaderboard(path: Path) -> list[Setting]:
     return settings
 
 
-def _mend(path: Path) -> str:
+def _remedy(path: Path) -> str:
     """Return what to do about a file that is no leaderboard."""
     try:
-        header, _ = board.parse(board.read_bytes(path))
-    except board.Unreadable:
+        header, _ = csv_files.parse(csv_files.read_bytes(path))
+    except csv_files.Unreadable:
         return "name a run's directory, or a CSV file that hashbench publish wrote"
     if set(header) >= RUNS_OWN:
         return f"this is a run's table: name its directory, {path.parent}"
-    return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files beside it"
+    return "name a run's directory, or a CSV file that hashbench publish wrote, with the JSON files next to it"
 
 
 def _evidence(line: Line) -> dict[str, str]:

@@ -16,11 +16,11 @@ from hashbench.results.setting import Named, by_setting, file_of, named
 from hashbench.results.verdicts import Verdicts, verdicts
 
 MOST_FAILURES = 20
-"""Cells without a result that are told one by one."""
+"""Cells without a result that are listed one by one."""
 
 
 def settings_of_run(directory: Path) -> list[Setting]:
-    """Return the settings of a run; what failed in settings without any result is told in the first one's notes.
+    """Return the settings of a run; what failed in settings without any result is in the first one's notes.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _lost(records: Sequence[Record], name: Named) -> list[str]:
 
 def _timing_notes(records: Sequence[Record]) -> list[str]:
     if any(record.timings_are_shared for record in records):
-        return ["Some cells were computed beside others: their timings say little about their methods."]
+        return ["Some cells ran at the same time as others: their timings say little about their methods."]
     return []
 
 

@@ -109,8 +109,8 @@ def _relevant(dataset: Dataset, query: int, items: np.ndarray) -> np.ndarray:
     if dataset.labels is None:
         assert dataset.neighbors is not None
         return np.isin(items, dataset.neighbors[query])
-    asked, labels = dataset.labels[dataset.split.query[query]], dataset.labels[dataset.split.database[items]]
-    return labels == asked if labels.ndim == 1 else (labels & asked).any(axis=1)
+    query_labels, labels = dataset.labels[dataset.split.query[query]], dataset.labels[dataset.split.database[items]]
+    return labels == query_labels if labels.ndim == 1 else (labels & query_labels).any(axis=1)
 
 
 def _images(dataset: Dataset, rows: Sequence[int]) -> dict[str, str]:

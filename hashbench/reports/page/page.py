@@ -44,7 +44,7 @@ PANELS = (
     {"id": "training", "title": "Training", "choice": "Method", "wide": True,
      "intro": "What the method logs each epoch, means over seeds."},
 )  # fmt: skip
-"""The sections of figures, in order; two that are not wide stand side by side where there is room."""
+"""The sections of figures, in order; two that are not wide are side by side where there is room."""
 SCORE = ("mean", "std", "low", "high", "verdict")
 
 
@@ -106,7 +106,7 @@ def _csp_hash(script: str) -> str:
 
 
 def _names(settings: Sequence[Setting]) -> list[str]:
-    """Return the settings' names in the switch; equal ones are told apart by their origin, or a number."""
+    """Return the settings' names in the switch; equal ones get their origin or a number."""
     titles = [setting.title for setting in settings]
     names = [
         title if titles.count(title) == 1 else shown(f"{title} · {setting.origin}")

@@ -47,7 +47,7 @@ def report(
     command : str
         What the page says of how it was made.
     log : callable
-        Told why a gallery is left out.
+        Called with the reason why a gallery is left out.
 
     Returns
     -------

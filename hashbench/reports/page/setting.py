@@ -1,4 +1,4 @@
-"""What a page shows: settings, each a table of methods that may be compared, whatever it was read from."""
+"""Settings of a page: each is a table of methods that may be compared, whatever it was read from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hashbench.evaluation.metrics import headline
 from hashbench.files.paths import printable
 from hashbench.records.store import Store
-from hashbench.reports.leaderboards.cells import is_metric
+from hashbench.reports.leaderboards.cell_values import is_metric
 from hashbench.results.rows import Row
 
 
@@ -31,9 +31,9 @@ class Setting:
     evidence : list of dict from str to str
         Where each number comes from: a line per record, or per row of a leaderboard.
     notes : list of str
-        What a reader must know beside the numbers.
+        What a reader must know besides the numbers.
     store : Store or None
-        Where the records' arrays lie.
+        Path of the records' arrays.
     """
 
     dataset: str

@@ -1,4 +1,4 @@
-"""What a table says, in sentences."""
+"""Summarises a table in sentences."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ def _sentences(rows: Sequence[Row], metric: str, n_bits: int) -> Iterator[str]:
     if worse:
         yield f"Worse by more than chance: {len(worse)} of {len(rows)}."
     if unknown:
-        yield f"No verdict, for want of seeds: {', '.join(unknown)}."
+        yield f"No verdict: too few seeds for {', '.join(unknown)}."

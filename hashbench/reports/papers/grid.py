@@ -123,8 +123,8 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     parts = [replace(grid, scores=_part(grid.scores, methods, bits)) for grid in grids]
     kept = [grid for grid in parts if grid.scores]
     if grids and not kept:
-        asked = f"--methods {','.join(methods)} --bits {','.join(map(str, bits))}"
-        raise InputError(f"{asked}: nothing was measured of both together")
+        requested = f"--methods {','.join(methods)} --bits {','.join(map(str, bits))}"
+        raise InputError(f"{requested}: nothing was measured of both together")
     return kept
 
 

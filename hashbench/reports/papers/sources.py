@@ -9,7 +9,7 @@ from hashbench.errors import InputError, did_you_mean
 from hashbench.evaluation.metrics import headline
 from hashbench.records.record import Record
 from hashbench.records.store import open_results
-from hashbench.reports.leaderboards import board
+from hashbench.reports.leaderboards import csv_files
 from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.leaderboards.columns import metrics_in
 from hashbench.reports.leaderboards.published import lines_by_setting, row_of
@@ -65,7 +65,7 @@ def _of_run(path: Path, metrics: Sequence[str]) -> list[Grid]:
 
 
 def _newest(records: Iterable[Record], compared: Verdicts) -> list[Row]:
-    """Return the rows of a setting; where a label stands for several, such as of edited plugins, the newest."""
+    """Return the rows of a setting; where a label is that of several, such as of edited plugins, the newest."""
     same = grouped(rows_of(records), lambda row: (label_of(row.newest), row.n_bits)).values()
     newest = [max(rows, key=lambda row: row.newest.date) for rows in same]
     return rows_of((record for row in newest for record in row.records), compared=compared)
@@ -76,7 +76,7 @@ def _empty(name: Named, metric: str) -> Grid:
 
 
 def _of_board(path: Path, metrics: Sequence[str]) -> list[Grid]:
-    entries, settings = board.read_entries(path.parent), lines_by_setting(path)
+    entries, settings = csv_files.read_entries(path.parent), lines_by_setting(path)
     names = named(dict.fromkeys(settings, ""))
     known = {name for lines in settings.values() for name in metrics_in(lines[0])}
     grids = []

@@ -1,1 +1,1 @@
-"""What a user asks of a run: options, configuration files, grids of methods."""
+"""A user's request for a run: options, configuration files, grids of methods."""

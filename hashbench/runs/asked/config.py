@@ -17,7 +17,7 @@ from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
 
 PER_DATASET = ("protocol", "backbone", "data_dir", "splits")
-"""Options that each data set of a file may have of its own."""
+"""Options that a configuration file may set for each data set."""
 FIELDS = {one.name: one for one in fields(RunOptions) if "help" in one.metadata}
 HINTS = get_type_hints(RunOptions)
 
@@ -109,7 +109,7 @@ class _File:
         return (self.path.absolute().parent / home_expanded(text)).resolve()
 
     def datasets(self, tables: Any) -> tuple[Setting, ...]:
-        """Return the data sets that have options of their own."""
+        """Return the data sets that have separate options."""
         if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
             raise self.error(
                 "datasets", 'expected tables: [[datasets]] with name = "..."; names alone: dataset = [...]'

@@ -21,7 +21,7 @@ MAX_BITS = 4096
 MAX_SEED = 2**32 - 1
 RESERVED = ("n_bits", "random_state")
 DIMS = "dims"
-"""What stands among a method's parameters and is none: to how many dimensions vectors are cut before it."""
+"""What is written among a method's parameters and is none: to how many dimensions vectors are cut before it."""
 OPENING = {"[": "]", "(": ")", "{": "}"}
 CLOSING = frozenset(OPENING.values())
 UNIONS = (types.UnionType, typing.Union)

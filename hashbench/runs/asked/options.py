@@ -1,4 +1,4 @@
-"""What a run is asked to do."""
+"""The options of a run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RunOptions(LoadOptions, BackboneOptions):
     )
     dataset: str = option("digits", "One or more, comma-separated; see hashbench list.")
     datasets: Sequence[Setting] = ()
-    """Data sets with options of their own, in place of ``dataset``; the command line reads them from a file."""
+    """Data sets with separate options, in place of ``dataset``; the command line reads them from a file."""
     bits: str | Sequence[int] = option("16,32,64", "Code lengths, comma-separated.")
     distance: str = option("hamming", "How codes are ranked: hamming, asymmetric (real-valued queries), or both.")
     metrics: str = option(

@@ -1,4 +1,4 @@
-"""The options of a run as a file beside its records, which repeats the run."""
+"""The options of a run as a file next to its records, which repeats the run."""
 
 from __future__ import annotations
 

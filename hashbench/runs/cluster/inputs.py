@@ -1,4 +1,4 @@
-"""What a cell is made from, on the machine that computes it: prepared there, and the same as the client has it."""
+"""The inputs of a cell on the machine that computes it: prepared there, and the same as the client's."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hashbench.files.writing import said_clearly, write_atomically
 from hashbench.plugins.named_files import named_plugins
 
 MOST_BYTES = 64 * 2**20
-"""Of a plugin's files: each cell sends them."""
+"""Maximum size of a plugin's files: each cell sends them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def pack(path: Path) -> PluginFiles:
 
 
 def unpack(plugin: PluginFiles, folder: Path) -> Path:
-    """Write a plugin's files into a folder of their own and return the plugin's path there.
+    """Write a plugin's files into a separate folder and return the plugin's path there.
 
-    What lies there already is used if it has the right SHA-256, and written again if not.
+    What is there already is used if it has the right SHA-256, and written again if not.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def unpack(plugin: PluginFiles, folder: Path) -> Path:
     for name, content in plugin.contents.items():
         if _sha256(content) != plugin.sha256.get(name):
             raise InputError(f"plugin {plugin.path}: {name} has another SHA-256 than it was sent with; run again")
-    own = folder / canonical_hash(plugin.sha256)[:32]
+    target = folder / canonical_hash(plugin.sha256)[:32]
     for name, content in plugin.contents.items():
-        path = own / name
+        path = target / name
         with said_clearly(path):
             if not path.is_file() or _sha256(path.read_bytes()) != plugin.sha256[name]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, content)
-    return own / plugin.path
+    return target / plugin.path
 
 
 def _sha256(content: bytes) -> str:

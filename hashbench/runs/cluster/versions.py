@@ -1,4 +1,4 @@
-"""What must be the same on all machines of a cluster, so that it does not matter which of them computes a cell."""
+"""Versions that all machines of a cluster must share, so that it does not matter which of them computes a cell."""
 
 from __future__ import annotations
 

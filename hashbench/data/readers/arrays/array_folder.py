@@ -39,7 +39,7 @@ Held = TypeVar("Held")
 
 
 def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[Path, Contents]:
-    """Open the files of a folder whose names are known; a folder with just one file stands for it.
+    """Open the files of a folder whose names are known; a folder with just one file counts as that file.
 
     A format says in `Format.named_by` what names a part. A ``.npy`` or ``.parquet`` file has the name of a part (or of
     its labels, or ``neighbors``); several parquet files that ``datasets`` wrote have its name and their numbers. Of
@@ -114,7 +114,7 @@ def _others(folder: Path, used: set[Path]) -> list[str]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Return what is in a folder and not hidden: macOS keeps ``._base.fvecs`` beside ``base.fvecs``."""
+    """Return what is in a folder and not hidden: macOS keeps ``._base.fvecs`` next to ``base.fvecs``."""
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
@@ -163,7 +163,7 @@ def _ids_of(names: Sequence[str], files: dict[str, list[Path]]) -> np.ndarray | 
 
 
 def _rows_of_ids(wanted: np.ndarray, ids: np.ndarray, file: Path) -> np.ndarray:
-    """Return where ids stand among others."""
+    """Return the positions of ids among others."""
     order = np.argsort(ids, kind="stable")
     at = order[np.searchsorted(ids, wanted, sorter=order).clip(0, len(ids) - 1)]
     missing = ids[at] != wanted

@@ -1,4 +1,4 @@
-"""What float32 keeps of wider numbers: vectors that lie far from 0 are moved before they are rounded."""
+"""Rounds wider numbers to float32: vectors that are far from 0 are moved before they are rounded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hashbench.data.readers.arrays.stored_array import StoredArray, in_steps
 
 FAR = 1000
-"""How many times farther from 0 than from each other vectors may lie before they are moved."""
+"""How many times farther from 0 than from each other vectors may be before they are moved."""
 SAMPLE = 1000
 """Rows of each part that are looked at for that."""
 
@@ -20,7 +20,7 @@ def is_wide(stored: StoredArray) -> bool:
 
 
 def middle_of_far_vectors(parts: Sequence[StoredArray]) -> np.ndarray | None:
-    """Return the middle of vectors that lie far from 0, seen from each other, and None where they do not.
+    """Return the middle of vectors that are far from 0, seen from each other, and None where they do not.
 
     Rounding to float32 errs in proportion to a value; of 100000.001 and 100000.002 it makes one number. Moved by
     any point between them they keep their differences, and so all Euclidean distances; it is the mean of each part's

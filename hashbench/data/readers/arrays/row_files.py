@@ -1,4 +1,4 @@
-"""Vectors in the plain binary files of the large benchmarks: .fvecs, .fbin and their kin.
+"""Vectors in the plain binary files of the large benchmarks: .fvecs, .fbin and the like.
 
 A file of the first kind (corpus-texmex.irisa.fr) says before each row how many values it has, one of the second
 (big-ann-benchmarks, cuVS) begins with the numbers of rows and of values in a row. All numbers are little-endian.
@@ -27,7 +27,7 @@ COUNTS = np.dtype("<u4")
 
 
 def open_rows(path: Path, suffix: str) -> StoredArray:
-    """Memory-map a file whose rows lie one after the other.
+    """Memory-map a file whose rows follow one another.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ class Contents:
     attributes : dict
         What the file says of itself.
     labels : dict from str to list of LabelColumn
-        Columns of labels beside those arrays, by the arrays' names; labels that are arrays are among `arrays`.
+        Columns of labels next to those arrays, by the arrays' names; labels that are arrays are among `arrays`.
     passed_over : list of str
         Columns, or files of a folder, that are not read.
     """
@@ -158,7 +158,7 @@ def in_steps(stored: StoredArray, step: int) -> Iterator[tuple[int, np.ndarray]]
 
 
 def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
-    """Return arrays that lie in several files as one; its rows are counted through all of them.
+    """Return arrays of several files as one; its rows are counted through all of them.
 
     Raises
     ------

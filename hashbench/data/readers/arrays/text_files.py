@@ -158,7 +158,7 @@ class _Table:
 
 
 def _may_be_labels(names: Sequence[str]) -> list[str]:
-    """Return the columns that have a usual name of labels; beside a column x, one called y is a dimension."""
+    """Return the columns that have a usual name of labels; next to a column x, one called y is a dimension."""
     lower = {name.lower() for name in names}
     return [name for name in names if is_label_array(name, {}) and not (name.lower() == "y" and "x" in lower)]
 

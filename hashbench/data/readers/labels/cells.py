@@ -56,7 +56,7 @@ def is_list(kind: Any) -> bool:
 def cells_of(column: Any) -> list[Any] | np.ndarray:
     """Return the cells of a column of an arrow table: an array where it holds numbers, else a list.
 
-    Categories become what they stand for, and lists that are marks, 0 or 1 for each label, a matrix.
+    Categories become their values, and lists that are marks, 0 or 1 for each label, a matrix.
     """
     import pyarrow as pa
 

@@ -42,7 +42,7 @@ class Given:
     single : frozenset of str
         Labels that are a whole cell, and not the name of a class for sure.
     texts : frozenset of str
-        Cells, or names of classes, as they stand.
+        Cells, or names of classes, as they are.
     marks : ndarray of shape (n, n_labels), bool, optional
         Whether each item has each label, where the file says it so.
     """
@@ -169,7 +169,7 @@ def _labels_of(cell: Any, column: LabelColumn) -> tuple[tuple[str, ...], bool]:
 
 
 def _label(value: Any) -> str:
-    """Return a label as a text: a whole number in digits, a truth value as True or False, all else as it stands."""
+    """Return a label as a text: a whole number in digits, a truth value as True or False, all else as it is."""
     if isinstance(value, np.generic):
         value = value.item() if value.dtype.kind in "iufbUS" else str(value.dtype)
     if isinstance(value, bytes):
@@ -208,7 +208,7 @@ def _are_marks(given: Given) -> bool:
 
 
 def _refuse_counts(given: Given) -> None:
-    """Raise for lists of one length in which a number stands twice: labels, or how often an item has each."""
+    """Raise for lists of one length in which a number appears twice: labels, or how often an item has each."""
     if given.width < 2 or given.column.class_names or not all(map(NUMBER.fullmatch, given.labels)):
         return
     for cell, row in zip(given.cells, given.rows, strict=True):

@@ -73,7 +73,7 @@ def _refuse_unclear_names(columns: Sequence[LabelColumn]) -> None:
 
 
 def _of_marks(given: Sequence[Given]) -> Labels:
-    """Return marks as they stand, or the one label that each item has as its class."""
+    """Return marks as they are, or the one label that each item has as its class."""
     first = next(one for one in given if one.marks is not None)
     for one in given:
         if one.width != first.width or one.marks is None:

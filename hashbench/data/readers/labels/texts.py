@@ -1,4 +1,4 @@
-"""What a text says about labels: one label, or several."""
+"""Labels in a text: one, or several."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 SEPARATOR = re.compile(r"[|;]")
-"""What stands between labels, and in no label."""
+"""Separators of labels, which are in no label."""
 COMMA = re.compile(r",")
 MISSING = ("nan", "NaN", "NaT", "<NA>")
 """What programs write for a value that is missing."""
@@ -88,7 +88,7 @@ def doubtful(texts: Iterable[str], separator: re.Pattern[str]) -> Doubt | None:
     texts : iterable of str
         All different.
     separator : re.Pattern
-        What may stand between labels, or in one.
+        What may be between labels, or in one.
     """
     first: dict[str, str] = {}
     for text in texts:

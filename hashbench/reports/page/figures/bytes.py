@@ -37,12 +37,12 @@ def figures_of_bytes(setting: Setting, looks: Looks) -> Iterator[Figure]:
         ticks = {"values": [2.0**power for power in range(int(low), int(np.ceil(high)) + 1)], "format": ",d"}
         x = charts.axis("x", "bytes a vector", type="log", base=2, nice=False, padding=12, axis=ticks)
         y = charts.value_axis("recall@10", data, from_zero=True)
-        told = charts.tooltip(exact=("x",), name="method", x="bytes", y="recall@10")
+        tooltip_fields = charts.tooltip(exact=("x",), name="method", x="bytes", y="recall@10")
         names = ", ".join(f"{row.label} with {row.n_bytes:,}" for row in best)
         yield Figure(
             "bytes",
             f"{title}, by bytes",
             f"Points of {title} over bytes. The grey steps go through what is best with as few bytes: {names}.",
-            charts.cost(data, looks, x, y, told, lengths_joined=True),
+            charts.cost(data, looks, x, y, tooltip_fields, lengths_joined=True),
             data,
         )

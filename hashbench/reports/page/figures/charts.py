@@ -60,16 +60,16 @@ def value_axis(title: str, data: pd.DataFrame, from_zero: bool = False) -> Spec:
 
 def tooltip(text: Sequence[str] = ("name", "bits", "class"), exact: Sequence[str] = (), **titles: str) -> list[Spec]:
     """Return what a mark tells of itself, by field: texts, exact numbers (counts, parameters), else four digits."""
-    return [{"field": field, "title": title, **_told(field, text, exact)} for field, title in titles.items()]
+    return [{"field": field, "title": title, **_format(field, text, exact)} for field, title in titles.items()]
 
 
-def _told(field: str, text: Sequence[str], exact: Sequence[str]) -> Spec:
+def _format(field: str, text: Sequence[str], exact: Sequence[str]) -> Spec:
     if field in text:
         return {"type": "nominal"}
     return {"type": "quantitative", "format": "," if field in exact else ",.4~r"}
 
 
-def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], joined: bool) -> Spec:
+def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, tooltip_fields: list[Spec], joined: bool) -> Spec:
     """Return lines with marks, one a name.
 
     Parameters
@@ -79,7 +79,7 @@ def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], 
     looks : Looks
     x, y : dict
         From `axis` and `value_axis`.
-    told : list of dict
+    tooltip_fields : list of dict
         From `tooltip`.
     joined : bool
         Whether names are at their lines' ends, which are apart; else in the order of the lines' means.
@@ -91,7 +91,7 @@ def lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], 
     layers = [
         *([_intervals(x, y, "area" if many else "rule")] if "low" in data else []),
         _lines(data, looks, x, y),
-        _points(x, y, told, max(1, len(data) // (MARKS * len(names))) if many else 1),
+        _points(x, y, tooltip_fields, max(1, len(data) // (MARKS * len(names))) if many else 1),
     ]
     wanted = dict(zip(means["name"], means["y"], strict=True))
     return with_key({"data": {"name": "points"}, "layer": layers}, x, y, wanted, looks, at_end)
@@ -110,13 +110,13 @@ def _lines(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec) -> Spec:
     }
 
 
-def _points(x: Spec, y: Spec, told: list[Spec], every: int = 1) -> Spec:
-    """Return marks; of many, those at every so many points, counted through all lines so that they lie apart."""
+def _points(x: Spec, y: Spec, tooltip_fields: list[Spec], every: int = 1) -> Spec:
+    """Return marks; of many, those at every so many points, counted through all lines so that they are apart."""
     counted = [{"window": [{"op": "row_number", "as": "number"}]}, {"filter": f"datum.number % {every} == 0"}]
     return {
         **({"transform": counted} if every > 1 else {}),
         "mark": {"type": "point"},
-        "encoding": {"x": x, "y": y, **by_name("stroke", "fill", "shape"), **picked(), "tooltip": told},
+        "encoding": {"x": x, "y": y, **by_name("stroke", "fill", "shape"), **picked(), "tooltip": tooltip_fields},
     }
 
 
@@ -135,7 +135,9 @@ def _intervals(x: Spec, y: Spec, mark: str) -> Spec:
     }
 
 
-def cost(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], lengths_joined: bool = False) -> Spec:
+def cost(
+    data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, tooltip_fields: list[Spec], lengths_joined: bool = False
+) -> Spec:
     """Return points, one a method and code length, with the Pareto front drawn.
 
     Parameters
@@ -145,7 +147,7 @@ def cost(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], l
     looks : Looks
     x, y : dict
         From `axis` and `value_axis`.
-    told : list of dict
+    tooltip_fields : list of dict
         From `tooltip`.
     lengths_joined : bool
         Whether a line joins the code lengths of a method, and steps the front; else the front is ringed and joined.
@@ -162,12 +164,12 @@ def cost(data: pd.DataFrame, looks: Looks, x: Spec, y: Spec, told: list[Spec], l
         "layer": [front_line, *([] if lengths_joined else [ring])],
     }
     joining = [_lines(data, looks, x, y)] if lengths_joined else []
-    spec = {"data": {"name": "points"}, "layer": [front, *joining, _points(x, y, told)]}
+    spec = {"data": {"name": "points"}, "layer": [front, *joining, _points(x, y, tooltip_fields)]}
     return with_key(spec, x, y, data.groupby("name", sort=False)["y"].max().to_dict(), looks)
 
 
 def heat_map(classes: Sequence[str], names: Sequence[str], metric: str, middle: float) -> Spec:
-    """Return cells of methods by classes; numbers stand in them where there are few classes."""
+    """Return cells of methods by classes; numbers are in them where there are few classes."""
     encoding = {
         "x": {"field": "class", "type": "nominal", "sort": list(classes), "title": "class",
               "axis": {"labelAngle": 0 if len(classes) <= 20 else -90, "labelOverlap": True}},

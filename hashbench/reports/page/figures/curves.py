@@ -39,13 +39,13 @@ def figures_of_curves(setting: Setting, looks: Looks) -> Iterator[Figure]:
             banded = len(curves) <= MOST_BANDS
             data = pd.concat([_line(name, *drawn(seeds), banded) for name, seeds in curves.items()], ignore_index=True)
             exact = ("x",) if panel == "precision" else ()
-            told = charts.tooltip(exact=exact, name="method", x=x["title"], y="precision")
+            tooltip_fields = charts.tooltip(exact=exact, name="method", x=x["title"], y="precision")
             y = charts.value_axis("precision", data, from_zero=True)
             yield Figure(
                 panel,
                 title,
                 f"Lines of precision over {x['title']} for {len(curves)} methods, means over seeds. {_highest(data)}",
-                charts.lines(data, looks, x, y, told, joined=False),
+                charts.lines(data, looks, x, y, tooltip_fields, joined=False),
                 data,
                 bits=n_bits,
             )
@@ -95,12 +95,12 @@ def _logged(label: str, data: pd.DataFrame, quantity: str, looks: Looks) -> Figu
         for bits, part in data.groupby("name", sort=False)
     )
     x = charts.axis("x", "epoch", nice=False, axis={"format": "d", "tickMinStep": 1})
-    told = charts.tooltip(exact=("x",), name="code length", x="epoch", y=name)
+    tooltip_fields = charts.tooltip(exact=("x",), name="code length", x="epoch", y=name)
     return Figure(
         "training",
         f"{label}: {name} by epoch",
         f"Lines of {name} over epochs, one a code length, means over seeds. From first to last: {ends}.",
-        charts.lines(data, looks, x, charts.value_axis(name, data), told, joined=True),
+        charts.lines(data, looks, x, charts.value_axis(name, data), tooltip_fields, joined=True),
         data,
         choice=label,
     )

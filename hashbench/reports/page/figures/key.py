@@ -61,8 +61,8 @@ def with_key(
         {"name": name, "text": text, "at": float(place), **end_of.get(name, {})}
         for name, text, place in zip(names, texts, places, strict=True)
     ]
-    told = {"field": "name", "type": "nominal", "title": "name"}
-    at_label = {"x": {"value": "width"}, "y": {**y, "field": "at"}, "tooltip": [told], **picked()}
+    tooltip_field = {"field": "name", "type": "nominal", "title": "name"}
+    at_label = {"x": {"value": "width"}, "y": {**y, "field": "at"}, "tooltip": [tooltip_field], **picked()}
     keyed: list[Spec] = [
         {
             "transform": [{"filter": "isValid(datum.y)"}],

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from hashbench.reports.grids import one_parameter_grids
+from hashbench.reports.one_parameter_grids import one_parameter_grids
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import Looks
@@ -44,12 +44,12 @@ def _by_bits(setting: Setting, metric: str, looks: Looks) -> Figure:
     data = pd.DataFrame([{"name": row.label, "x": row.n_bits, **_scored(row, metric)} for row in rows])
     ticks = {"values": setting.bits, "format": "d"}
     x = charts.axis("x", "bits", type="log", base=2, nice=False, padding=12, axis=ticks)
-    told = charts.tooltip(exact=("x",), name="method", x="bits", y=metric, low="95% from", high="to")
+    tooltip_fields = charts.tooltip(exact=("x",), name="method", x="bits", y=metric, low="95% from", high="to")
     return Figure(
         "by_bits",
         f"{metric} by code length",
         f"Lines of {metric} over code length. {_extremes(data)}",
-        charts.lines(data, looks, x, charts.value_axis(setting.axes[metric], data), told, joined=True),
+        charts.lines(data, looks, x, charts.value_axis(setting.axes[metric], data), tooltip_fields, joined=True),
         data,
         metric=metric,
     )
@@ -89,12 +89,14 @@ def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Fi
         x = charts.axis("x", title, zero=False, padding=12, axis={"values": sorted(set(data["x"]))})
     else:
         x = charts.log_axis("x", title, low, high, "~s" if more_is_better else "~g")
-    told = charts.tooltip(exact=("x",) if name == "bytes" else (), name="method", bits="bits", x=title, y=metric)
+    tooltip_fields = charts.tooltip(
+        exact=("x",) if name == "bytes" else (), name="method", bits="bits", x=title, y=metric
+    )
     yield Figure(
         "cost",
         f"{metric} against {title}",
         f"Points of {metric}, one a method and code length. On the Pareto front, ringed: {front}.",
-        charts.cost(data, looks, x, charts.value_axis(setting.axes[metric], data), told),
+        charts.cost(data, looks, x, charts.value_axis(setting.axes[metric], data), tooltip_fields),
         data,
         metric=metric,
     )
@@ -134,7 +136,7 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, lo
     data = pd.DataFrame(points)
     title = shown(parameter)
     text = ("name",) if numeric else ("name", "x")
-    told = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
+    tooltip_fields = charts.tooltip(text, ("x",), name="code length", x=title, y=metric, low="95% from", high="to")
     lower = rows[0].scores[metric].better == "lower"
     best = data.loc[data["y"].idxmin() if lower else data["y"].idxmax()]
     x, y = _parameter_axis(data, title, numeric), charts.value_axis(axis, data)
@@ -143,7 +145,7 @@ def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, lo
         f"{name}: {metric} by {title}",
         f"Lines of {metric} over {data['x'].nunique()} values of {title}, one a code length. "
         f"The {'lowest' if lower else 'highest'} is {best['y']:.4f}, at {title} {best['x']} and {best['name']}.",
-        charts.lines(data, looks, x, y, told, joined=True),
+        charts.lines(data, looks, x, y, tooltip_fields, joined=True),
         data,
         metric=metric,
         choice=f"{name}: {title}",

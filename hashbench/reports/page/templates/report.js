@@ -1,4 +1,4 @@
-// Draws the page from its data. Names are set as text, never as markup, and never stand in an expression.
+// Draws the page from its data. Names are set as text, never as markup, and are never in an expression.
 const { settings, config } = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const state = { sort: "score", descending: true, views: [], turn: 0 };
@@ -242,7 +242,7 @@ function retrieved([row, distance, relevant], images) {
 function drawAbout() {
   const one = setting();
   const methods = `${one.labels.length} method${one.labels.length > 1 ? "s" : ""}`;
-  $("about").textContent = `${one.dataset} (${one.provenance || "provenance not told"}), protocol ${one.protocol}, features: ${one.backbone}; ${methods} at ${one.bits.join(", ")} bits; from ${one.origin}`;
+  $("about").textContent = `${one.dataset} (${one.provenance || "provenance unknown"}), protocol ${one.protocol}, features: ${one.backbone}; ${methods} at ${one.bits.join(", ")} bits; from ${one.origin}`;
   const facts = Object.entries(one.facts).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
   $("facts").replaceChildren(...facts);
   $("notes").replaceChildren(...one.notes.map((note) => make("li", {}, note)));

@@ -40,7 +40,7 @@ class Side:
 
     @classmethod
     def of(cls, store: Store) -> Side:
-        """Read a run; where a label stands for several methods, such as edited plugins, the last is taken."""
+        """Read a run; where several methods have one label, such as edited plugins, the last is taken."""
         records = [record for record in store if record.status == "ok"]
         columns = grouped(of_one_version(records), _column_of)
         return cls(store, {column: _newest(members) for column, members in columns.items()})
@@ -158,18 +158,18 @@ def _differing(key: str, ours: Named, theirs: Named, one: str, two: str) -> str:
 
 
 def _rows(
-    column: Column, settings: Mapping[Setting, Named], a: Side, b: Side, names: Sequence[str], asked: Sequence[str]
+    column: Column, settings: Mapping[Setting, Named], a: Side, b: Side, names: Sequence[str], requested: Sequence[str]
 ) -> Iterator[dict[str, object]]:
     setting, n_bits = column
     for pair in _pairs(a, b, column, column, names):
         each = [record for row in pair for record in row.records]
         shared = [name for name in each[0].metrics if all(name in record.metrics for record in each)]
-        for name in asked:
+        for name in requested:
             if name not in shared:
                 hint = did_you_mean(name, shared) or f"it has {', '.join(shared)}"
                 raise InputError(f"--metrics: {setting.protocol} was not scored by {name!r}; {hint}")
         infos = infos_of(each)
-        for metric in asked or [name for name in shown_metrics(each) if name in shared]:
+        for metric in requested or [name for name in shown_metrics(each) if name in shared]:
             _refuse_two_versions(metric, each)
             yield {
                 **vars(settings[setting]),

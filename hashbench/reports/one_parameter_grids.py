@@ -1,4 +1,4 @@
-"""Which rows differ in one parameter alone."""
+"""Groups rows that differ in one parameter alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaderboards as files: one CSV per data set and, beside them, two JSON files of what is too long for a cell."""
+"""Reads and writes leaderboards: one CSV per data set, and two JSON files of what is too long for a cell."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Entries:
 
 
 def read_entries(directory: Path) -> Entries:
-    """Return the entries beside leaderboards; none where there is no file.
+    """Return the entries of the JSON files next to leaderboards; none where there is no file.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _read_json(path: Path, kind: Any) -> dict[str, Any]:
     except (schema.Misfit, Unreadable) as error:
         wrong = str(error)
     if wrong:
-        raise Unreadable(f"{path.name} beside it cannot be used: {wrong}")
+        raise Unreadable(f"{path.name} next to it cannot be used: {wrong}")
     return values
 
 

@@ -1,4 +1,4 @@
-"""What a run would compute: ``hashbench run --dry-run``."""
+"""Prints what a run would compute: ``hashbench run --dry-run``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def print_plan(options: RunOptions, console: Console | None = None) -> None:
         print_note(f"{_words(one.setting)}: {one.n_cells} jobs not planned: {one.reason}", console)
     if unplanned:
         names = ", ".join(_words(one.setting) for one in unplanned)
-        raise InputError(f"--dry-run: data or backbone of {names} is not here; what they lack stands above")
+        raise InputError(f"--dry-run: data or backbone of {names} is not here; what they lack is listed above")
 
 
 def _words(setting: Setting) -> str:
@@ -80,9 +80,9 @@ def _time(missing: list[Job], records: list[Record], n_workers: int) -> str:
     without = len(missing) - len(known)
     if not known:
         return "time: no estimate, as no cell of these methods on this data has been timed here"
-    beside = f", {n_workers} at once" if n_workers > 1 else ""
+    at_once = f", {n_workers} at once" if n_workers > 1 else ""
     rest = f"; no estimate for the other {without}" if without else ""
-    return f"time: about {in_words(sum(known) / n_workers)} for {len(known)} cells{beside}, by earlier timings{rest}"
+    return f"time: about {in_words(sum(known) / n_workers)} for {len(known)} cells{at_once}, by earlier timings{rest}"
 
 
 def _state(job: Job, status: str) -> str:

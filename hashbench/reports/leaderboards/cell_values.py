@@ -1,4 +1,4 @@
-"""What may stand in a cell of a leaderboard, as text: each function says whether a text does."""
+"""Allowed values of a leaderboard's cells, as text: each function says whether a text is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Differences between two runs as a table for people: ``hashbench compare``."""
+"""Prints the differences between two runs as a table: ``hashbench compare``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def print_differences(frame: pd.DataFrame, console: Console) -> None:
     Parameters
     ----------
     frame : pandas.DataFrame
-        From `hashbench.results.differences.compare_runs`.
+        From `hashbench.results.compare_runs.compare_runs`.
     console : rich.console.Console
     """
     for (dataset, protocol, backbone), rows in frame.groupby(["dataset", "protocol", "backbone"]):

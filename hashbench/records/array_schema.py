@@ -1,4 +1,4 @@
-"""What a record's arrays look like, so that a file that another program has changed is told and not believed."""
+"""Names, types and shapes of a record's arrays, so that a file that another program has changed is an error."""
 
 from __future__ import annotations
 

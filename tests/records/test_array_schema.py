@@ -6,7 +6,7 @@ from boards import edit_arrays, first_of, part_of
 from conftest import one_clear_line
 
 from hashbench import InputError
-from hashbench.records.arrays import problem_in
+from hashbench.records.array_schema import problem_in
 
 
 def _nan(array):

@@ -10,8 +10,8 @@ from hashbench.evaluation.statistics import Comparison
 from hashbench.evaluation.variance import Sample
 from hashbench.plugins.registry import Plugin
 from hashbench.progress import progress
-from hashbench.reports.leaderboards.board import Entries
 from hashbench.reports.leaderboards.columns import Line, columns, method_of, recipes_of
+from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
 from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import Row
@@ -32,7 +32,7 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
     Raises
     ------
     InputError
-        A record's metrics are not what its codes give, or a value cannot stand in a row.
+        A record's metrics are not what its codes give, or a value is not allowed in a row.
     """
     by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
     verifier = Verifier()
@@ -53,7 +53,7 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
 def _compared(
     seeds_of: Mapping[tuple[int, str], Sequence[Evidence]], verifier: Verifier, advance: Callable[[int], object]
 ) -> dict[tuple[int, str], dict[str, Comparison]]:
-    """Return by code length and method, and by metric, what becomes of methods beside the best of them."""
+    """Return by code length and method, and by metric, each method's verdict against the best."""
     samples: dict[int, dict[str, dict[str, Sample]]] = {}
     for (n_bits, method), seeds in seeds_of.items():
         each = []
@@ -76,7 +76,7 @@ def line_of(evidence: Evidence, known: Mapping[str, Plugin]) -> Line:
     Raises
     ------
     InputError
-        What the record says cannot stand in a line.
+        What the record says is not allowed in a line.
     """
     return _line(_row([evidence], {}, known), evidence)
 
@@ -88,7 +88,7 @@ def _row(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: M
 
 
 def _line(row: Row, evidence: Evidence) -> Line:
-    """Return a row as a line; what cannot stand in one is named with the record's name."""
+    """Return a row as a line; what is not allowed in one is named with the record's name."""
     line: Line = {}
     for column in columns(row.newest.metrics):
         line[column.name] = column.text(row)

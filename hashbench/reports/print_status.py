@@ -1,4 +1,4 @@
-"""How far a run has got, for people: ``hashbench status``."""
+"""Prints how far a run has got: ``hashbench status``."""
 
 from __future__ import annotations
 
