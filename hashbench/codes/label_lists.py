@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.data.readers.labels.cells import LabelColumn
+from hashbench.data.readers.labels.find_labels import label_column
 from hashbench.data.readers.labels.lines import marked_lines
-from hashbench.data.readers.labels.names import label_column
-from hashbench.data.readers.names import text_lines
+from hashbench.data.readers.match_names import text_lines
 from hashbench.errors import InputError
 
 MOST_LABELS = 100_000

@@ -14,7 +14,7 @@ from hashbench.codes.label_lists import read_label_list
 from hashbench.codes.names import LABELS
 from hashbench.codes.sources import Found, Source, argument, divided, find, is_path
 from hashbench.data.readers.labels.cells import LabelColumn, parquet_labels, refuse_shape
-from hashbench.data.readers.labels.names import label_column
+from hashbench.data.readers.labels.find_labels import label_column
 from hashbench.data.readers.labels.reading import Labels
 from hashbench.data.readers.labels.reading import read_labels as read_columns
 from hashbench.errors import InputError

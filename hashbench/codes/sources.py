@@ -15,7 +15,7 @@ from hashbench.codes.files import FORMATS, MATLAB, TEXTS, open_arrays
 from hashbench.codes.names import CODES, DATABASE, LABELS, QUERY, Role, role_of, strongest
 from hashbench.codes.tensors import as_array
 from hashbench.data.readers.arrays.stored_array import StoredArray, sliced
-from hashbench.data.readers.labels.names import listed
+from hashbench.data.readers.labels.find_labels import listed
 from hashbench.errors import InputError
 
 Source = Any

@@ -15,7 +15,7 @@ from hashbench.data.leaks.lists import PartList, find_lists, read_part
 from hashbench.data.leaks.near import near_findings
 from hashbench.data.leaks.overlap import overlaps, where_training_lies
 from hashbench.data.leaks.paths import alike_endings, path_ids
-from hashbench.data.readers.names import normal
+from hashbench.data.readers.match_names import normal
 from hashbench.errors import InputError
 from hashbench.files.paths import is_there
 

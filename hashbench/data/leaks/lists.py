@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hashbench.data.readers.names import text_lines
+from hashbench.data.readers.match_names import text_lines
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 

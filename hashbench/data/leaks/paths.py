@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 import numpy as np
 
 from hashbench.data.leaks.finding import Finding
-from hashbench.data.readers.names import normal
+from hashbench.data.readers.match_names import normal
 
 
 def path_ids(paths: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
