@@ -1,8 +1,11 @@
 """hashbench import: codes of a protocol, made by another program, become records like any other."""
 
 import json
+import re
+import shlex
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 from boards import rows_of
@@ -13,6 +16,7 @@ from hashbench.reports.leaderboards.checks import problems_of
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.gallery import make_gallery
+from hashbench.results.setting import by_setting
 from hashbench.results.verdicts import group_of, verdicts
 
 WORDS = {
@@ -266,3 +270,35 @@ def test_arrays_of_one_file_are_listed_by_length_and_seed(codes, tmp_path, cli):
     given = {name: tmp_path / f"all.npz:{name[0]}_{{bits}}_{{seed}}" for name in ("query_codes", "database_codes")}
     assert cli(*flags(tmp_path / "out", **given, bits="8,16", seeds="1")).returncode == 0
     assert by_cell(Store(tmp_path / "out"), "numpy-itq").keys() == {(8, 1), (16, 1)}
+
+
+def test_the_commands_of_the_exported_page(protocol, codes, tmp_path, monkeypatch, cli):
+    folder = shutil.copytree(protocol, tmp_path / "protocol")
+    monkeypatch.chdir(folder)
+    for name in ("query", "database"):
+        shutil.copy(codes / f"{name[0]}_16_0.npy", f"{name}_codes.npy")
+    page = (folder / "README.md").read_text()
+    commands = [
+        shlex.split(block.replace("\\\n", " ")) for block in re.findall(r"```sh\nhashbench (.*?)```", page, re.DOTALL)
+    ]
+    assert [words[0] for words in commands] == ["score", "import"]
+    for words in commands:
+        done = cli(*words)
+        assert done.returncode == 0, done.stderr
+    assert len(list(Store(folder / "DIR"))) == 1
+
+
+def test_codes_of_given_vectors_stand_beside_methods_on_them(tmp_path, cli):
+    rng = np.random.default_rng(0)
+    data = {name: rng.standard_normal((n, 16), dtype=np.float32) for name, n in (("train", 300), ("test", 20))}
+    with h5py.File(tmp_path / "my.hdf5", "w") as file:
+        file.update(data)
+    about = ["--dataset", "vectors", "--data-dir", tmp_path / "my.hdf5", "--out", tmp_path / "out"]
+    assert cli("run", *about, "--methods", "lsh", "--bits", "16").returncode == 0
+    for name, vectors in data.items():
+        np.save(tmp_path / f"{name}.npy", vectors)
+    given = {"query_codes": tmp_path / "test.npy", "database_codes": tmp_path / "train.npy", "backbone": None}
+    done = cli(*flags(tmp_path / "out", name="signs", **given, dataset="vectors", data_dir=tmp_path / "my.hdf5"))
+    assert done.returncode == 0, done.stderr
+    (members,) = by_setting(Store(tmp_path / "out")).values()
+    assert {record.label for record in members} == {"lsh", "signs"}
