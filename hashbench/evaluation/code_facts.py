@@ -128,8 +128,11 @@ def code_facts(codes: np.ndarray, n_bits: int) -> CodeFacts:
     equal = (both == ones) & (both == ones[:, None])
     inverse = (both == 0) & (ones + ones[:, None] == n)
     pairs = np.argwhere(np.triu((equal | inverse) & (scale > 0), 1))
-    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
-    return CodeFacts(n, n_bits, len(np.unique(rows)), ones / n, correlation, pairs)
+    width = codes.shape[1]
+    kind = "u" if width in (1, 2, 4, 8) else "V"  # numbers are sorted faster than bytes
+    rows = np.sort(np.ascontiguousarray(codes).view(f"{kind}{width}")[:, 0])
+    n_codes = 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
+    return CodeFacts(n, n_bits, n_codes, ones / n, correlation, pairs)
 
 
 def _named(bits: np.ndarray) -> str:
