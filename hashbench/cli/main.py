@@ -14,6 +14,7 @@ import typer
 
 from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
+from hashbench.cli.import_codes import import_codes
 from hashbench.cli.report import report
 from hashbench.cli.run import run
 from hashbench.cli.score import score
@@ -30,6 +31,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "score": score,
+    "import": import_codes,
     "encode": models.encode,
     "search": models.search,
     "export": models.export,

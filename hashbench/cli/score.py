@@ -54,7 +54,7 @@ def score(
         metrics=metrics,
         audit=audit or printed is not None,
     )
-    for line in (done.read_as, *done.notes):
+    for line in (done.read_as, *done.notes, *done.findings):
         to_stderr(f"score: {line}")
     console = open_console()
     print_metrics(done, console)

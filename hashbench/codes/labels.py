@@ -84,8 +84,6 @@ def read_labels(query: Given, database: Given, n_query: int, n_database: int) ->
             f"{columns[0].shown_as} and {columns[1].shown_as}: no database item shares a label with a query: are they "
             "of one data set, with classes numbered alike?"
         )
-    if lonely.any():
-        notes.append(f"{np.count_nonzero(lonely):,} of {n_query:,} queries share no label with any database item")
     return replace(labels, notes=[*notes, *labels.notes])
 
 

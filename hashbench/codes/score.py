@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from hashbench.codes.names import CODES, DATABASE, LABELS, QUERY
 from hashbench.codes.reading import CodeSet, read_code_set
 from hashbench.codes.sources import Source, is_path
+from hashbench.data.leaks.labels import label_findings
 from hashbench.errors import InputError
+from hashbench.evaluation.code_facts import code_lines
 from hashbench.evaluation.conventions import CUTOFFS, conventions
 from hashbench.evaluation.evaluate import Evaluation, evaluate
 from hashbench.evaluation.metrics import MAP, parse
@@ -35,6 +37,8 @@ class Score(Evaluation):
         What was read from where, in one line.
     notes : list of str
         What was decided where that is not plain, a line each.
+    findings : list of str
+        What the codes look like, such as constant or equal bits, and what is odd about the labels, a line each.
     conventions : pandas.DataFrame or None
         Mean average precision under every convention, where it was asked for: the columns ``cutoff``, ``divisor``,
         ``ties``, ``without_hit`` and ``mAP``, as `hashbench.evaluation.conventions.conventions` describes them.
@@ -42,6 +46,7 @@ class Score(Evaluation):
 
     read_as: str = ""
     notes: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     conventions: pd.DataFrame | None = None
 
 
@@ -147,7 +152,14 @@ def score_code_set(codes: CodeSet, metrics: Sequence[str] = (), audit: bool = Fa
     except ValueError as error:
         raise InputError(str(error)) from error
     read = _conventions(codes, metrics) if audit else None
-    return Score(done.values_by_name, done.per_query, done.counted, codes.read_as, codes.notes, read)
+    return Score(done.values_by_name, done.per_query, done.counted, codes.read_as, codes.notes, _findings(codes), read)
+
+
+def _findings(codes: CodeSet) -> list[str]:
+    findings = code_lines(codes.query_codes, codes.database_codes, codes.n_bits)
+    if codes.query_labels is not None and codes.database_labels is not None:
+        findings += map(str, label_findings(codes.query_labels, codes.database_labels))
+    return findings
 
 
 def _known(name: str) -> str:

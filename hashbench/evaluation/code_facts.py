@@ -8,6 +8,7 @@ import numpy as np
 
 BLOCK = 2**16
 """Codes that are unpacked at once; their products are exact in float32."""
+MOST_BITS = 2**12
 SHOWN = 8
 """Bits that a line names."""
 
@@ -50,19 +51,10 @@ class CodeFacts:
             What the lines call the part.
         """
         n_pairs = self.n_bits * (self.n_bits - 1) // 2
-        size = f"{what}: {self.n_items:,} codes of {self.n_bits} bits"
-        same = (
-            "all of them the same: every distance is 0" if self.n_codes == 1 else f"{self.n_codes:,} of them different"
-        )
-        lines = [f"{size}, {same}"]
-        if len(self.constant):
-            lines.append(f"{what}: {len(self.constant)} of {self.n_bits} bits are constant: {_named(self.constant)}")
-        if len(self.duplicates):
-            first = " and ".join(map(str, self.duplicates[0]))
-            lines.append(
-                f"{what}: {len(self.duplicates):,} of {n_pairs:,} pairs of bits are equal or inverse in every code, "
-                f"bits {first} the first"
-            )
+        lines = self.odd_lines(what)
+        if self.n_codes > 1:
+            size = f"{what}: {self.n_items:,} codes of {self.n_bits} bits, {self.n_codes:,} of them different"
+            lines.insert(0, size)
         lines.append(
             f"{what}: ones are {self.ones.min():.1%} to {self.ones.max():.1%} of a bit's values, "
             f"{np.abs(self.ones - 0.5).mean():.1%} off one half in the mean"
@@ -76,6 +68,37 @@ class CodeFacts:
                 f"{above.max():.3f} at most (bits {pair})"
             )
         return lines
+
+    def odd_lines(self, what: str) -> list[str]:
+        """Return those of the lines that say what is odd: equal codes, and constant or duplicate bits."""
+        lines = []
+        if self.n_codes == 1:
+            size = f"{what}: {self.n_items:,} codes of {self.n_bits} bits"
+            lines.append(f"{size}, all of them the same: every distance is 0")
+        if len(self.constant):
+            lines.append(f"{what}: {len(self.constant)} of {self.n_bits} bits are constant: {_named(self.constant)}")
+        if len(self.duplicates):
+            first = " and ".join(map(str, self.duplicates[0]))
+            lines.append(
+                f"{what}: {len(self.duplicates):,} of {self.n_bits * (self.n_bits - 1) // 2:,} pairs of bits are equal "
+                f"or inverse in every code, bits {first} the first"
+            )
+        return lines
+
+
+def code_lines(query_codes: np.ndarray, database_codes: np.ndarray, n_bits: int) -> list[str]:
+    """Return lines on codes: all of those on the database, and of the queries what is odd.
+
+    Parameters
+    ----------
+    query_codes, database_codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
+    n_bits : int
+        Beyond `MOST_BITS` pairs of bits are too many, and nothing is said.
+    """
+    if n_bits > MOST_BITS:
+        return []
+    lines = code_facts(database_codes, n_bits).lines("database")
+    return lines + (code_facts(query_codes, n_bits).odd_lines("queries") if len(query_codes) > 1 else [])
 
 
 def code_facts(codes: np.ndarray, n_bits: int) -> CodeFacts:
@@ -105,8 +128,11 @@ def code_facts(codes: np.ndarray, n_bits: int) -> CodeFacts:
     equal = (both == ones) & (both == ones[:, None])
     inverse = (both == 0) & (ones + ones[:, None] == n)
     pairs = np.argwhere(np.triu((equal | inverse) & (scale > 0), 1))
-    rows = np.ascontiguousarray(codes).view(f"V{codes.shape[1]}")[:, 0]
-    return CodeFacts(n, n_bits, len(np.unique(rows)), ones / n, correlation, pairs)
+    width = codes.shape[1]
+    kind = "u" if width in (1, 2, 4, 8) else "V"  # numbers are sorted faster than bytes
+    rows = np.sort(np.ascontiguousarray(codes).view(f"{kind}{width}")[:, 0])
+    n_codes = 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
+    return CodeFacts(n, n_bits, n_codes, ones / n, correlation, pairs)
 
 
 def _named(bits: np.ndarray) -> str:

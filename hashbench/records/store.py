@@ -147,6 +147,12 @@ class Store:
             write_atomically(path, record.to_json())
             failure_path.unlink(missing_ok=True)
 
+    def remove(self, id: str) -> None:
+        """Remove a record, then its arrays."""
+        for path in (self.folder / f"{id}.json", self.arrays_path(id)):
+            with said_clearly(path, "--out"):
+                path.unlink(missing_ok=True)
+
     def _is_ok(self, path: Path) -> bool:
         try:
             return read_record(path).status == "ok"

@@ -56,8 +56,9 @@ def print_tables(
             continue
         _print_scores(rows, metrics or shown_metrics(group), _title(group, title, bool(store)), console)
         _print_notes(rows, console)
-        print_title("timings (median over seeds; features and views are computed once and shared)", console)
-        _print_timings(rows, console)
+        if any(record.origin == "trained" for row in rows for record in row.records):
+            print_title("timings (median over seeds; features and views are computed once and shared)", console)
+            _print_timings(rows, console)
     for title, group in tables:
         where = f"{title.dataset} ({title.protocol}), features: {title.backbone}: " if len(tables) > 1 else ""
         for line in chain(_without_result(group), _what_collapsed(group), _left_out(group)):

@@ -17,7 +17,7 @@ from hashbench.records.store import Store
 from hashbench.renamed import present_label
 from hashbench.results.metric_infos import infos_of, of_one_version, shown_metrics
 from hashbench.results.rows import Row, label_of, rows_of
-from hashbench.results.setting import Named, Setting, file_of, grouped, named, setting_of
+from hashbench.results.setting import Named, Setting, file_of, grouped, named, settings_of
 from hashbench.results.verdicts import method_of, per_query
 
 SAME = {
@@ -39,10 +39,16 @@ class Side:
     columns: dict[Column, list[Row]]
 
     @classmethod
-    def of(cls, store: Store) -> Side:
-        """Read a run; where several methods have one label, such as edited plugins, the last is taken."""
-        records = [record for record in store if record.status == "ok"]
-        columns = grouped(of_one_version(records), _column_of)
+    def of(cls, store: Store, other: Store) -> Side:
+        """Read a run; where several methods have one label, such as edited plugins, the last is taken.
+
+        The other side's methods say which features imported codes of this one can be compared by.
+        """
+        records = of_one_version([record for record in store if record.status == "ok"])
+        columns: dict[Column, list[Record]] = {}
+        for record, setting in zip(records, settings_of(records, other), strict=True):
+            column = replace(setting, reads_labels=False), record.config["n_bits"]
+            columns.setdefault(column, []).append(record)
         return cls(store, {column: _newest(members) for column, members in columns.items()})
 
     def refuse_unknown(self, label: str) -> None:
@@ -51,10 +57,6 @@ class Side:
         if label not in labels:
             hint = did_you_mean(label, labels) or f"it has {', '.join(labels) or 'no finished cell'}"
             raise InputError(f"--methods: {self.store.directory} has no finished cell of {label!r}; {hint}")
-
-
-def _column_of(record: Record) -> Column:
-    return replace(setting_of(record), reads_labels=False), record.config["n_bits"]
 
 
 def _labels(row: Row) -> set[str]:
@@ -94,7 +96,7 @@ def compare_runs(first: Store, second: Store, methods: Sequence[str] = (), metri
     InputError
         The runs have nothing in common, or what they share cannot be paired by query.
     """
-    a, b = Side.of(first), Side.of(second)
+    a, b = Side.of(first, second), Side.of(second, first)
     labels = [label for side in (a, b) for rows in side.columns.values() for row in rows for label in _labels(row)]
     methods = [present_label(method, known=labels) for method in methods]
     if len(methods) > 2 or (len(methods) < 2 and first.directory == second.directory):

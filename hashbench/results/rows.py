@@ -19,6 +19,8 @@ from hashbench.results.metric_infos import infos_of
 from hashbench.results.setting import grouped
 from hashbench.results.verdicts import Verdicts, group_of, method_of
 
+IMPORTED = " (imported)"
+"""Ends the name of codes that another program has made."""
 ASYMMETRIC = " asymmetric"
 """Suffix of a method whose queries are real-valued, where a table has others."""
 NO_SEED = "none"
@@ -214,7 +216,12 @@ def _by_group(compared: Verdicts) -> dict[str, dict[str, Comparison]]:
 
 def label_of(record: Record) -> str:
     """Return what a record's method is called where Hamming distances and others may be in one table."""
-    return record.label + (ASYMMETRIC if record.is_asymmetric and record.is_by_bytes else "")
+    return marked_label(record) + (ASYMMETRIC if record.is_asymmetric and record.is_by_bytes else "")
+
+
+def marked_label(record: Record) -> str:
+    """Return what a record's method is called, with a mark where its codes are imported."""
+    return record.label + (IMPORTED if record.origin == "imported" else "")
 
 
 def method_names(records: Iterable[Record], label: Callable[[Record], str]) -> dict[str, str]:

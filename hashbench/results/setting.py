@@ -41,7 +41,8 @@ class Setting:
     reads_labels : bool
         Whether the methods have read labels.
     origin : {"trained", "imported"}
-        Whether the methods were trained here, or their codes come from another program.
+        ``imported`` is the setting of a leaderboard's imported rows, which it keeps apart. A run compares imported
+        codes with what was trained.
     """
 
     dataset: str
@@ -65,8 +66,40 @@ def setting_of(record: Record) -> Setting:
         features=json.dumps(config["features"], sort_keys=True),
         engine=config["engine"],
         reads_labels=record.uses_labels,
-        origin=record.origin,
     )
+
+
+def settings_of(records: Sequence[Record], known: Iterable[Record] = ()) -> list[Setting]:
+    """Return the setting of each record.
+
+    Of imported codes only the backbone's name is known. They are in the setting of the methods that were trained on its
+    features, if all of these have one feature key.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    known : iterable of Record
+        Where else there may be trained methods, such as in the run that is compared.
+    """
+    trained = [record for record in [*records, *known] if record.origin == "trained"]
+    features = {key: {one.features for one in same} for key, same in _by_backbone(trained).items()}
+
+    def joined(record: Record) -> Setting:
+        setting, keys = setting_of(record), features.get(_backbone_of(record), set())
+        return replace(setting, features=min(keys)) if record.origin == "imported" and len(keys) == 1 else setting
+
+    return [joined(record) for record in records]
+
+
+def _by_backbone(records: Iterable[Record]) -> dict[tuple[object, ...], list[Setting]]:
+    found: dict[tuple[object, ...], list[Setting]] = {}
+    for record in records:
+        found.setdefault(_backbone_of(record), []).append(setting_of(record))
+    return found
+
+
+def _backbone_of(record: Record) -> tuple[object, ...]:
+    return (*(record.config[name] for name in ("dataset", "data", "protocol_hash", "engine")), record.backbone)
 
 
 def grouped(values: Iterable[V], key: Callable[[V], K]) -> dict[K, list[V]]:
@@ -89,12 +122,11 @@ def by_setting(records: Iterable[Record]) -> dict[Setting, list[Record]]:
     """
     records = list(records)
     readers = {_method_of(record) for record in records if record.status == "ok" and record.uses_labels}
-
-    def key(record: Record) -> Setting:
+    found: dict[Setting, list[Record]] = {}
+    for record, setting in zip(records, settings_of(records), strict=True):
         reads = record.uses_labels or (record.status != "ok" and _method_of(record) in readers)
-        return replace(setting_of(record), reads_labels=reads)
-
-    return grouped(records, key)
+        found.setdefault(replace(setting, reads_labels=reads), []).append(record)
+    return found
 
 
 def _method_of(record: Record) -> tuple[str, str]:
@@ -139,7 +171,7 @@ def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
         )
         for setting, file in files.items()
     }
-    for tell in (_by_features, _by_labels, _by_origin, _by_engine, _by_protocol, _by_data):
+    for tell in (_by_origin, _by_features, _by_labels, _by_engine, _by_protocol, _by_data):
         for same in grouped(names, names.__getitem__).values():
             if len(same) > 1:
                 names |= {setting: tell(names[setting], setting, same) for setting in same}

@@ -3,7 +3,8 @@
 A board is all records of one setting: they agree in data, protocol, features, the metrics' version and whether labels
 were read.
 Methods are compared at each of its code lengths; how far seeds scatter is estimated from all of them. So the same
-records give the same verdicts, whether they are in a run's tables or published.
+records give the same verdicts, whether they are in a run's tables or published. Only where there are imported
+codes too, a run compares them with what was trained, and a leaderboard does not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hashbench.files.hashing import canonical_hash
 from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.results.metric_infos import infos_of
-from hashbench.results.setting import Setting, setting_of
+from hashbench.results.setting import Setting, settings_of
 
 Verdicts = dict[tuple[str, str], Comparison]
 """Comparisons by `group_of` a record and metric."""
@@ -39,10 +40,10 @@ def method_of(record: Record) -> str:
 def boards(records: Iterable[Record]) -> list[dict[int, dict[str, list[Record]]]]:
     """Return the records that ended well by setting; of each by code length and by method, one for each seed."""
     found: dict[Setting, dict[int, dict[str, list[Record]]]] = {}
-    for record in records:
-        if record.status == "ok":
-            column = found.setdefault(setting_of(record), {}).setdefault(record.config["n_bits"], {})
-            column.setdefault(method_of(record), []).append(record)
+    ended_well = [record for record in records if record.status == "ok"]
+    for record, setting in zip(ended_well, settings_of(ended_well), strict=True):
+        column = found.setdefault(setting, {}).setdefault(record.config["n_bits"], {})
+        column.setdefault(method_of(record), []).append(record)
     return list(found.values())
 
 

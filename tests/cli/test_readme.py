@@ -49,7 +49,12 @@ def _what_the_readme_speaks_of(tmp_path, monkeypatch, cli):
     pd.DataFrame({"image": content, "label": np.arange(120) % 2}).to_parquet("image_parquet/train.parquet")
     for out in ("runs/latest", "runs/a", "runs/b"):
         assert cli("run", "--methods", "lsh,itq", "--bits", "16", "--seeds", "0,1", "--out", out).returncode == 0
+    for name, n in (("q", 300), ("d", 1497)):
+        np.save(f"{name}.npy", rng.standard_normal((n, 16)))
     np.save("digits.npy", rng.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8))
+
+
+IMPORTED = ["--about", "hash", "--training", "train", "--backbone", "pixels", "--no-labels-used"]
 
 
 def as_done(words):
@@ -58,7 +63,8 @@ def as_done(words):
         words = [*words, "--dry-run"]
     if "..." in words:
         at = words.index("...")
-        words = [*words[:at], *(["--dataset", "cifar10"] if "--protocol" in words else []), *words[at + 1 :]]
+        said = ["--dataset", "cifar10"] if "--protocol" in words else IMPORTED if words[0] == "import" else []
+        words = [*words[:at], *said, *words[at + 1 :]]
     dataset = words[words.index("--dataset") + 1] if "--dataset" in words else "nuswide"
     names = {"DIR": str(CIFAR_JPEG) if dataset == "cifar10" else dataset, "HOST:8786": "127.0.0.1:1"}
     filled = [names.get(word, word) for word in words]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hashbench.records.store import Store
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
@@ -86,11 +88,18 @@ def test_own_embeddings(cli):
 def test_own_training_code(cli):
     train, score = blocks("own-training-code.md", "python")
     names = {}
-    exported, checked = commands("own-training-code.md")
+    exported, *used, checked = commands("own-training-code.md")
     assert cli(*exported).returncode == 0
     exec(train, names)
     exec(score, names)
     assert 0.55 < names["evaluation"]["mAP@all"] < 0.65  # hashbench's ITQ has 0.61
+    outputs = {words[0]: cli(*words) for words in used}
+    assert not any(done.returncode for done in outputs.values()), outputs
+    ours, theirs = (
+        next(one for one in Store(Path("runs/digits")) if one.config["method"] == name) for name in ("itq", "my-itq")
+    )
+    assert (ours.codes_sha256, ours.metrics) == (theirs.codes_sha256, theirs.metrics)
+    assert "3 rows compared" in outputs["validate"].stdout
     assert cli(*checked).stdout.startswith("300 queries (test.txt)")
 
 

@@ -6,6 +6,8 @@ import saved_codes
 from conftest import one_clear_line
 from scipy.io import savemat
 
+import hashbench
+
 PROBLEM = saved_codes.Problem()
 ARRAYS = {
     "query_codes": PROBLEM.query,
@@ -136,3 +138,27 @@ def test_cross_modal_codes_are_not_guessed(cli, tmp_path):
     named = ("--query-codes", f"{file}:q_img", "--database-codes", f"{file}:r_txt")
     labels = given(tmp_path, query_codes=None, database_codes=None)
     assert cli("score", *named, *labels).returncode == 0
+
+
+def test_what_codes_and_labels_look_like_is_said(cli, tmp_path):
+    database = PROBLEM.database.copy()
+    database[:, 3], database[:, 5] = 1, database[:, 4]
+    changed = {"query_codes": np.ones_like(PROBLEM.query), "database_codes": database}
+    done = cli("score", *given(tmp_path, **changed))
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "score: database: 300 codes of 32 bits, ",
+        "score: database: 1 of 32 bits are constant: 3\n",
+        "score: database: 1 of 496 pairs of bits are equal or inverse in every code, bits 4 and 5 the first\n",
+        "score: queries: 24 codes of 32 bits, all of them the same: every distance is 0\n",
+        "score: problem: 2 of 24 queries share no label with the database (query 0 the first): each scores 0\n",
+    ):
+        assert line in done.stderr
+
+
+def test_codes_of_very_many_bits_are_scored_without_a_word_on_their_bits():
+    wide = np.random.default_rng(0).integers(0, 2, (4, 5000), np.uint8).astype(bool)
+    result = hashbench.score(
+        query_codes=wide, database_codes=wide, query_labels=[0, 1, 2, 3], database_labels=[0, 1, 2, 3]
+    )
+    assert result.findings == []

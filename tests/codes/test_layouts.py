@@ -37,7 +37,7 @@ def test_the_command_says_what_was_read_and_prints_the_metrics(cli, tmp_path):
     assert "score: 24 query codes from iter_10000_test_code.npy, 300 database codes from" in done.stderr
     assert "32 bits, -1 and 1; labels from" in done.stderr
     assert "-1 is read as 0" in done.stderr
-    assert "2 of 24 queries share no label with any database item" in done.stderr
+    assert "2 of 24 queries share no label with the database" in done.stderr
     assert "mAP@50" in done.stdout
     assert (tmp_path / "scores.csv").read_text().startswith("metric,value\nmAP@50,")
 

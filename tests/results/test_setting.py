@@ -259,3 +259,22 @@ def test_records_by_bytes_that_lack_metrics_or_timings_have_gaps(tmp_path):
     ]
     assert ".250" in printed
     assert plot(store.directory, tmp_path / "plots")
+
+
+def test_imported_codes_join_the_methods_of_their_backbone_and_no_others(tmp_path):
+    theirs = {"origin": "imported", "features": {"backbone": "pixels"}}
+    store = write(tmp_path, "itq", 0.5, features=PIXELS)
+    write(tmp_path, "supervised", 0.6, features=PIXELS, uses_labels=True)
+    write(tmp_path, "mine", 0.7, **theirs)
+    write(tmp_path, "mine", 0.7, **theirs, data=B)
+    write(tmp_path, "alexnet", 0.7, **theirs | {"features": {"backbone": "AlexNet"}})
+    of = by_setting(store)
+    assert sorted(sorted({one.label for one in members}) for members in of.values()) == [
+        ["alexnet"],
+        ["itq", "mine"],
+        ["mine"],
+        ["supervised"],
+    ]
+    write(tmp_path, "itq", 0.5, features=PIXELS | {"image_size": 32})  # of which of two is not said
+    assert ["mine"] in [sorted({one.label for one in members}) for members in by_setting(store).values()]
+    assert "mine (imported)" in print_of(store)

@@ -9,6 +9,7 @@ import numpy as np
 from hashbench.data.dataset import Dataset
 from hashbench.data.exported.content import LISTS
 from hashbench.data.exported.manifest import Manifest
+from hashbench.data.protocol import NameParts
 
 README = "README.md"
 
@@ -47,7 +48,7 @@ def readme(dataset: Dataset, manifest: Manifest) -> str:
         "dropping a last batch. Save one array each, an item a row: 0 and 1, -1 and 1, the network's outputs (their",
         "signs count), or packed bytes.",
         "",
-        *_score(manifest),
+        *_give_back(manifest),
         "",
         f"The protocol's metrics are {', '.join(manifest['metrics'])}, the headline first. Keep `manifest.json`: it",
         "holds the checksums of protocol, items and order, against which codes are checked.",
@@ -126,15 +127,27 @@ def _where(dataset: Dataset, files: Mapping[str, str]) -> str:
     return "They name images as the data set does."
 
 
-def _score(manifest: Manifest) -> list[str]:
+def _give_back(manifest: Manifest) -> list[str]:
     truth = (
         "--neighbors neighbors.npy"
         if manifest["relevance"] == "neighbors"
         else "--query-labels query_labels.npy --database-labels database_labels.npy"
     )
+    protocol = NameParts.of(manifest["protocol"]).choice
+    backbone = "" if "features.npy" in manifest["files"] else '--backbone "what made the features" '
     return [
         "```sh",
         "hashbench score --query-codes query_codes.npy --database-codes database_codes.npy \\",
         f"  {truth}",
+        "```",
+        "",
+        "`import` makes records of them, for tables with verdicts, reports and leaderboards. Give it the data options",
+        "of the export, such as `--data-dir`, and `--labels-used` if training has read labels:",
+        "",
+        "```sh",
+        f'hashbench import --as NAME --dataset {manifest["dataset"]} --protocol "{protocol}" --export . \\',
+        "  --query-codes query_codes.npy --database-codes database_codes.npy \\",
+        f'  --about "what made the codes" --training "what it was trained on" {backbone}\\',
+        "  --no-labels-used --out DIR",
         "```",
     ]

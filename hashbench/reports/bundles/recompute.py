@@ -161,8 +161,11 @@ def _refuse_other_data(store: Store, records: Iterable[Record], dataset: Dataset
 
 def _of_other_code(records: Iterable[Record], registry: Registry) -> Iterator[str]:
     plugins = registry.plugins("methods")
-    for name, source in sorted({(record.config["method"], record.config["source"]) for record in records}):
-        if name not in plugins:
+    of = {(record.config["method"], record.config["source"], record.origin) for record in records}
+    for name, source, origin in sorted(of):
+        if origin == "imported":
+            yield f"{name}: its codes are imported, so there is no code to compare"
+        elif name not in plugins:
             yield f"{name}: the method is not here, so its code cannot be compared"
         elif source != plugins[name].source_hash:
             yield f"{name} is of other code than is here"

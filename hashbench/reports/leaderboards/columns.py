@@ -149,7 +149,8 @@ TAIL = (
     *(Column(name, f"Version of {name}", _version(name)) for name in ("hashbench", "torch", "numpy")),
     Column("date", "Day of the newest seed's run, UTC", lambda row: row.date, cell_values.is_date,
            "a day, YYYY-MM-DD"),
-    _column_of_key("source", "Begin of the SHA-256 of the method's code; `hashbench validate --code` compares it",
+    _column_of_key("source", "Begin of the SHA-256 of the method's code; `hashbench validate --code` compares it; of "
+                   "imported codes, of the words on what made them",
                    _key("source")),
     Column("engine", "Version of the metrics", _config("engine"), cell_values.is_count, COUNT),
     _column_of_key("features", "Key in features.json: how the features are made",

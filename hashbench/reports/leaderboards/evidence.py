@@ -166,12 +166,12 @@ def _newest_last(stores: Sequence[Store]) -> Iterator[tuple[Record, Store]]:
 
 def _unpublishable(record: Record, plugins: Mapping[str, Plugin]) -> str:
     name = record.config["method"]
-    reason = why_on_no_leaderboard(record.config["protocol"])
+    reason, trained = why_on_no_leaderboard(record.config["protocol"]), record.origin == "trained"
     if reason:
         return reason
-    if name not in plugins:
+    if trained and name not in plugins:
         return f"{name} is not here; name its file with --plugin"
-    if record.config["source"] != plugins[name].source_hash:
+    if trained and record.config["source"] != plugins[name].source_hash:
         return f"{name} is of other code than is here; run it again"
     if record.config["engine"] != metrics.VERSION:
         return f"{name} has the metrics of engine {record.config['engine']}, here is {metrics.VERSION}; run it again"

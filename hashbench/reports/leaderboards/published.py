@@ -9,7 +9,7 @@ from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import VERDICT, Line, metrics_in
 from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.results.metric_infos import info_of
-from hashbench.results.rows import TIMINGS, Row, Score
+from hashbench.results.rows import IMPORTED, TIMINGS, Row, Score
 from hashbench.results.setting import Setting, grouped_ascending
 
 
@@ -23,7 +23,7 @@ def row_of(line: Line, entries: Entries) -> Row:
     """Return a line as a row; it has no records."""
     method = entries.methods[line["params"]]
     return Row(
-        label=line["method"],
+        label=line["method"] + (IMPORTED if line["origin"] else ""),
         config={"method": method["method"], "source": line["source"], "params": method["params"]},
         n_bits=int(line["n_bits"]),
         n_seeds=int(line["n_seeds"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from hashbench.reports.leaderboards.csv_files import Entries
 from hashbench.reports.leaderboards.evidence import Evidence, Verifier, label
 from hashbench.results.metric_infos import info_of
 from hashbench.results.rows import Row
+from hashbench.results.setting import grouped
 from hashbench.results.verdicts import boards, compare_methods
 
 
@@ -37,7 +39,8 @@ def rows_of(records: Sequence[Evidence], known: Mapping[str, Plugin], doing: str
     by_id, rows, entries = {one.record.id: one for one in records}, [], Entries()
     verifier = Verifier()
     with progress(doing, len(records)) as bar:
-        for board in boards(one.record for one in records):
+        apart = grouped((one.record for one in records), lambda record: record.origin).values()
+        for board in chain.from_iterable(map(boards, apart)):
             seeds_of = {
                 (n_bits, method): [by_id[record.id] for record in seeds]
                 for n_bits, column in board.items()
@@ -82,8 +85,8 @@ def line_of(evidence: Evidence, known: Mapping[str, Plugin]) -> Line:
 
 
 def _row(seeds: Sequence[Evidence], compared: Mapping[str, Comparison], known: Mapping[str, Plugin]) -> Row:
-    config = seeds[0].record.config
-    name = label(config["method"], config["params"], known)
+    config, is_imported = seeds[0].record.config, seeds[0].record.origin == "imported"
+    name = config["method"] if is_imported else label(config["method"], config["params"], known)
     return Row.over_seeds(name, [one.record for one in seeds], compared)
 
 

@@ -11,7 +11,7 @@ from hashbench.records.record import Record
 from hashbench.records.store import open_results
 from hashbench.reports.page.setting import Setting, listed, shown
 from hashbench.results.metric_infos import of_one_version
-from hashbench.results.rows import ASYMMETRIC, NO_SEED, Row, rows_of
+from hashbench.results.rows import ASYMMETRIC, NO_SEED, Row, marked_label, rows_of
 from hashbench.results.setting import Named, by_setting, file_of, named
 from hashbench.results.verdicts import Verdicts, verdicts
 
@@ -86,7 +86,7 @@ def _rows(records: Sequence[Record], compared: Verdicts) -> list[Row]:
 
 
 def _label(record: Record) -> str:
-    return shown(record.label + (ASYMMETRIC if record.is_asymmetric else ""))
+    return shown(marked_label(record) + (ASYMMETRIC if record.is_asymmetric else ""))
 
 
 def _evidence(label: str, record: Record) -> dict[str, str]:
@@ -99,7 +99,7 @@ def _evidence(label: str, record: Record) -> dict[str, str]:
         "seed": NO_SEED if seed is None else str(seed),
         "record": record.id,
         "database codes, SHA-256": record.codes_sha256.get("database_codes", ""),
-        "code of the method, SHA-256": record.config["source"],
+        "code of the method, SHA-256": "" if record.origin == "imported" else record.config["source"],
         "parameters": listed(record.config["params"]),
         "computed": record.date,
         "processor": shown(environment.get("gpu") or environment.get("cpu", "")),

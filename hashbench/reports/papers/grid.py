@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hashbench.errors import InputError, did_you_mean
 from hashbench.records.metric_info import Better
 from hashbench.renamed import present_label
-from hashbench.results.rows import Score
+from hashbench.results.rows import IMPORTED, Score
 
 BEST, AS_GOOD = "best", "not separable"
 
@@ -112,6 +112,8 @@ def chosen(grids: Iterable[Grid], methods: Sequence[str], bits: Sequence[int]) -
     grids = list(grids)
     labels = sorted({method for grid in grids for method in grid.scores})
     methods = [present_label(method, known=labels) for method in methods]
+    marked = {label.removesuffix(IMPORTED): label for label in labels if label.endswith(IMPORTED)}
+    methods = [method if method in labels else marked.get(method, method) for method in methods]
     for method in methods:
         if method not in labels:
             hint = did_you_mean(method, labels) or f"there is {', '.join(labels)}"

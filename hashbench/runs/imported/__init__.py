@@ -1,0 +1,1 @@
+"""Codes that other programs have made for a protocol become records: read, checked, scored and kept."""
