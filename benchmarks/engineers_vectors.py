@@ -29,7 +29,7 @@ def features(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     from hashbench.features.opening import open_source
     from hashbench.files.cache import cache_directory
     from hashbench.plugins.registry import Registry
-    from hashbench.runs.asked.options import RunOptions
+    from hashbench.runs.requested.options import RunOptions
 
     options = RunOptions(data_dir=data_dir)
     dataset = load(Registry().find("datasets", "cifar10").load()(), options)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hashbench.evaluation.evaluate import Evaluation, evaluate
     from hashbench.evaluation.metrics import Metric
     from hashbench.features.tunable import Tunable
-    from hashbench.models.saved import load_model
+    from hashbench.models.model_files import load_model
 
 _HOMES = {
     "compare": "hashbench.api",
@@ -67,7 +67,7 @@ _HOMES = {
     "Score": "hashbench.codes.score",
     "score": "hashbench.codes.score",
     "HashMethod": "hashbench.contract.method",
-    "load_model": "hashbench.models.saved",
+    "load_model": "hashbench.models.model_files",
     "Quantizer": "hashbench.contract.quantizer",
 }
 

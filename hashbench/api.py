@@ -15,8 +15,8 @@ from hashbench.data.options import LoadOptions
 from hashbench.files.cache import cache_directory
 from hashbench.options import home_expanded, options_of, signature_of
 from hashbench.plugins.registry import Registry
-from hashbench.runs.asked.grid import split_names
-from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.requested.grid import split_names
+from hashbench.runs.requested.options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def run(**options: Any) -> pd.DataFrame:
     Parameters
     ----------
     **options
-        The fields of `hashbench.runs.asked.options.RunOptions`, which are the options of ``hashbench run``:
+        The fields of `hashbench.runs.requested.options.RunOptions`, which are the options of ``hashbench run``:
         ``methods="cibhash,itq"``, ``dataset="digits"``, ``bits=[16, 32]``, ``seeds="0,1"``, ``out="runs/mine"`` and
         so on. What the command line takes is taken here too; where it takes several values, so is a list.
 

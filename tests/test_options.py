@@ -10,7 +10,7 @@ import hashbench
 from hashbench.errors import InputError
 from hashbench.options import home_expanded, megabytes, option, options_of
 from hashbench.plugins.registry import Registry
-from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.requested.options import RunOptions
 
 
 def asked(**values):

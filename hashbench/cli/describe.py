@@ -14,7 +14,7 @@ from hashbench.evaluation.metrics import Metric, NeighborRecall
 from hashbench.plugins.docstrings import FIDELITY, fidelity, sections
 from hashbench.plugins.metric_names import find_metrics
 from hashbench.plugins.registry import KINDS, Registry
-from hashbench.runs.asked.grid import RESERVED
+from hashbench.runs.requested.grid import RESERVED
 
 WIDTH = 100
 

@@ -53,7 +53,7 @@ def encode(
     from hashbench.models.code_files import names_path, write_codes
     from hashbench.models.encode import encode_input
     from hashbench.models.inputs import InputOptions
-    from hashbench.models.saved import load_model
+    from hashbench.models.model_files import load_model
 
     saved = load_model(model, plugin, weights=weights, device=device, batch_size=batch_size)
     writable_file(out, "--out", ".npy", [model, source])
@@ -102,7 +102,7 @@ def search(
     from hashbench.data.protocol import DISTANCES
     from hashbench.files.writing import writable_file
     from hashbench.models.inputs import InputOptions
-    from hashbench.models.saved import load_model
+    from hashbench.models.model_files import load_model
     from hashbench.models.search import Rescoring, open_search, write_csv
     from hashbench.reports.console import open_console
 
@@ -137,7 +137,7 @@ def export(
     refuse_unknown_device(device)
     from hashbench.files.writing import writable_file
     from hashbench.models.export import FORMATS, faiss_binary_index, faiss_index, write_index
-    from hashbench.models.saved import load_model
+    from hashbench.models.model_files import load_model
 
     one_of("--format", to, FORMATS)
     if vectors and codes:

@@ -32,7 +32,7 @@ def show(
     from hashbench.reports.papers.formats import print_grids, to_csv, to_html, to_latex, to_markdown
     from hashbench.reports.papers.grid import chosen
     from hashbench.reports.papers.sources import grids_of
-    from hashbench.runs.asked.grid import parse_integers, split_names
+    from hashbench.runs.requested.grid import parse_integers, split_names
 
     writers = {"markdown": to_markdown, "latex": to_latex, "csv": to_csv, "html": to_html}
     one_of("--format", form, ("rich", *writers))
@@ -70,12 +70,12 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Also write the rows to this file.")] = None,
 ) -> None:
     """Test which differences between two runs, or two methods of a run, are significant."""
-    from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
+    from hashbench.files.writing import as_input_error, table_bytes, writable_file, write_atomically
     from hashbench.records.store import open_results
     from hashbench.reports.console import open_console
     from hashbench.reports.print_differences import print_differences
     from hashbench.results.compare_runs import compare_runs
-    from hashbench.runs.asked.grid import split_names
+    from hashbench.runs.requested.grid import split_names
 
     if csv:
         writable_file(csv, "--csv", ".csv", [])
@@ -85,7 +85,7 @@ def compare(
     frame = compare_runs(a, b, named, requested)
     print_differences(frame, open_console())
     if csv:
-        with said_clearly(csv):
+        with as_input_error(csv):
             write_atomically(csv, table_bytes(frame))
         print(csv)
 

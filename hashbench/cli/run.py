@@ -15,7 +15,7 @@ from hashbench.cli.options import takes
 from hashbench.errors import InputError
 from hashbench.options import check_options
 from hashbench.progress import Watch
-from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.requested.options import RunOptions
 
 Config = Annotated[
     Path | None,
@@ -30,7 +30,7 @@ def run(options: RunOptions, context: typer.Context, config: Config = None, dry_
     if config is None:
         _run(options, dry_run)
         return
-    from hashbench.runs.asked.config import configured, located
+    from hashbench.runs.requested.config import configured, located
 
     given = {name for name in context.params if _is_given(context, name)} & {one.name for one in fields(RunOptions)}
     options = configured(config, options, given)

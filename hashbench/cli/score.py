@@ -35,7 +35,7 @@ def score(
 ) -> None:
     """Score codes that exist, whatever made them: .npy, .npz, .mat, .pt, HDF5, parquet, CSV or text."""
     from hashbench.codes.score import score as score_codes
-    from hashbench.files.writing import said_clearly, table_bytes, writable_file, write_atomically
+    from hashbench.files.writing import as_input_error, table_bytes, writable_file, write_atomically
     from hashbench.progress import to_stderr
     from hashbench.reports.audit import print_conventions
     from hashbench.reports.console import open_console
@@ -63,6 +63,6 @@ def score(
         if printed is not None:
             print_readings(done.conventions, printed, console)
     if csv:
-        with said_clearly(csv):
+        with as_input_error(csv):
             write_atomically(csv, table_bytes(metrics_frame(done) if done.conventions is None else done.conventions))
         print(csv)

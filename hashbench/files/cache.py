@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from hashbench.errors import InputError
 from hashbench.files.schema import Count, Positive, checked, decoded
-from hashbench.files.writing import said_clearly, writable_directory, write_atomically
+from hashbench.files.writing import as_input_error, writable_directory, write_atomically
 from hashbench.options import home_expanded
 
 ENVIRONMENT_VARIABLE = "HASHBENCH_CACHE"
@@ -130,14 +130,14 @@ class GrowingArray:
             The entry cannot be written: the disk is full, say. The rows before the last step are kept.
         """
         lock = FileLock(self.directory / "lock")
-        with said_clearly(self.directory):
+        with as_input_error(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         try:
             manifest = self.manifest()
             if manifest is None:
                 manifest = {"rows": 0, "seconds": 0.0, **describe}
-                with said_clearly(self._data):
+                with as_input_error(self._data):
                     self._data.unlink(missing_ok=True)
             while manifest["rows"] < rows:
                 manifest = self._grown(manifest, step)
@@ -161,14 +161,14 @@ class GrowingArray:
             "steps": [*manifest.get("steps", []), written_step],
         }
         self._append(block, first)
-        with said_clearly(self._manifest):
+        with as_input_error(self._manifest):
             write_atomically(self._manifest, json.dumps(manifest, indent=1).encode())
         return manifest
 
     def _append(self, block: np.ndarray, first: int) -> None:
         """Write rows at row ``first``; where they do not fit, the file is as long as before."""
         start = first * block.dtype.itemsize * math.prod(block.shape[1:])
-        with said_clearly(self._data), self._data.open("r+b" if self._data.exists() else "wb") as stream:
+        with as_input_error(self._data), self._data.open("r+b" if self._data.exists() else "wb") as stream:
             stream.truncate(start)
             stream.seek(start)
             try:

@@ -119,7 +119,7 @@ def _size(n_bytes: int) -> str:
 
 
 @contextmanager
-def said_clearly(path: Path, other: str = "folder") -> Iterator[None]:
+def as_input_error(path: Path, other: str = "folder") -> Iterator[None]:
     """Turn the system's refusal to write a file into one line: the file, why, and what to do.
 
     Parameters
@@ -148,7 +148,7 @@ def atomic_stream(path: Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     OSError
-        The file cannot be written; an older file is left as it was. `said_clearly` makes one line of the error.
+        The file cannot be written; an older file is left as it was. `as_input_error` makes one line of the error.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -14,9 +14,9 @@ from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 from hashbench.files.hashing import sha256
 from hashbench.files.paths import is_line, printable
-from hashbench.files.writing import atomic_stream, said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, atomic_stream, write_atomically
 from hashbench.models.encode import Encoded
-from hashbench.models.saved import MAX_LABEL, SavedModel
+from hashbench.models.model_files import MAX_LABEL, SavedModel
 from hashbench.progress import to_stderr
 
 
@@ -47,7 +47,7 @@ def write_codes(path: Path, encoded: Encoded, model: SavedModel) -> None:
     InputError
         A file cannot be written.
     """
-    with said_clearly(path):
+    with as_input_error(path):
         # Neither names nor origin of other codes are ever next to these, whenever the process is killed.
         names_path(path).unlink(missing_ok=True)
         origin_path(path).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from hashbench.errors import InputError
 from hashbench.features.extracted import FEATURE_STEP
 from hashbench.files.paths import printable
 from hashbench.models.inputs import InputOptions, open_input
-from hashbench.models.saved import SavedModel
+from hashbench.models.model_files import SavedModel
 from hashbench.models.user_images import UserImages, look_for, wrong_size
 from hashbench.options import home_expanded
 from hashbench.progress import progress, to_stderr

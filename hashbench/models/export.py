@@ -13,11 +13,11 @@ from hashbench.contract.faiss_quantizer import FaissQuantizer, add_codes, faiss_
 from hashbench.contract.method import HashMethod
 from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import InputError, Unsupported
-from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import encode_input, open_rows, refuse_nonfinite
 from hashbench.models.linear import linear_map
-from hashbench.models.saved import SavedModel
+from hashbench.models.model_files import SavedModel
 
 FORMATS = ("faiss", "faiss-binary")
 CODE_STEP = 2**16
@@ -110,7 +110,7 @@ def write_index(path: Path, index: Any) -> None:
     faiss = faiss_module("export")
     is_binary = isinstance(index, faiss.IndexBinary)
     content = (faiss.serialize_index_binary if is_binary else faiss.serialize_index)(index)
-    with said_clearly(path):
+    with as_input_error(path):
         write_atomically(path, content.data)
 
 

@@ -15,12 +15,12 @@ from hashbench.data.look import Look
 from hashbench.data.readers.arrays.stored_array import refuse_too_large
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
-from hashbench.files.writing import atomic_stream, said_clearly
+from hashbench.files.writing import as_input_error, atomic_stream
 from hashbench.models.code_files import read_codes
 from hashbench.models.encode import Encoded, Rows, encode_input, open_rows, refuse_nonfinite, said_of
 from hashbench.models.inputs import InputOptions
+from hashbench.models.model_files import SavedModel
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
-from hashbench.models.saved import SavedModel
 
 """Of hash methods; a quantizer has its own."""
 RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
@@ -244,7 +244,7 @@ def write_csv(path: Path, search: Search, k: int) -> None:
     """
     header = ["query", "rank", "distance", "row"]
     header += ["query_name"] * bool(search.query_names) + ["row_name"] * bool(search.item_names)
-    with said_clearly(path), atomic_stream(path) as stream:
+    with as_input_error(path), atomic_stream(path) as stream:
         text = io.TextIOWrapper(stream, "utf-8", newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)

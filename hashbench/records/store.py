@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
-from hashbench.files.writing import refuse_unwritable, said_clearly, writable_directory, write_atomically
+from hashbench.files.writing import as_input_error, refuse_unwritable, writable_directory, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.records.array_schema import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
@@ -136,7 +136,7 @@ class Store:
         """
         path = self.folder / f"{record.id}.json"
         failure_path = path.with_name(f"{record.id}{FAILED}")
-        with said_clearly(path, "--out"):
+        with as_input_error(path, "--out"):
             if record.status == "failed" and self._is_ok(path):
                 write_atomically(failure_path, record.to_json())
                 return
@@ -150,7 +150,7 @@ class Store:
     def remove(self, id: str) -> None:
         """Remove a record, then its arrays."""
         for path in (self.folder / f"{id}.json", self.arrays_path(id)):
-            with said_clearly(path, "--out"):
+            with as_input_error(path, "--out"):
                 path.unlink(missing_ok=True)
 
     def _is_ok(self, path: Path) -> bool:
@@ -168,7 +168,7 @@ class Store:
             The lock's file cannot be written.
         """
         path = self.directory / "locks" / f"{id}.lock"
-        with said_clearly(path, "--out"):
+        with as_input_error(path, "--out"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         return FileLock(path)
@@ -237,7 +237,7 @@ class Store:
         buffer = io.BytesIO()
         np.savez(buffer, **{RELEVANCE[name]: array for name, array in relevance.items()})  # type: ignore[arg-type]
         writable_directory(path.parent, "--out")
-        with said_clearly(path, "--out"), self.lock(SHARED):
+        with as_input_error(path, "--out"), self.lock(SHARED):
             write_atomically(path, buffer.getvalue())
 
     def relevance(self, fingerprint: str) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from rich.markup import escape
 from hashbench.errors import InputError
 from hashbench.evaluation.conventions import CUTOFFS, conventions
 from hashbench.evaluation.metrics import MAP, parse
-from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
+from hashbench.files.writing import as_input_error, csv_safe, table_bytes, write_atomically
 from hashbench.progress import to_stderr
 from hashbench.records.record import Record
 from hashbench.records.store import Store
@@ -114,7 +114,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         The file cannot be written; an older file is left as it was.
     """
     safe = frame.assign(**{name: frame[name].map(csv_safe) for name in ("dataset", "protocol", "backbone", "method")})
-    with said_clearly(path):
+    with as_input_error(path):
         write_atomically(path, table_bytes(safe))
 
 

@@ -12,9 +12,9 @@ from hashbench.records.record import GIVEN, Record
 from hashbench.records.store import Store
 from hashbench.reports.console import new_table, open_console, print_note
 from hashbench.reports.estimate import estimate_s, in_words
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.plan import Unplanned, plan
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workbench import open_workbench
 
 

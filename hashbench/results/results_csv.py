@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
-from hashbench.files.writing import csv_safe, said_clearly, table_bytes, write_atomically
+from hashbench.files.writing import as_input_error, csv_safe, table_bytes, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store
 from hashbench.results.metric_infos import of_one_version
@@ -100,5 +100,5 @@ def write_results(store: Store, final: bool = True) -> None:
     records = of_one_version(list(store))
     frame = results_frame(records, verdicts(records, store) if final else None)
     path = store.directory / "results.csv"
-    with said_clearly(path, "--out"), store.lock(SHARED):
+    with as_input_error(path, "--out"), store.lock(SHARED):
         write_atomically(path, table_bytes(frame))

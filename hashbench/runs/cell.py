@@ -22,12 +22,12 @@ from hashbench.guard.state import kept_state
 from hashbench.progress import doing
 from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.gpu import GpuUse
 from hashbench.runs.job import Job
 from hashbench.runs.measures import MEASURES, Measure
 from hashbench.runs.recording import new_record, now
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.training import Fitted, TrainingInputs, fit, training_inputs
 from hashbench.runs.workbench import Workbench
 

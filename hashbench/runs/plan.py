@@ -22,7 +22,8 @@ from hashbench.progress import to_stderr
 from hashbench.records.record import OWN
 from hashbench.renamed import ESTIMATORS, present_parameters
 from hashbench.runs.added_metrics import RequestedMetrics
-from hashbench.runs.asked.grid import (
+from hashbench.runs.job import Job, Needs, Setting
+from hashbench.runs.requested.grid import (
     DIMS,
     MAX_BITS,
     MAX_SEED,
@@ -34,8 +35,7 @@ from hashbench.runs.asked.grid import (
     with_groups,
     without_dims,
 )
-from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.job import Job, Needs, Setting
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workbench import Workbench, open_workbench
 
 UNCUT = {"views": "augmented views", "tunable": "the backbone", "validation": "validation queries"}

@@ -14,8 +14,8 @@ from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.runs.added_metrics import lacking
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
+from hashbench.runs.requested.options import RunOptions
 
 LOOK_EVERY_S = 0.5
 """Seconds between two checks whether another run has finished a cell."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from hashbench.files.paths import printable
 from hashbench.records.record import Record
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.environment import environment
 from hashbench.runs.job import Job
+from hashbench.runs.requested.options import RunOptions
 
 LONGEST_NAME = 100
 """Characters of the name of a file or folder of data."""

@@ -22,11 +22,11 @@ from hashbench.files.writing import writable_directory
 from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store, remove_leftovers
-from hashbench.runs.asked.options import RunOptions
-from hashbench.runs.asked.resolved import write_config
 from hashbench.runs.job import Job, Setting, training_views
 from hashbench.runs.queue import Queue
 from hashbench.runs.recording import now
+from hashbench.runs.requested.options import RunOptions
+from hashbench.runs.requested.resolved import write_config
 from hashbench.runs.status import write_planned
 from hashbench.runs.workers.died import failed_record
 from hashbench.runs.workers.gpus import shared_out, visible_gpus

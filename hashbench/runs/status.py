@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hashbench.errors import InputError
-from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.records.record import GIVEN, Record
 from hashbench.records.store import SHARED, Store
 from hashbench.runs.job import Job
@@ -65,7 +65,7 @@ def write_planned(store: Store, jobs: Iterable[Job]) -> None:
         The file cannot be written.
     """
     path = _path(store)
-    with said_clearly(path, "--out"), store.lock(SHARED):
+    with as_input_error(path, "--out"), store.lock(SHARED):
         cells = _read(path) | {job.id: _planned(job.id, job.title, job.config) for job in jobs}
         content = json.dumps({"jobs": [asdict(cell) for cell in cells.values()]}, indent=1)
         write_atomically(path, content.encode())

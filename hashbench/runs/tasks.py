@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
 from hashbench.features.backbones.deterministic import deterministic_algorithms
-from hashbench.files.writing import said_clearly
+from hashbench.files.writing import as_input_error
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
+from hashbench.runs.requested.options import RunOptions
 
 if TYPE_CHECKING:
     from hashbench.runs.cell import Outcome
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def warm_up() -> None:
     """Import what the other functions need, before a clock runs."""
-    import hashbench.models.saved
+    import hashbench.models.model_files
     import hashbench.runs.cell
     import hashbench.runs.plan  # noqa: F401
 
@@ -155,13 +155,13 @@ def _log_epoch(text: str) -> None:
 
 def _keep_model(outcome: Outcome, image_shape: Sequence[int | None] | None, store: Store) -> None:
     """Save what a cell has trained; what cannot be saved is said to be so and leaves its record as it is."""
-    from hashbench.models.saved import save_model
+    from hashbench.models.model_files import save_model
 
     record, method = outcome.record, outcome.method
     assert method is not None
     path = store.model_path(record)
     try:
-        with said_clearly(path):
+        with as_input_error(path):
             save_model(path, method, record.config, label=record.label, record=record.id, image_shape=image_shape)
     except InputError:
         raise

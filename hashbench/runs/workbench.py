@@ -21,8 +21,8 @@ from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
 from hashbench.files.cores import one_core
 from hashbench.plugins.registry import Registry
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
+from hashbench.runs.requested.options import RunOptions
 
 SEARCH_DEPTH = 1000
 SEARCH_QUERIES = 256

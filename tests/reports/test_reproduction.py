@@ -8,7 +8,7 @@ from boards import rows_of
 
 from hashbench.reports.leaderboards.columns import metrics_in
 from hashbench.reports.leaderboards.commands import commands
-from hashbench.runs.asked.grid import split_names
+from hashbench.runs.requested.grid import split_names
 
 BOARDS = Path(__file__).resolve().parents[2] / "leaderboards"
 CLASSICS = {"agh", "dgh", "itq", "lsh", "pcah", "rr", "sh", "sign", "sph"}

@@ -16,7 +16,7 @@ from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_run import settings_of_run
 from hashbench.reports.page.summary import summaries
 from hashbench.results.metric_infos import of_one_version
-from hashbench.runs.asked.config import read_config
+from hashbench.runs.requested.config import read_config
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 RUN = ("run", "--methods", "itq,lsh", "--bits", "8", "--seeds", "0,1")

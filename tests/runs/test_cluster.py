@@ -19,12 +19,12 @@ from waiting import wait_until
 
 from hashbench.errors import InputError
 from hashbench.records.store import Store
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster import client
 from hashbench.runs.cluster.inputs import prepare_inputs
 from hashbench.runs.cluster.plugin_files import pack, unpack
 from hashbench.runs.cluster.versions import own_versions
 from hashbench.runs.plan import plan
+from hashbench.runs.requested.options import RunOptions
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow

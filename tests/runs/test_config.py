@@ -7,8 +7,8 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench.records.store import Store
-from hashbench.runs.asked.config import read_config
 from hashbench.runs.job import Setting
+from hashbench.runs.requested.config import read_config
 
 BENCH = """
 bits = [8, 16]

@@ -12,8 +12,8 @@ import hashbench
 from hashbench.records.store import Store
 from hashbench.runs import run as run_module
 from hashbench.runs import tasks
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster import machine
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.run import InProcess, run
 from hashbench.runs.workers import child
 from hashbench.runs.workers.worker import JobRaised, Worker

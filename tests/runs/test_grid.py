@@ -4,7 +4,7 @@ import pytest
 
 from hashbench import load_method
 from hashbench.errors import InputError
-from hashbench.runs.asked.grid import parse_integers, parse_methods, typed_params
+from hashbench.runs.requested.grid import parse_integers, parse_methods, typed_params
 
 
 def labels(text):

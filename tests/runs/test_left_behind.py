@@ -12,7 +12,7 @@ from hashbench.errors import InputError
 from hashbench.guard.state import note_users_code
 from hashbench.progress import Watch
 from hashbench.records.store import Store
-from hashbench.runs.asked.options import RunOptions
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.run import run
 from hashbench.runs.workers import child
 from hashbench.runs.workers.worker import Worker, WorkerDied

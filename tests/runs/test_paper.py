@@ -6,8 +6,8 @@ import pytest
 from conftest import one_clear_line
 
 from hashbench.plugins.registry import Registry
-from hashbench.runs.asked.config import read_config
-from hashbench.runs.asked.grid import parse_methods
+from hashbench.runs.requested.config import read_config
+from hashbench.runs.requested.grid import parse_methods
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "docs" / "paper.toml"

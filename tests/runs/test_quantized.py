@@ -9,7 +9,7 @@ from conftest import one_clear_line
 from hashbench.evaluation.candidates import recalls
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import front, recall, rows_of_bytes
-from hashbench.runs.asked.grid import GROUPS, with_groups
+from hashbench.runs.requested.grid import GROUPS, with_groups
 
 METHODS = "float32,int8,rabitq,itq[n_iter=2],pq"
 

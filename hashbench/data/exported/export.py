@@ -25,7 +25,7 @@ from hashbench.data.exported.readme import README, readme
 from hashbench.data.images import EncodedImages
 from hashbench.errors import InputError
 from hashbench.files.hashing import sha256
-from hashbench.files.writing import said_clearly
+from hashbench.files.writing import as_input_error
 from hashbench.progress import to_stderr
 
 FORMS = ("npy", "png", "files", "none")
@@ -64,7 +64,7 @@ def export(dataset: Dataset, out: Path, images: str | None = None, reading: str 
     if (out / MANIFEST).exists():
         return _kept(out, manifest), False
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    with said_clearly(out):
+    with as_input_error(out):
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()

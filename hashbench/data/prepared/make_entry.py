@@ -24,7 +24,7 @@ from hashbench.data.prepared.write_images import write_images
 from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
 from hashbench.files.hashing import sha256
-from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.guard.plugin_code import asking
 from hashbench.progress import to_stderr
 
@@ -120,7 +120,7 @@ def _make(plugin: HashDataset, options: LoadOptions, cache_dir: Path, watched: d
     folder = _folder(plugin, options, cache_dir, watched, options.skip_broken)
     partial = folder.with_name(f".{folder.name}")
     try:
-        with said_clearly(cache_dir, "--cache-dir"):
+        with as_input_error(cache_dir, "--cache-dir"):
             partial.mkdir()
             with asking(plugin, "what read returned cannot be used: preparing it", passed_on=(OSError,)):
                 manifest = _write(items, partial, plugin, options.skip_broken)

@@ -21,7 +21,7 @@ from hashbench.data.readers.labels.find_labels import listed, passed_over
 from hashbench.data.readers.vector_labels import joined_labels
 from hashbench.data.similarity import SIMILARITIES, WORDS, Similarity
 from hashbench.errors import InputError
-from hashbench.files.writing import refuse_full_disk, said_clearly
+from hashbench.files.writing import as_input_error, refuse_full_disk
 from hashbench.progress import progress, to_stderr
 
 LAYOUTS = (
@@ -251,7 +251,7 @@ def _in_memory(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.d
 
 def _on_disk(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dtype, scratch: Path) -> np.ndarray:
     """Return the memory-map of a file that has no name and is gone when it is no longer used."""
-    with said_clearly(scratch), tempfile.TemporaryFile(dir=scratch) as stream:
+    with as_input_error(scratch), tempfile.TemporaryFile(dir=scratch) as stream:
         for block in blocks:
             stream.write(block.data)
         stream.flush()

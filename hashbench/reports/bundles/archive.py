@@ -14,7 +14,7 @@ from typing import Any, TypedDict
 
 from hashbench.errors import InputError, shorten
 from hashbench.files.schema import Count, Misfit, Sha256, checked, decoded
-from hashbench.files.writing import atomic_stream, said_clearly
+from hashbench.files.writing import as_input_error, atomic_stream
 from hashbench.records.record import LARGEST
 from hashbench.reports.bundles.inner_arrays import UNREADABLE, problem_in_npz
 
@@ -79,7 +79,7 @@ def write_bundle(path: Path, files: Mapping[str, bytes], labels: Mapping[str, Ma
         _refuse_large({name: len(content) for name, content in contents.items()})
     except Refused as error:
         raise InputError(f"{path}: {error}; bundle fewer records") from error
-    with said_clearly(path), atomic_stream(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+    with as_input_error(path), atomic_stream(path) as stream, zipfile.ZipFile(stream, "w") as archive:
         for name in sorted(contents):
             member = zipfile.ZipInfo(name, NO_TIME)
             member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16

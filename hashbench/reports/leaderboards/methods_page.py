@@ -11,7 +11,7 @@ from hashbench.contract.method import HashMethod
 from hashbench.plugins.docstrings import fidelity, sections
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards.checks import read_rows
-from hashbench.runs.asked.grid import RESERVED
+from hashbench.runs.requested.grid import RESERVED
 
 BOARD = Path(__file__).resolve().parents[3] / "leaderboards" / "cifar10.csv"
 COST_BITS = "32"

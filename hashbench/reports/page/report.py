@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from hashbench.errors import InputError
-from hashbench.files.writing import said_clearly, writable_directory, writable_file, write_atomically
+from hashbench.files.writing import as_input_error, writable_directory, writable_file, write_atomically
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
 from hashbench.reports.page.figures.all_figures import figures_of
@@ -68,7 +68,7 @@ def report(
     if png is not None:
         writable_directory(png, "--png")
         pictures = write_figures(settings, figures, png, ("png",))
-    with said_clearly(out):
+    with as_input_error(out):
         write_atomically(out, content)
     return [out, *pictures]
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashbench.errors import InputError, describe_error
-from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster.machine import Answer, Work, compute_here, facts, tidy
 from hashbench.runs.cluster.plugin_files import pack
 from hashbench.runs.cluster.versions import difference, own_versions
 from hashbench.runs.job import Job
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workers.worker import WorkerDied
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Cluster:
         self._store.write(answer.record, answer.arrays)
         if answer.model is not None:
             path = self._store.model_path(job)
-            with said_clearly(path):
+            with as_input_error(path):
                 write_atomically(path, answer.model)
         return answer.record
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashbench.errors import InputError
 from hashbench.plugins.registry import Registry
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.tasks import make_features
 from hashbench.runs.workbench import open_workbench
 

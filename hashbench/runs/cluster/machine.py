@@ -23,11 +23,11 @@ from hashbench.files.cores import n_cores
 from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.cluster.plugin_files import PluginFiles, unpack
 from hashbench.runs.cluster.versions import difference, own_versions
 from hashbench.runs.job import Job
 from hashbench.runs.recording import now
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workers.died import failed_record
 from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, Worker, WorkerDied
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
-from hashbench.files.writing import said_clearly, write_atomically
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.plugins.named_files import named_plugins
 
 MOST_BYTES = 64 * 2**20
@@ -83,7 +83,7 @@ def unpack(plugin: PluginFiles, folder: Path) -> Path:
     target = folder / canonical_hash(plugin.sha256)[:32]
     for name, content in plugin.contents.items():
         path = target / name
-        with said_clearly(path):
+        with as_input_error(path):
             if not path.is_file() or _sha256(path.read_bytes()) != plugin.sha256[name]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, content)

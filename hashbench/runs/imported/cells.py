@@ -12,8 +12,8 @@ from pathlib import Path
 from hashbench.codes.names import CODES, DATABASE, LABELS, QUERY
 from hashbench.errors import InputError
 from hashbench.results.rows import NO_SEED
-from hashbench.runs.asked.grid import MAX_BITS, MAX_SEED, parse_integers
 from hashbench.runs.imported.options import ImportOptions
+from hashbench.runs.requested.grid import MAX_BITS, MAX_SEED, parse_integers
 
 BITS, SEED = "{bits}", "{seed}"
 _PLACE = re.compile(r"(\{bits\}|\{seed\})")

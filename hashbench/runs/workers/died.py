@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashbench.records.record import Record
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Job
 from hashbench.runs.recording import new_record
+from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, WorkerDied
 
 

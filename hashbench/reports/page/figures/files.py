@@ -9,7 +9,7 @@ from pathlib import Path
 import vl_convert
 
 from hashbench.errors import InputError
-from hashbench.files.writing import said_clearly, writable_directory, write_atomically
+from hashbench.files.writing import as_input_error, writable_directory, write_atomically
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.charts import CONFIG
 from hashbench.reports.page.figures.figure import Figure, rows_of_table
@@ -79,7 +79,7 @@ def write_figures(
             drawn = _svg(figure, f"{about}: {figure.title}")
             written[stem] = [directory / f"{stem}.{extension}" for extension in formats]
             for path, extension in zip(written[stem], formats, strict=True):
-                with said_clearly(path):
+                with as_input_error(path):
                     write_atomically(path, WRITERS[extension](drawn))
     return [path for paths in written.values() for path in paths]
 

@@ -12,9 +12,9 @@ from typing import Any, get_args, get_type_hints
 
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.options import as_kind, flag_of, home_expanded
-from hashbench.runs.asked.grid import WORD
-from hashbench.runs.asked.options import RunOptions
 from hashbench.runs.job import Setting
+from hashbench.runs.requested.grid import WORD
+from hashbench.runs.requested.options import RunOptions
 
 PER_DATASET = ("protocol", "backbone", "data_dir", "splits")
 """Options that a configuration file may set for each data set."""

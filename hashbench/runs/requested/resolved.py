@@ -10,11 +10,11 @@ import tomli_w
 
 from hashbench.errors import InputError
 from hashbench.files.paths import printable
-from hashbench.files.writing import said_clearly, write_atomically
-from hashbench.runs.asked.config import FIELDS, PER_DATASET
-from hashbench.runs.asked.grid import MAX_BITS, MAX_SEED, parse_integers
-from hashbench.runs.asked.options import RunOptions
+from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.runs.job import Job
+from hashbench.runs.requested.config import FIELDS, PER_DATASET
+from hashbench.runs.requested.grid import MAX_BITS, MAX_SEED, parse_integers
+from hashbench.runs.requested.options import RunOptions
 
 NAME = "run.toml"
 ONCE = ("fresh", "retry_failed", "in_process", "scheduler")
@@ -32,7 +32,7 @@ def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
     path = options.out / NAME
     content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))
     try:
-        with said_clearly(path, "--out"):
+        with as_input_error(path, "--out"):
             write_atomically(path, content.encode())
     except UnicodeEncodeError as error:
         line = content[content.rfind("\n", 0, error.start) + 1 :].partition("\n")[0]
