@@ -104,6 +104,7 @@ def test_vectors_in_a_file_are_not_copied(tmp_path, cli):
         load_items(InMemory(None), LoadOptions(None, tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_cifar10_keeps_its_fingerprints(cifar_jpeg):
     cifar = load_dataset("cifar10", data_dir=cifar_jpeg)
     assert isinstance(cifar.images, np.memmap)

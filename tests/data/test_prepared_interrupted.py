@@ -27,6 +27,7 @@ def start(toy, tmp_path, **environment):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_leaves_nothing_that_is_taken_for_whole(toy, tmp_path):
     process = start(toy, tmp_path, TOY_GATE=str(tmp_path / "never"))
     datasets = tmp_path / "cache" / "datasets"

@@ -151,6 +151,7 @@ def claiming(shape):
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_bad_files_get_one_clear_line(labelled_clusters, tmp_path, cli):
     seen = set()
     for what, name, content, words in bad_files(*labelled_clusters):
@@ -202,6 +203,7 @@ def test_what_an_hdf5_file_claims_is_not_allocated(tmp_path, cli):
     one_clear_line(cli(*command), "claims.hdf5", "1,000,000,000,010 × 128 values", "1,024,000.0 GB")
 
 
+@pytest.mark.slow
 def test_bad_hdf5_files_get_one_clear_line(labelled_clusters, tmp_path, cli):
     h5py = pytest.importorskip("h5py")
     X, _ = labelled_clusters

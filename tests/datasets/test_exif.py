@@ -102,6 +102,7 @@ def test_images_that_keep_their_size_are_turned_too(tmp_path, empty_cache):
     assert np.array_equal(turned, plain[:, ::-1, ::-1])
 
 
+@pytest.mark.slow
 def test_records_models_and_codes_keep_apart(photographs, tmp_path, empty_cache, cli):
     keys, models = {}, {}
     for exif in ("", "--exif"):

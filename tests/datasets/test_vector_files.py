@@ -84,6 +84,7 @@ def test_a_damaged_file_is_an_input_error_or_other_numbers(tmp_path_factory, suf
     assert shapes[:1] == shapes[1:]
 
 
+@pytest.mark.slow
 def test_every_file_gives_the_same_record(tmp_path, cache_dir, X):
     database, query, learn = X[:400], X[400:440], X[440:]
     folders = {name: tmp_path / name for name in ("npy", "texmex", "big-ann", "uint8", "float16", "mixed")}

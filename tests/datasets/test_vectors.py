@@ -17,6 +17,7 @@ from hashbench.runs import measures
 CONTAINERS = ["npy", "npz", "compressed npz", "parquet", "parquet folder", "hdf5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labelled", ["neighbours", "classes", "several labels"])
 def test_every_kind_of_file_gives_the_same_record(labelled_clusters, tmp_path, cache_dir, labelled):
     X, label = labelled_clusters

@@ -84,6 +84,7 @@ def test_the_rate_falls_twice_and_steps_are_kept():
     assert method.default_epochs(50_000) == 31
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("center", [True, False])
 def test_bits_stay_balanced_where_features_are_never_negative(data, center):
     X = np.abs(data) + 2

@@ -273,6 +273,7 @@ def test_the_backbone_is_trained_with_a_rate_of_its_own(tunable, tmp_path):
     assert "views" not in method.wants()
 
 
+@pytest.mark.slow
 def test_interrupted_tuning_goes_on_bit_for_bit(tunable, tmp_path):
     whole, curve = tune(tunable)
 
@@ -294,6 +295,7 @@ def test_two_processes_tune_like_one(tunable):
     assert np.abs(one.learned["backbone_weights_"] - two.learned["backbone_weights_"]).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
     arguments = ("--plugin", photos_plugin, "--dataset", "photos", "--bits", 16, "--out", tmp_path / "out")
     spec = "cibhash[finetune=0.0001,epochs=1,hidden=16,batch_size=20],itq[n_iter=5]"

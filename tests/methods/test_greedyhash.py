@@ -70,6 +70,7 @@ def test_it_learns_and_centring_keeps_bits_from_being_constant(data):
     assert constant[True] < 0.3 < 0.6 < constant[False]
 
 
+@pytest.mark.slow
 def test_it_is_better_than_random_directions_on_digits(digits):
     features = digits.images.reshape(len(digits.images), -1).astype(np.float32) / 255
     split, labels = digits.split, digits.labels

@@ -116,10 +116,7 @@ def test_real_valued_queries_differ_from_hamming_distances_by_the_fill_alone(tmp
             record = made_record("itq", n_bits, metrics={"recall@10": 0.5, "recall10@40": 0.8}, protocol="toy/1+bytes")
             record.config |= {"distance": distance} if distance else {}
             record.id = canonical_hash(record.config)
-            curves = {} if distance else {"ranks": [1, 9], "rank_precision": [0.5, 0.4], "rank_recall": [0.1, 1.0]}
-            arrays = {name: np.array(values) for name, values in curves.items()}
-            arrays |= {f"per_query:{name}": np.full(9, value) for name, value in record.metrics.items()}
-            store.write(record, arrays)
+            store.write(record, {f"per_query:{name}": np.full(9, value) for name, value in record.metrics.items()})
     (setting,) = settings_of_run(tmp_path)
     looks = looks_of([setting])
     hamming, real = looks["itq"], looks["itq asymmetric"]

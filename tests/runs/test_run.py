@@ -88,6 +88,7 @@ def test_fresh_computes_again_and_gives_the_same_bits(finished, cli):
     assert {record.id: (record.metrics, record.codes_sha256) for record in Store(out)} == before
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(tmp_path, cache_dir, cli):
     arguments = ["--methods", "lsh,cibhash[epochs=500]", "--bits", "16", "--out", str(tmp_path)]
     process = subprocess.Popen(

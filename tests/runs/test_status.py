@@ -43,6 +43,7 @@ def states(out):
     return {one.cell.title: one.state for one in read_status(out)}
 
 
+@pytest.mark.slow
 def test_every_state_while_a_run_goes_on(slow, tmp_path, cli):
     out = tmp_path / "out"
     methods = "slow,slow[how=raises],slow[seconds=600],slow[seconds=1]"

@@ -170,6 +170,7 @@ def test_a_worker_is_replaced_when_it_is_needed():
         worker.close()
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_killed_run(bad, tmp_path):
     command = [sys.executable, "-m", "hashbench", "run", "--plugin", str(bad), "--methods", "bad[how=forks]"]
     run = subprocess.Popen([*command, "--bits", "8", "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL)

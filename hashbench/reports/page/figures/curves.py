@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hashbench.evaluation.curves import at_equal_recall
+from hashbench.records.record import Record
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import Looks
@@ -58,12 +59,16 @@ def _highest(data: pd.DataFrame) -> str:
 
 
 def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Return by label the curves of each seed; other rankings than by Hamming distance have none."""
+    """Return by label the curves of each seed; real-valued queries have none, nor has recall for bytes."""
     store, names = setting.store, ("ranks", "rank_precision", "rank_recall")
     assert store is not None
-    rows = [row for row in setting.rows if row.n_bits == n_bits and row.newest.distance == "hamming"]
+    rows = [row for row in setting.rows if row.n_bits == n_bits and _has_curves(row.newest)]
     arrays = {row.label: [store.arrays(record.id) for record in row.records] for row in rows}
     return {label: [{name: seed[name] for name in names} for seed in seeds] for label, seeds in arrays.items()}
+
+
+def _has_curves(record: Record) -> bool:
+    return record.distance == "hamming" and not record.is_by_bytes
 
 
 def _at_equal_rank(seeds: Sequence[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
