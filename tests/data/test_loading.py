@@ -155,6 +155,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in ODD.items() for value in values])
 def test_a_manifest_of_odd_types_is_a_damaged_entry(key, value, pets, tmp_path, cli):
     cache = ("--cache-dir", tmp_path / "cache")

@@ -101,6 +101,7 @@ def test_lines_on_data_without_labels_and_with_lists(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_equal_items_of_two_classes_and_several_labels(tmp_path):
     X = np.random.default_rng(0).standard_normal((400, 6)).astype(np.float32)
     X[200:210] = X[:10]

@@ -266,6 +266,7 @@ def test_a_missing_h5py_names_the_extra(labelled_clusters, tmp_path, cli, monkey
     one_clear_line(done, str(path), "h5py", "pip install 'hashbench[hdf5]'")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("empty_cache")
 def test_places_that_hold_nothing(labelled_clusters, tmp_path, cli):
     X, label = labelled_clusters

@@ -134,6 +134,7 @@ def icons(n=20, side=8):
         yield written(Image.fromarray(pixels))
 
 
+@pytest.mark.slow
 def test_a_folder_says_what_made_a_difference(tmp_path, empty_cache):
     see_through = folder_of(tmp_path / "icons", icons())
     white, black = (load_dataset("folder", data_dir=see_through, background=one) for one in (None, "black"))

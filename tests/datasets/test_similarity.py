@@ -68,6 +68,7 @@ def test_products_of_decoded_vectors_are_the_inner_products(lengths):
     np.testing.assert_allclose(products, -query.astype(float) @ database.astype(float).T, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_the_similarity_is_part_of_protocol_and_record(folder, tmp_path, cache_dir, lengths):
     ids = set()
     for similarity in SIMILARITIES:
@@ -164,6 +165,7 @@ def given(lengths, neighbors, path, **others):
     return path
 
 
+@pytest.mark.slow
 def test_given_neighbours_are_tried_and_named(lengths, tmp_path, cli):
     database, query = lengths
     true = nearest(query, database, "euclidean")

@@ -59,6 +59,7 @@ def brute(X, query, database, k):
     return np.argsort(distances, axis=1, kind="stable")[:, :k]
 
 
+@pytest.mark.slow
 def test_queries_are_drawn_where_no_part_is_named(labelled_clusters, tmp_path, cache_dir, cli):
     X, _ = labelled_clusters
     np.save(tmp_path / "mine.npy", X)
@@ -142,6 +143,7 @@ def test_parts_of_rows_have_many_names(labelled_clusters, tmp_path, cache_dir, c
     assert len(split.database) == sum(map(words.count, database))
 
 
+@pytest.mark.slow
 def test_files_of_parts_are_known_whatever_their_case(labelled_clusters, tmp_path, cache_dir):
     X, _ = labelled_clusters
     np.save(tmp_path / "Gallery.npy", X[:400])

@@ -49,6 +49,7 @@ def test_a_worker_does_not_look_there_nor_what_it_starts(first, downloads, tmp_p
     assert not downloads.exists(), downloads.read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_that_the_user_names_is_looked_through(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "helper_of_mine.py").write_text("answer = 42\n")

@@ -21,6 +21,7 @@ def plugin(tmp_path):
     return file
 
 
+@pytest.mark.slow
 def test_the_example_passes_the_conformance_suite(plugin, cli):
     done = cli("check", "autoencoder", "--plugin", plugin)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -184,6 +184,7 @@ def tuned(folder, architecture, device, images, epochs=1, **extras):
     return load_method("cibhash")(8, **TUNING, epochs=epochs).fit(features, tunable=tunable, device=device, **extras)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["test_efficientnet", "vgg_tiny"])
 @pytest.mark.parametrize("make", [photos, encoded_photos])
 def test_fine_tuning_gives_the_cpus_weights_with_few_copies(tmp_path, architecture, make):
@@ -200,6 +201,7 @@ def test_fine_tuning_gives_the_cpus_weights_with_few_copies(tmp_path, architectu
     assert last_epoch["uploads"] <= (5 + 2 * (architecture == "vgg_tiny")) * steps  # images, 2 x 2 of parameters, masks
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("every_epoch")
 @pytest.mark.parametrize(("first", "then"), DEVICES)
 def test_fine_tuning_with_dropout_goes_on_on_another_device(tmp_path, first, then):
