@@ -106,3 +106,9 @@ assert not heavy, heavy
 def test_a_run_that_needs_no_torch_imports_none(tmp_path):
     done = subprocess.run([sys.executable, "-c", LIGHT, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_starts_its_worker_before_anything_heavy_is_imported():
+    code = "import sys, hashbench.runs.run; print({'pandas', 'numba', 'scipy', 'sklearn', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -178,15 +178,6 @@ def added_scores(
     return scores
 
 
-def lacking(record: Record, job: Job, retry_failed: bool) -> list[str]:
-    """Return the names of added metrics that a record lacks, or has of an earlier version of their plugin."""
-    return [info.name for info in job.added if _lacks(record.added.get(info.name), info, retry_failed)]
-
-
-def _lacks(kept: MetricInfo | None, info: MetricInfo, retry_failed: bool) -> bool:
-    return kept is None or kept.source != info.source or (retry_failed and bool(kept.left_out))
-
-
 def scored_again(record: Record, job: Job, store: Store, registry: Registry, retry_failed: bool) -> Record:
     """Return a finished record with the added metrics that it lacks, from its kept codes, and write it.
 
@@ -197,7 +188,7 @@ def scored_again(record: Record, job: Job, store: Store, registry: Registry, ret
     InputError
         Its codes or labels cannot be read, or the record cannot be written.
     """
-    names, arrays = lacking(record, job, retry_failed), store.arrays(record.id)
+    names, arrays = job.lacks(record, retry_failed), store.arrays(record.id)
     scores = added_scores(
         [info for info in job.added if info.name in names],
         registry,

@@ -10,6 +10,7 @@ from typing import Any
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
 from hashbench.records.metric_info import MetricInfo
+from hashbench.records.record import Record
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,14 @@ class Job:
         return canonical_hash(
             {key: value for key, value in self.config.items() if not key.startswith("protocol") and key != "distance"}
         )
+
+    def lacks(self, record: Record, retry_failed: bool) -> list[str]:
+        """Return the names of added metrics that a record lacks, or has of an earlier version of their plugin."""
+        return [info.name for info in self.added if _lacks(record.added.get(info.name), info, retry_failed)]
+
+
+def _lacks(kept: MetricInfo | None, info: MetricInfo, retry_failed: bool) -> bool:
+    return kept is None or kept.source != info.source or (retry_failed and bool(kept.left_out))
 
 
 def training_views(jobs: Sequence[Job]) -> Iterator[tuple[Setting, int, int]]:

@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.runs.added_metrics import lacking
 from hashbench.runs.job import Job
 from hashbench.runs.requested.options import RunOptions
 
@@ -106,7 +105,7 @@ class Queue:
         elif self._options.save_models and record.status == "ok" and not self._store.model_path(job).is_file():
             self._watch(f"{self.title(job)}: in {self._options.out} without its model, run again")
             return False
-        elif lacks := lacking(record, job, self._options.retry_failed):
+        elif lacks := job.lacks(record, self._options.retry_failed):
             keeps_codes = not record.is_quantizer
             how = "its codes are scored again" if keeps_codes else "run again, as its codes are not kept"
             self._watch(f"{self.title(job)}: in {self._options.out} without {', '.join(lacks)}: {how}")
