@@ -93,8 +93,8 @@ def compare(
     Returns
     -------
     dict from str to Comparison
-        In the order given. Neither the order of seeds nor that of queries matters. A method with values that are
-        not finite has no verdict, and is not the best.
+        In the order given. The order of methods, seeds and queries does not matter: of equal means the first by name is
+        the best. A method with values that are not finite has no verdict, and is not the best.
 
     Raises
     ------
@@ -282,10 +282,10 @@ def _compared(n_bits: int, lender: Lender, alpha: float) -> dict[str, Comparison
 
 
 def _best(samples: Mapping[str, Sample]) -> str:
-    """Return the first method whose mean no other's exceeds; the first of all where no mean is a number."""
+    """Return the method whose mean no other's exceeds, of several the first by name; where no mean is a number, any."""
     means = {name: float(sample.by_query.mean()) for name, sample in samples.items() if sample.is_finite}
     highest = max(means.values(), default=np.nan)
-    return next((name for name, mean in means.items() if mean >= highest - ROUNDING), next(iter(samples)))
+    return min((name for name, mean in means.items() if mean >= highest - ROUNDING), default=min(samples))
 
 
 def _corrected(

@@ -335,6 +335,13 @@ def test_order_of_seeds_queries_and_methods_does_not_matter():
             assert one == pytest.approx(other)
 
 
+def test_of_equal_means_the_first_by_name_is_the_best_whatever_the_order():
+    values = np.random.default_rng(16).random((3, 40))
+    for names in ("abc", "bca", "cba"):
+        result = compare({name: values - (name == "c") for name in names})
+        assert [name for name, one in result.items() if one.best] == ["a"]
+
+
 def test_large_comparison_stays_within_bounded_memory():
     per_query = {f"{m}": np.random.default_rng(m).random((2, 10_000)) for m in range(50)}
     tracemalloc.start()
