@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.features.backbones.deterministic import deterministic_algorithms
+from hashbench.features.hardware.deterministic import deterministic_algorithms
 from hashbench.files.writing import as_input_error
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record

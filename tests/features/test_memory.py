@@ -8,7 +8,8 @@ from conftest import one_clear_line
 from hashbench import load_dataset, load_model
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.features.backbones.backbone import Backbone, open_backbone
+from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.from_key import backbone_from_key
@@ -37,7 +38,7 @@ def small_gpu(monkeypatch):
     limited.holds = 10
     limited.error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity")
     monkeypatch.setattr(Backbone, "extract", limited)
-    monkeypatch.setattr("hashbench.features.backbones.memory._fitting", {}, raising=False)
+    monkeypatch.setattr("hashbench.features.hardware.memory._fitting", {}, raising=False)
     limited.tried = tried
     return limited
 

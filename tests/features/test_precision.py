@@ -9,8 +9,8 @@ from small_backbones import photos, small_backbone
 from torch import nn
 
 from hashbench import InputError, Unsupported, load_method
-from hashbench.features.backbones.deterministic import deterministic_algorithms
-from hashbench.features.backbones.precision import choose_precision, fabric_precision, float32_products
+from hashbench.features.hardware.deterministic import deterministic_algorithms
+from hashbench.features.hardware.precision import choose_precision, fabric_precision, float32_products
 from hashbench.learning.deep import DeepMethod
 from hashbench.runs import cell
 
