@@ -11,7 +11,8 @@ from made_runs import METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 from hashbench.records.store import Store
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
-from hashbench.reports.page.figures.scores import pareto_front
+from hashbench.reports.page.figures.looks import looks_of
+from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
 from hashbench.reports.page.from_run import settings_of_run
 
 
@@ -95,6 +96,15 @@ def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
     assert "At 8 bits the highest of 2 methods is one" in lines.alt
     shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
     assert shown_at == [4, 8]
+
+
+def test_costs_are_in_one_order_whatever_is_scored(tmp_path):
+    for protocol, titles in (("toy/1", ["training", "items", "bytes"]), ("toy/1+bytes", ["training", "items"])):
+        store = made_run(tmp_path / protocol, {"one": (0.5, {}), "two": (0.4, {})}, protocol=protocol)
+        (setting,) = settings_of_run(store.directory)
+        figures = figures_of_scores(setting, looks_of([setting]))
+        costs = [one.title.split()[2] for one in figures if (one.panel, one.metric) == ("cost", "mAP@10")]
+        assert costs == titles
 
 
 def test_heat_maps_of_all_metrics_read_each_record_once(tmp_path, monkeypatch):

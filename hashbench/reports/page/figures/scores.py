@@ -31,8 +31,9 @@ def figures_of_scores(setting: Setting, looks: Looks) -> Iterator[Figure]:
     for metric in setting.headline:
         if len(setting.bits) > 1 and not setting.is_by_bytes:
             yield _by_bits(setting, metric, looks)
-        for name in COSTS.keys() - {"bytes"} if setting.is_by_bytes else COSTS:
-            yield from _cost(setting, metric, name, looks)
+        for name in COSTS:
+            if name != "bytes" or not setting.is_by_bytes:
+                yield from _cost(setting, metric, name, looks)
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
