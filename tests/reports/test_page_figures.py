@@ -1,6 +1,7 @@
 """The figures of the report's page: what each is computed from, and what it tells."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -96,6 +97,17 @@ def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
     assert "At 8 bits the highest of 2 methods is one" in lines.alt
     shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
     assert shown_at == [4, 8]
+
+
+def test_where_lower_is_better_the_easiest_class_has_the_lowest_mean(tmp_path):
+    (setting,) = settings_of_run(made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,)).directory)
+    scores = {name: replace(score, better="lower") for name, score in setting.rows[0].scores.items()}
+    turned = replace(setting, rows=[replace(setting.rows[0], scores=scores)])
+    higher, lower = (next(one for one in figures_of_codes(of) if one.panel == "classes") for of in (setting, turned))
+    means = higher.data.set_index("class")["y"]
+    assert f"class {means.idxmax()} is the easiest with {means.max():.3f}" in higher.alt
+    assert f"class {means.idxmin()} is the easiest with {means.min():.3f}" in lower.alt
+    assert f"class {means.idxmax()} the hardest with {means.max():.3f}" in lower.alt
 
 
 def test_costs_are_in_one_order_whatever_is_scored(tmp_path):
