@@ -13,8 +13,9 @@ from hashbench.records.store import Store
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
 from hashbench.reports.page.figures.looks import looks_of
-from hashbench.reports.page.figures.scores import figures_of_scores, pareto_front
+from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_run import settings_of_run
+from hashbench.reports.pareto import pareto_front
 
 
 def told_exactly(layer):
