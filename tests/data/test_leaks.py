@@ -111,9 +111,10 @@ def test_layouts_of_others(tmp_path):
     assert first.startswith(
         "11 queries (test0.txt to test10.txt), 3 training items (train.txt), 11 items of the database"
     )
-    nuswide = listed(tmp_path / "nuswide", test=marked(files(0, 3)), train=marked(files(3, 9)), readme=["words"])
+    lists = {"testset": files(0, 3), "training": files(3, 9), "validation": files(0, 3)}
+    nuswide = listed(tmp_path / "nuswide", **{name: marked(one) for name, one in lists.items()}, readme=["words"])
     assert said(check_lists(nuswide))[1:3] == [
-        "passed over: readme.txt", "no database list: the training list is taken for the database"
+        "passed over: readme.txt, validation.txt", "no database list: the training list is taken for the database"
     ]  # fmt: skip
     plain = listed(tmp_path / "plain", query=files(0, 3), database=["my photos/1 2.png", *files(2, 5)])
     assert said(check_lists(plain))[0].endswith("4 items of the database (database.txt); no labels")
