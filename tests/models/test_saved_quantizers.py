@@ -13,7 +13,6 @@ from mutations import to_json
 from sklearn.exceptions import NotFittedError
 
 from hashbench import InputError, load_dataset, load_method, load_model, load_quantizer
-from hashbench.files.cores import steady_threads
 from hashbench.records.store import Store
 
 PARAMS = {
@@ -79,8 +78,7 @@ def test_a_run_keeps_quantizers(kept_quantizers, cli):
         model = load_model(path)
         assert model.provenance["record"] == record.id
         assert model.provenance["plugin"] == record.config["method"]
-        with steady_threads(model.method.portable):  # as a run's cells encode
-            codes = model.method.encode(vectors[split.database])
+        codes = model.encode(vectors[split.database])
         assert hashlib.sha256(codes.tobytes()).hexdigest() == record.codes_sha256["database_codes"]
         n += 1
     assert n == 3
