@@ -61,9 +61,9 @@ def reached_statements(files: Iterable[Path]) -> list[str]:
         if wanted not in seen:
             seen.add(wanted)
             for statement in _statements(wanted[0]):
-                if wanted[1] in (EVERYTHING, *statement.binds) or not statement.binds:
+                if wanted[1] in statement.binds or wanted[1] == EVERYTHING or not statement.binds:
                     found.add(statement.text)
-                    ahead += [*_shared_imports(statement.node), *((wanted[0], name) for name in statement.names)]
+                    ahead += [*statement.imports, *((wanted[0], name) for name in statement.names)]
     return sorted(found)
 
 
@@ -73,19 +73,20 @@ class _Statement:
 
     Attributes
     ----------
-    node : ast.stmt
     text : str
         Its source, decorators with it.
     binds : frozenset of str
         The names that it gives to the module.
     names : frozenset of str
         All names that it reads.
+    imports : frozenset of Wanted
+        What it imports of shared modules.
     """
 
-    node: ast.stmt
     text: str
     binds: frozenset[str]
     names: frozenset[str]
+    imports: frozenset[Wanted]
 
 
 @functools.cache
@@ -107,7 +108,7 @@ def _statements(file: Path) -> list[_Statement]:
 
 def _statement(node: ast.stmt, text: str) -> _Statement:
     names = frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name))
-    return _Statement(node, text, frozenset(_bound(node)), names)
+    return _Statement(text, frozenset(_bound(node)), names, frozenset(_shared_imports(node)))
 
 
 def _one_by_one(node: ast.Import | ast.ImportFrom) -> Iterator[ast.Import | ast.ImportFrom]:
