@@ -91,7 +91,7 @@ def test_encode_takes_a_quantizer(folder_of_models, data, tmp_path, cli):
     done = cli("encode", model, tmp_path / "v.npy", "-o", tmp_path / "c.npy")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1,200 codes of 11 bytes, packed, shape (1200, 11) uint8" in done.stdout
-    assert (np.load(tmp_path / "c.npy") == load_model(model).method.encode(data)).all()
+    assert (np.load(tmp_path / "c.npy") == load_model(model).encode(data)).all()
     np.save(tmp_path / "narrow.npy", data[:, :5])
     done = cli("encode", model, tmp_path / "narrow.npy", "-o", tmp_path / "d.npy")
     one_clear_line(done, "narrow.npy", "vectors of 5 values", "trained on 24")
