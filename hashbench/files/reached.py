@@ -18,6 +18,8 @@ COUNTED = ("learning", "data/readers", "data/neighbors.py")
 """Folders and files of hashbench whose definitions belong to the plugins that reach them."""
 EVERYTHING = "*"
 """In the place of a name: all names of a module."""
+NAMELESS = ""
+"""In the place of a name: the statements of a module that bind none."""
 Wanted = tuple[Path, str]
 """A module's file, and a name in it."""
 
@@ -57,13 +59,13 @@ def reached_statements(files: Iterable[Path]) -> list[str]:
     seen: set[Wanted] = set()
     found: set[str] = set()
     while ahead:
-        wanted = ahead.pop()
+        wanted = file, name = ahead.pop()
         if wanted not in seen:
             seen.add(wanted)
-            for statement in _statements(wanted[0]):
-                if wanted[1] in statement.binds or wanted[1] == EVERYTHING or not statement.binds:
-                    found.add(statement.text)
-                    ahead += [*statement.imports, *((wanted[0], name) for name in statement.names)]
+            ahead.append((file, NAMELESS))
+            for statement in _statements(file).get(name, []):
+                found.add(statement.text)
+                ahead += [*statement.imports, *((file, read) for read in statement.names)]
     return sorted(found)
 
 
@@ -90,7 +92,8 @@ class _Statement:
 
 
 @functools.cache
-def _statements(file: Path) -> list[_Statement]:
+def _statements(file: Path) -> dict[str, list[_Statement]]:
+    """Return the statements of a module by each name that they bind, by `NAMELESS` and by `EVERYTHING`."""
     text = read_source(file)
     lines = text.splitlines(keepends=True)
     statements = []
@@ -103,7 +106,11 @@ def _statements(file: Path) -> list[_Statement]:
         else:
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             statements.append(_statement(node, "".join(lines[first - 1 : node.end_lineno])))
-    return statements
+    by_name = {EVERYTHING: statements}
+    for statement in statements:
+        for name in statement.binds or [NAMELESS]:
+            by_name.setdefault(name, []).append(statement)
+    return by_name
 
 
 def _statement(node: ast.stmt, text: str) -> _Statement:
