@@ -96,9 +96,11 @@ def _temporary(out: Path) -> Iterator[Path]:
             if left.name != LOCK:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     finally:
         lock.release()
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def refuse_occupied(out: Path) -> None:
