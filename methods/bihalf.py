@@ -43,7 +43,7 @@ class BiHalf(PairMethod):
         is a tenth, after four fifths a hundredth.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights and of the rows' order.

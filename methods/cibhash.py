@@ -64,7 +64,7 @@ class CIBHash(ViewPairMethod):
     finetune : float
         Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the head on two new views of
         each image in every epoch, there is no pool, and codes are made of the trained backbone's features.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights, batches, view choice and sampling.

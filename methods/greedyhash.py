@@ -36,7 +36,7 @@ class GreedyHash(PairMethod):
         Passes over the training set; None is as many as it takes for 20,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights and of the rows' order.

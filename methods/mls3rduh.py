@@ -47,7 +47,7 @@ class MLS3RDUH(CentredMethod):
         Passes over the training set; None is as many as it takes for 6,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights, of the rows' order and of dropout.

@@ -41,7 +41,7 @@ class SDC(PairMethod):
         rate is a tenth.
     lr, weight_decay : float
         Learning rate and weight decay of Adam.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights and of the rows' order.

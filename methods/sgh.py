@@ -42,7 +42,7 @@ class SGH(CentredMethod):
         Learning rate of Adam.
     weight_decay : float
         Weight β of the squared weights of encoder and decoder.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights and of the rows' order.

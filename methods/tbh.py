@@ -49,7 +49,7 @@ class TBH(CentredMethod):
         Passes over the training set; None is as many as it takes for 2,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of both Adams.
-    precision : {"32-true", "bf16-mixed", "16-mixed"}
+    precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
         Lightning Fabric's precision of what is trained.
     random_state : int or None
         Seed of initial weights, of the rows' order and of the critics' samples.

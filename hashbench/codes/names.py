@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-QUERY, DATABASE = "query", "database"
+from hashbench.data.readers import parts
+
+QUERY, DATABASE = parts.QUERY, parts.DATABASE
 CODES, LABELS = "codes", "labels"
 PARTS = {
-    QUERY: ({"query", "queries", "q", "qu", "test", "tst", "te"}, {"val", "valid", "validation"}),
+    QUERY: ({*parts.PARTS[QUERY], "q", "qu", "tst", "te"}, {*parts.PARTS[parts.VALIDATION]}),
     DATABASE: (
-        {"database", "databases", "db", "dataset", "retrieval", "gallery", "base", "r", "re"},
-        {"train", "training", "trn", "tr"},
+        {*parts.PARTS[DATABASE], "databases", "dataset", "r", "re"},
+        {*parts.PARTS[parts.TRAIN], "trn", "tr"},
     ),
 }
 """Words for each part, and words for it where no array has one of the first."""
@@ -70,10 +72,10 @@ def _said(name: str) -> Role:
     words = [word.lower() for word in _WORD.findall(name)]
     kinds = [kind for word in words for kind, known in KINDS.items() if word in known]
     kind = kinds[-1] if kinds else None
-    parts = {part for word in words for part, known in PARTS.items() if word in known[0] | known[1]}
-    if len(parts) != 1:
+    named = {part for word in words for part, known in PARTS.items() if word in known[0] | known[1]}
+    if len(named) != 1:
         return Role(None, kind)
-    (part,) = parts
+    (part,) = named
     return Role(part, kind, weak=not PARTS[part][0] & set(words))
 
 

@@ -92,8 +92,9 @@ def open_text(path: Path) -> dict[str, StoredArray]:
 
 
 def _lines_of_bits(path: Path, width: int) -> np.ndarray:
-    lines = path.read_bytes().split()
-    for number, line in enumerate(lines, 1):
+    numbered = enumerate(map(bytes.strip, path.read_bytes().splitlines()), 1)
+    lines = {number: line for number, line in numbered if line}
+    for number, line in lines.items():
         if len(line) != width or line.strip(b"01"):
             raise InputError(f"{path} line {number} is not {width} characters 0 and 1, as the first line is")
-    return (np.frombuffer(b"".join(lines), np.uint8) == ord("1")).reshape(len(lines), width)
+    return (np.frombuffer(b"".join(lines.values()), np.uint8) == ord("1")).reshape(len(lines), width)

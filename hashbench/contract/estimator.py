@@ -46,17 +46,19 @@ class Estimator(BaseEstimator):
     paper : str
         The paper that it comes from.
     portable : bool
-        Whether learned arrays and codes are the same, bit for bit, on every processor and with any number of threads.
+        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
+        threads. A run computes everything else with one thread, so that at least the threads change nothing.
     n_features_in_ : int
-        Width of the training vectors.
+        Width of the training vectors; set by the base class.
     feature_names_in_ : ndarray of str
-        Names of their columns, where they were a table that has such; what is encoded later must have the same.
+        Names of their columns, where they are a table that has such; set by the base class. What is encoded later must
+        have the same.
     backbone_weights_ : ndarray, float32, or None
-        Parameters of the backbone, where that was trained, too; codes are then made of its features.
+        Parameters of the backbone, from a method that has trained it; codes are then made of its features.
     resumed_s_ : float
-        Seconds of training before an interruption, where ``fit`` goes on after one.
+        Seconds of training before an interruption, from a method that goes on after one.
     checkpoint_s_ : float
-        Seconds of ``fit`` that went into checkpoints; a run leaves them out of its timing.
+        Seconds that ``fit`` took to write checkpoints; a run does not count them as training.
     expected_failures : dict from str to str
         Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """

@@ -26,26 +26,13 @@ class HashMethod(Estimator):
 
     Attributes
     ----------
-    supervision : {"unsupervised", "supervised"}
-        Whether ``fit`` reads labels.
-    paper : str
-        The paper that the method comes from.
     carries_nan : bool
         Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
         matrix product; encoding then looks for it there, where there is less to read.
-    portable : bool
-        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
-        threads. A run computes all other methods with one thread, so that at least the threads change nothing.
-    n_features_in_ : int
-        Width of the training vectors; `HashMethod` sets it.
-    feature_names_in_ : ndarray of str
-        Names of their columns, where they are a table that has such; `HashMethod` sets it.
-    backbone_weights_ : ndarray, float32, or None
-        Parameters of the backbone, from a method that has trained it; codes are then made of its features.
-    resumed_s_ : float
-        Seconds of training before an interruption, from a method that goes on after one.
-    checkpoint_s_ : float
-        Seconds that ``fit`` took to write checkpoints; a run does not count them as training.
+
+    See Also
+    --------
+    hashbench.contract.estimator.Estimator : The attributes that quantizers have, too.
 
     Notes
     -----

@@ -32,18 +32,13 @@ class Quantizer(Estimator):
 
     Attributes
     ----------
-    paper : str
-        Where the quantizer comes from.
-    portable : bool
-        Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
-        threads. A run computes all quantizers with one thread, so that at least the threads change nothing.
     magnitudes : (float, float)
         Bounds of the largest absolute value of the training vectors. Beyond, squares leave the range of
         single precision, and codes would lose all without a word.
-    n_features_in_ : int
-        Width of the training vectors; `Quantizer` sets it.
-    feature_names_in_ : ndarray of str
-        Names of their columns, where they are a table that has such; `Quantizer` sets it.
+
+    See Also
+    --------
+    hashbench.contract.estimator.Estimator : The attributes that hash methods have, too.
 
     Notes
     -----

@@ -34,11 +34,7 @@ class Name(Text):
     """The name of a method, a data set or a record."""
 
     expected = "a name that leads to no other folder"
-
-    @classmethod
-    def fits(cls, text: str) -> bool:
-        """Return whether a text can be such a name."""
-        return is_name(text)
+    fits = staticmethod(is_name)
 
 
 class Kind(Text):
@@ -46,8 +42,8 @@ class Kind(Text):
 
     expected = f"{QUANTIZER!r}, or none for a hash method"
 
-    @classmethod
-    def fits(cls, text: str) -> bool:
+    @staticmethod
+    def fits(text: str, /) -> bool:
         """Return whether a text is a kind's name."""
         return text == QUANTIZER
 
@@ -57,8 +53,8 @@ class ShortLine(Text):
 
     expected = f"a line of up to {MAX_LINE} characters"
 
-    @classmethod
-    def fits(cls, text: str) -> bool:
+    @staticmethod
+    def fits(text: str, /) -> bool:
         """Return whether a text is a line that is not too long."""
         return len(text) <= MAX_LINE and is_line(text)
 
@@ -67,11 +63,7 @@ class LearnedName(Text):
     """An attribute that ``fit`` sets."""
 
     expected = "the name of a learned value"
-
-    @classmethod
-    def fits(cls, text: str) -> bool:
-        """Return whether a text can be such an attribute."""
-        return is_learned(text)
+    fits = staticmethod(is_learned)
 
 
 class Header(TypedDict):

@@ -6,9 +6,7 @@ gigabyte on one core of 2020.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import inspect
 import json
 import os
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hashbench.errors import InputError
-from hashbench.files.source import hash_source
+from hashbench.files.source import hash_class
 from hashbench.files.writing import write_atomically
 
 NAME = "training.json"
@@ -64,7 +62,7 @@ def training_identity(method: Any, X: np.ndarray, labels: list[Any], extras: dic
     data = {name: _identity(value) for name, value in sorted(extras.items())}
     return {
         "method": method.name,
-        "code": _source_hash(type(method)),
+        "code": hash_class(type(method)),
         "parameters": {name: _plain(value) for name, value in method.get_params(deep=False).items()},
         "data": array_hash(X),
         "labels": array_hash(np.asarray(read[0])) if read else None,
@@ -129,21 +127,6 @@ def _plain(value: Any) -> Any:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError):
         return os.fspath(value) if isinstance(value, os.PathLike) else type(value).__qualname__
-
-
-def _source_hash(method_class: type) -> str:
-    """Return the identity of a method's code; empty for a class that is in no file."""
-    try:
-        file = Path(inspect.getfile(method_class))
-        return _hash_as_of(file, file.stat().st_mtime_ns)
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return ""
-
-
-@functools.lru_cache(64)
-def _hash_as_of(file: Path, changed: int) -> str:
-    """Return a file's `hash_source`, which takes a fifth of a second, once for each time that the file was written."""
-    return hash_source(file)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -15,13 +15,13 @@ from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.make_entry import prepare
-from hashbench.data.prepared.stamp import plugin_hash
 from hashbench.data.protocol import LISTS, NEIGHBORS, Protocol, choose_protocol, chosen_similarity
 from hashbench.data.readers.published_lists import read_lists
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.data.summary import what_was_read
 from hashbench.errors import InputError
 from hashbench.files.cache import cache_directory
+from hashbench.files.source import hash_class
 from hashbench.guard.plugin_code import asking, returned
 from hashbench.progress import to_stderr
 
@@ -189,7 +189,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
     options = replace(options, cache_dir=cache_dir)
     if options.data_dir is None:
         newest = _newest(cache_dir, plugin.name, options)
-        if newest is not None and newest.manifest["plugin"] == plugin_hash(type(plugin)):
+        if newest is not None and newest.manifest["plugin"] == hash_class(type(plugin)):
             facts = newest.manifest
             where = facts["from"] or "where it was found"
             lacks = f", {len(facts['left_out']):,} images left out" if facts["left_out"] else ""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hashbench.evaluation.counting.codes import item_words
+
 BLOCK = 2**16
 """Codes that are unpacked at once; their products are exact in float32."""
 MOST_BITS = 2**12
@@ -41,6 +43,15 @@ class CodeFacts:
     def constant(self) -> np.ndarray:
         """Bits that are the same in every code."""
         return np.flatnonzero((self.ones == 0) | (self.ones == 1))
+
+    @property
+    def brief(self) -> str:
+        """Different codes, balance and the highest correlation, in less than a line."""
+        said = f"{self.n_codes:,} different, ones are {self.ones.min():.1%} to {self.ones.max():.1%} of a bit's values"
+        if self.n_bits > 1:
+            most = np.abs(self.correlation[np.triu_indices(self.n_bits, 1)]).max()
+            said += f", two bits correlate by {most:.3f} at most"
+        return said
 
     def lines(self, what: str = "database") -> list[str]:
         """Return it for people: a line each for the codes and the bits' balance, and for what is odd.
@@ -86,7 +97,7 @@ class CodeFacts:
         return lines
 
 
-def code_lines(query_codes: np.ndarray, database_codes: np.ndarray, n_bits: int) -> list[str]:
+def code_lines(query_codes: np.ndarray, database_codes: np.ndarray, n_bits: int, brief: bool = False) -> list[str]:
     """Return lines on codes: all of those on the database, and of the queries what is odd.
 
     Parameters
@@ -94,10 +105,13 @@ def code_lines(query_codes: np.ndarray, database_codes: np.ndarray, n_bits: int)
     query_codes, database_codes : ndarray of shape (n, ceil(n_bits / 8)), uint8
     n_bits : int
         Beyond `MOST_BITS` pairs of bits are too many, and nothing is said.
+    brief : bool
+        Whether the first line says all of the database's codes that is not odd.
     """
     if n_bits > MOST_BITS:
         return []
-    lines = code_facts(database_codes, n_bits).lines("database")
+    facts = code_facts(database_codes, n_bits)
+    lines = [facts.brief, *facts.odd_lines("database")] if brief else facts.lines("database")
     return lines + (code_facts(query_codes, n_bits).odd_lines("queries") if len(query_codes) > 1 else [])
 
 
@@ -128,11 +142,14 @@ def code_facts(codes: np.ndarray, n_bits: int) -> CodeFacts:
     equal = (both == ones) & (both == ones[:, None])
     inverse = (both == 0) & (ones + ones[:, None] == n)
     pairs = np.argwhere(np.triu((equal | inverse) & (scale > 0), 1))
-    width = codes.shape[1]
-    kind = "u" if width in (1, 2, 4, 8) else "V"  # numbers are sorted faster than bytes
-    rows = np.sort(np.ascontiguousarray(codes).view(f"{kind}{width}")[:, 0])
-    n_codes = 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
-    return CodeFacts(n, n_bits, n_codes, ones / n, correlation, pairs)
+    return CodeFacts(n, n_bits, _n_different(codes), ones / n, correlation, pairs)
+
+
+def _n_different(codes: np.ndarray) -> int:
+    words = item_words(codes)
+    rows = (words if words.shape[1] == 1 else words.view(f"V{8 * words.shape[1]}"))[:, 0]
+    rows = np.sort(rows)  # one word is a number, which is sorted many times as fast as bytes
+    return 1 + int(np.count_nonzero(rows[1:] != rows[:-1]))
 
 
 def _named(bits: np.ndarray) -> str:

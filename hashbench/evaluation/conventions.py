@@ -11,9 +11,9 @@ from hashbench.evaluation.counting import stable_order
 from hashbench.evaluation.counting.codes import item_words, word_major
 from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.evaluate import evaluate
-from hashbench.evaluation.library_orders import ORDERS, library_sums
 from hashbench.evaluation.metrics import MAP, SuccessAt
 from hashbench.evaluation.relevance import ByLabels, masks_of
+from hashbench.evaluation.script_orders import ORDERS, library_sums
 
 CUTOFFS = (1000, 5000, None)
 DIVISORS = ("hits", "R", "min(k,R)")

@@ -18,6 +18,8 @@ COUNTED = ("learning", "data/readers", "data/neighbors.py")
 """Folders and files of hashbench whose definitions belong to the plugins that reach them."""
 EVERYTHING = "*"
 """In the place of a name: all names of a module."""
+NAMELESS = ""
+"""In the place of a name: the statements of a module that bind none."""
 Wanted = tuple[Path, str]
 """A module's file, and a name in it."""
 
@@ -57,13 +59,13 @@ def reached_statements(files: Iterable[Path]) -> list[str]:
     seen: set[Wanted] = set()
     found: set[str] = set()
     while ahead:
-        wanted = ahead.pop()
+        wanted = file, name = ahead.pop()
         if wanted not in seen:
             seen.add(wanted)
-            for statement in _statements(wanted[0]):
-                if wanted[1] in (EVERYTHING, *statement.binds) or not statement.binds:
-                    found.add(statement.text)
-                    ahead += [*_shared_imports(statement.node), *((wanted[0], name) for name in statement.names)]
+            ahead.append((file, NAMELESS))
+            for statement in _statements(file).get(name, []):
+                found.add(statement.text)
+                ahead += [*statement.imports, *((file, read) for read in statement.names)]
     return sorted(found)
 
 
@@ -73,23 +75,25 @@ class _Statement:
 
     Attributes
     ----------
-    node : ast.stmt
     text : str
         Its source, decorators with it.
     binds : frozenset of str
         The names that it gives to the module.
     names : frozenset of str
         All names that it reads.
+    imports : frozenset of Wanted
+        What it imports of shared modules.
     """
 
-    node: ast.stmt
     text: str
     binds: frozenset[str]
     names: frozenset[str]
+    imports: frozenset[Wanted]
 
 
 @functools.cache
-def _statements(file: Path) -> list[_Statement]:
+def _statements(file: Path) -> dict[str, list[_Statement]]:
+    """Return the statements of a module by each name that they bind, by `NAMELESS` and by `EVERYTHING`."""
     text = read_source(file)
     lines = text.splitlines(keepends=True)
     statements = []
@@ -102,12 +106,16 @@ def _statements(file: Path) -> list[_Statement]:
         else:
             first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
             statements.append(_statement(node, "".join(lines[first - 1 : node.end_lineno])))
-    return statements
+    by_name = {EVERYTHING: statements}
+    for statement in statements:
+        for name in statement.binds or [NAMELESS]:
+            by_name.setdefault(name, []).append(statement)
+    return by_name
 
 
 def _statement(node: ast.stmt, text: str) -> _Statement:
     names = frozenset(one.id for one in ast.walk(node) if isinstance(one, ast.Name))
-    return _Statement(node, text, frozenset(_bound(node)), names)
+    return _Statement(text, frozenset(_bound(node)), names, frozenset(_shared_imports(node)))
 
 
 def _one_by_one(node: ast.Import | ast.ImportFrom) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -24,8 +24,8 @@ class Text(str):
 
     expected: ClassVar[str]
 
-    @classmethod
-    def fits(cls, text: str) -> bool:
+    @staticmethod
+    def fits(text: str, /) -> bool:
         """Return whether a text has that form."""
         raise NotImplementedError
 
@@ -34,11 +34,7 @@ class Line(Text):
     """Text whose characters can all be seen."""
 
     expected = "a line of printable characters"
-
-    @classmethod
-    def fits(cls, text: str) -> bool:
-        """Return whether all characters can be seen."""
-        return text.isprintable()
+    fits = staticmethod(str.isprintable)
 
 
 class Prose(Text):
@@ -46,8 +42,8 @@ class Prose(Text):
 
     expected = "text"
 
-    @classmethod
-    def fits(cls, text: str) -> bool:
+    @staticmethod
+    def fits(text: str, /) -> bool:
         """Return whether UTF-8 can write it: a name of a file can hold what is none."""
         return not any("\ud800" <= letter <= "\udfff" for letter in text)
 

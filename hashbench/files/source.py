@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import inspect
 import io
 import token
 import tokenize
@@ -43,11 +44,25 @@ def hash_source(file: Path) -> str:
     """
     plugin_files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     parts = [read_source(path) for path in plugin_files], reached_statements(plugin_files)
-    digests = [sorted({hashlib.sha256(code_of(text).encode()).hexdigest() for text in texts}) for texts in parts]
+    digests = [sorted(set(map(_digest, texts))) for texts in parts]
     return hashlib.sha256("\n".join([*digests[0], "and", *digests[1]]).encode()).hexdigest()
 
 
 hash_once = functools.cache(hash_source)
+
+
+def hash_class(plugin: type) -> str:
+    """Return `hash_source` of a plugin's class, as its files are now; empty for a class that is in no Python file."""
+    try:
+        return hash_source(Path(inspect.getfile(plugin)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return ""
+
+
+@functools.cache
+def _digest(text: str) -> str:
+    """Return the SHA-256 of a text's code; most texts are of several plugins, and asked for more than once."""
+    return hashlib.sha256(code_of(text).encode()).hexdigest()
 
 
 def code_of(text: str) -> str:
@@ -55,9 +70,9 @@ def code_of(text: str) -> str:
 
     The result is the same on every version of Python.
     """
-    tree = ast.parse(text)
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and _is_from_hashbench(node)]
-    notes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and is_note(node)]
+    nodes = list(ast.walk(ast.parse(text)))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and _is_from_hashbench(node)]
+    notes = [node for node in nodes if isinstance(node, ast.Expr) and is_note(node)]
     unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
     names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
     code = [

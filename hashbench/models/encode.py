@@ -125,7 +125,7 @@ def encode_input(model: SavedModel, source: str | Path, options: InputOptions | 
         for first, block in blocks:
             n = first + len(block)
             with said_of(model, block, first, rows.path):
-                codes[first:n] = model.method.encode(block)
+                codes[first:n] = model.encode(block)
     if rows.images is not None and rows.images.broken:
         broken = rows.images.broken
         to_stderr(f"{rows.path}: {len(broken):,} broken images are left out, first: {next(iter(broken.values()))}")

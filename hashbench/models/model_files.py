@@ -17,6 +17,7 @@ from hashbench.contract.saved_file import SavedFile, read_saved
 from hashbench.data.look import Look, look_of_key
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
+from hashbench.files.cores import one_core, steady_threads
 from hashbench.files.paths import printable
 from hashbench.options import home_expanded
 from hashbench.plugins.registry import Plugin, Registry
@@ -37,7 +38,7 @@ class SavedModel:
     ----------
     path : Path
     method : HashMethod or Quantizer
-        Fitted; its ``encode`` takes vectors.
+        Fitted; its ``encode`` takes vectors, and as many threads as there are.
     provenance : dict
         The file's header: ``features`` (the feature key), ``image_shape`` (height, width and channels of the data
         set's images, or None), ``dataset``, ``protocol``, ``plugin``, ``source`` (the plugin's source hash),
@@ -110,6 +111,29 @@ class SavedModel:
     def similarity(self) -> Similarity:
         """By what the vectors that it was trained on are near."""
         return self.provenance.get("features", {}).get("similarity", "euclidean")
+
+    def encode(self, X: Any) -> np.ndarray:
+        """Return the codes of vectors, bit for bit those of a run.
+
+        A run encodes with one thread what is not the same with any number of them, and so does this.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_features)
+            What the method was trained on: the backbone's features, or the data set's vectors.
+
+        Returns
+        -------
+        ndarray of shape (n, n_bytes), uint8
+        """
+        with steady_threads(self.method.portable):
+            return self.method.encode(X)
+
+    def values(self, X: Any) -> np.ndarray:
+        """Return the real values of a hash method, (n, n_bits) float64, bit for bit those of a run."""
+        assert isinstance(self.method, HashMethod)
+        with one_core():
+            return self.method.values(X)
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -228,7 +252,7 @@ def load_model(
     >>> X = data.images.reshape(len(data.images), -1) / 255
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     hashbench.load_method("lsh")(n_bits=16, random_state=0).fit(X).save(f"{folder}/lsh.safetensors")
-    ...     hashbench.load_model(f"{folder}/lsh.safetensors").method.encode(X).shape
+    ...     hashbench.load_model(f"{folder}/lsh.safetensors").encode(X).shape
     (1797, 2)
     """
     saved = read_saved(path)

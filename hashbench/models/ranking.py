@@ -13,6 +13,7 @@ from hashbench.errors import InputError
 from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
+from hashbench.files.cores import one_core
 
 Nearest = Callable[[slice, int], tuple[np.ndarray, np.ndarray]]
 """Gives, for some of the queries, the rows of their k nearest items and the distances, (n, k) each, nearest first."""
@@ -54,6 +55,8 @@ def by_quantizer(
 ) -> Nearest:
     """Return a quantizer's search, with its distances; the quantizer decides which of equal items it takes.
 
+    It has one thread, as in a run: the last bits of its distances decide between near items.
+
     Parameters
     ----------
     quantizer : Quantizer
@@ -62,14 +65,17 @@ def by_quantizer(
     similarity : {"euclidean", "cosine", "ip"}
         By cosine, queries are to have length 1; the distances of the inner product are its negative.
     """
-    search = quantizer.searcher(codes, similarity)
+    with one_core():
+        search = quantizer.searcher(codes, similarity)
 
     def nearest(part: slice, k: int) -> tuple[np.ndarray, np.ndarray]:
         some = np.ascontiguousarray(queries[part], np.float32)
-        rows = search(some, k)
-        distances = [
-            quantizer.compared(one[None], codes[found], similarity)[0] for one, found in zip(some, rows, strict=True)
-        ]
+        with one_core():
+            rows = search(some, k)
+            distances = [
+                quantizer.compared(query[None], codes[found], similarity)[0]
+                for query, found in zip(some, rows, strict=True)
+            ]
         return _in_order(rows, np.stack(distances))
 
     return nearest

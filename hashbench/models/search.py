@@ -22,7 +22,6 @@ from hashbench.models.inputs import InputOptions
 from hashbench.models.model_files import SavedModel
 from hashbench.models.ranking import Nearest, by_hamming, by_quantizer, by_values, rescored
 
-"""Of hash methods; a quantizer has its own."""
 RESCORED = {"euclidean": "Euclidean distance", "cosine": "cosine distance", "ip": "negative inner product"}
 """What the distances of candidates are that are ranked again by their vectors."""
 _ALIKE = "their codes cannot be compared; encode both alike"
@@ -185,10 +184,9 @@ def _vectors(model: SavedModel, rows: Rows) -> np.ndarray:
 
 def _values(model: SavedModel, rows: Rows) -> np.ndarray:
     """Return the real values of queries."""
-    assert not isinstance(model.method, Quantizer)
     vectors = _vectors(model, rows)
     with said_of(model, vectors, 0, rows.path):
-        return model.method.values(vectors)
+        return model.values(vectors)
 
 
 def _open_rescoring(model: SavedModel, query: Path, rescoring: Rescoring) -> tuple[Rows, Rows]:

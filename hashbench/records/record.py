@@ -230,22 +230,14 @@ class PluginName(Text):
     """The name of a method or data set."""
 
     expected = "a plugin's name"
-
-    @classmethod
-    def fits(cls, text: str) -> bool:
-        """Return whether it can be one."""
-        return is_plugin_name(text)
+    fits = staticmethod(is_plugin_name)
 
 
 class ProtocolName(Text):
     """The name of a protocol."""
 
     expected = "a protocol's name"
-
-    @classmethod
-    def fits(cls, text: str) -> bool:
-        """Return whether it can be one."""
-        return is_protocol_name(text)
+    fits = staticmethod(is_protocol_name)
 
 
 Date = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d")]

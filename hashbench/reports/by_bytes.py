@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.markup import escape
 
 from hashbench.records.record import Record
 from hashbench.reports.console import new_table, print_note, print_title
+from hashbench.reports.pareto import pareto_front
 from hashbench.results.rows import Row, rows_of
 from hashbench.results.setting import Named
 
@@ -28,30 +30,26 @@ def recall(row: Row, k: int, times: int) -> float:
 
 def rows_of_bytes(records: Iterable[Record]) -> list[Row]:
     """Return the rows of records that ended well, fewest bytes first, equal ones by recall@10."""
-    rows = rows_of(record for record in records if record.status == "ok")
-    return sorted(rows, key=lambda row: (*_place(row, 1), row.label))
+
+    def place(row: Row) -> tuple[int, float, str]:
+        at_10 = recall(row, 10, 1)
+        return row.n_bytes, math.inf if math.isnan(at_10) else -at_10, row.label
+
+    return sorted(rows_of(record for record in records if record.status == "ok"), key=place)
 
 
-def _place(row: Row, times: int) -> tuple[int, float]:
-    at_10 = recall(row, 10, times)
-    return row.n_bytes, math.inf if math.isnan(at_10) else -at_10
-
-
-def front(rows: Sequence[Row], times: int) -> list[Row]:
-    """Return the rows that no other beats: as few bytes and more recall@10, or fewer bytes and as much.
+def front(rows: Iterable[Row], times: int) -> list[Row]:
+    """Return the rows that no other beats, fewest bytes first: as few bytes and more recall@10, or fewer and as much.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : iterable of Row
     times : int
         Of the rescoring, 1 for none.
     """
-    best, kept = -1.0, []
-    for row in sorted(rows, key=lambda row: _place(row, times)):
-        if recall(row, 10, times) > best:
-            best = recall(row, 10, times)
-            kept.append(row)
-    return kept
+    known = [row for row in sorted(rows, key=lambda row: row.n_bytes) if not math.isnan(recall(row, 10, times))]
+    kept = pareto_front([row.n_bytes for row in known], [recall(row, 10, times) for row in known])
+    return list(compress(known, kept))
 
 
 def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> None:

@@ -98,10 +98,11 @@ def why_not(metric: Metric, dataset: Dataset, distance: str) -> str:
         return f"it needs {metric.n_neighbors} true neighbours of each query, {dataset.protocol.name} has {has}"
     if metric.by_radius and distance != "hamming":
         return f"it is within a Hamming radius, which --distance {distance} has not"
-    if distance == OWN and not isinstance(metric, NeighborRecall):
-        return "a quantizer's codes are searched, and scored by recall of true neighbours alone"
-    if distance == OWN and isinstance(metric, NeighborRecall) and (metric.among or metric.k) > CANDIDATES:
-        return f"of a quantizer's search the first {CANDIDATES} are looked at"
+    if distance == OWN:
+        if type(metric) is not NeighborRecall:  # a plugin's class is computed from a ranking by distance
+            return "a quantizer's codes are searched, and scored by recall of true neighbours alone"
+        if (metric.among or metric.k) > CANDIDATES:
+            return f"of a quantizer's search the first {CANDIDATES} are looked at"
     return ""
 
 

@@ -19,6 +19,7 @@ from hashbench.features.cut import cut
 from hashbench.files.cores import steady_threads
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
+from hashbench.learning.deep import DeepMethod
 from hashbench.progress import doing
 from hashbench.records.collapse import what_collapsed
 from hashbench.records.record import Record
@@ -83,6 +84,8 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     doing("fit")
     try:
         method_class = bench.registry.find(job.kind, job.method).load()  # what it sets there, it has for all its cells
+        if issubclass(method_class, DeepMethod):
+            use.precision = job.config["params"].get("precision", method_class.precision)
         with kept_state(), use:
             fitted = _fitted(job, options, method_class, inputs, bench, workdir, log)
             doing("encode")
@@ -93,6 +96,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
         return Outcome(new_record(job, options, started, status="skipped", error=why, **use.told))
     except Exception as error:
         return Outcome(new_record(job, options, started, status="failed", error=failure_of(error), **use.told))
+    fitted.ran = fitted.ran or use.told  # with another distance, as where and when it was trained
     doing("score")
     scores, added = measure.scores(), measure.added()
     values = _recorded(fitted, measure, scores)
@@ -100,7 +104,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
     values["timings"]["cell_s"] = time.perf_counter() - clock
     arrays = measure.arrays(scores) | {f"per_query:{name}": one for name, one in scores.per_query.items()}
     arrays |= added.arrays
-    return Outcome(new_record(job, options, started, **values, **use.told), arrays, fitted.method)
+    return Outcome(new_record(job, options, started, **values, **fitted.ran), arrays, fitted.method)
 
 
 _LAST: dict[str, Fitted] = {}

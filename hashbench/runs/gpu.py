@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from hashbench.features.hardware.precision import LAST_TF32
+from hashbench.features.hardware.precision import TF32
 
 BROKEN = "a CUDA context that an error has broken"
 """Stands among what a request leaves behind: CUDA works in this process no more."""
@@ -60,6 +60,9 @@ class GpuUse:
 
     Attributes
     ----------
+    precision : str
+        What the method trains in, where it is a `hashbench.learning.deep.DeepMethod`: its float32 products keep to that
+        and not to torch's settings, which tell of others'.
     told : dict
         Once the context is left, what `hashbench.runs.recording.new_record` takes: ``ran_on``, the device and how it
         computed; and ``peak_gpu_memory_mb``, the most that tensors held on one device, MB, or None where this process
@@ -68,14 +71,13 @@ class GpuUse:
 
     def __init__(self, device: str = "cpu", devices: int = 1) -> None:
         self.device, self.devices = device, devices
-        self.told: dict[str, Any] = {}
+        self.precision, self.told = "", dict[str, Any]()
         self._before: dict[int, int] = {}
 
     def __enter__(self) -> GpuUse:
-        """Begin to measure, on the devices where this process holds memory already."""
-        LAST_TF32.clear()
+        """Begin to measure, on every device: its peak may be that of memory that was given back since."""
         cuda = _started()
-        for number in _devices(cuda) if cuda else []:
+        for number in range(cuda.device_count()) if cuda else ():
             cuda.reset_peak_memory_stats(number)
             self._before[number] = cuda.memory_allocated(number)
         return self
@@ -88,13 +90,15 @@ class GpuUse:
         if device != "cpu":
             with suppress(Exception):  # a broken context tells nothing; that the cell ran on a GPU stays
                 ran_on |= describe_gpu(int(device.partition(":")[2] or 0))
+                if self.precision:
+                    ran_on["tf32"] = dict.fromkeys(ran_on["tf32"], self.precision == TF32)
         peak = round(max(peaks.values()) / 2**20, 1) if peaks else None
         self.told = {"ran_on": ran_on, "peak_gpu_memory_mb": peak}
 
     def _peaks(self) -> dict[int, int]:
         """Return the peak memory, bytes, of the devices on which this process has used more than before."""
         cuda = _started()
-        found = {number: cuda.max_memory_allocated(number) for number in _devices(cuda)} if cuda else {}
+        found = {number: cuda.max_memory_allocated(number) for number in range(cuda.device_count())} if cuda else {}
         return {number: peak for number, peak in found.items() if peak > self._before.get(number, 0)}
 
 
@@ -122,9 +126,7 @@ def describe_gpu(number: int = 0) -> dict[str, Any]:
 
 
 def _tf32(torch: Any) -> dict[str, bool]:
-    """Return whether float32 products and convolutions round, or last rounded, their factors to TF32."""
-    if LAST_TF32:
-        return dict.fromkeys(("matmul", "convolutions"), LAST_TF32[0])
+    """Return whether float32 products and convolutions may round their factors to TF32."""
     conv = getattr(torch.backends.cudnn, "conv", None)  # torch 2.9 and later, where the older name may raise
     convolutions = torch.backends.cudnn.allow_tf32 if conv is None else conv.fp32_precision == "tf32"
     return {"matmul": torch.get_float32_matmul_precision() != "highest", "convolutions": convolutions}

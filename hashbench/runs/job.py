@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hashbench.data.protocol import BY_BYTES
 from hashbench.files.hashing import canonical_hash
-from hashbench.records.metric_info import MetricInfo
-from hashbench.records.record import Record
+
+if TYPE_CHECKING:
+    from hashbench.records.metric_info import MetricInfo
+    from hashbench.records.record import Record
 
 
 @dataclass(frozen=True)

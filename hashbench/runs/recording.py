@@ -36,7 +36,7 @@ def new_record(
     started : str
         From `now`, when the cell began.
     ran_on : mapping
-        From `GpuUse.facts`, where the cell was run and its process tells of it.
+        From `hashbench.runs.gpu.GpuUse.told`, where the cell was run and its process tells of it.
     **values
         Fields of the record; its status is ``ok`` unless they say otherwise.
     """

@@ -30,7 +30,7 @@ from hashbench.runs.requested.resolved import write_config
 from hashbench.runs.status import write_planned
 from hashbench.runs.workers.died import failed_record
 from hashbench.runs.workers.gpus import shared_out, visible_gpus
-from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, Worker, WorkerDied
+from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
 if TYPE_CHECKING:
     from hashbench.runs.cluster.client import Cluster
@@ -195,10 +195,9 @@ class _Run:
         from hashbench.runs.tasks import plan_run
 
         options = self.options
-        if self.cluster is not None and options.device.startswith(
-            "cuda"
-        ):  # the workers need one, this machine does not
-            options = replace(options, device="auto", devices=1, batch_size=None)  # no key of a GPU names a batch
+        if self.cluster is not None and options.device.startswith("cuda"):
+            # The workers need a GPU, this machine does not; and no key of a GPU names a batch.
+            options = replace(options, device="auto", devices=1, batch_size=None)
         try:
             return self._call(self.callers[0], plan_run, options)
         except WorkerDied as error:
@@ -339,10 +338,8 @@ class _Run:
                 try:
                     self._call(caller, make_features, job, pools, self.options, user=job.method)
                     self.features[setting] = "", ""
-                except WorkerDied as error:
+                except (WorkerDied, JobRaised) as error:  # it would be raised again for every cell
                     self.features[setting] = str(error), error.output
-                except JobRaised as error:  # it would be raised again for every cell
-                    self.features[setting] = str(error), "".join(error.__notes__)[-KEPT_OUTPUT:]
             return self.features[setting]
 
 

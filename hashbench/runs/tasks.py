@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
@@ -21,6 +22,7 @@ from hashbench.runs.requested.options import RunOptions
 
 if TYPE_CHECKING:
     from hashbench.runs.cell import Outcome
+    from hashbench.runs.workbench import Workbench
 
 
 def warm_up() -> None:
@@ -82,17 +84,12 @@ def compute(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
-    from hashbench.runs.cell import run_job
-    from hashbench.runs.gpu import free_memory
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
     workdir = store.workdir(job.id)
-    with deterministic_algorithms(options.deterministic):
-        outcome = run_job(job, options, bench, workdir, _log_epoch)
+    outcome = _outcome(job, options, bench, workdir)
     store.write(outcome.record, outcome.arrays)
-    if outcome.record.status == "failed":
-        free_memory()
     if outcome.record.finished:  # what a failed cell has got done is kept for its next try
         shutil.rmtree(workdir, ignore_errors=True)
     if options.save_models and outcome.method is not None:
@@ -128,7 +125,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     InputError
         The features cannot be made, or the output directory cannot be written.
     """
-    from hashbench.runs.cell import forget_fitted, run_job
+    from hashbench.runs.cell import forget_fitted
     from hashbench.runs.workbench import open_workbench
 
     bench, store = open_workbench(job.setting, options, job.config["features"]), Store(options.out)
@@ -137,8 +134,7 @@ def time_again(job: Job, options: RunOptions) -> Record:
     workdir = store.workdir(job.id)
     shutil.rmtree(workdir, ignore_errors=True)  # a checkpoint would hide a part of the training
     forget_fitted()
-    with deterministic_algorithms(options.deterministic):
-        again = run_job(job, options, bench, workdir, _log_epoch).record
+    again = _outcome(job, options, bench, workdir).record
     shutil.rmtree(workdir, ignore_errors=True)
     if again.codes_sha256 != record.codes_sha256:
         why = again.error or "its codes came out different"
@@ -147,6 +143,18 @@ def time_again(job: Job, options: RunOptions) -> Record:
     record.timings, record.environment = again.timings, again.environment
     store.write(record)
     return record
+
+
+def _outcome(job: Job, options: RunOptions, bench: Workbench, workdir: Path) -> Outcome:
+    """Run a cell; one that fails leaves the next cells the memory of the GPU."""
+    from hashbench.runs.cell import run_job
+    from hashbench.runs.gpu import free_memory
+
+    with deterministic_algorithms(options.deterministic):
+        outcome = run_job(job, options, bench, workdir, _log_epoch)
+    if outcome.record.status == "failed":
+        free_memory()
+    return outcome
 
 
 def _log_epoch(text: str) -> None:

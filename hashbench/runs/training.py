@@ -41,6 +41,8 @@ class Fitted:
     training : list of dict
         One entry per epoch where the method logs a curve.
     uses_labels : bool
+    ran : dict
+        What `hashbench.runs.gpu.GpuUse` told of the cell that trained it.
     """
 
     method: Estimator
@@ -50,6 +52,7 @@ class Fitted:
     views_s: float | None = None
     training: list[dict[str, float]] = field(default_factory=list)
     uses_labels: bool = False
+    ran: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,13 @@ def test_two_transposed_matrices_of_one_shape_are_seen_by_their_labels(cli, tmp_
     assert "items are the columns" in done.stderr
 
 
+def test_bits_of_two_items_on_a_line_are_refused(cli, tmp_path):
+    lines = ["".join(map(str, row)) for row in (PROBLEM.query > 0).astype(int)]
+    (tmp_path / "q.txt").write_text("\n".join([lines[0], "", " ".join(lines[1:3]), *lines[3:]]))
+    done = cli("score", "--query-codes", tmp_path / "q.txt", *given(tmp_path, query_codes=None))
+    one_clear_line(done, "q.txt line 3 is not 32 characters 0 and 1, as the first line is")
+
+
 NO_LABELS = {"query_labels": None, "database_labels": None}
 
 

@@ -104,6 +104,8 @@ def test_arrays_of_several_files_and_of_one_are_named(tmp_path):
         ("retrievalL", "database", "labels"),
         ("database_hash", "database", "codes"),
         ("query_targets", "query", "labels"),
+        ("probe_hash", "query", "codes"),
+        ("trainset_labels", "database", "labels"),
         ("cateTrainTest", None, None),
         ("map", None, None),
     ],

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import one_clear_line
 from disk_limits import files_of_at_most
+from filelock import FileLock
 from little_nuswide import SMALL
 from PIL import Image
 from toy_images import noise
@@ -160,6 +164,31 @@ def test_a_full_disk_leaves_nothing(tmp_path, cli):
         done = cli("data", "export", "digits", "-o", tmp_path / "out")
     one_clear_line(done, "cannot be written (File too large)", "make room or name another folder")
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hashbench import load_dataset
+from hashbench.data.exported import export as module
+
+module.write_lists = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+module.export(load_dataset("digits"), Path(sys.argv[1]), "png")
+"""
+
+
+def test_what_a_killed_export_leaves_goes_with_the_next(tmp_path, digits):
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert len(list((left / "images").iterdir())) == len(digits)
+    with FileLock(left / "lock"), pytest.raises(InputError, match="another process exports to it"):
+        export(digits, tmp_path / "out")
+    assert len(list((left / "images").iterdir())) == len(digits)
+    export(digits, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    there = {str(path) for path in contents(tmp_path / "out")}
+    assert there == {*read_manifest(tmp_path / "out")["files"], "manifest.json"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from toy_images import noise
 
 from hashbench.data.leaks.check import check_dataset, check_lists
 from hashbench.data.leaks.labels import label_findings
-from hashbench.data.leaks.near import near_findings, nearest
+from hashbench.data.leaks.near import near_findings, spread
 from hashbench.data.leaks.overlap import overlaps, where_training_lies
 
 
@@ -111,9 +111,10 @@ def test_layouts_of_others(tmp_path):
     assert first.startswith(
         "11 queries (test0.txt to test10.txt), 3 training items (train.txt), 11 items of the database"
     )
-    nuswide = listed(tmp_path / "nuswide", test=marked(files(0, 3)), train=marked(files(3, 9)), readme=["words"])
+    lists = {"testset": files(0, 3), "training": files(3, 9), "validation": files(0, 3)}
+    nuswide = listed(tmp_path / "nuswide", **{name: marked(one) for name, one in lists.items()}, readme=["words"])
     assert said(check_lists(nuswide))[1:3] == [
-        "passed over: readme.txt", "no database list: the training list is taken for the database"
+        "passed over: readme.txt, validation.txt", "no database list: the training list is taken for the database"
     ]  # fmt: skip
     plain = listed(tmp_path / "plain", query=files(0, 3), database=["my photos/1 2.png", *files(2, 5)])
     assert said(check_lists(plain))[0].endswith("4 items of the database (database.txt); no labels")
@@ -211,8 +212,7 @@ def test_a_data_set_is_checked_by_content(digits):
     images = digits.images.copy()
     images[digits.split.database[7]] = images[digits.split.query[0]]
     labels = np.where(digits.labels == 3, 4, digits.labels)
-    dataset = replace(digits, images=images, items_sha256="", labels=labels)
-    found = check_dataset(dataset, images.reshape(len(images), -1).astype(np.float32))
+    found = check_dataset(replace(digits, images=images, items_sha256="", labels=labels))
     first = f"row {digits.split.query[0]} = row {digits.split.database[7]}"
     assert problems(found)[0] == f"1 of 300 queries is in the database, by content ({first})"
     assert said(found)[0] == "the training set is the whole database, by row: 1,497 items"
@@ -228,12 +228,14 @@ def test_near_vectors_are_a_hint():
     (hint,) = near_findings(vectors, query, other)
     assert hint.text.startswith("hint: 1 of 20 queries nearly equal a vector of the database (query 0 and database 280")
     assert not hint.is_problem
-    positions, distances = nearest(vectors, query, other)
+    centred = vectors[other].astype(float) - vectors[other].mean(axis=0, dtype=float)
+    assert spread(vectors, other) == pytest.approx(np.sqrt((centred**2).sum(axis=1).mean()))
+    apart = np.linalg.norm(vectors[0].astype(float) - vectors[300]) / spread(vectors, other)
+    assert f", {apart:.2g} of the vectors' spread apart" in hint.text
     exact = np.linalg.norm(vectors[query, None].astype(float) - vectors[None, other], axis=2)
-    assert (positions == exact.argmin(axis=1)).all()
-    spread = np.sqrt(((vectors[other] - vectors[other].mean(axis=0, dtype=float)) ** 2).sum(axis=1).mean())
-    assert distances == pytest.approx(exact.min(axis=1) / spread, rel=1e-5)
-    assert not near_findings(np.ones((9, 4)), np.arange(3), np.arange(3, 9))
+    assert near_findings(vectors, query, other, exact.argmin(axis=1)) == [hint]
+    assert not near_findings(vectors, query, other, exact.argmax(axis=1))
+    assert not near_findings(np.ones((9, 4), np.float32), np.arange(3), np.arange(3, 9))
 
 
 def test_labels_of_arrays():

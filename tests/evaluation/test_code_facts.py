@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hashbench.evaluation import code_facts as module
-from hashbench.evaluation.code_facts import code_facts
+from hashbench.evaluation.code_facts import code_facts, code_lines
 
 
 def random_bits(n=400, n_bits=13):
@@ -51,3 +51,27 @@ def test_one_bit_has_no_pair():
     assert facts_of(np.array([[True], [False]])).lines()[1:] == [
         "database: ones are 50.0% to 50.0% of a bit's values, 0.0% off one half in the mean"
     ]
+
+
+@pytest.mark.parametrize("n_bits", [5, 16, 24, 48, 63, 64, 65, 96, 128, 200])
+def test_codes_of_every_length_are_counted(n_bits):
+    bits = random_bits(60, n_bits)
+    bits[:20] = bits[20:40]
+    bits[40:, :-1], bits[40:, -1] = bits[40, :-1], np.arange(20) % 2 == 0  # they differ in the last bit alone
+    assert facts_of(bits).n_codes == len(np.unique(bits, axis=0)) <= 22
+
+
+def test_a_line_can_say_all_that_is_not_odd():
+    bits = random_bits()
+    bits[:, 2] = True
+    packed = np.packbits(bits, axis=1)
+    (brief, odd), full = code_lines(packed[:1], packed, 13, brief=True), code_lines(packed[:1], packed, 13)
+    assert odd == "database: 1 of 13 bits are constant: 2"
+    assert odd in full
+    facts = code_facts(packed, 13)
+    most = np.abs(np.corrcoef(np.delete(bits, 2, axis=1).T.astype(float)) - np.eye(12)).max()
+    assert brief == (
+        f"{facts.n_codes} different, ones are {bits.mean(axis=0).min():.1%} to 100.0% of a bit's values, two bits "
+        f"correlate by {most:.3f} at most"
+    )
+    assert facts_of(np.array([[True], [False]])).brief == "2 different, ones are 50.0% to 50.0% of a bit's values"

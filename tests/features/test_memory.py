@@ -16,6 +16,7 @@ from hashbench.features.from_key import backbone_from_key
 from hashbench.models.encode import encode_input
 
 NETWORK = {"image_size": 32, "precision": "fp32"}
+TORCH = {**NETWORK, "onnx": False}
 N_IMAGES = 100
 
 
@@ -119,9 +120,9 @@ def test_encode_fits_batches_too(small_gpu, tmp_path, cli):
 
 
 def test_a_batch_size_is_named_by_the_key_where_it_decides_bits(cuda):
-    default = open_backbone("tf_efficientnet_lite0", device="cpu", **NETWORK)
-    same = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=32, **NETWORK)
-    other = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=64, **NETWORK)
+    default = open_backbone("tf_efficientnet_lite0", device="cpu", **TORCH)
+    same = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=32, **TORCH)
+    other = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=64, **TORCH)
     assert (default.batch_size, other.batch_size) == (32, 64)
     assert default.key == same.key
     assert other.key == {**default.key, "batch_size": 64}

@@ -105,7 +105,7 @@ def test_files_of_any_size_are_resized_one_by_one(photos, tmp_path):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     found = encode_input(model, tmp_path)
     resized = torch.cat([model.backbone.resize(model.backbone.prepare(image[None])) for image in images])
-    assert (found.codes == model.method.encode(model.backbone.extract(resized).numpy())).all()
+    assert (found.codes == model.encode(model.backbone.extract(resized).numpy())).all()
     assert found.names == ["0.png", "1.png", "2.png"]
 
 

@@ -81,9 +81,7 @@ def test_from_python(tmp_path, cache_dir, digits):
     frame = run(methods="lsh", bits=[8], out=tmp_path, cache_dir=cache_dir, save_models=True)
     model = load_model(next((tmp_path / "models").iterdir()))
     vectors = digits.images.reshape(1797, 64) / np.float32(255)
-    assert (
-        model.method.encode(vectors)[digits.split.query] == Store(tmp_path).arrays(frame["id"][0])["query_codes"]
-    ).all()
+    assert (model.encode(vectors)[digits.split.query] == Store(tmp_path).arrays(frame["id"][0])["query_codes"]).all()
 
 
 PLUGIN = """

@@ -13,7 +13,6 @@ from mutations import to_json
 from sklearn.exceptions import NotFittedError
 
 from hashbench import InputError, load_dataset, load_method, load_model, load_quantizer
-from hashbench.files.cores import steady_threads
 from hashbench.records.store import Store
 
 PARAMS = {
@@ -79,8 +78,7 @@ def test_a_run_keeps_quantizers(kept_quantizers, cli):
         model = load_model(path)
         assert model.provenance["record"] == record.id
         assert model.provenance["plugin"] == record.config["method"]
-        with steady_threads(model.method.portable):  # as a run's cells encode
-            codes = model.method.encode(vectors[split.database])
+        codes = model.encode(vectors[split.database])
         assert hashlib.sha256(codes.tobytes()).hexdigest() == record.codes_sha256["database_codes"]
         n += 1
     assert n == 3
@@ -93,7 +91,7 @@ def test_encode_takes_a_quantizer(folder_of_models, data, tmp_path, cli):
     done = cli("encode", model, tmp_path / "v.npy", "-o", tmp_path / "c.npy")
     assert (done.returncode, done.stderr) == (0, "")
     assert "1,200 codes of 11 bytes, packed, shape (1200, 11) uint8" in done.stdout
-    assert (np.load(tmp_path / "c.npy") == load_model(model).method.encode(data)).all()
+    assert (np.load(tmp_path / "c.npy") == load_model(model).encode(data)).all()
     np.save(tmp_path / "narrow.npy", data[:, :5])
     done = cli("encode", model, tmp_path / "narrow.npy", "-o", tmp_path / "d.npy")
     one_clear_line(done, "narrow.npy", "vectors of 5 values", "trained on 24")

@@ -83,8 +83,8 @@ def test_one_of_several_arrays_is_named(used, tmp_path, cli):
         assert done.returncode == 0, done.stderr
         codes[name] = np.load(tmp_path / f"{name}.npy")
     saved = load_model(model)
-    assert (codes["train"] == saved.method.encode(X[:400])).all()
-    assert (codes["test"] == saved.method.encode(X[400:])).all()
+    assert (codes["train"] == saved.encode(X[:400])).all()
+    assert (codes["test"] == saved.encode(X[400:])).all()
     for source, words in [
         ("parts.npz", ["parts.npz holds test, train", "name one, as in", "parts.npz:test"]),
         ("parts.npz:query", ["parts.npz holds test, train, not query"]),

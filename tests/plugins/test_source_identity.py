@@ -1,9 +1,11 @@
 """Which source code belongs to a plugin's identity, and what in it counts."""
 
+import importlib
+
 import pytest
 
 from hashbench.files.reached import reached_statements
-from hashbench.files.source import code_of, hash_source
+from hashbench.files.source import code_of, hash_class, hash_source
 from hashbench.plugins.registry import Registry
 
 
@@ -85,3 +87,16 @@ def test_where_a_file_lies_does_not_count(tmp_path):
     assert hash_source(tmp_path / "a" / "__init__.py") == hash_source(tmp_path / "b" / "__init__.py")
     (tmp_path / "b" / "renamed.py").write_text("x = 2\n")
     assert hash_source(tmp_path / "a" / "__init__.py") != hash_source(tmp_path / "b" / "__init__.py")
+
+
+def test_a_class_is_of_other_code_once_a_file_beside_its_own_changes(tmp_path, monkeypatch):
+    folder = tmp_path / "edited_method"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("class Edited:\n    pass\n")
+    (folder / "steps.py").write_text("ROUNDS = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    edited = importlib.import_module("edited_method").Edited
+    before = hash_class(edited)
+    (folder / "steps.py").write_text("ROUNDS = 2\n")
+    assert hash_class(edited) == hash_source(folder / "__init__.py") != before
+    assert hash_class(int) == ""

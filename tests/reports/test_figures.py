@@ -8,6 +8,7 @@ from boards import edit_record
 from conftest import one_clear_line
 from made_records import made_record
 from made_runs import HOSTILE, made_run
+from PIL import Image
 
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash
@@ -61,6 +62,10 @@ def test_every_kind_of_figure_in_every_format(written):
 
 def test_a_figure_has_the_width_of_a_column_and_its_fonts_in_it(written):
     for path in written:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert image.width / image.info["dpi"][0] == pytest.approx(3.3, abs=0.01)
+                assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)
         if path.suffix == ".pdf":
             content = path.read_bytes()
             (box,) = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+)", content)

@@ -1,6 +1,7 @@
 """The figures of the report's page: what each is computed from, and what it tells."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ from made_runs import METRICS, N_CLASSES, N_DATABASE, N_QUERIES, made_run
 from hashbench.records.store import Store
 from hashbench.reports.page.figures.all_figures import figures_of
 from hashbench.reports.page.figures.codes import class_matrix, classes_in, figures_of_codes, per_class, principal_plane
-from hashbench.reports.page.figures.scores import pareto_front
+from hashbench.reports.page.figures.looks import looks_of
+from hashbench.reports.page.figures.scores import figures_of_scores
 from hashbench.reports.page.from_run import settings_of_run
+from hashbench.reports.pareto import pareto_front
 
 
 def told_exactly(layer):
@@ -95,6 +98,26 @@ def test_a_metric_that_no_method_has_at_the_largest_length(tmp_path):
     assert "At 8 bits the highest of 2 methods is one" in lines.alt
     shown_at = [one.bits for one in figures_of_codes(setting) if (one.panel, one.metric) == ("classes", "mAP@10")]
     assert shown_at == [4, 8]
+
+
+def test_where_lower_is_better_the_easiest_class_has_the_lowest_mean(tmp_path):
+    (setting,) = settings_of_run(made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,)).directory)
+    scores = {name: replace(score, better="lower") for name, score in setting.rows[0].scores.items()}
+    turned = replace(setting, rows=[replace(setting.rows[0], scores=scores)])
+    higher, lower = (next(one for one in figures_of_codes(of) if one.panel == "classes") for of in (setting, turned))
+    means = higher.data.set_index("class")["y"]
+    assert f"class {means.idxmax()} is the easiest with {means.max():.3f}" in higher.alt
+    assert f"class {means.idxmin()} is the easiest with {means.min():.3f}" in lower.alt
+    assert f"class {means.idxmax()} the hardest with {means.max():.3f}" in lower.alt
+
+
+def test_costs_are_in_one_order_whatever_is_scored(tmp_path):
+    for protocol, titles in (("toy/1", ["training", "items", "bytes"]), ("toy/1+bytes", ["training", "items"])):
+        store = made_run(tmp_path / protocol, {"one": (0.5, {}), "two": (0.4, {})}, protocol=protocol)
+        (setting,) = settings_of_run(store.directory)
+        figures = figures_of_scores(setting, looks_of([setting]))
+        costs = [one.title.split()[2] for one in figures if (one.panel, one.metric) == ("cost", "mAP@10")]
+        assert costs == titles
 
 
 def test_heat_maps_of_all_metrics_read_each_record_once(tmp_path, monkeypatch):

@@ -46,6 +46,23 @@ def many_rows():
     return Setting("many", "many/1", "pixels", "official", "many.csv", "", {}, rows, [])
 
 
+def lower_is_better():
+    """Return a setting of two metrics: of MRR@all lower values are better here, and one row has none."""
+    means = {"second": 0.3, "best": 0.2, "third": 0.4}
+    verdicts = {"best": "best", "second": "not separable", "third": "separable"}
+    rows = [
+        Row(
+            name,
+            {},
+            16,
+            scores={"mAP@all": Score(mean), "MRR@all": Score(mean, verdict=verdicts[name], better="lower")},
+        )
+        for name, mean in means.items()
+    ]
+    rows.append(Row("without", {}, 16, scores={"mAP@all": Score(0.1)}))
+    return Setting("lower", "lower/1", "pixels", "official", "lower.csv", "", {}, rows, [])
+
+
 def made_dataset():
     """Return images that fit the codes of `made_run`."""
     n = N_QUERIES + N_DATABASE
@@ -59,11 +76,12 @@ def made_dataset():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    """Return a browser that shows a page of two settings, and all that it has logged meanwhile."""
+    """Return a browser that shows a page of three settings, and all that it has logged meanwhile."""
     folder = tmp_path_factory.mktemp("browser")
     store = made_run(folder / "run", HOSTILE, method="m")
     (small,) = settings_of_run(store.directory)
-    content = render([many_rows(), small], [[], *figures_of([small])], {1: make_gallery(small, made_dataset())}, "")
+    figures, galleries = [[], *figures_of([small]), []], {1: make_gallery(small, made_dataset())}
+    content = render([many_rows(), small, lower_is_better()], figures, galleries, "")
     (folder / "report.html").write_bytes(content)
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
@@ -114,6 +132,22 @@ def test_the_table_sorts_by_mouse_and_keyboard(browser):
     assert texts(browser, "#table tbody th") == sorted(texts(browser, "#table tbody th"))
     assert browser.switch_to.active_element.get_attribute("data-sort") == "label"
     assert browser.switch_to.active_element.find_element(By.XPATH, "..").get_attribute("aria-sort") == "ascending"
+    browser.find_element(By.CSS_SELECTOR, "[data-sort=score]").click()
+
+
+def test_the_best_is_first_where_lower_is_better(browser):
+    choose(browser, setting="2", bits="16", metric="mAP@all")
+    assert texts(browser, "#table tbody th") == ["third", "second", "best", "without"]
+    choose(browser, metric="MRR@all")
+    assert texts(browser, "#table tbody th") == ["best", "second", "third", "without"]
+    assert "best has the lowest mean (0.2000)" in texts(browser, "#verdict")[0]
+    browser.find_element(By.CSS_SELECTOR, "[data-sort=label]").click()
+    browser.find_element(By.CSS_SELECTOR, "[data-sort=score]").click()
+    assert texts(browser, "#table tbody th") == ["best", "second", "third", "without"]
+    browser.find_element(By.CSS_SELECTOR, "[data-sort=score]").click()
+    assert texts(browser, "#table tbody th") == ["third", "second", "best", "without"]
+    browser.find_element(By.CSS_SELECTOR, "[data-sort=verdict]").click()
+    assert texts(browser, "#table tbody th") == ["best", "second", "third", "without"]
     browser.find_element(By.CSS_SELECTOR, "[data-sort=score]").click()
 
 

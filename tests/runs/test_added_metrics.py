@@ -216,6 +216,29 @@ def test_a_quantizer_has_recalls_alone_and_is_run_again_for_more(tmp_path, cli):
     assert "recall@5: vectors" in done.stdout
 
 
+def test_a_plugins_recall_is_not_a_quantizers(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from hashbench.evaluation.metrics import NeighborRecall\n\n\n"
+        "class Mine(NeighborRecall):\n"
+        "    pattern = r'mine(?P<k>[0-9]+)@(?P<among>[0-9]+)'\n"
+        "    def __str__(self):\n"
+        "        return f'mine{self.k}@{self.among}'\n"
+    )
+    np.save(tmp_path / "vectors.npy", np.random.default_rng(0).standard_normal((400, 16), np.float32))
+    frame = hashbench.run(
+        methods="int8,lsh",
+        bits=[8],
+        dataset="vectors",
+        data_dir=tmp_path / "vectors.npy",
+        metrics="mine5@10",
+        plugins=[tmp_path / "mine.py"],
+        out=tmp_path / "out",
+        in_process=True,
+    )
+    assert frame["status"].tolist() == ["ok", "ok"], frame["error"].tolist()
+    assert frame.set_index("method")["mine5@10"].isna().to_dict() == {"int8": True, "lsh": False}
+
+
 def test_leaderboards_leave_them_out(copied, first, tmp_path, cli):
     assert cli("publish", copied, "--to", tmp_path / "before").returncode == 0
     assert cli(*RUN, "--out", copied, "--metrics", "first@all,P@10", "--plugin", first).returncode == 0

@@ -13,6 +13,7 @@ from hashbench.records.store import Store
 from hashbench.runs import run as run_module
 from hashbench.runs import tasks
 from hashbench.runs.cluster import machine
+from hashbench.runs.gpu import GpuUse
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.run import InProcess, run
 from hashbench.runs.workers import child
@@ -36,6 +37,23 @@ class {name}(HashMethod):
 
     def project(self, X):
         return X[:, 20 : 20 + self.n_bits] - 0.5
+"""
+
+TRAINED = """
+import numpy as np
+from hashbench.learning.deep import DeepMethod
+
+
+class Trained(DeepMethod):
+    '''Pretends to train.'''
+
+    def network(self, n_features):
+        raise NotImplementedError
+
+    def fit(self, X, y=None, *, device, devices):
+        self.weights1_ = np.eye(X.shape[1], self.n_bits, -20, np.float32)
+        self.bias1_, self.activations_ = np.full(self.n_bits, -0.5, np.float32), ["identity"]
+        return self
 """
 
 
@@ -176,6 +194,20 @@ def test_a_failed_cell_gives_its_memory_back(cuda, plugins):
     assert emptied >= 1
     only_record(plugins, "on_device[how=uses]", device="cuda")
     assert cuda.emptied == emptied + 1  # after the features; memory that a method is done with serves the next one
+
+
+def test_a_cell_that_is_timed_again_and_fails_gives_its_memory_back(cuda, plugins, monkeypatch):
+    done, compute = [], tasks.compute
+    monkeypatch.setattr(tasks, "compute", lambda *arguments: (done.append(arguments), compute(*arguments))[1])
+    record = only_record(plugins, "on_device[how=uses]", device="cuda")
+    emptied = cuda.emptied
+
+    def fails(how):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(sys.modules["pretended"], "works", fails)
+    assert tasks.time_again(*done[0]).timings == record.timings
+    assert cuda.emptied == emptied + 1
 
 
 BREAKS = """
@@ -336,6 +368,39 @@ def test_a_failed_cell_says_it_too(cuda, plugins):
     assert record.peak_gpu_memory_mb == 300
 
 
+def test_memory_given_back_within_a_cell_counts_and_memory_given_back_before_it_does_not(cuda):
+    """The allocator holds nothing when a cell begins, after the features, nor when a fine-tuned one has ended."""
+    cuda.started, cuda.peak = True, 2**31
+    with GpuUse("cuda") as use:
+        cuda.peak = 300 * 2**20
+    assert use.told["peak_gpu_memory_mb"] == 300
+    with GpuUse() as use:
+        pass
+    assert use.told == {"ran_on": {"device": "cpu", "devices": 1, "gpu": None}, "peak_gpu_memory_mb": None}
+
+
+def test_codes_ranked_in_two_ways_ran_where_they_were_trained_once(cuda, plugins):
+    files, out = [plugins / "on_device.py"], plugins / "out"
+    options = {"bits": [8], "device": "cuda", "distance": "hamming,asymmetric", "in_process": True}
+    hashbench.run(methods="on_device[how=uses]", plugins=files, out=out, **options)
+    one, other = Store(out)
+    assert one.config.get("distance") != other.config.get("distance")
+    assert one.peak_gpu_memory_mb == other.peak_gpu_memory_mb == 300
+    assert one.environment["tf32"] == other.environment["tf32"]
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("32-true", False), ("tf32", True), ("bf16-mixed", False)])
+def test_a_deep_methods_products_keep_to_its_precision_whatever_torchs_settings_are(cuda, plugins, precision, tf32):
+    (plugins / "trained.py").write_text(TRAINED)
+    method = f"trained[precision={precision}]"
+    hashbench.run(
+        methods=method, bits=[8], plugins=[plugins / "trained.py"], out=plugins / "out", in_process=True, device="cuda"
+    )
+    (record,) = Store(plugins / "out")
+    assert record.status == "ok", record.error
+    assert record.environment["tf32"] == {"matmul": tf32, "convolutions": tf32}
+
+
 def test_torchs_settings_are_those_of_the_cell(cuda, plugins, monkeypatch):
     import torch
 
@@ -379,6 +444,3 @@ def test_a_plan_for_other_machines_says_nothing_of_this_ones_device():
     planner._show("once", "--device auto: no NVIDIA GPU is visible; computing on the CPU")
     planner._show("line", "digits: 1,797 items")
     assert lines == ["digits: 1,797 items"]
-
-
-# --- what records say --------------------------------------------------------------------------------------

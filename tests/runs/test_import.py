@@ -82,7 +82,9 @@ def imported(codes, protocol, board_run, tmp_path_factory, cli):
     done = cli(*flags(out, query_codes=codes / "q_{bits}_{seed}.npy", database_codes=codes / "d_{bits}_{seed}.npy"))
     assert done.returncode == 0, done.stderr
     assert "import: the training set is the whole database, by row: 1,497 items" in done.stderr
-    assert "import: numpy-itq 16 bits seed 2: database: 1,497 codes of 16 bits" in done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("import: numpy-itq 16 bits seed 2: ")]
+    assert len(said) == 1
+    assert "1,497 database codes from d_16_2.npy, 16 bits, -1 and 1; database: 811 different, ones are" in said[0]
     assert "numpy-itq (imported)" in done.stdout
     return Store(out)
 

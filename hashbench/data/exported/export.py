@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from hashbench.data.dataset import Dataset
 from hashbench.data.exported.content import (
@@ -30,6 +31,8 @@ from hashbench.progress import to_stderr
 
 FORMS = ("npy", "png", "files", "none")
 """How images are exported."""
+LOCK = "lock"
+"""What is held in the folder while it is written."""
 
 
 def export(dataset: Dataset, out: Path, images: str | None = None, reading: str = "") -> tuple[Manifest, bool]:
@@ -63,21 +66,41 @@ def export(dataset: Dataset, out: Path, images: str | None = None, reading: str 
     refuse_occupied(out)
     if (out / MANIFEST).exists():
         return _kept(out, manifest), False
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    with as_input_error(out):
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            temporary.mkdir()
-            manifest["files"] = _write(dataset, temporary, form)
-            page = readme(dataset, manifest).encode()
-            manifest["files"][README] = write_bytes(temporary / README, [page])
-            (temporary / MANIFEST).write_bytes(json_bytes(manifest))
-            with suppress(FileNotFoundError):
-                out.rmdir()
-            temporary.rename(out)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    with as_input_error(out), _temporary(out) as temporary:
+        manifest["files"] = _write(dataset, temporary, form)
+        page = readme(dataset, manifest).encode()
+        manifest["files"][README] = write_bytes(temporary / README, [page])
+        (temporary / MANIFEST).write_bytes(json_bytes(manifest))
+        with suppress(FileNotFoundError):
+            out.rmdir()
+        temporary.rename(out)
+        (out / LOCK).unlink()
     return manifest, True
+
+
+@contextmanager
+def _temporary(out: Path) -> Iterator[Path]:
+    """Make the folder that is renamed when it is whole; what a killed export left in it is removed.
+
+    Its lock lies in it, so that nothing stays beside the export.
+    """
+    temporary = out.with_name(f".{out.name}.export")
+    temporary.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(temporary / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"-o {out}: another process exports to it") from None
+    try:
+        for left in temporary.iterdir():
+            if left.name != LOCK:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield temporary
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    finally:
+        lock.release()
 
 
 def refuse_occupied(out: Path) -> None:

@@ -72,15 +72,10 @@ def check_lists(
     return findings + _by_content(parts, ids, folder if root is None else root, pixels)
 
 
-def check_dataset(dataset: Dataset, features: np.ndarray | None = None) -> list[Finding]:
+def check_dataset(dataset: Dataset) -> list[Finding]:
     """Return what is to be said of a loaded data set's split, problems and facts.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    features : ndarray of shape (n, d), optional
-        Of all items, where they are at hand: queries that nearly equal a vector of the database are a hint. Vectors
-        that come with the data are taken by default.
+    Where vectors come with the data, queries that nearly equal one of the database are a hint.
     """
     split, labels = dataset.split, dataset.labels
     rows = {part: getattr(split, part) for part in TITLES}
@@ -96,9 +91,10 @@ def check_dataset(dataset: Dataset, features: np.ndarray | None = None) -> list[
     findings += overlaps({part: ids[numbers] for part, numbers in rows.items()}, "content", shown, known=rows)
     if labels is not None:
         findings += label_findings(labels[split.query], labels[split.database])
-    vectors = dataset.features if features is None else features
-    if vectors is not None:
-        findings += near_findings(vectors, split.query, split.database)
+    if dataset.features is not None:
+        known = dataset.neighbors if dataset.protocol.similarity == "euclidean" else None
+        nearest = None if known is None else known[:, 0]
+        findings += near_findings(dataset.features, split.query, split.database, nearest)
     return findings
 
 

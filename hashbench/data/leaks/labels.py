@@ -62,4 +62,5 @@ def relabelled(ids: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> lis
     differ = values != values[first[inverse]]
     differ = (differ.any(axis=1) if differ.ndim == 2 else differ) & (joined >= 0)
     n = len(np.unique(joined[differ]))
-    return [Finding(f"{n:,} items have other labels in one list than in another", is_problem=True)] if n else []
+    what = "item has" if n == 1 else "items have"
+    return [Finding(f"{n:,} {what} other labels in one list than in another", is_problem=True)] if n else []

@@ -10,18 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.data.readers.match_names import text_lines
+from hashbench.data.readers.parts import VALIDATION, part_of
 from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 
-WORDS = {
-    "query": ("test", "query", "queries"),
-    "train": ("train", "training"),
-    "database": ("database", "db", "retrieval", "gallery", "base"),
-}
-"""What lists of each part are called; numbers may follow, of parts of a list."""
 INSIDE = "test"
 """The folder in which HashNet's lists for Caffe have queries and database."""
-_STEM = re.compile(r"(?P<word>[a-z]+?)(_?(img|image|images|list))?(?P<number>\d*)")
+_STEM = re.compile(r"(?P<word>[a-z]+?)(_?(img|image|images|list))?\d*")
+"""What a list may be called: the word for its part, and a number where a part has several lists."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,8 @@ def read_part(files: Sequence[Path]) -> PartList:
 
 def _part_of(file: Path) -> str | None:
     stem = _STEM.fullmatch(file.stem.lower())
-    return next((part for part, words in WORDS.items() if stem and stem["word"] in words), None)
+    part = part_of(stem["word"]) if stem else None
+    return None if part == VALIDATION else part
 
 
 def _in_order(file: Path) -> tuple[str, int, str]:

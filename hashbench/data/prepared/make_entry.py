@@ -19,11 +19,12 @@ from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.equal_items import equal_items
-from hashbench.data.prepared.stamp import plugin_hash, sources, stamp
+from hashbench.data.prepared.stamp import sources, stamp
 from hashbench.data.prepared.write_images import write_images
 from hashbench.errors import InputError
 from hashbench.files.arrays import store_array
 from hashbench.files.hashing import sha256
+from hashbench.files.source import hash_class
 from hashbench.files.writing import as_input_error, write_atomically
 from hashbench.guard.plugin_code import asking
 from hashbench.progress import to_stderr
@@ -83,7 +84,7 @@ def _folder(
 ) -> Path:
     """Return where the entry of files that look so is."""
     directory = _directory(plugin, options, cache_dir)
-    how = f"{plugin_hash(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
+    how = f"{hash_class(type(plugin))} format {FORMAT}{' without broken images' if skip_broken else ''}"
     how += f" reading {options.reading}" if options.reading else ""
     how += f" from {directory.name}" if directory is not None and directory.is_file() else ""
     where = None if watched["watched"] is None else Path(watched["watched"])
@@ -164,7 +165,7 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
     manifest = {
         "format": FORMAT,
         "dataset": plugin.name,
-        "plugin": plugin_hash(type(plugin)),
+        "plugin": hash_class(type(plugin)),
         "n_items": len(items),
         "date": datetime.now(UTC).isoformat(timespec="microseconds"),
         "skip_broken": skip_broken,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import inspect
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from hashbench.errors import InputError
 from hashbench.files.hashing import canonical_hash, sha256
 from hashbench.files.paths import is_folder, walk
-from hashbench.files.source import hash_source
 
 SMALL_BYTES, SMALL_FILES = 2**24, 64
 """Sources that have no more bytes and files together are read: their content counts, and no time."""
@@ -54,21 +52,13 @@ def stamp(name: str, plugin: str, directory: Path | None, sources: str) -> str:
     name : str
         The data set's.
     plugin : str
-        What `plugin_hash` returned, and how the files are read.
+        What `hashbench.files.source.hash_class` returned, and how the files are read.
     directory : Path or None
         The data directory, or one file.
     sources : str
         What `hashbench.data.prepared.stamp.sources` returned.
     """
     return canonical_hash([name, plugin, None if directory is None else str(directory.resolve()), sources])
-
-
-def plugin_hash(plugin: type) -> str:
-    """Return the SHA-256 of a plugin's source; empty for a class that has no file."""
-    try:
-        return hash_source(Path(inspect.getfile(plugin)))
-    except (OSError, TypeError, SyntaxError):
-        return ""
 
 
 def _looks(name: str, path: Path, status: os.stat_result, small: bool) -> Looks:

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-"""Environment variable of cuBLAS, which it reads when it starts: without it streams may change sums' order."""
+"""Environment variable of cuBLAS: without it streams may change sums' order. torch looks for it at a process's first
+product on a GPU, and never again."""
 
 
 @contextmanager
 def deterministic_algorithms(wanted: bool) -> Iterator[None]:
     """Let torch take only algorithms that give the same bits each time; settings come back at the end.
 
-    The environment variable stays, since cuBLAS has read it. An operation that has no such algorithm raises.
+    An operation that has no such algorithm raises. So do products on a GPU where the process has made some before,
+    without the environment variable.
 
     Parameters
     ----------
@@ -24,9 +26,10 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    os.environ.setdefault(WORKSPACE, ":4096:8")
     import torch
 
+    workspace = os.environ.get(WORKSPACE)
+    os.environ.setdefault(WORKSPACE, ":4096:8")
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(True)
@@ -36,3 +39,5 @@ def deterministic_algorithms(wanted: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
         torch.backends.cudnn.benchmark = benchmark
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)

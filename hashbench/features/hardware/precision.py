@@ -15,8 +15,6 @@ TF32 = "tf32"
 PRECISIONS = {"bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true", TF32: TF32}
 """Names that feature keys hold, by the words of ``--precision``: Fabric's, and one for float32 with TF32 products."""
 PRECISION_WORDS = {name: word for word, name in PRECISIONS.items()}
-LAST_TF32: list[bool] = []
-"""Whether the last products on a GPU were allowed TF32; empty until there are any."""
 
 
 def choose_precision(precision: str, device: str) -> str:
@@ -74,7 +72,6 @@ def float32_products(device: torch.device, precision: str = "32-true") -> Abstra
 def _tf32(allowed: bool) -> Iterator[None]:
     import torch
 
-    LAST_TF32[:] = [allowed]
     before = torch.get_float32_matmul_precision(), _convolutions()
     torch.set_float32_matmul_precision("high" if allowed else "highest")
     _set_convolutions("tf32" if allowed else "ieee")

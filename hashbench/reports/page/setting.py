@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from hashbench.evaluation.metrics import headline
@@ -63,12 +64,11 @@ class Setting:
         """Labels of the methods, in order."""
         return sorted({row.label for row in self.rows})
 
-    @property
+    @cached_property
     def headline(self) -> list[str]:
         """The metrics that get figures: the headline ones, and those that the run has added."""
-        first = headline(self._metrics())
-        added = {name for row in self.rows for record in row.records for name in record.added_metrics}
-        return [*first, *sorted((added & self._metrics()) - set(first))]
+        first = headline(self._known)
+        return [*first, *sorted((self._added & self._known) - set(first))]
 
     @property
     def axes(self) -> dict[str, str]:
@@ -83,16 +83,22 @@ class Setting:
     @property
     def metrics(self) -> list[str]:
         """All metrics, those of the headline first."""
-        return [*self.headline, *sorted(self._metrics() - set(self.headline))]
+        return [*self.headline, *sorted(self._known - set(self.headline))]
 
     @property
     def is_by_bytes(self) -> bool:
         """Whether it is of recall for bytes."""
         return any(record.is_by_bytes for row in self.rows for record in row.records)
 
-    def _metrics(self) -> set[str]:
-        added = {name for row in self.rows for record in row.records for name in record.added_metrics}
-        return {name for row in self.rows for name in row.scores if name in added or is_metric(name)}
+    @cached_property
+    def _added(self) -> set[str]:
+        return {name for row in self.rows for record in row.records for name in record.added_metrics}
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """The metrics that this version has, and the added ones, which records explain."""
+        names = {name for row in self.rows for name in row.scores}
+        return {name for name in names if name in self._added or is_metric(name)}
 
 
 def shown(text: object) -> str:

@@ -29,7 +29,7 @@ from hashbench.runs.job import Job
 from hashbench.runs.recording import now
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workers.died import failed_record
-from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, Worker, WorkerDied
+from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
 LOOK_EVERY_S = 0.5
 """Between two looks whether a cell is still wanted."""
@@ -139,8 +139,7 @@ def _computed(child: Worker, job: Job, options: RunOptions) -> Answer:
             try:
                 child.call(prepare_inputs, job, options, max_memory=limit, user=job.method)
             except (WorkerDied, JobRaised) as error:
-                output = error.output if isinstance(error, WorkerDied) else "".join(error.__notes__)[-KEPT_OUTPUT:]
-                raise WorkerDied(f"its features cannot be made: {error}", output) from error
+                raise WorkerDied(f"its features cannot be made: {error}", error.output) from error
             record = child.call(compute, job, options, timeout=options.timeout, max_memory=limit, user=job.method)
         except (WorkerDied, JobRaised) as error:
             return Answer(failed_record(job, options, started, error))

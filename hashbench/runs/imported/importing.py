@@ -75,7 +75,8 @@ def import_codes(options: ImportOptions, log: Callable[[str], object] = to_stder
     if options.export is not None:
         refuse_other_export(options.export, dataset)
     cells = [_read(one, dataset, options) for one in given]
-    before = {cell.record.id: _there(cell.record, store) for cell in cells}
+    imported = [one for one in store if one.origin == "imported"]
+    before = {cell.record.id: _there(cell.record, imported) for cell in cells}
     if not options.replace:
         for cell in cells:
             _refuse_others(cell.record, before[cell.record.id], store)
@@ -139,13 +140,9 @@ def _read(given: Given, dataset: Dataset, options: ImportOptions) -> Imported:
     return Imported(codes, record)
 
 
-def _there(record: Record, store: Store) -> list[Record]:
+def _there(record: Record, imported: Sequence[Record]) -> list[Record]:
     """Return what was imported before under the name at the same code length and seed."""
-    return [
-        one
-        for one in store
-        if one.origin == "imported" and all(one.config[name] == record.config[name] for name in CELL)
-    ]
+    return [one for one in imported if all(one.config[name] == record.config[name] for name in CELL)]
 
 
 def _refuse_others(record: Record, before: Sequence[Record], store: Store) -> None:
@@ -163,10 +160,12 @@ def _refuse_others(record: Record, before: Sequence[Record], store: Store) -> No
 
 
 def _said(cell: Imported) -> Iterator[str]:
-    """Yield lines on what was read, and on what the codes look like."""
-    yield cell.codes.read_as
-    yield from cell.codes.notes
-    yield from code_lines(cell.codes.query_codes, cell.codes.database_codes, cell.codes.n_bits)
+    """Yield a line on what was read and what the codes look like, and lines on what is not plain or odd."""
+    codes = cell.codes
+    facts = code_lines(codes.query_codes, codes.database_codes, codes.n_bits, brief=True)
+    yield "; database: ".join([codes.read_as, *facts[:1]])
+    yield from codes.notes
+    yield from facts[1:]
 
 
 def _kept(cell: Imported, dataset: Dataset, store: Store, before: Sequence[Record]) -> Record:

@@ -6,7 +6,7 @@ from hashbench.records.record import Record
 from hashbench.runs.job import Job
 from hashbench.runs.recording import new_record
 from hashbench.runs.requested.options import RunOptions
-from hashbench.runs.workers.worker import KEPT_OUTPUT, JobRaised, WorkerDied
+from hashbench.runs.workers.worker import JobRaised, WorkerDied
 
 
 def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied | JobRaised) -> Record:
@@ -21,8 +21,5 @@ def failed_record(job: Job, options: RunOptions, started: str, error: WorkerDied
     error : WorkerDied or JobRaised
         From `Worker.call`.
     """
-    if isinstance(error, WorkerDied):
-        reason, output = str(error), error.output
-    else:
-        reason, output = f"unexpected: {error}", "".join(error.__notes__)[-KEPT_OUTPUT:]
-    return new_record(job, options, started, status="failed", error=reason, output=output)
+    reason = str(error) if isinstance(error, WorkerDied) else f"unexpected: {error}"
+    return new_record(job, options, started, status="failed", error=reason, output=error.output)

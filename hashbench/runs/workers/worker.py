@@ -59,11 +59,18 @@ class WorkerDied(Exception):
 
 
 class JobRaised(RuntimeError):
-    """A job has raised what it should not; the message is the exception in one line, its traceback a note."""
+    """A job has raised what it should not; the message is the exception in one line, its traceback a note.
+
+    Attributes
+    ----------
+    output : str
+        The end of the traceback, for a record.
+    """
 
     def __init__(self, reason: str, trace: str) -> None:
         super().__init__(reason)
         self.add_note(trace)
+        self.output = trace[-KEPT_OUTPUT:]
 
 
 class Worker:

@@ -129,7 +129,8 @@ def _heat_maps(setting: Setting, rows: Sequence[Row], members: pd.DataFrame) -> 
 def _heat_map(scored: Sequence[tuple[Row, np.ndarray]], members: pd.DataFrame, metric: str) -> Figure:
     data = pd.concat([_cells(row, values, members) for row, values in scored], ignore_index=True)
     rows, n_bits = [row for row, _ in scored], scored[0][0].n_bits
-    means = data.groupby("class")["y"].mean().sort_values()
+    lower = rows[0].scores[metric].better == "lower"
+    means = data.groupby("class")["y"].mean().sort_values(ascending=not lower)
     order = sorted(rows, key=lambda row: -row.scores[metric].merit)
     return Figure(
         "classes",

@@ -24,7 +24,7 @@ FONTS = "Liberation Sans, Arial, Helvetica, sans-serif"
 MOST_OF_PREFIX = 60
 """Characters of a file's name that tell its setting."""
 WRITERS: dict[str, Callable[[str], bytes]] = {
-    "png": lambda svg: vl_convert.svg_to_png(svg, scale=300 / 72),
+    "png": lambda svg: vl_convert.svg_to_png(svg, ppi=300),
     "svg": str.encode,
     "pdf": lambda svg: _in_order(vl_convert.svg_to_pdf(svg)),
 }

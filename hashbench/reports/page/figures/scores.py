@@ -12,6 +12,7 @@ from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import Looks
 from hashbench.reports.page.setting import Setting, shown
+from hashbench.reports.pareto import pareto_front
 from hashbench.results.rows import Row
 
 COSTS = {
@@ -31,8 +32,9 @@ def figures_of_scores(setting: Setting, looks: Looks) -> Iterator[Figure]:
     for metric in setting.headline:
         if len(setting.bits) > 1 and not setting.is_by_bytes:
             yield _by_bits(setting, metric, looks)
-        for name in COSTS.keys() - {"bytes"} if setting.is_by_bytes else COSTS:
-            yield from _cost(setting, metric, name, looks)
+        for name in COSTS:
+            if name != "bytes" or not setting.is_by_bytes:
+                yield from _cost(setting, metric, name, looks)
         scored = [row for row in setting.rows if metric in row.scores]
         for method, parameter, rest, rows in one_parameter_grids(scored, lambda row: row.config):
             name = shown(f"{method}[{rest}]" if rest else method)
@@ -80,7 +82,7 @@ def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Fi
         [{"name": row.label, "bits": row.n_bits, "x": price, "y": row.scores[metric].mean} for row, price in known]
     )
     merits = [row.scores[metric].merit for row, _ in known]
-    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], np.array(merits))
+    data["front"] = pareto_front(-data["x"] if more_is_better else data["x"], merits)
     data["order"] = data["x"].rank(method="first").astype(int)
     best = data[data["front"]].sort_values("x").to_dict("records")
     front = ", ".join(f"{row['name']} at {row['bits']} bits" for row in best)
@@ -104,24 +106,6 @@ def _cost(setting: Setting, metric: str, name: str, looks: Looks) -> Iterator[Fi
 
 def _price(row: Row, name: str) -> float | None:
     return float(-(-row.n_bits // 8)) if name == "bytes" else row.timings.get(name)
-
-
-def pareto_front(costs: pd.Series | np.ndarray, scores: pd.Series | np.ndarray) -> np.ndarray:
-    """Return which points no other one beats: as cheap and as good, and one of the two strictly.
-
-    Parameters
-    ----------
-    costs, scores : array-like of shape (n,), float
-        Lower costs and higher scores are better.
-
-    Returns
-    -------
-    ndarray of shape (n,), bool
-    """
-    costs, scores = np.asarray(costs, float)[:, None], np.asarray(scores, float)[:, None]
-    no_worse = (costs >= costs.T) & (scores <= scores.T)
-    better = (costs > costs.T) | (scores < scores.T)
-    return np.logical_not((no_worse & better).any(axis=1))
 
 
 def _sensitivity(rows: Sequence[Row], parameter: str, metric: str, name: str, looks: Looks, axis: str) -> Figure:

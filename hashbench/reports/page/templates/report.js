@@ -56,7 +56,7 @@ function interval(row, low, high) {
 
 function sortValue(row, key) {
   if (key === "score") return row.score?.mean;
-  if (key === "verdict") return Object.keys(MARKS).indexOf(row.score?.verdict);
+  if (key === "verdict") return row.score?.verdict ? Object.keys(MARKS).indexOf(row.score.verdict) : undefined;
   if (key === "labels") return Number(row.uses_labels);
   return row[key];
 }
