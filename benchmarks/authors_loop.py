@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy, normalize
 from torchvision import transforms
 
 import hashbench
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 from hashbench.files.cache import cache_directory
 

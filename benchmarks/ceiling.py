@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.preprocessing import normalize
 
 import hashbench
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 from hashbench.files.cache import cache_directory
 

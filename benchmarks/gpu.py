@@ -24,11 +24,12 @@ import torch
 import hashbench
 from hashbench import InputError, load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
-from hashbench.features.backbones.backbone import IMAGENET, Backbone
-from hashbench.features.backbones.deterministic import deterministic_algorithms
-from hashbench.features.backbones.devices import choose_device, open_fabric
-from hashbench.features.backbones.precision import PRECISIONS, choose_precision, fabric_precision
+from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.opening import IMAGENET
 from hashbench.features.extraction import extract_features, extract_views
+from hashbench.features.hardware.deterministic import deterministic_algorithms
+from hashbench.features.hardware.devices import choose_device, open_fabric
+from hashbench.features.hardware.precision import PRECISIONS, choose_precision, fabric_precision
 from hashbench.features.tunable import Tunable
 from hashbench.runs.environment import environment
 

@@ -18,7 +18,7 @@ def env(
 
     told = environment() | {"gpu": "not asked; --torch asks"}
     if torch:
-        from hashbench.features.backbones.cuda import cuda_problem
+        from hashbench.features.hardware.cuda import cuda_problem
         from hashbench.runs.gpu import describe_gpu
 
         problem = cuda_problem()

@@ -9,7 +9,7 @@ import typer
 
 from hashbench.cli.common import DeviceOption, PluginOption, one_of
 from hashbench.errors import InputError
-from hashbench.features.backbones.devices import refuse_unknown_device
+from hashbench.features.hardware.devices import refuse_unknown_device
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model file that hashbench run --save-models wrote.")

@@ -207,7 +207,7 @@ class ExtractedFeatures(FeatureSource):
         """Return the backbone as torch runs it: views are made by torch, of pixels too."""
         if not isinstance(self.backbone, Pixels):
             return self.backbone
-        from hashbench.features.backbones.backbone import open_backbone
+        from hashbench.features.backbones.opening import open_backbone
 
         return open_backbone(PIXELS, device=self.accelerator)
 

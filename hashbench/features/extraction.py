@@ -13,7 +13,7 @@ from hashbench.data.images import EncodedImages, batches, sizes_of
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.features.backbones.dropout import mask_seeds
 from hashbench.features.backbones.pixels import Pixels
-from hashbench.features.backbones.precision import fabric_precision
+from hashbench.features.hardware.precision import fabric_precision
 from hashbench.files.arrays import portable, received
 from hashbench.files.cores import n_cores
 
@@ -51,8 +51,8 @@ def extract_views(
 
     Each image is decoded and brought to the device once for all of them.
     """
-    from hashbench.features import augment
-    from hashbench.features.backbones.memory import in_parts
+    from hashbench.features.hardware.memory import in_parts
+    from hashbench.features.views import augment
 
     sizes = sizes_of(images, rows)
     drawn = [(augment.draw(recipe, sizes, (views_seed, view)), augment.seed_of(views_seed, view)) for view in views]
@@ -66,7 +66,7 @@ def extract_views(
             uploaded, positions = backbone.upload(batch[part]), np.arange(here.start, here.stop)
             features = []
             for parameters, seed in drawn:
-                made = augment.apply(backbone.originals(uploaded), parameters[here], size)
+                made = backbone.view(uploaded, parameters[here], size)
                 features.append(backbone.extract(made, mask_seeds(seed, positions)).half().numpy())
             return np.stack(features, axis=1)
 
@@ -175,8 +175,8 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
     """Begin a worker process, on the device of that number."""
     import torch
 
-    from hashbench.features.backbones.backbone import Backbone
-    from hashbench.features.backbones.devices import open_fabric
+    from hashbench.features.backbones.opening import backbone_of
+    from hashbench.features.hardware.devices import open_fabric
 
     kind, key, weights, tuned, batch, deterministic = spec
     torch.use_deterministic_algorithms(deterministic)
@@ -184,7 +184,7 @@ def _open(number: int, devices: int, spec: tuple[Any, ...], images: Any) -> None
         torch.set_num_threads(max(1, n_cores() // devices))
     device = kind if kind == "cpu" else f"{kind}:{number}"
     fabric = open_fabric(device, precision=fabric_precision(key["precision"]))
-    _OWN[:] = Backbone(key, fabric, weights, tuned, batch), received(images)
+    _OWN[:] = backbone_of(key, fabric, weights, tuned, batch), received(images)
 
 
 def _run(function: Callable[..., np.ndarray], job: tuple[Any, ...]) -> np.ndarray:

@@ -7,8 +7,10 @@ from typing import Any
 
 from hashbench.data.look import look_of_key
 from hashbench.errors import InputError
-from hashbench.features.backbones.backbone import IMAGENET, PIXELS, Backbone, open_backbone
-from hashbench.features.backbones.precision import PRECISION_WORDS
+from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.opening import IMAGENET, open_backbone
+from hashbench.features.backbones.pixels import PIXELS
+from hashbench.features.hardware.precision import PRECISION_WORDS
 from hashbench.features.source import feature_key
 from hashbench.files.paths import is_name, printable
 
@@ -55,10 +57,13 @@ def backbone_from_key(
             transform="model" if "crop_pct" in key else "square",
             compiled=bool(key.get("compiled")),
             batch_size=batch_size or key.get("batch_size"),
+            onnx="runtime" in key,
         )
     except RuntimeError as error:  # timm's, of a name whose part behind the dot it does not know
         raise InputError(f"unknown backbone {name!r} ({printable(str(error), 100)})") from error
     here = feature_key(backbone, look_of_key(key))
+    here = {name: value for name, value in here.items() if name != "runtime"}  # features differ by rounding only
+    key = {name: value for name, value in key.items() if name != "runtime"}
     if "batch_size" in key and backbone.fabric.device.type != "cpu":  # a GPU's key names none
         here["batch_size"] = key["batch_size"]
     differences = _differences(key, here)

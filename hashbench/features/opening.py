@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from hashbench.data.dataset import Dataset
 from hashbench.errors import InputError
-from hashbench.features.backbones.devices import choose_device, refuse_missing_devices
 from hashbench.features.backbones.pixels import PIXELS, Pixels, open_pixels
 from hashbench.features.extracted import ExtractedFeatures
+from hashbench.features.hardware.devices import choose_device, refuse_missing_devices
 from hashbench.features.options import BackboneOptions
 from hashbench.features.source import FeatureSource, GivenFeatures
 
@@ -68,7 +68,7 @@ def _open_backbone(name: str, image_size: int | None, options: BackboneOptions) 
         if options.transform != BackboneOptions.transform:
             raise InputError("--transform: the pixels backbone takes images as they are; name a --backbone")
         return open_pixels(**chosen)
-    from hashbench.features.backbones.backbone import open_backbone
+    from hashbench.features.backbones.opening import open_backbone
 
     chosen |= {"normalization": options.normalization, "transform": options.transform}
     return open_backbone(name, **chosen, device=options.device)

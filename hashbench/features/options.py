@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hashbench.features.backbones.devices import read_device
+from hashbench.features.hardware.devices import read_device
 from hashbench.options import option
 
 
@@ -21,7 +21,11 @@ class BackboneOptions:
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
     device: str = option("auto", "auto, cpu, cuda, or one GPU such as cuda:1.", read=read_device)
     devices: int = option(1, "Number of devices for extraction and training.", minimum=1)
-    precision: str = option("auto", "auto, bf16, fp16, fp32 or tf32.", choices=("auto", "bf16", "fp16", "fp32", "tf32"))
+    precision: str = option(
+        "fp32",
+        "fp32, which is the same on every machine, or bf16, fp16, tf32 where the hardware is faster with them.",
+        choices=("fp32", "bf16", "fp16", "tf32"),
+    )
     normalization: str = option(
         "imagenet",
         "imagenet: as in CIBHash's code; model: as in the backbone's training.",

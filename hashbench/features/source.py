@@ -14,8 +14,8 @@ from hashbench.data.items import holds_exactly
 from hashbench.data.look import Look
 from hashbench.data.similarity import Similarity
 from hashbench.errors import InputError, Unsupported
-from hashbench.features.backbones.devices import choose_device
 from hashbench.features.backbones.pixels import Pixels
+from hashbench.features.hardware.devices import choose_device
 from hashbench.features.tunable import Tunable
 from hashbench.features.unit import BLOCK_ROWS, UnitVectors
 

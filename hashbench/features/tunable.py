@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
     from torch import Tensor
 
-    from hashbench.features.augment import ViewParameters
     from hashbench.features.backbones.backbone import Backbone
+    from hashbench.features.views.augment import ViewParameters
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Tunable:
 
     def draw(self, views_seed: int, view: int) -> ViewParameters:
         """Return the random parameters of one view of every training image, as a view pool draws them."""
-        from hashbench.features import augment
+        from hashbench.features.views import augment
 
         return augment.draw(self.recipe, sizes_of(self.images, self.rows), (views_seed, view))
 
@@ -95,7 +95,7 @@ class Tunable:
         """
         import torch
 
-        from hashbench.features import augment
+        from hashbench.features.views import augment
 
         assert backbone.size is not None
         rows, uploaded = torch.from_numpy(positions), backbone.upload(images)

@@ -12,8 +12,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hashbench.features.augment import seed_of
-from hashbench.features.backbones.upload import to_device
+from hashbench.features.hardware.upload import to_device
+from hashbench.features.views.augment import seed_of
 from hashbench.files.arrays import portable, received
 
 SAMPLE = 256

@@ -19,8 +19,8 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from hashbench.errors import InputError, Unsupported
-from hashbench.features.backbones.devices import choose_device, open_fabric, refuse_missing_devices
-from hashbench.features.backbones.precision import fabric_precision
+from hashbench.features.hardware.devices import choose_device, open_fabric, refuse_missing_devices
+from hashbench.features.hardware.precision import fabric_precision
 from hashbench.learning.batches import TrainingData
 from hashbench.learning.training import Progress, Trained, Trainer
 

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hashbench.errors import Unsupported
-from hashbench.features.backbones.precision import float32_products
+from hashbench.features.hardware.precision import float32_products
 from hashbench.learning import checkpoint
 from hashbench.learning.batches import Batch, TrainingData
 from hashbench.learning.encoder import export_encoder

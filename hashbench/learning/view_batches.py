@@ -11,11 +11,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hashbench.features.augment import seed_of
 from hashbench.features.backbones.backbone import Backbone
 from hashbench.features.backbones.dropout import mask_seeds
-from hashbench.features.backbones.upload import to_device
+from hashbench.features.hardware.upload import to_device
 from hashbench.features.tunable import Tunable
+from hashbench.features.views.augment import seed_of
 from hashbench.files.arrays import SharedArray
 from hashbench.learning.batches import Scaling, TrainingData
 

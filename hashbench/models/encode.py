@@ -262,7 +262,7 @@ def _joined(model: SavedModel, blocks: list[np.ndarray], path: Path) -> np.ndarr
 
 def _fitting(backbone: Backbone, images: np.ndarray | list[np.ndarray], path: Path) -> np.ndarray:
     """Return the features of a batch; a GPU on which one image does not fit is the user's to change."""
-    from hashbench.features.backbones.memory import DoesNotFit
+    from hashbench.features.hardware.memory import DoesNotFit
 
     try:
         return backbone.features(images)

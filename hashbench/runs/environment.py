@@ -21,6 +21,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 COMPUTING = (
     "hashbench",
     "numpy",
+    "onnxruntime",
     "scipy",
     "scikit-learn",
     "numba",

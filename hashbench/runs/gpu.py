@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from hashbench.features.backbones.precision import TF32
+from hashbench.features.hardware.precision import TF32
 
 BROKEN = "a CUDA context that an error has broken"
 """Stands among what a request leaves behind: CUDA works in this process no more."""

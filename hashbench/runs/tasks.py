@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.features.backbones.deterministic import deterministic_algorithms
+from hashbench.features.hardware.deterministic import deterministic_algorithms
 from hashbench.files.writing import as_input_error
 from hashbench.progress import doing, to_stderr
 from hashbench.records.record import Record

@@ -11,7 +11,7 @@ from conftest import one_clear_line
 from hashbench import InputError, load_dataset
 from hashbench.data.readers.idx import read_idx
 from hashbench.datasets import fashion_mnist
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 
 SIZES = {"train": 60, "t10k": 20}

@@ -8,8 +8,8 @@ from mocked_cuda import NO_DRIVER, NO_GPU, TOO_OLD
 
 from hashbench import load_method
 from hashbench.errors import InputError
-from hashbench.features.backbones.backbone import open_backbone
-from hashbench.features.backbones.devices import choose_device, refuse_missing_devices
+from hashbench.features.backbones.opening import open_backbone
+from hashbench.features.hardware.devices import choose_device, refuse_missing_devices
 
 X, y = np.random.default_rng(0).standard_normal((40, 4), dtype=np.float32), np.arange(40) % 2
 

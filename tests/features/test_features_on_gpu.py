@@ -7,10 +7,10 @@ from pretended_gpu import GPU, pretended_gpu
 from small_backbones import encoded_photos, photos, small_backbone
 
 from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
-from hashbench.features import augment
-from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.backbones.dropout import dropout_key, mask_seeds, masks
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extraction import extract_features, extract_views, views_at_once
+from hashbench.features.views import augment
 
 ROWS = np.arange(1, 12)
 TURNED = ViewRecipe("turned", rotation=10, shift=2, zoom=(0.9, 1.1), flip=0.5, jitter=0.8, brightness=0.3, blur=0.5)

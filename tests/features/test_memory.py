@@ -8,13 +8,15 @@ from conftest import one_clear_line
 from hashbench import load_dataset, load_model
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.errors import InputError
-from hashbench.features.backbones.backbone import Backbone, open_backbone
+from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
 from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.from_key import backbone_from_key
 from hashbench.models.encode import encode_input
 
 NETWORK = {"image_size": 32, "precision": "fp32"}
+TORCH = {**NETWORK, "onnx": False}
 N_IMAGES = 100
 
 
@@ -37,7 +39,7 @@ def small_gpu(monkeypatch):
     limited.holds = 10
     limited.error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity")
     monkeypatch.setattr(Backbone, "extract", limited)
-    monkeypatch.setattr("hashbench.features.backbones.memory._fitting", {}, raising=False)
+    monkeypatch.setattr("hashbench.features.hardware.memory._fitting", {}, raising=False)
     limited.tried = tried
     return limited
 
@@ -118,9 +120,9 @@ def test_encode_fits_batches_too(small_gpu, tmp_path, cli):
 
 
 def test_a_batch_size_is_named_by_the_key_where_it_decides_bits(cuda):
-    default = open_backbone("tf_efficientnet_lite0", device="cpu", **NETWORK)
-    same = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=32, **NETWORK)
-    other = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=64, **NETWORK)
+    default = open_backbone("tf_efficientnet_lite0", device="cpu", **TORCH)
+    same = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=32, **TORCH)
+    other = open_backbone("tf_efficientnet_lite0", device="cpu", batch_size=64, **TORCH)
     assert (default.batch_size, other.batch_size) == (32, 64)
     assert default.key == same.key
     assert other.key == {**default.key, "batch_size": 64}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hashbench import InputError, load_dataset
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.backbones.pixels import Pixels
 from hashbench.features.opening import open_source
 from hashbench.features.options import BackboneOptions

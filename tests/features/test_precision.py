@@ -9,16 +9,20 @@ from small_backbones import photos, small_backbone
 from torch import nn
 
 from hashbench import InputError, Unsupported, load_method
-from hashbench.features.backbones.deterministic import deterministic_algorithms
-from hashbench.features.backbones.precision import choose_precision, fabric_precision, float32_products
+from hashbench.features.backbones.opening import open_backbone
+from hashbench.features.hardware.deterministic import deterministic_algorithms
+from hashbench.features.hardware.precision import choose_precision, fabric_precision, float32_products
+from hashbench.features.options import BackboneOptions
 from hashbench.learning.deep import DeepMethod
 from hashbench.runs import cell
 
 
-@pytest.mark.parametrize(("major", "expected"), [(7, "32-true"), (8, "bf16-mixed"), (9, "bf16-mixed")])
-def test_auto_takes_bfloat16_where_the_gpu_computes_in_it(major, expected):
-    with pretended_gpu(major=major):
-        assert choose_precision("auto", "cuda") == expected
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_default_is_one_thing_everywhere(device):
+    with pretended_gpu(major=9):
+        backbone = open_backbone("tf_efficientnet_lite0", image_size=32, device=device)
+    assert BackboneOptions().precision == "fp32"
+    assert backbone.key["precision"] == "32-true"
 
 
 @pytest.mark.parametrize("word", ["bf16", "fp16", "fp32"])

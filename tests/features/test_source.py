@@ -15,10 +15,10 @@ from hashbench.data.images import EncodedImages
 from hashbench.data.protocol import Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import PHOTO_VIEWS, ViewRecipe
-from hashbench.features import augment
-from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.backbones.dropout import mask_seeds
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.extracted import ExtractedFeatures
+from hashbench.features.views import augment
 
 
 @pytest.fixture(scope="module")

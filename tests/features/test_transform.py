@@ -8,7 +8,7 @@ from conftest import one_clear_line
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.from_key import backbone_from_key
 from hashbench.features.source import feature_key
 from hashbench.records.store import Store

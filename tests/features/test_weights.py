@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from hashbench import InputError
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.backbones.weights import find_model, find_weights
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -11,8 +11,9 @@ from timm.models import register_model
 from timm.models.vgg import VGG, ConvMlp
 
 from hashbench.data.images import EncodedImages
-from hashbench.features.backbones.backbone import IMAGENET, Backbone
-from hashbench.features.backbones.precision import fabric_precision
+from hashbench.features.backbones.backbone import Backbone
+from hashbench.features.backbones.opening import IMAGENET
+from hashbench.features.hardware.precision import fabric_precision
 
 
 @register_model

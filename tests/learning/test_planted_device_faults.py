@@ -13,11 +13,11 @@ from small_backbones import photos, small_backbone, width
 
 from hashbench import load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
-from hashbench.features import augment
 from hashbench.features.backbones.backbone import Backbone
 from hashbench.features.backbones.network import ImageDropout
 from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.tunable import Tunable
+from hashbench.features.views import augment
 from hashbench.learning import batches, contrastive, encoder
 from hashbench.learning.batches import Batch, FeatureRows
 from hashbench.learning.training import Trainer

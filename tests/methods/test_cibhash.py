@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 
 from hashbench import InputError, Unsupported, load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
-from hashbench.features.backbones.backbone import open_backbone
+from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.tunable import Tunable
 from hashbench.learning.contrastive import nt_xent
 from hashbench.learning.launch import train

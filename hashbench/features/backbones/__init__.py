@@ -1,1 +1,1 @@
-"""Backbones: the networks, their weights and the devices that they run on."""
+"""Backbones: the networks, their weights and what runs them."""

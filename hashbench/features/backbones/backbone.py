@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,21 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from hashbench.features.backbones.devices import choose_device, open_fabric
 from hashbench.features.backbones.dropout import dropout_of
-from hashbench.features.backbones.memory import in_parts
 from hashbench.features.backbones.network import ImageDropout, create, load_weights, set_parameters, timm_resized
-from hashbench.features.backbones.pixels import KEY as PIXELS_KEY
-from hashbench.features.backbones.pixels import PIXELS, open_pixels
-from hashbench.features.backbones.precision import choose_precision, fabric_precision, float32_products
-from hashbench.features.backbones.upload import all_to_device, to_device
-from hashbench.features.backbones.weights import BUNDLED, find_model, find_weights
-from hashbench.files.hashing import sha256
+from hashbench.features.backbones.pixels import PIXELS
+from hashbench.features.hardware.memory import in_parts
+from hashbench.features.hardware.precision import float32_products
+from hashbench.features.hardware.upload import all_to_device, to_device
+from hashbench.features.views import augment
+from hashbench.features.views.augment import ViewParameters
 
-# Fabric announces its precision on every start; the feature key says it already.
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-
-PAPER_VGG = "vgg16.tv_in1k"
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of ImageNet's pixels: the normalisation of CIBHash's code."""
 BATCH = {"cpu": 32, "cuda": 256}
 """Images at once. On a CPU larger batches are slower: their activations outgrow the caches.
 
 They decide last bits, so that a key names another size on a CPU. On a GPU it does not: there last bits also depend on
 the device, the libraries' choice of algorithms, and what fits into the memory, and no key says so.
 """
-ALIASES = {"vgg16": PAPER_VGG, "efficientnet_lite0": BUNDLED}
 
 
 @dataclass
@@ -216,6 +206,10 @@ class Backbone:
         key = {**self.key, "tuned": hashlib.sha256(vector.tobytes()).hexdigest()}
         return replace(self, key=key, tuned=vector, _network=None, _normalisation=[])
 
+    def view(self, uploaded: Tensor | list[Tensor], parameters: ViewParameters, size: int) -> Tensor:
+        """Return one augmented view of each of some uploaded images, (n, c, size, size), floats in 0..1."""
+        return augment.apply(self.originals(uploaded), parameters, size)
+
     def upload(self, images: np.ndarray | list[np.ndarray]) -> Tensor | list[Tensor]:
         """Bring uint8 images to the device as they are, in one copy.
 
@@ -256,80 +250,3 @@ class Backbone:
 def _floats(images: Tensor) -> Tensor:
     """Return uint8 images (n, h, w, c) as floats in 0..1, channels first."""
     return images.permute(0, 3, 1, 2).float().div_(255)
-
-
-def open_backbone(
-    name: str,
-    *,
-    weights: Path | None = None,
-    image_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    normalization: str = "imagenet",
-    transform: str = "square",
-    compiled: bool = False,
-    batch_size: int | None = None,
-) -> Backbone:
-    """Resolve a backbone: find its weights and settle its key, without building the network.
-
-    Parameters
-    ----------
-    name : str
-        ``pixels``, a timm model's name, or ``hf-hub:<owner>/<model>``, perhaps with ``@<revision>``; ``vgg16`` is the
-        paper's (torchvision's ImageNet weights).
-    weights : Path, optional
-        File with a state dict (safetensors, or a torch file of plain tensors).
-    image_size : int, optional
-        Side in pixels; the model's own by default.
-    device : str
-        ``auto``, ``cpu``, ``cuda``, or one of several such as ``cuda:1``.
-    precision : {"auto", "bf16", "fp16", "fp32", "tf32"}
-    normalization : {"imagenet", "model"}
-        ImageNet's mean and standard deviation, as CIBHash's code has it, or what the network was trained with.
-    transform : {"square", "model"}
-        Resized to a square by Pillow's bilinear filter, or timm's own way for this network, its normalisation with it.
-    compiled : bool
-        Compile the network with torch.compile: features come faster once it is done, and differ by rounding, so the
-        key says so. Compiling takes a minute or more, on a CPU a C++ compiler too.
-    batch_size : int, optional
-        Images at once; by default 32 on a CPU, where the key names another number, and 256 on a GPU, where fewer are
-        taken if they do not fit.
-
-    Raises
-    ------
-    InputError
-        The name is unknown, its weights are neither cached nor downloadable, or an option does not apply.
-    """
-    chosen = choose_device(device)
-    if name == PIXELS:
-        open_pixels(
-            weights=weights,
-            image_size=image_size,
-            precision=precision,
-            compiled=compiled,
-            batch_size=batch_size,
-        )
-        return Backbone(dict(PIXELS_KEY), open_fabric(chosen))
-    model = find_model(ALIASES.get(name, name))
-    file = find_weights(model, weights)
-    key_precision = choose_precision(precision, chosen.partition(":")[0])
-    as_published = "model" in (normalization, transform)
-    mean, std = (model.mean, model.std) if as_published else IMAGENET
-    key = {
-        "backbone": model.name,
-        **model.built_by,
-        "weights": sha256(file),
-        "image_size": image_size or model.input_size,
-        "interpolation": "bilinear",
-        "mean": list(mean),
-        "std": list(std),
-        "precision": key_precision,
-    }
-    if transform == "model":
-        key |= asdict(model.resized)
-    if compiled:
-        key["compiled"] = True
-    if chosen == "cpu" and batch_size not in (None, BATCH["cpu"]):
-        key["batch_size"] = batch_size
-    fabric = open_fabric(chosen, precision=fabric_precision(key_precision))
-    return Backbone(key, fabric, file, batch=batch_size)

@@ -11,8 +11,8 @@ import torch
 
 from hashbench.errors import InputError
 from hashbench.features.backbones.dropout import RATE, masks
-from hashbench.features.backbones.upload import to_device
 from hashbench.features.backbones.weights import read_state
+from hashbench.features.hardware.upload import to_device
 
 
 def create(key: dict[str, Any]) -> torch.nn.Module:

@@ -63,7 +63,7 @@ def open_pixels(
         "--image-size": (image_size is not None, "takes images as they are"),
         "--compile": (compiled, "has nothing to compile"),
         "--batch-size": (batch_size is not None, "needs no batches"),
-        f"--precision {precision}": (precision not in ("auto", "fp32"), "computes in fp32"),
+        f"--precision {precision}": (precision != "fp32", "computes in fp32"),
     }
     for option, (is_given, why) in refused.items():
         if is_given:

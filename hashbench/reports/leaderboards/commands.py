@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hashbench.data.protocol import ASYMMETRIC, NameParts
-from hashbench.features.backbones.precision import PRECISION_WORDS
+from hashbench.features.hardware.precision import PRECISION_WORDS
 from hashbench.reports.leaderboards.columns import Line
 from hashbench.results.rows import NO_SEED
 

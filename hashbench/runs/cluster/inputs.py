@@ -30,7 +30,7 @@ def prepare_inputs(job: Job, options: RunOptions) -> None:
         names = sorted(name for name in {*key, *theirs} if key.get(name) != theirs.get(name))
         shown = "; ".join(f"{name} {key.get(name)}, the client's {theirs.get(name)}" for name in names)
         raise InputError(f"{bench.dataset.name}: its features would differ from the client's: {shown:.300}; give "
-                         "--precision and --weights, so that every machine takes the same")  # fmt: skip
+                         "--device, --precision and --weights, so that every machine takes the same")  # fmt: skip
     if Registry(options.plugins).find(job.kind, job.method).source_hash != config["source"]:
         raise InputError(f"{job.kind[:-1]} {job.method!r} has other source code than the client's; install the same")
     if not job.skip and not job.broken:

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hashbench.data.view_recipes import ViewRecipe
-from hashbench.features.backbones.precision import float32_products
-from hashbench.features.backbones.upload import all_to_device
+from hashbench.features.hardware.precision import float32_products
+from hashbench.features.hardware.upload import all_to_device
 
 GRAY = (0.299, 0.587, 0.114)
 """ITU-R 601 luma weights, as Pillow's mode L uses."""

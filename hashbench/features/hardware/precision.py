@@ -18,11 +18,11 @@ PRECISION_WORDS = {name: word for word, name in PRECISIONS.items()}
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """Return a feature key's name of the precision; ``auto`` is bfloat16 where the hardware computes in it.
+    """Return a feature key's name of the precision.
 
     Parameters
     ----------
-    precision : {"auto", "bf16", "fp16", "fp32", "tf32"}
+    precision : {"fp32", "bf16", "fp16", "tf32"}
     device : {"cpu", "cuda"}
 
     Raises
@@ -38,13 +38,7 @@ def choose_precision(precision: str, device: str) -> str:
         raise InputError("precision bf16 is not available on this CUDA device; it computes in fp16 or fp32")
     if precision == TF32 and not (device == "cuda" and _is_ampere_or_later()):
         raise InputError("precision tf32 needs a GPU of compute capability 8.0 or higher; choose fp32")
-    if precision != "auto":
-        return PRECISIONS[precision]
-    if device == "cuda":
-        return "bf16-mixed" if _is_ampere_or_later() else "32-true"
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16")
-    return "bf16-mixed" if fast else "32-true"
+    return PRECISIONS[precision]
 
 
 def _is_ampere_or_later() -> bool:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hashbench.errors import InputError
-from hashbench.features.backbones.cuda import cuda_problem
+from hashbench.features.hardware.cuda import cuda_problem
 from hashbench.progress import to_stderr_once
 
 if TYPE_CHECKING:
