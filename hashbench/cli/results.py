@@ -171,6 +171,13 @@ def validate(
     recompute: Annotated[
         Path | None, typer.Option(help="A bundle: score its codes again and compare with its records and FILE.")
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN_OR_BUNDLE",
+            help="Your run, or a bundle: compare its rows with FILE, within the spread between processors.",
+        ),
+    ] = None,
 ) -> None:
     """Check leaderboard files: columns, values, order, duplicate rows, and their entries in the JSON files."""
     from hashbench.plugins.registry import Registry
@@ -178,6 +185,8 @@ def validate(
 
     if not files and recompute is None:
         raise InputError("name leaderboard files, or a bundle with --recompute")
+    if against is not None and len(files or ()) != 1:
+        raise InputError(f"--against {against} is compared with one leaderboard, {len(files or ())} are named")
     bad = 0
     for file in files or ():
         problems = problems_of(file)
@@ -193,6 +202,8 @@ def validate(
         )
     if recompute is not None:
         _recompute(recompute, files or [], plugin)
+    if against is not None and files:
+        _compare(against, files[0], plugin)
 
 
 def _recompute(bundle: Path, files: list[Path], plugin: list[Path]) -> None:
@@ -204,7 +215,42 @@ def _recompute(bundle: Path, files: list[Path], plugin: list[Path]) -> None:
     _print_checked(bundle, [], [f"{done.n_records} records: their codes give their metrics", *done.notes])
     if done.problems:
         _print_checked(files[0], done.problems, [])
-        raise InputError(f"{files[0]} is not what the codes of {bundle} give")
+        raise InputError(
+            f"{files[0]} is not what the codes of {bundle} give; --against compares what other processors have computed"
+        )
+
+
+def _compare(source: Path, board: Path, plugin: list[Path]) -> None:
+    """Compare a run or a bundle with a leaderboard, within the spread between processors."""
+    from hashbench.plugins.registry import Registry
+    from hashbench.progress import to_stderr
+    from hashbench.records.store import open_results
+    from hashbench.reports.bundles.recompute import recompute
+    from hashbench.reports.leaderboards.publish import publishable
+    from hashbench.reports.leaderboards.reproduced import compare_with_board
+    from hashbench.reports.leaderboards.rows_of_records import rows_of
+
+    if source.is_dir():
+        known = Registry(plugin).plugins("methods")
+        rows, _ = rows_of(publishable([open_results(source)], known, to_stderr), known, "validate")
+    else:
+        rows = recompute(source, None, plugin).rows
+    found = compare_with_board(board, rows)
+    kinds = {"equal": found.equal, "within the spread": found.within, "beyond it": found.beyond}
+    n_compared = sum(map(len, kinds.values()))
+    counts = ", ".join(f"{len(lines)} {kind}" for kind, lines in kinds.items())
+    print(f"{source}: {n_compared} rows compared with {board}: {counts}")
+    for lines in (*kinds.values(), found.passed_over):
+        for line in lines:
+            print(f"  {line}")
+    print(f"  spread between processors: {found.measured}")
+    if not n_compared:
+        raise InputError(f"{source} has no row that can be compared with {board}: {found.passed_over[0]}")
+    if found.beyond:
+        raise InputError(
+            f"{len(found.beyond)} of {n_compared} rows of {source} differ from {board} by more than the spread between "
+            "processors"
+        )
 
 
 def _print_checked(file: Path, problems: list[str], notes: list[str]) -> None:

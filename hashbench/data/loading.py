@@ -201,7 +201,7 @@ def load_items(plugin: HashDataset, options: LoadOptions) -> Items:
             options = replace(options, data_dir=_origin(newest), skip_broken=skip_broken)
         elif not options.download:
             items = read_items(plugin, options)
-            if not isinstance(items.images, ImageFiles):
+            if not isinstance(items.images, ImageFiles) and not plugin.set_sha256:
                 return items
     return prepare(plugin, options)[0].open()
 

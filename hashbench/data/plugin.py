@@ -36,6 +36,10 @@ class HashDataset:
         where it is empty, all. Prepared data is made anew when one of them changes.
     reads : tuple of str
         Which of `hashbench.data.options.READING` its ``read`` looks at; all others are refused.
+    set_sha256 : str
+        Checksum of the publisher's set of images and labels that no order of them changes
+        (`hashbench.data.prepared.content_order`). Where it is given, the images of each part are prepared in an order
+        by content, and data with this checksum is official. Empty where the order of the files counts.
     views, backbone, image_size
         See `Dataset`.
     expected_failures : dict from str to str
@@ -50,6 +54,7 @@ class HashDataset:
     embedded: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
+    set_sha256: ClassVar[str] = ""
     views: ClassVar[ViewRecipe | None] = None
     backbone: ClassVar[str] = "tf_efficientnet_lite0"
     image_size: ClassVar[int | None] = None

@@ -1,5 +1,6 @@
 """CIFAR-100's layouts, with generated files: the publisher's archive, parquet copies, class folders."""
 
+import hashlib
 import io
 import pickle
 import struct
@@ -13,8 +14,12 @@ from conftest import one_clear_line
 from PIL import Image
 
 from hashbench import InputError, load_dataset
+from hashbench.data.items import Items
+from hashbench.data.prepared.content_order import in_content_order
 from hashbench.data.readers import cifar as cifar_files
 from hashbench.datasets import cifar100
+from hashbench.files.hashing import sha256
+from hashbench.records.store import Store
 
 N_TRAIN, N_TEST = 200, 100
 
@@ -23,12 +28,21 @@ N_TRAIN, N_TEST = 200, 100
 def small(monkeypatch):
     """Shrink the protocol to 300 images; return images, fine labels, and coarse labels that differ from them."""
     whole = cifar100.CIFAR100.protocols[0]
-    sizes = {"n_query": N_TEST, "n_database": N_TRAIN, "n_train": 100}
+    sizes = {"n_query": N_TEST, "n_database": N_TRAIN, "n_train": 100, "split_checksum": ""}
     monkeypatch.setattr(cifar100.CIFAR100, "protocols", (replace(whole, draw={"training_per_class": 1}, **sizes),))
     monkeypatch.setattr(cifar100, "FILES", replace(cifar100.FILES, sizes={"train": N_TRAIN, "test": N_TEST}))
     rng = np.random.default_rng(0)
     fine = np.concatenate([rng.permutation(np.arange(N_TRAIN) % 100), rng.permutation(100)])
     return rng.integers(0, 256, (N_TRAIN + N_TEST, 32, 32, 3), dtype=np.uint8), fine, fine // 5
+
+
+def by_content(images, fine):
+    """Return the images and labels of both parts in the protocol's order, made by sorting pairs."""
+    parts = []
+    for rows in (range(N_TRAIN), range(N_TRAIN, N_TRAIN + N_TEST)):
+        keys = [(hashlib.sha256(images[row].tobytes()).digest(), int(fine[row]), row) for row in rows]
+        parts += [row for _, _, row in sorted(keys)]
+    return images[parts], fine[parts]
 
 
 def batches(images, fine, coarse):
@@ -76,24 +90,93 @@ def test_the_publishers_files(tmp_path, small, layout):
         for name, content in contents.items():
             (folder / name).write_bytes(content)
     data = load_dataset("cifar100", data_dir=tmp_path)
-    assert (data.images == small[0]).all()
-    assert (data.labels == small[1]).all()
+    expected, labels = by_content(*small[:2])
+    assert (data.images == expected).all()
+    assert (data.labels == labels).all()
     assert data.split.query.tolist() == list(range(N_TRAIN, N_TRAIN + N_TEST))
     assert np.bincount(data.labels[data.split.train]).tolist() == [1] * 100
     assert data.provenance.startswith("copy")
 
 
-def test_the_publishers_checksums_decide(tmp_path, small, monkeypatch, capsys):
-    import hashlib
+def shuffled(images, fine, coarse, seed=1):
+    """Return the same set in another order of each part."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.permutation(N_TRAIN), N_TRAIN + rng.permutation(N_TEST)])
+    return images[rows], fine[rows], coarse[rows]
 
-    contents = batches(*small)
-    write_archive(tmp_path / "cifar-100-python.tar.gz", contents)
-    sums = {name: hashlib.md5(content).hexdigest() for name, content in contents.items()}
-    monkeypatch.setattr(cifar100, "FILES", replace(cifar100.FILES, md5=sums))
-    assert load_dataset("cifar100", data_dir=tmp_path).provenance == "official"
-    write_archive(tmp_path / "cifar-100-python.tar.gz", contents | {"test": contents["test"] + b" "})
-    assert load_dataset("cifar100", data_dir=tmp_path).provenance.startswith("copy")
-    assert "differ from the publisher's for test; the data is marked as a copy" in capsys.readouterr().err
+
+def digits_of(folder, cli, tmp_path):
+    """Return the checksums that a run keeps of one copy: features, data with its split, and codes."""
+    out, cache = tmp_path / f"out-{folder.name}", tmp_path / f"cache-{folder.name}"
+    paths = ("--data-dir", folder, "--cache-dir", cache, "--out", out)
+    done = cli("run", "--dataset", "cifar100", "--methods", "lsh", "--bits", 16, "--backbone", "pixels", *paths)
+    assert done.returncode == 0, done.stderr
+    (record,) = Store(out)
+    features = [sha256(file) for file in sorted(cache.glob("features/**/*.bin"))]
+    return record.provenance, record.config["data"], record.codes_sha256, record.metrics, features
+
+
+def test_every_order_gives_the_same_digits_and_its_set_is_official(tmp_path, small, monkeypatch, cli):
+    images, fine, coarse = small
+    images[1], images[N_TRAIN + 1] = images[0], images[0]  # equal images: by label in a part, and one in the other part
+    small = images, fine, coarse
+    items = Items(
+        images=images, labels=fine, parts={"train": np.arange(N_TRAIN), "test": np.arange(N_TRAIN, len(fine))}
+    )
+    monkeypatch.setattr(cifar100.CIFAR100, "set_sha256", in_content_order(items)[1])
+    copies = [tmp_path / name for name in ("parquet", "shuffled", "archive")]
+    for folder in copies:
+        folder.mkdir()
+    parquet(copies[0], *small)
+    parquet(copies[1], *shuffled(*small))
+    write_archive(copies[2] / "cifar-100-python.tar.gz", batches(*shuffled(*small, seed=2)))
+    found = [digits_of(folder, cli, tmp_path) for folder in copies]
+    assert found[0] == found[1] == found[2]
+    assert found[0][0] == "official"
+    assert found[0][-1]
+
+
+@pytest.mark.parametrize("what", ["one pixel", "one label for another", "one image twice"])
+def test_another_set_is_a_copy_and_a_line_says_so(tmp_path, small, monkeypatch, capsys, what):
+    images, fine, coarse = small
+    items = Items(
+        images=images, labels=fine, parts={"train": np.arange(N_TRAIN), "test": np.arange(N_TRAIN, len(fine))}
+    )
+    monkeypatch.setattr(cifar100.CIFAR100, "set_sha256", in_content_order(items)[1])
+    images, fine = images.copy(), fine.copy()
+    if what == "one pixel":
+        images[5, 0, 31, 2] ^= 1
+    elif what == "one label for another":
+        fine[[0, 1]] = fine[[1, 0]]
+        assert fine[0] != fine[1]
+    else:
+        first, second = np.flatnonzero(fine[:N_TRAIN] == 7)
+        images[second] = images[first]
+    write_archive(tmp_path / "cifar-100-python.tar.gz", batches(images, fine, coarse))
+    assert load_dataset("cifar100", data_dir=tmp_path).provenance == "copy (not the publisher's set)"
+    said = [line for line in capsys.readouterr().err.splitlines() if "marked as a copy" in line]
+    assert len(said) == 1
+    assert "it is not the publisher's set" in said[0]
+
+
+def test_the_checksum_of_a_set_is_as_documented(small):
+    images, fine, _ = small
+    parts = {"train": np.arange(N_TRAIN), "test": np.arange(N_TRAIN, N_TRAIN + N_TEST)}
+    items, checksum = in_content_order(Items(images=images, labels=fine, parts=parts))
+    expected, labels = by_content(images, fine)
+    assert (items.images == expected).all()
+    whole = hashlib.sha256()
+    for name, rows in parts.items():
+        whole.update(name.encode() + struct.pack("<Q", len(rows)))
+        whole.update(b"".join(hashlib.sha256(expected[row].tobytes()).digest() for row in rows))
+        whole.update(struct.pack(f"<{len(rows)}q", *labels[rows]))
+    assert checksum == whole.hexdigest()
+
+
+@pytest.mark.parametrize("items", [Items(features=np.eye(3, dtype=np.float32)), Items(images=np.zeros((2, 4, 4, 3)))])
+def test_only_labelled_pixels_have_an_order_by_content(items):
+    with pytest.raises(InputError, match="only images of one size with one label each"):
+        in_content_order(items)
 
 
 def test_batches_of_python_2_are_read(tmp_path, small):
@@ -101,8 +184,9 @@ def test_batches_of_python_2_are_read(tmp_path, small):
     (tmp_path / "train").write_bytes(python2_batch(images[:N_TRAIN], fine[:N_TRAIN]))
     (tmp_path / "test").write_bytes(python2_batch(images[N_TRAIN:], fine[N_TRAIN:]))
     data = load_dataset("cifar100", data_dir=tmp_path)
-    assert (data.images == images).all()
-    assert (data.labels == fine).all()
+    expected, labels = by_content(images, fine)
+    assert (data.images == expected).all()
+    assert (data.labels == labels).all()
 
 
 def parquet(directory, images, fine, coarse, **columns):
@@ -120,8 +204,9 @@ def parquet(directory, images, fine, coarse, **columns):
 def test_parquet_copies_are_read_by_their_fine_labels(tmp_path, small, column):
     parquet(tmp_path, *small, img=column)
     data = load_dataset("cifar100", data_dir=tmp_path)
-    assert (data.images == small[0]).all()
-    assert (data.labels == small[1]).all()
+    expected, labels = by_content(*small[:2])
+    assert (data.images == expected).all()
+    assert (data.labels == labels).all()
     assert data.provenance.startswith("copy")
 
 
@@ -133,10 +218,9 @@ def test_class_folders_are_numbered_as_the_publisher_does(tmp_path, small):
         Image.fromarray(images[row]).save(folder / f"{row:03}.png")
     (tmp_path / "train" / "whale" / ".DS_Store").write_text("not an image")
     data = load_dataset("cifar100", data_dir=tmp_path)
-    parts = (np.arange(N_TRAIN), np.arange(N_TRAIN, N_TRAIN + N_TEST))
-    order = np.concatenate([part[np.argsort(fine[part], kind="stable")] for part in parts])
-    assert (data.images == images[order]).all()
-    assert (data.labels == fine[order]).all()
+    expected, labels = by_content(images, fine)
+    assert (data.images == expected).all()
+    assert (data.labels == labels).all()
     (tmp_path / "test" / "worm").rename(tmp_path / "test" / "wurm")
     with pytest.raises(InputError, match="test is to have the 100 class folders and has no worm, an unknown wurm"):
         load_dataset("cifar100", data_dir=tmp_path)
@@ -172,6 +256,8 @@ def changed(**values):
         (changed(fine_labels=[0.5] * N_TEST), ["test is not", "float64"]),
         (changed(data=np.zeros((N_TEST, 3072))), ["test is not", "float64"]),
         (changed(data=np.zeros((N_TEST, 784), np.uint8)), ["test is not", "(100, 784)"]),
+        (changed(fine_labels=np.arange(N_TEST) % 20), ["test part has 5 images of apple, expected 1", "100 of 100"]),
+        (changed(fine_labels=[0, 0, *range(2, N_TEST)]), ["test part has 2 images of apple, expected 1", "2 of 100"]),
         (changed(data=np.zeros((0, 3072), np.uint8), fine_labels=np.zeros(0, int)), ["test holds no images"]),
     ],
 )

@@ -17,6 +17,7 @@ from hashbench.data.images import EncodedImages, ImageFiles
 from hashbench.data.items import Items, fingerprint_of, raw_items
 from hashbench.data.options import LoadOptions
 from hashbench.data.plugin import HashDataset, read_items
+from hashbench.data.prepared.content_order import in_content_order
 from hashbench.data.prepared.entries import ARRAYS, FORMAT, MANIFEST, NAMES, TEXTS, Entry, entries, locked, read_entry
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.stamp import sources, stamp
@@ -151,6 +152,8 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
     else:
         reasons = []
     _check(items, plugin.name)
+    if plugin.set_sha256:
+        items = _ordered(items, plugin)
     arrays = {name: getattr(items, name) for name in ARRAYS}
     if isinstance(items.images, EncodedImages):
         arrays |= {name: getattr(items.images, name) for name in ("data", "offsets", "sizes")}
@@ -188,6 +191,18 @@ def _write(items: Items, folder: Path, plugin: HashDataset, skip_broken: bool) -
         write_atomically(folder / NAMES, json.dumps(list(items.names)).encode())
         manifest["names_sha256"] = sha256(folder / NAMES)
     return manifest
+
+
+def _ordered(items: Items, plugin: HashDataset) -> Items:
+    """Return the items in their order by content; official if they are the publisher's set."""
+    items, checksum = in_content_order(items)
+    if checksum == plugin.set_sha256:
+        return replace(items, provenance="official")
+    to_stderr(
+        f"{plugin.name}: the data is marked as a copy: it is not the publisher's set, some pixels or labels differ, or "
+        f"images are there twice (SHA-256 {checksum}, the publisher's is {plugin.set_sha256[:16]}…)"
+    )
+    return replace(items, provenance="copy (not the publisher's set)")
 
 
 def _without(items: Items, broken: dict[int, str], name: str) -> Items:

@@ -132,6 +132,41 @@ def read_cifar(files: CifarFiles, name: str, options: LoadOptions) -> Items:
     )
 
 
+def read_cifar_set(files: CifarFiles, name: str, options: LoadOptions) -> Items:
+    """Read a data set of two batches as a set: the order of the images does not count, so no file has a checksum.
+
+    Parameters and errors are those of `read_cifar`.
+
+    Returns
+    -------
+    Items
+        With the parts ``train`` and ``test``; `HashDataset.set_sha256` decides whether they are official.
+
+    Raises
+    ------
+    InputError
+        Also where a class has not as many images as every other one.
+    """
+    directory = data_directory(options, name, files.needs, files.download)
+    images: np.ndarray | ImageFiles
+    where = _batches_in(directory, files)
+    if where is not None:
+        batches = _read_batches(where, files)
+        parsed = [_parsed(batches[batch], f"{where}: {batch}", files) for batch in files.md5]
+        images, labels = np.concatenate([piece for piece, _ in parsed]), [numbers for _, numbers in parsed]
+    else:
+        copies = _read_copies(directory, files)
+        images, labels = _joined([piece for piece, _ in copies]), [numbers for _, numbers in copies]
+    if not options.skip_broken:
+        by_part = dict(zip(PARTS, labels, strict=True))
+        _check_counts({part: len(numbers) for part, numbers in by_part.items()}, files.sizes, directory)
+        _check_classes(by_part, files, directory)
+    train, test = np.split(np.arange(len(images)), [len(labels[0])])
+    return Items(
+        images=images, labels=np.concatenate(labels), label_names=files.classes, parts={"train": train, "test": test}
+    )
+
+
 def _batches_in(directory: Path, files: CifarFiles) -> Path | None:
     """Return the folder of the publisher's batches, or else their archive; None if the directory has neither."""
     folder, archive = directory / files.folder, directory / files.archive
@@ -287,6 +322,21 @@ def _check_counts(counts: Mapping[str, int], expected: Mapping[str, int], where:
     counted = " and ".join(f"the {part} part {counts[part]:,} images, expected {expected[part]:,}" for part in wrong)
     way_out = "its train and test files seem to be swapped" if swapped else "fetch it again"
     raise InputError(f"{where} is not whole: {counted}; {way_out}")
+
+
+def _check_classes(by_part: Mapping[str, np.ndarray], files: CifarFiles, where: Path) -> None:
+    """Raise if a class of a part has another number of images than the publisher's, which is the same for all."""
+    for part, labels in by_part.items():
+        expected = files.sizes[part] // len(files.classes)
+        counts = np.bincount(labels, minlength=len(files.classes))
+        wrong = np.flatnonzero(counts != expected)
+        if len(wrong):
+            first = files.classes[wrong[0]]
+            raise InputError(
+                f"{where}: the {part} part has {counts[wrong[0]]} images of {first}, expected {expected}, and "
+                f"{len(wrong)} of {len(counts)} classes have another number: images are missing or there twice, or the "
+                f"labels are not those of {files.title}; fetch it again"
+            )
 
 
 def _check_labels(labels: np.ndarray, files: CifarFiles, where: str) -> None:

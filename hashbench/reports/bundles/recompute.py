@@ -54,11 +54,14 @@ class Recomputed:
         What differs from the leaderboard.
     notes : list of str
         What a reader should know.
+    rows : list of dict from str to str
+        What the records give, as rows of a leaderboard.
     """
 
     n_records: int
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    rows: list[Line] = field(default_factory=list)
 
 
 def recompute(bundle: Path, board: Path | None = None, plugins: Iterable[str | Path] = ()) -> Recomputed:
@@ -100,7 +103,7 @@ def _recomputed(folder: Path, manifest: dict[str, Any], board: Path | None, regi
         notes.append(f"not computed again, as runs have added them to the protocol's metrics: {', '.join(added)}")
     submitted = [Submitted(record.without_added_metrics(), store) for record in records]
     rows, _ = rows_of(submitted, registry.plugins("methods"), "recompute")
-    result = Recomputed(len(records), notes=[*notes, *_of_other_code(records, registry)])
+    result = Recomputed(len(records), notes=[*notes, *_of_other_code(records, registry)], rows=rows)
     if board is not None:
         problems, more = _compare_with_board(board, rows, registry)
         result.problems += problems

@@ -9,6 +9,7 @@ from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.reports.leaderboards.columns import HEAD, IDENTITY, SETTING, TAIL, Column, of_metric
 from hashbench.reports.leaderboards.commands import commands
 from hashbench.reports.leaderboards.csv_files import read_entries
+from hashbench.reports.leaderboards.reproduced import DEFAULT, read_spread
 
 TEXT = """# Leaderboards
 
@@ -36,6 +37,15 @@ backbone's weights are named there by their SHA-256. Verdicts are the same once 
 
 {commands}
 
+## On another processor
+
+`hashbench validate --against runs/cifar10 leaderboards/cifar10.csv` compares the rows that your run (or a bundle) gives
+with published ones. A row is equal, within the spread between processors, or beyond it; the last ends with exit code 2.
+Rows of other seeds, parameters or code are named and not compared. `spread.json` states the spread by data set, method
+(`*` for all others) and metric, {default} where it states none, and how it was measured:
+
+{spreads}
+
 ## Columns
 
 {columns}
@@ -55,15 +65,21 @@ def dictionary(directory: Path) -> str:
         setting=", ".join(f"`{name}`" for name in SETTING),
         method=" and ".join(f"`{name}`" for name in IDENTITY if name not in SETTING),
         commands="\n\n".join(_commands(directory)),
+        default=DEFAULT,
+        spreads="\n".join(f"- `{path.name}`: {read_spread(path).measured}" for path in _boards(directory)),
         columns="\n".join(["| column | meaning | holds |", "|---|---|---|", *rows]),
     )
 
 
 def _commands(directory: Path) -> Iterator[str]:
     features = read_entries(directory).features
-    for path in sorted(directory.glob("*.csv")):
+    for path in _boards(directory):
         lines = "\n".join(commands(path.stem, read_rows(path), features))
         yield f"`{path.name}`:\n\n```sh\n{lines}\n```"
+
+
+def _boards(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.csv"))
 
 
 def _line(column: Column) -> str:
