@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 if TYPE_CHECKING:
     from torch import Tensor

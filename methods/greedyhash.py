@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 
 class GreedyHash(PairMethod):

@@ -7,8 +7,8 @@ import math
 import psutil
 
 from hashbench.errors import Unsupported
-from hashbench.learning.plain.centred import CentredMethod
-from hashbench.learning.plain.manifold import BYTES_PER_PAIR, manifold_similarity, rows_that_fit
+from hashbench.learning.centred import CentredMethod
+from hashbench.learning.manifold import BYTES_PER_PAIR, manifold_similarity, rows_that_fit
 
 
 class MLS3RDUH(CentredMethod):
@@ -17,7 +17,7 @@ class MLS3RDUH(CentredMethod):
     Source: Tu, Mao and Wei, MLS3RDUH: deep unsupervised hashing via manifold based local semantic similarity
     structure reconstructing, IJCAI 2020, and the authors' code. Before training, S in [−1, 1] is made of all pairs'
     cosines: a row's near neighbours that are also near along the graph become similar, those that are not
-    dissimilar (`hashbench.learning.plain.manifold.manifold_similarity`). Minimised is the mean of log cosh(h_i·h_j/K
+    dissimilar (`hashbench.learning.manifold.manifold_similarity`). Minimised is the mean of log cosh(h_i·h_j/K
     − S_ij) over the pairs of a batch, with h the outputs of a layer after tanh. The quantisation term of the paper is
     computed but not used by the code, and is left out.
 

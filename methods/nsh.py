@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
 if TYPE_CHECKING:

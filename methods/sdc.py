@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 
 class SDC(PairMethod):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench.learning.centred import CentredMethod
 from hashbench.learning.linear import blocks, mean
-from hashbench.learning.plain.centred import CentredMethod
 
 LEAST_SCALE = 1e-7
 """Least scale of a decoded feature, as in the authors' code."""

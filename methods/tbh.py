@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from hashbench.errors import Unsupported
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 
 EPSILON = 1e-7
 """Term that Adam adds to its denominator, as TensorFlow sets it."""
@@ -80,7 +80,7 @@ class TBH(CentredMethod):
 
     def network(self, n_features):
         """Return the autoencoder with its critics."""
-        from hashbench.learning.plain.twin_bottleneck import TwinBottleneck
+        from hashbench.learning.twin_bottleneck import TwinBottleneck
 
         widths = (n_features, self.hidden, self.n_bits, self.continuous)
         return TwinBottleneck(*widths, power=self.power, rectified=not self.center)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashbench.errors import Unsupported
+from hashbench.learning.binary_codes import best_codes, itq_codes, start_from_moments
+from hashbench.learning.full_batch import FullBatchMethod, all_features
 from hashbench.learning.linear import refuse_constant
-from hashbench.learning.plain.binary_codes import best_codes, itq_codes, start_from_moments
-from hashbench.learning.plain.full_batch import FullBatchMethod, all_features
 
 WIDTHS = {8: (90, 20), 16: (90, 30), 24: (100, 40), 32: (120, 50)}
 """Widths of the two hidden layers by code length, in the authors' code."""

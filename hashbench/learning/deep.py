@@ -9,7 +9,7 @@ import numpy as np
 
 from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
-from hashbench.learning.encoder import run_encoder
+from hashbench.learning.training.encoder import run_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -98,7 +98,7 @@ class DeepMethod(DeclaredMethod):
         ----------
         outputs : Tensor, or tuple or dict of them
             What the network returned for the batch's rows, float32; of two views (2n, …), the first views first.
-        batch : hashbench.learning.batches.Batch
+        batch : hashbench.learning.training.batches.Batch
 
         Returns
         -------
@@ -141,7 +141,7 @@ class DeepMethod(DeclaredMethod):
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
+        trainer : hashbench.learning.training.trainer.Trainer
             Its ``network`` may be given other initial weights, and what is put into its ``constants`` is
             there in every batch.
         """
@@ -151,7 +151,7 @@ class DeepMethod(DeclaredMethod):
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
+        trainer : hashbench.learning.training.trainer.Trainer
         epoch : int
             From 1.
         """
@@ -161,8 +161,8 @@ class DeepMethod(DeclaredMethod):
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
-        batch : hashbench.learning.batches.Batch
+        trainer : hashbench.learning.training.trainer.Trainer
+        batch : hashbench.learning.training.batches.Batch
         """
         terms = self.loss(trainer.forward(batch), batch)
         trainer.minimise(terms["loss"])
@@ -241,7 +241,7 @@ class DeepMethod(DeclaredMethod):
         InputError
             ``workdir`` holds the checkpoint of another training.
         """
-        from hashbench.learning.batches import FeatureRows
+        from hashbench.learning.training.batches import FeatureRows
 
         self.check(X, device, devices)
         rows = FeatureRows(X, self._used_labels(y), self.scaling(X))
@@ -252,7 +252,7 @@ class DeepMethod(DeclaredMethod):
 
     def _train(self, data: Any, **options: Any) -> "DeepMethod":
         """Train on batches of ``data`` and keep what was learned."""
-        from hashbench.learning.launch import train
+        from hashbench.learning.training.launch import train
 
         for name in [name for name in vars(self) if name.endswith("_") and name != "n_features_in_"]:
             delattr(self, name)

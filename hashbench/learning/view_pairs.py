@@ -145,14 +145,14 @@ class ViewPairMethod(DeepMethod):
         )
 
     def _tuned(self, X: np.ndarray, labels: Any, tunable: Any) -> Any:
-        from hashbench.learning.view_batches import TunedBackbone
+        from hashbench.learning.training.view_batches import TunedBackbone
 
         if self.scaling(X) is not None:
             raise Unsupported(f"finetune={self.finetune}: {self.name} scales features, a trained backbone's change")
         return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune, labels)
 
     def _pool(self, X: np.ndarray, labels: Any, views: Any) -> Any:
-        from hashbench.learning.view_batches import ViewPool
+        from hashbench.learning.training.view_batches import ViewPool
 
         expected = len(X), self.n_pool_views(len(X))
         if views.shape[:2] != expected:

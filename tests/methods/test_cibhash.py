@@ -16,9 +16,9 @@ from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.backbones.backbone import open_backbone
 from hashbench.features.tunable import Tunable
 from hashbench.learning.contrastive import nt_xent
-from hashbench.learning.launch import train
 from hashbench.learning.layers import binarize
-from hashbench.learning.view_batches import TunedBackbone, ViewPool
+from hashbench.learning.training.launch import train
+from hashbench.learning.training.view_batches import TunedBackbone, ViewPool
 from hashbench.records.store import Store
 
 

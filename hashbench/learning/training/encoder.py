@@ -17,7 +17,7 @@ Affine = tuple[np.ndarray, np.ndarray]
 
 def _gelu(values: np.ndarray) -> np.ndarray:
     # numba takes a second to import, and few encoders need it.
-    from hashbench.learning.gelu import gelu
+    from hashbench.learning.training.gelu import gelu
 
     return gelu(values)
 

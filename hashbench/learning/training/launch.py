@@ -21,8 +21,8 @@ from torch import nn
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.backbones.devices import choose_device, open_fabric, refuse_missing_devices
 from hashbench.features.backbones.precision import fabric_precision
-from hashbench.learning.batches import TrainingData
-from hashbench.learning.training import Progress, Trained, Trainer
+from hashbench.learning.training.batches import TrainingData
+from hashbench.learning.training.trainer import Progress, Trained, Trainer
 
 ONE_THREAD_BELOW = 2**17
 """Weights of the first layer below which a second thread costs more than it saves."""

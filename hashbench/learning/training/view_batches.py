@@ -17,7 +17,7 @@ from hashbench.features.backbones.dropout import mask_seeds
 from hashbench.features.backbones.upload import to_device
 from hashbench.features.tunable import Tunable
 from hashbench.files.arrays import SharedArray
-from hashbench.learning.batches import Scaling, TrainingData
+from hashbench.learning.training.batches import Scaling, TrainingData
 
 
 def _fresh(n_items: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:

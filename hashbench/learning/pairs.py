@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 
 
 class PairMethod(CentredMethod):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from hashbench.errors import Unsupported
 from hashbench.features.backbones.precision import float32_products
-from hashbench.learning import checkpoint
-from hashbench.learning.batches import Batch, TrainingData
-from hashbench.learning.encoder import export_encoder
+from hashbench.learning.training import checkpoint
+from hashbench.learning.training.batches import Batch, TrainingData
+from hashbench.learning.training.encoder import export_encoder
 
 VALIDATE_EVERY = 20
 """Epochs between two looks at the validation queries, as in CIBHash's code."""
