@@ -1,4 +1,4 @@
-"""Finds a user's own labelled images: class folders, or a table of paths and labels."""
+"""Finds labelled images of the user: class folders, or a table of paths and labels."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _said(kinds: Counter[str]) -> list[str]:
 
 
 def _list_its_table(folder: Path, label: str | None) -> Listing | None:
-    """List what a folder's own table of paths and labels names; None where it has no such table."""
+    """List the images that a folder's table of paths and labels names; None if it has no such table."""
     tables = [read_table(folder / name) for name in METADATA if (folder / name).is_file()]
     usable = [table for table in tables if table.paths and label_column(table.columns, str(table.file), label)]
     if len(usable) > 1:

@@ -124,7 +124,7 @@ class RowsByName:
     def find(self, line: str) -> int | None:
         """Return the row of the longest beginning of a line that is an item's name; None where none is.
 
-        A name may be written with another folder before it, or with another folder in place of its own where all
+        A name may be written with another folder before it, or with a different folder where all
         items' files have different names.
         """
         written = normal(line)

@@ -198,7 +198,7 @@ def _unreadable(folder: str, error: OSError) -> None:
 
 
 def _word_of(file: Path, source: Path) -> str:
-    """Return the word that names a file's part; what its name says besides a number, where no word does."""
+    """Return the word that names a file's part; without such a word, the file's name without its number."""
     name = shard_of(file).name
     names = [name] if file.parent == source else [name, file.parent.name]
     words = (word for one in names if (word := word_in(one)[0]))

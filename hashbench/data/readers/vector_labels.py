@@ -1,4 +1,4 @@
-"""Labels of the user's own vectors, from their files, checked."""
+"""Labels of the user's vectors, read from their files and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the user's own embeddings: which parts his files hold, and whether they fit together."""
+"""Reads embeddings of the user: which parts the files contain, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _open(path: Path, label: str | None) -> tuple[Path, Contents]:
 def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:
     """Return a file's arrays without those that mean something else here.
 
-    In VIBE's files ``learn`` are more queries, with their own neighbours, and not vectors to train on.
+    In VIBE's files ``learn`` holds more queries, with neighbours, and not training vectors.
     """
     if _text(contents.attributes.get("point_type", "")) == "binary":
         raise InputError(f"{path} holds packed bits (its point_type is binary); expected vectors: give the float file")

@@ -72,7 +72,7 @@ def several(text: str) -> list[Any] | None:
 
 
 def struct(fields: Iterable[object]) -> str:
-    """Return what is said of a label that is an object with several fields."""
+    """Return the message about a label that is an object with several fields."""
     named = [str(field) for field in fields]
     return f"is an object with the fields {', '.join(named)}: keep the one that is the label, {' or '.join(named)}"
 
