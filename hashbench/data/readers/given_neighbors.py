@@ -84,8 +84,8 @@ def share_of_true(
     Raises
     ------
     InputError
-        Too few of the given neighbours are the nearest; the message names another similarity by which they may have
-        been found.
+        Too few of the given neighbours are the nearest; the message says how they may have been
+        computed.
     """
     tried = np.sort(np.random.default_rng(0).permutation(len(query))[:TRIED])
     given, query = given[tried], query[tried]

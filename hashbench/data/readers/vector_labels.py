@@ -26,11 +26,11 @@ def joined_labels(
     Parameters
     ----------
     contents : Contents
-        What the files hold.
+        Contents of the files.
     parts : dict from str to StoredArray
         The vectors of each part.
     names_of : dict from str to sequence of str
-        What each part may be called.
+        Names of each part.
     path : Path
     chosen : str, optional
         The column that the user chose, or ``none``.
