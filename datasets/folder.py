@@ -57,7 +57,7 @@ class Folder(HashDataset):
         return list_images(options.data_dir, options.label_column).items(options.look)
 
     def watched(self, file: Path) -> Path:
-        """Return the folder in which a table's images lie."""
+        """Return the folder of a table's images."""
         return file.parent
 
     def split(self, items: Items, protocol: Protocol) -> Split:

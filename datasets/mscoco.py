@@ -26,7 +26,7 @@ PARTS = ("train", "val")
 N_LABELS = 80
 N_WHOLE, N_LABELLED = 123_287, 122_218
 MAX_BYTES = 2**31
-"""Of an annotation file; the largest of MS-COCO's own has 470 million."""
+"""Maximum bytes of an annotation file; MS-COCO's largest has 470 million."""
 KEPT = ("images", "annotations", "categories", "id", "file_name", "image_id", "category_id", "name")
 """All that is kept of a file: outlines and boxes are dropped while it is read."""
 
@@ -120,7 +120,7 @@ def _release(directory: Path, needs: str) -> str:
 
 
 def _refuse_swapped(listed: Sequence[Sequence[str]], folders: Sequence[Path], directory: Path) -> None:
-    """Raise if the images of each part lie in the other part's folder, and none in its own."""
+    """Raise if the images of each part are in the other part's folder, and none in the right one."""
 
     def lie_in(names: Sequence[str], folder: Path) -> bool:
         return any(is_there(folder / name) for name in names)

@@ -165,7 +165,7 @@ def _most_frequent(folder: Path, n_images: int) -> tuple[np.ndarray, list[str]]:
 
 
 def _image_folder(directory: Path, names: Sequence[str]) -> tuple[Path, bool]:
-    """Return where the images are, and whether in folders of their own as the list has them, or all in one."""
+    """Return the folder of the images, and whether it has the subfolders of the list or none."""
     for folder in (directory / name for name in FOLDERS):
         if folder.is_dir():
             below = {child.name for child in folder.iterdir() if child.is_dir()}

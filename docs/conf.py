@@ -55,7 +55,7 @@ def make_pages(app):
         ]
         (PAGES / f"{board.stem}.md").write_text("\n".join(page))
     columns = (BOARDS / "README.md").read_text()
-    (PAGES / "columns.md").write_text(re.sub(r"## Compute them again.*?(?=## Columns)", "", columns, flags=re.DOTALL))
+    (PAGES / "columns.md").write_text(re.sub(r"## Reproduce them.*?(?=## Columns)", "", columns, flags=re.DOTALL))
 
 
 def setup(app):

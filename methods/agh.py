@@ -12,12 +12,11 @@ from hashbench.learning.anchor_graph import anchor_weights, find_anchors, graph_
 class AGH(HashMethod):
     """Anchor graph hashing: the signs of an anchor graph's leading eigenvectors.
 
-    Source: Liu, Wang, Kumar and Chang, Hashing with graphs, ICML 2011. Points are tied to their nearest
-    k-means anchors by Z (equation 2); the graph ZΛ⁻¹Zᵀ has the eigenvectors ZW with
-    W = √n Λ^-½ V Σ^-½ (section 3.2), and new points get theirs by the same product (section 3.3). With two
-    layers, half as many eigenvectors are cut again on either side of zero, each at a learned threshold
-    (section 3.4). As in the authors' code σ is the mean distance to the ``n_neighbors``-th nearest anchor, and
-    eigenvalues above 1 − 1e-3 are dropped.
+    Source: Liu, Wang, Kumar and Chang, Hashing with graphs, ICML 2011. Z connects points to their nearest k-means
+    anchors (equation 2). The graph ZΛ⁻¹Zᵀ has the eigenvectors ZW with W = √n Λ^-½ V Σ^-½ (section 3.2), and new points
+    are mapped by the same product (section 3.3). With two layers there are half as many eigenvectors, and each is
+    thresholded again on both sides of zero, at learned values (section 3.4). As in the authors' code, σ is the mean
+    distance to the ``n_neighbors``-th nearest anchor, and eigenvalues above 1 − 1e-3 are dropped.
 
     Parameters
     ----------
@@ -29,26 +28,26 @@ class AGH(HashMethod):
     n_anchors : int
         Number of k-means centres, at most the number of training rows.
     n_neighbors : int
-        Number of nearest anchors a point is tied to.
+        Number of nearest anchors that a point is connected to.
     random_state : int or None
         Seed of k-means.
 
     Attributes
     ----------
     anchors_ : ndarray of shape (m, n_features), float32
-        The anchors that some training point is tied to, at most ``n_anchors``.
+        The anchors that some training point is connected to, at most ``n_anchors``.
     width_ : float
         The kernel's σ.
     weights_ : ndarray of shape (m, n_eigenvectors), float64
         W: eigenvectors are ``Z @ weights_``.
     thresholds_ : ndarray of shape (2, n_eigenvectors), float64
-        Where the second layer cuts the positive and the negative side; empty (2, 0) with one layer.
+        Thresholds of the second layer on the positive and the negative side; empty (2, 0) with one layer.
 
     Fidelity
     --------
-    Written from the paper, with σ and the bound on eigenvalues as in the authors' MATLAB code, beside which it was not
-    run. Tests hold it to the paper's properties: balanced orthogonal eigenvectors, thresholds that minimise the graph's
-    Laplacian.
+    Written from the paper, with σ and the bound on eigenvalues from the authors' MATLAB code. It was not compared with
+    that code. Tests check properties that the paper states: balanced orthogonal eigenvectors, and thresholds that
+    minimise the graph's Laplacian.
     """
 
     paper = "Liu et al., ICML 2011"
@@ -70,14 +69,14 @@ class AGH(HashMethod):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Place the anchors and learn the eigenvectors and thresholds.
+        """Choose the anchors and learn the eigenvectors and thresholds.
 
         Raises
         ------
         Unsupported
-            ``n_layers`` is neither 1 nor 2, ``n_bits`` is odd with two layers or asks for more eigenvectors than
-            are usable, ``n_anchors`` exceeds the number of rows, ``n_neighbors`` that of (different) anchors, or
-            all rows are the same.
+            ``n_layers`` is neither 1 nor 2, ``n_bits`` is odd with two layers or exceeds the number of usable
+            eigenvectors, ``n_anchors`` exceeds the number of rows, ``n_neighbors`` that of (different) anchors, or all
+            rows are the same.
         """
         if self.n_layers not in (1, 2):
             raise Unsupported(f"n_layers={self.n_layers!r}: expected 1 or 2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,24 +14,25 @@ class BiHalf(PairMethod):
     """Bi-half net, unsupervised: one linear layer whose codes are balanced within each batch and keep pairs' cosines.
 
     Source: Li and van Gemert, Deep unsupervised image hashing by maximizing bit entropy, AAAI 2021, and the authors'
-    code. Of a batch's N outputs u of a bit, the greater half becomes +1 and the rest −1: the assignment B nearest to
-    u among those of the greatest entropy. Its gradient is that of B, passed straight through, plus γ (u − B)/(N K).
-    A batch's first half is paired with its second; minimised is the mean squared difference between the pairs'
-    cosines, of codes and of features. A code is made of signs, row by row.
+    code. Of a batch's N outputs u of a bit, the greater half becomes +1 and the rest −1: the assignment B nearest to u
+    among those of the greatest entropy. The gradient of B is passed straight through, plus γ (u − B)/(N K). The first
+    half of a batch is paired with the second. The loss is the mean squared difference between the pairs' cosines of
+    codes and of features. Encoding takes signs, row by row.
 
-    Where it differs from the authors' code: γ/2 times the mean of (u − B)² is a term of the loss, which gives the
-    same gradient; ``similarity`` is what they log, and it may rise while retrieval improves. Steps are kept rather than
-    epochs: 47,100 are their 300 epochs of 5,000 rows. An odd last batch loses a row, where theirs fails. Ties go
-    to the batch's first rows, a sign of exactly 0 counts as −1. Their VGG16 drops features while it trains; here they
-    are fixed. The last weights are kept; they look at the test queries every ten epochs. Features are not centred,
-    as in their code: balance comes from the layer, and ``center=True`` was a little worse on CIFAR-10.
+    Where it differs from the authors' code: γ/2 times the mean of (u − B)² is a term of the loss, which gives the same
+    gradient; ``similarity`` is the value that they log; it can rise while retrieval improves. The number of steps is
+    kept instead of the number of epochs: 47,100 are their 300 epochs of 5,000 rows. An odd last batch loses a row,
+    where their code fails. Ties are resolved in favour of the batch's first rows, and the sign of 0 is −1. Their VGG16
+    applies dropout to features in training; here features are fixed. The last weights are kept; the authors choose by
+    the test queries, every ten epochs. Features are not centred, as in their code: the layer balances the bits, and
+    ``center=True`` was slightly worse on CIFAR-10.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits.
     gamma : float
-        Weight γ of what draws outputs to their codes; without it, outputs may collapse.
+        Weight γ of the distance between outputs and their codes; without it, outputs may collapse.
     momentum : float
         Momentum of stochastic gradient descent.
     center : bool
@@ -39,24 +40,24 @@ class BiHalf(PairMethod):
     batch_size : int
         Training rows per step, an even number.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 47,100 steps. After two fifths of them the rate
-        is a tenth, after four fifths a hundredth.
+        Passes over the training set; None is the number that gives 47,100 steps. After two fifths of them the learning
+        rate is divided by 10, after four fifths by 100.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights and of the rows' order.
 
     Attributes
     ----------
     weights1_, bias1_ : ndarray, float32
-        The layer, ``X @ weights1_ + bias1_``, with the mean's subtraction in its bias.
+        The layer, ``X @ weights1_ + bias1_``; the bias includes the subtraction of the mean.
 
     Fidelity
     --------
     Compared with the authors' layer and loop on the same CIFAR-10 features and batches, 32 bits, 47,100 steps, 3 seeds:
-    equal losses, mAP@1000 .4118 for both; with batches of their own .4072 (standard deviation .0058).
+    equal losses, mAP@1000 .4118 for both; .4072 for theirs with other batches (standard deviation .0058).
     """
 
     paper = "Li and van Gemert, AAAI 2021"
@@ -76,7 +77,7 @@ class BiHalf(PairMethod):
         return nn.Linear(n_features, self.n_bits)
 
     def loss(self, outputs, batch):
-        """Return how far pairs' cosines differ, plus what draws outputs to their codes."""
+        """Return the difference of the pairs' cosines, plus the distance between outputs and codes."""
         from torch.nn.functional import cosine_similarity, mse_loss
 
         halves = bi_half(outputs.detach())
@@ -92,7 +93,7 @@ class BiHalf(PairMethod):
         return SGD(network.parameters(), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def start_epoch(self, trainer, epoch):
-        """Take a tenth of the rate after every two fifths of the epochs."""
+        """Divide the learning rate by 10 after every two fifths of the epochs."""
         trainer.scale_rates(0.1 ** (5 * (epoch - 1) // (2 * trainer.epochs)))
 
     def limits(self, n_items, device, devices):

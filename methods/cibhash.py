@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 SAMPLINGS = ("sign", "bernoulli", "zero_one", "continuous")
 MIN_STEPS = 2400
-"""Steps that the default schedule takes at least; the authors' makes 4,740 on their 5,000 images."""
+"""Minimum number of steps of the default schedule; the authors' has 4,740 on their 5,000 images."""
 
 
 class CIBHash(ViewPairMethod):
     """Unsupervised hashing with contrastive information bottleneck.
 
-    Source: Qiu, Su, Ou, Yu and Chen, Unsupervised Hashing with Contrastive Information Bottleneck, IJCAI 2021
-    (arXiv 2105.06138). A head Linear – ReLU – Linear on frozen features gives each bit's probability
-    p = σ(h). Two views' codes, binarised with a straight-through gradient, are contrasted by NT-Xent
-    (section 3.2); the bottleneck adds β times the symmetric KL divergence of the two views' Bernoulli codes
-    (section 3.3). The sign is the authors' code's, contrastive + β · KL: a smaller divergence means fewer bits
-    about the view and more about what the views share. A Lagrangian written L − β · I, as one reads it elsewhere,
-    means the same where I is what the views share, not this divergence.
+    Source: Qiu, Su, Ou, Yu and Chen, Unsupervised Hashing with Contrastive Information Bottleneck, IJCAI 2021 (arXiv
+    2105.06138). A head Linear – ReLU – Linear on frozen features gives each bit's probability p = σ(h). Two views'
+    codes, binarised with a straight-through gradient, are contrasted by NT-Xent (section 3.2); the bottleneck adds β
+    times the symmetric KL divergence of the two views' Bernoulli codes (section 3.3). The sign is that of the authors'
+    code, contrastive + β · KL: a smaller divergence means fewer bits about one view and more about what the views
+    share. A Lagrangian L − β · I, as in other texts, means the same if I is the information that the views share, not
+    this divergence.
 
-    The head trains on a pool of augmented views whose features are extracted once; each step draws two
-    different views of each image. With VGG16, whose dropout CIBHash's code leaves active in training, each view of
-    the pool carries the dropout mask that was drawn when it was extracted.
+    The head trains on a pool of augmented views whose features are extracted once; each step draws two different views
+    of each image. CIBHash's code leaves the dropout of VGG16 active in training; so each view of the pool has the
+    dropout mask that was drawn when it was extracted.
 
     Parameters
     ----------
@@ -49,23 +49,24 @@ class CIBHash(ViewPairMethod):
     batch_size : int
         Images per step; each contributes two views.
     epochs : int or None
-        Passes over the training set; None is the authors' schedule, 60, and 80 at 16 bits, or as many as it takes
-        for 2,400 steps on a small training set.
+        Passes over the training set; None is the authors' schedule, 60, and 80 at 16 bits; on a small training set, the
+        number that gives 2,400 steps.
     lr, weight_decay : float
         Adam's learning rate and weight decay.
     select : {"last", "validation"}
-        Which epoch's head is kept: the last, or, as the authors do, the one that does best on labelled validation
-        queries, looked at every 20 epochs. That uses labels: a run takes half of the queries for it, scores the
-        other half under a protocol name of its own, and marks the row.
+        Which epoch's head is kept: the last, or, as in the authors' code, the one with the best score on labelled
+        validation queries, measured every 20 epochs. That uses labels: a run takes half of the queries for validation,
+        scores the other half under a separate protocol name, and marks the row.
     n_views : int or "fresh"
-        Size of the view pool; ``fresh`` is two new views of each image in every epoch, as the authors do.
+        Size of the view pool; ``fresh`` is two new views of each image in every epoch, as in the authors' code.
     views_seed : int
         Seed of the views.
     finetune : float
-        Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the head on two new views of
-        each image in every epoch, there is no pool, and codes are made of the trained backbone's features.
+        Learning rate of the backbone; at 0 the backbone is frozen. Otherwise it is trained with the head on two new
+        views of each image in every epoch, there is no pool, and codes are made from the features of the trained
+        backbone.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights, batches, view choice and sampling.
 
@@ -80,7 +81,7 @@ class CIBHash(ViewPairMethod):
 
     Fidelity
     --------
-    Compared with a loop in its authors' manner (fresh views by torchvision's transforms) on CIFAR-10,
+    Compared with a training loop like the authors' (new views by torchvision's transforms) on CIFAR-10,
     EfficientNet-Lite0, 32 bits, 60 epochs, 3 seeds: in the first five epochs the contrastive term is within .4 % and
     the KL term within 2.5 %, mAP@1000 is .5250 here, .5229 there (standard deviations .0034 and .0025).
     """
@@ -116,7 +117,7 @@ class CIBHash(ViewPairMethod):
         return binarize(p, threshold, 0.0 if self.sampling == "zero_one" else -1.0)
 
     def default_epochs(self, n_items):
-        """Return the authors' 60 epochs, 80 at 16 bits, or as many as it takes for 2,400 steps on few images."""
+        """Return the authors' 60 epochs, 80 at 16 bits, or the number that gives 2,400 steps on few images."""
         steps = -(-n_items // self.batch_size)
         return max(80 if self.n_bits == 16 else 60, -(-MIN_STEPS // steps))
 

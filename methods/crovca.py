@@ -1,4 +1,4 @@
-"""CroVCA: each view's code is what the other view's is to be, spread out by the coding rate."""
+"""CroVCA: each view's code is the target of the other view; the coding rate spreads codes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class CroVCA(ViewPairMethod):
 
     Source: Moummad, Zaher, Goëau and Joly, Image hashing via cross-view code alignment in the age of foundation models,
     CVPR workshops 2026 (arXiv 2510.27584), and the authors' code. A perceptron with one hidden layer of ReLU ends in
-    batch normalisation of each view apart; its outputs are the bits' log-odds. Minimised is the binary cross entropy
-    of each view's log-odds with the bits of the other, both ways, minus the weighted coding rate of the log-odds' rows,
-    scaled to length 1: with m rows Z of K bits, ½ log det(I + K / (m ε) ZᵀZ) (K + m) / (K m). A code that is the same
-    for all images has no coding rate.
+    batch normalisation of each view; its outputs are the log-odds of the bits. The loss is the binary cross entropy of
+    each view's log-odds with the bits of the other, in both directions, minus the weighted coding rate of the log-odds'
+    rows, scaled to length 1: with m rows Z of K bits, ½ log det(I + K / (m ε) ZᵀZ) (K + m) / (K m). If all images have
+    the same code, the coding rate is low.
 
-    Where it differs from the authors' code: steps are kept rather than epochs, 975 are their 5 epochs of 50,000
-    images; the rate follows half a cosine epoch by epoch, theirs step by step. The backbone stays frozen unless
-    ``finetune`` is given, while theirs is trained too from the second epoch on. Views are the data set's, two of a
-    pool. Their scores rank by real-valued queries; here both sides are codes.
+    Where it differs from the authors' code: the number of steps is kept instead of the number of epochs: 975 are their
+    5 epochs of 50,000 images. The learning rate follows half a cosine by epochs, theirs by steps. The backbone is
+    frozen unless ``finetune`` is given; theirs is trained from the second epoch on. Views are the data set's, two of a
+    pool. Their scores rank by real-valued queries; here queries and database are codes.
 
     Parameters
     ----------
@@ -35,13 +35,13 @@ class CroVCA(ViewPairMethod):
     rate_weight : float
         Weight of the coding rate.
     eps : float
-        The coding rate's ε, the squared error that it allows.
+        The coding rate's ε, the allowed squared error.
     min_lr : float
-        Where the learning rate ends.
+        Final learning rate.
     batch_size : int
         Images per step; each contributes two views. Batches that are not full are left out.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 975 steps.
+        Passes over the training set; None is the number that gives 975 steps.
     lr, weight_decay : float
         AdamW's learning rate at the start, and weight decay.
     select, n_views, views_seed, finetune, precision
@@ -52,13 +52,13 @@ class CroVCA(ViewPairMethod):
     Attributes
     ----------
     weights1_, bias1_, weights2_, bias2_ : ndarray, float32
-        The two layers; the second holds the batch normalisation, with its running statistics.
+        The two layers; the second includes the batch normalisation, with its running statistics.
 
     Fidelity
     --------
     Compared with the authors' network, loss and stepwise schedule on the same CIFAR-10 features, views and batches, 32
-    bits, 15 epochs, 1 seed: losses within 1 %, mAP@1000 .4682 here, .4639 theirs. Their backbones, their views and
-    their asymmetric scores are not here.
+    bits, 15 epochs, 1 seed: losses within 1 %, mAP@1000 .4682 here, .4639 theirs. Their backbones, views and asymmetric
+    scores were not compared.
     """
 
     paper = "Moummad et al., CVPR workshops 2026 (arXiv 2510.27584)"
@@ -74,7 +74,7 @@ class CroVCA(ViewPairMethod):
     weight_decay: float = 0.01
 
     def network(self, n_features):
-        """Return a perceptron that ends in batch normalisation of each view apart."""
+        """Return a perceptron that ends in batch normalisation of each view."""
         import torch
         from torch import nn
 
@@ -113,7 +113,7 @@ class CroVCA(ViewPairMethod):
         return AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
 
     def start_epoch(self, trainer, epoch):
-        """Let the rate fall to ``min_lr`` along half a cosine."""
+        """Decrease the learning rate to ``min_lr`` along half a cosine."""
         low, cosine = self.min_lr / self.lr, math.cos(math.pi * (epoch - 1) / trainer.epochs)
         trainer.scale_rates(low + (1 - low) * (1 + cosine) / 2)
 
@@ -141,5 +141,5 @@ def coding_rate(logits: Tensor, eps: float) -> Tensor:
     n_rows, n_bits = logits.shape
     rows = torch.nn.functional.normalize(logits)
     spread = torch.eye(n_bits, device=logits.device) + n_bits / (n_rows * eps) * rows.T @ rows
-    # This one lets NaN through to the loss, which the training reports, where `cholesky` raises.
+    # This function passes NaN on to the loss, which the training reports; `cholesky` would raise.
     return torch.linalg.cholesky_ex(spread).L.diagonal().log().sum() * (n_bits + n_rows) / (n_bits * n_rows)

@@ -13,16 +13,16 @@ from hashbench.learning.portable.rotations import nearest_rotation, product
 
 FULL_RANK = 1e-8
 ROTATION_BITS, MOST_BITS = 22, 24
-"""Binary digits of the rotation whose signs are taken, and at most of the rotated values: so that sums are exact."""
+"""Binary digits of the rotation, and at most of the rotated values whose signs are taken, so that sums are exact."""
 
 
 class DGH(HashMethod):
-    """Discrete graph hashing: binary codes that are themselves optimised on an anchor graph.
+    """Discrete graph hashing: binary codes that are optimised directly on an anchor graph.
 
-    Source: Liu, Mu, Kumar and Chang, Discrete graph hashing, NIPS 2014. Maximises tr(BᵀAB) + ρ tr(BᵀY) over
-    codes B ∈ {±1} and balanced, uncorrelated Y (equation 4), A = ZΛ⁻¹Zᵀ the anchor graph. B rises by signed
-    gradients, B ← sgn(2AB + ρY), the old sign kept at 0 (section 3.1); Y is solved for by an SVD (section
-    3.2). A new point's code is sgn(BᵀZΛ⁻¹z) (section 2). Anchors and kernel width are AGH's.
+    Source: Liu, Mu, Kumar and Chang, Discrete graph hashing, NIPS 2014. Maximises tr(BᵀAB) + ρ tr(BᵀY) over codes B ∈
+    {±1} and balanced, uncorrelated Y (equation 4), A = ZΛ⁻¹Zᵀ the anchor graph. B is updated by signed gradients, B ←
+    sgn(2AB + ρY), where 0 keeps the old sign (section 3.1). Y is computed by an SVD (section 3.2). A new point's code
+    is sgn(BᵀZΛ⁻¹z) (section 2). Anchors and kernel width are AGH's.
 
     Parameters
     ----------
@@ -31,23 +31,23 @@ class DGH(HashMethod):
     n_anchors : int
         Number of k-means centres, at most the number of training rows.
     n_neighbors : int
-        Number of nearest anchors a point is tied to.
+        Number of nearest anchors that a point is connected to.
     rho : float
-        Weight ρ of balance and decorrelation; where codes come out unbalanced, a greater one (1, say) helps.
+        Weight ρ of balance and decorrelation; if codes are unbalanced, a greater value such as 1 helps.
     init : {"rotation", "identity"}
-        Start from the signs of the graph's eigenvectors after the rotation that equation 8 learns (the paper's
-        DGH-R, which it finds to end higher), or of the eigenvectors themselves (DGH-I).
+        Start from the signs of the graph's eigenvectors after the rotation that equation 8 learns (the paper's DGH-R,
+        which reaches a higher objective there), or of the eigenvectors themselves (DGH-I).
     max_outer, max_inner : int
-        Bounds on the alternations and, in each, on the steps of B.
+        Maximum numbers of alternations and, in each, of updates of B.
     tol : float
-        Relative rise of the objective below which the alternation stops; of equation 8's too.
+        Relative increase of the objective below which the alternation stops, also for equation 8.
     random_state : int or None
         Seed of k-means, and of Y's free directions where codes are linearly dependent.
 
     Attributes
     ----------
     anchors_ : ndarray of shape (m, n_features), float32
-        The anchors that some training point is tied to, at most ``n_anchors``.
+        The anchors that some training point is connected to, at most ``n_anchors``.
     width_ : float
         The kernel's σ.
     weights_ : ndarray of shape (m, n_bits), float64
@@ -57,8 +57,8 @@ class DGH(HashMethod):
 
     Fidelity
     --------
-    Written from the paper, anchors and kernel as in AGH; no code of the authors was run beside it. Tests hold it to the
-    paper's properties: an objective that never falls, codes that are a fixed point.
+    Written from the paper, with anchors and kernel as in AGH. It was not compared with code of the authors. Tests check
+    properties that the paper states: the objective never decreases, and codes are a fixed point.
     """
 
     paper = "Liu et al., NIPS 2014"
@@ -88,12 +88,12 @@ class DGH(HashMethod):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Place the anchors and optimise the training codes.
+        """Choose the anchors and optimise the training codes.
 
         Raises
         ------
         Unsupported
-            A parameter is out of its range, ``n_bits`` asks for more eigenvectors than are usable, ``n_anchors``
+            A parameter is out of its range, ``n_bits`` exceeds the number of usable eigenvectors, ``n_anchors``
             exceeds the number of rows, ``n_neighbors`` that of (different) anchors, or all rows are the same.
         """
         if self.init not in ("rotation", "identity"):

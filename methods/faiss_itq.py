@@ -8,19 +8,19 @@ from hashbench.learning.linear import LinearMethod, refuse_constant
 
 
 class FaissITQ(LinearMethod):
-    """``faiss.ITQTransform``: the library's ITQ, its own settings.
+    """``faiss.ITQTransform``: the library's ITQ with its default settings.
 
     Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
     2021 (the library); the method is Gong and Lazebnik's, CVPR 2011. It differs from ``itq``: the data is
     scaled to unit length after centring, and the rotation is updated by a product that is not the Procrustes
-    solution, so that it hardly leaves the random start. Encoding needs no faiss.
+    solution, so that it stays close to the random initial one. Encoding needs no faiss.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits, at most the number of features and of training rows.
     random_state : int or None
-        Seed of the initial rotation; None is faiss's own, 123.
+        Seed of the initial rotation; None is faiss's default, 123.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class FaissITQ(LinearMethod):
 
     Fidelity
     --------
-    The library's own code: a test compares codes with those of ``faiss.ITQTransform``.
+    The library's code is called. A test compares codes with those of ``faiss.ITQTransform``.
     """
 
     paper = "Johnson et al., faiss"

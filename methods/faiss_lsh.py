@@ -7,11 +7,11 @@ from hashbench.learning.linear import LinearMethod
 
 
 class FaissLSH(LinearMethod):
-    """``faiss.IndexLSH``: signs after a random rotation, the library's own settings.
+    """``faiss.IndexLSH``: signs after a random rotation, with the library's default settings.
 
-    Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data
-    2021 (the library). It differs from ``lsh``: the directions are orthogonal, and the data is not centred, so
-    that on features after a ReLU many bits hardly vary. Encoding needs no faiss.
+    Source: Johnson, Douze and Jégou, Billion-scale similarity search with GPUs, IEEE Transactions on Big Data 2021 (the
+    library). It differs from ``lsh``: the directions are orthogonal, and the data is not centred, so many bits hardly
+    vary on features after a ReLU. Encoding needs no faiss.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class FaissLSH(LinearMethod):
     train_thresholds : bool
         Whether each bit's threshold is its training median instead of 0; off in faiss.
     random_state : int or None
-        Seed of the rotation; None is faiss's own, 5.
+        Seed of the rotation; None is faiss's default, 5.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class FaissLSH(LinearMethod):
 
     Fidelity
     --------
-    The library's own code: a test compares codes with those of ``faiss.IndexLSH``.
+    The library's code is called. A test compares codes with those of ``faiss.IndexLSH``.
     """
 
     paper = "Johnson et al., faiss"

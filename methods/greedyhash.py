@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 
 class GreedyHash(PairMethod):
     """GreedyHash without labels: one linear layer whose signs keep the cosines of pairs of features.
 
     Source: Su, Zhang, Han and Tian, Greedy Hash: towards fast optimization for accurate hash coding in CNN, NeurIPS
-    2018, and the authors' code for the unsupervised case. The sign's gradient is passed straight through. A batch's
-    first half is paired with its second; minimised are the mean squared difference between the pairs' cosines, of
-    codes and of features, and a penalty, the mean of | |h| − 1 |³ over the layer's outputs h.
+    2018, and the authors' code for the unsupervised case. The sign's gradient is passed straight through. The first
+    half of a batch is paired with the second. The loss is the mean squared difference between the pairs' cosines of
+    codes and of features, plus a penalty, the mean of | |h| − 1 |³ over the layer's outputs h.
 
-    Where it differs from the authors' code: features are centred (``center=False`` is theirs), because the cosines of
-    features that are never negative are all high, and most bits come out constant. The learning rate is ten times
-    theirs, which fits the scale of VGG16's fc7. The training set is seen for 20,000 steps, where theirs of 50,000
-    images is seen for 94,000, or 469,000 at 16 bits. The last weights are kept; theirs are those that do best on the
-    test queries. A sign of exactly 0 counts as −1. Their VGG16 drops features while it trains; here they are fixed.
+    Where it differs from the authors' code: features are centred (``center=False`` is theirs), because cosines of
+    non-negative features are all high, and most bits would be constant. The learning rate is ten times theirs, which
+    suits the scale of VGG16's fc7. Training has 20,000 steps; theirs has 94,000 on 50,000 images, or 469,000 at 16
+    bits. The last weights are kept; the authors keep those that are best on the test queries. The sign of 0 is −1.
+    Their VGG16 applies dropout to features in training; here features are fixed.
 
     Parameters
     ----------
@@ -30,25 +30,25 @@ class GreedyHash(PairMethod):
     center : bool
         Whether the training set's mean row is subtracted from features, before the layer and before their cosine.
     batch_size : int
-        Training rows per step, an even number of at least 4. Of an odd batch, which an epoch can end in, the last
-        row is left out.
+        Training rows per step, an even number of at least 4. The last row of an odd batch, which can be the last of an
+        epoch, is left out.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 20,000 steps.
+        Passes over the training set; None is the number that gives 20,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights and of the rows' order.
 
     Attributes
     ----------
     weights1_, bias1_ : ndarray, float32
-        The layer, ``X @ weights1_ + bias1_``, with the mean's subtraction in its bias.
+        The layer, ``X @ weights1_ + bias1_``; the bias includes the subtraction of the mean.
 
     Fidelity
     --------
-    Compared with the authors' layer and loop on the same features and batches: of 12 loss curves with their mAP, 11 are
+    Compared with the authors' layer and loop on the same features and batches: 11 of 12 loss curves and their mAP are
     equal bit for bit, the twelfth is within .16 %.
     """
 
@@ -68,7 +68,7 @@ class GreedyHash(PairMethod):
         return nn.Linear(n_features, self.n_bits)
 
     def loss(self, outputs, batch):
-        """Return how far pairs' cosines differ, plus the penalty."""
+        """Return the difference of the pairs' cosines, plus the penalty."""
         from torch.nn.functional import cosine_similarity, mse_loss
 
         from hashbench.learning.layers import binarize

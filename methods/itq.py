@@ -12,9 +12,9 @@ from hashbench.learning.principal import centred_values, principal_axes
 class ITQ(LinearMethod):
     """Iterative quantization: PCA, then the rotation that brings the data closest to the hypercube's corners.
 
-    Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR
-    2011. Alternates B = sgn(VR) with the orthogonal Procrustes solution for R (section 2.2), from a random
-    rotation; the authors' code runs 51 alternations (0 to 50), and has not converged then.
+    Source: Gong and Lazebnik, Iterative quantization: a Procrustean approach to learning binary codes, CVPR 2011.
+    Alternates B = sgn(VR) with the orthogonal Procrustes solution for R (section 2.2), from a random rotation. The
+    authors' code runs 51 alternations (0 to 50), after which it has not converged.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class ITQ(LinearMethod):
 
     Fidelity
     --------
-    Written from the paper, with the authors' 51 alternations; their MATLAB code was not run beside it. Tests hold it to
-    the paper's property, a quantization loss that never rises. faiss's ITQ is another method and stays 1.3 to 2.4
-    points below on CIFAR-10.
+    Written from the paper, with the authors' 51 alternations. It was not compared with their MATLAB code. Tests check
+    the property that the paper states: the quantization loss never increases. faiss's ITQ is another method; on
+    CIFAR-10 it is 1.3 to 2.4 points lower.
     """
 
     paper = "Gong and Lazebnik, CVPR 2011"

@@ -8,8 +8,8 @@ from hashbench.learning.linear import LinearMethod, mean
 class LSH(LinearMethod):
     """Locality-sensitive hashing by random hyperplanes through the training data's mean.
 
-    Source: Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002, section 3. The
-    data is centred first: features after a ReLU all lie in one orthant, where uncentred bits barely differ.
+    Source: Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002, section 3. The data is
+    centred first: features after a ReLU are all in one orthant, where uncentred bits hardly differ.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class LSH(LinearMethod):
 
     Fidelity
     --------
-    The definition itself, up to the centring.
+    The definition, except for the centring.
     """
 
     paper = "Charikar, STOC 2002"

@@ -7,65 +7,66 @@ import math
 import psutil
 
 from hashbench.errors import Unsupported
-from hashbench.learning.plain.centred import CentredMethod
-from hashbench.learning.plain.manifold import BYTES_PER_PAIR, manifold_similarity, rows_that_fit
+from hashbench.learning.centred import CentredMethod
+from hashbench.learning.manifold import BYTES_PER_PAIR, manifold_similarity, rows_that_fit
 
 
 class MLS3RDUH(CentredMethod):
     """MLS3RDUH: codes whose products fit a similarity of all training rows, rebuilt along their neighbour graph.
 
-    Source: Tu, Mao and Wei, MLS3RDUH: deep unsupervised hashing via manifold based local semantic similarity
-    structure reconstructing, IJCAI 2020, and the authors' code. Before training, S in [−1, 1] is made of all pairs'
-    cosines: a row's near neighbours that are also near along the graph become similar, those that are not
-    dissimilar (`hashbench.learning.plain.manifold.manifold_similarity`). Minimised is the mean of log cosh(h_i·h_j/K
-    − S_ij) over the pairs of a batch, with h the outputs of a layer after tanh. The quantisation term of the paper is
-    computed but not used by the code, and is left out.
+    Source: Tu, Mao and Wei, MLS3RDUH: deep unsupervised hashing via manifold based local semantic similarity structure
+    reconstructing, IJCAI 2020, and the authors' code. Before training, S in [−1, 1] is computed from the cosines of all
+    pairs: neighbours of a row that are also near along the graph become similar, other neighbours dissimilar
+    (`hashbench.learning.manifold.manifold_similarity`). The loss is the mean of log cosh(h_i·h_j/K − S_ij) over the
+    pairs of a batch, with h the outputs of a layer after tanh. The quantisation term of the paper is computed but not
+    used by the code, and is left out.
 
     Where it differs from the authors' code: it trains a whole VGG16 or AlexNet, this one layer on fixed features, so
-    the rate is ten times theirs, which leaves the layer undertrained, and nothing is dropped (``dropout=0.5`` is
-    theirs); the graph, too, is made of features without dropout. Where a row has fewer neighbours than asked for,
-    theirs fills up with arbitrary ones. Steps are kept rather than epochs: 6,000 are their 150 epochs of 5,000 rows.
-    Features are not centred, as in their code; on CIFAR-10 ``center=True`` was a little worse.
+    the learning rate is ten times theirs, which leaves the layer undertrained. There is no dropout, neither before the
+    layer (``dropout=0.5`` is theirs) nor for the graph. If a row has fewer neighbours than requested, their code adds
+    arbitrary ones. The number of steps is kept instead of the number of epochs: 6,000 are their 150 epochs of 5,000
+    rows. Features are not centred, as in their code; ``center=True`` was slightly worse on CIFAR-10.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits.
     neighbors : float
-        Share of the training rows that are near one by cosine.
+        Share of the training rows that count as neighbours by cosine.
     manifold_ratio : float
-        How many times as many are near it along the graph.
+        Number of neighbours along the graph, as a multiple of those by cosine.
     alpha : float
-        How far a walk along the graph goes, from 0 to below 1.
+        Weight of the random walk along the graph, from 0 to below 1.
     dropout : float
-        Share of the features that is dropped before the layer while it trains.
+        Share of the features that is dropped before the layer in training.
     center : bool
         Whether the training set's mean row is subtracted from features, before the layer and before their cosine.
     batch_size : int
         Training rows per step.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 6,000 steps.
+        Passes over the training set; None is the number that gives 6,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of stochastic gradient descent.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights, of the rows' order and of dropout.
 
     Attributes
     ----------
     weights1_, bias1_ : ndarray, float32
-        The layer, ``X @ weights1_ + bias1_``, with a mean's subtraction in its bias.
+        The layer, ``X @ weights1_ + bias1_``; the bias includes the subtraction of a mean.
 
     Notes
     -----
-    Memory grows with the square of the training rows: 16 bytes a pair, .4 GB for 5,000 rows and 40 GB for 50,000.
+    Memory grows with the square of the number of training rows: 16 bytes per pair, .4 GB for 5,000 rows and 40 GB for
+    50,000.
 
     Fidelity
     --------
     Compared with the authors' similarity and loss with this layer and rate on the same CIFAR-10 features and batches,
     32 bits, 6,000 steps, 2 seeds: 2 of 25 million similarities differ, losses equal to 3e-5, mAP@1000 .4444 for both;
-    with batches of their own .4426 (standard deviation .0016).
+    .4426 for theirs with other batches (standard deviation .0016).
     """
 
     paper = "Tu et al., IJCAI 2020"
@@ -97,7 +98,7 @@ class MLS3RDUH(CentredMethod):
         trainer.constants["similarity"] = torch.from_numpy(similarity).to(trainer.fabric.device)
 
     def _counts(self, n_items):
-        """Return how many rows are near one by cosine, and along the graph."""
+        """Return how many neighbours rows have by cosine, and along the graph."""
         return int(n_items * self.neighbors), min(n_items, int(n_items * self.neighbors * self.manifold_ratio))
 
     def loss(self, outputs, batch):
@@ -115,7 +116,7 @@ class MLS3RDUH(CentredMethod):
         return SGD(network.parameters(), lr=self.lr, weight_decay=self.weight_decay)
 
     def check(self, X, device, devices):
-        """Refuse more rows than memory holds pairs of, too."""
+        """Also refuse more rows than memory can hold pairs of."""
         super().check(X, device, devices)
         free = psutil.virtual_memory().available
         if len(X) > rows_that_fit(free):

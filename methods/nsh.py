@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_ROWS = 1_024
-"""Images in a batch; sorting takes its cube: 4 GB at this size, of which a step holds four to five at a time."""
+"""Maximum images in a batch. Sorting needs an array of the cube of it: 4 GB at this size, and a step has four to
+five."""
 
 
 class NSH(CentredMethod, ViewPairMethod):
-    """Naturally-sorted hashing: a batch's images, softly sorted by their codes, are contrasted by what comes first.
+    """Naturally-sorted hashing: a batch's images are softly sorted by their codes, and the first are positives.
 
     Source: Yu, Shen, Wang, Zhang and Torr, Learning to hash naturally sorts, IJCAI 2022 (arXiv 2201.13322), and the
-    port in the repository of SDC's authors; no code of the paper's authors is known to us. One linear layer gives
+    port in the repository of SDC's authors; we know of no code by the paper's authors. One linear layer gives
     relaxed codes b = tanh(h), another a latent vector z of length 1. For each image of the first view the second
     view's images are sorted by the similarity of codes, s = ⟨b, b'⟩ / 2K + ½, with SoftSort: the k-th of the list is
     a mean of all, weighted by the softmax of −|s_j − s_(k)| / τ_s, where s_(k) is the k-th greatest. The first views'
     latent vectors, in that order, are compared with the image's second view; the first m are its positives, each
     contrasted with what comes after them at temperature τ. The mean of (b − sign b)² is added.
 
-    Where it differs from the port: the contrast is taken once, while there a softmax's values go through a second
-    one. Features are centred (``center=False`` is theirs): on features that are never negative all codes came out the
-    same. The rate is a hundred times theirs, 1e-5 for 200,000 steps, and serves 5,000; of 1e-4, 3e-4 and 1e-3 it did
-    best on validation queries of CIFAR-10. Views are the data set's, two of a pool; theirs are MoCo v2's. A sign of
-    exactly 0 counts as −1. Batches that hold no more images than ``positives`` are left out.
+    Where it differs from the port: the loss has one softmax, where the port applies a second one to its values.
+    Features are centred (``center=False`` is theirs): on non-negative features all codes were equal. The learning rate
+    is a hundred times theirs, for 5,000 steps instead of 1e-5 for 200,000; of 1e-4, 3e-4 and 1e-3 it was best on
+    validation queries of CIFAR-10. Views are the data set's, two of a pool; theirs are MoCo v2's. The sign of 0 is −1.
+    Batches that hold no more images than ``positives`` are left out.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ class NSH(CentredMethod, ViewPairMethod):
     batch_size : int
         Images per step; each contributes two views. Memory grows with its cube.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 5,000 steps.
+        Passes over the training set; None is the number that gives 5,000 steps.
     lr, weight_decay : float
         Adam's learning rate and weight decay.
     select, n_views, views_seed, finetune, precision
@@ -66,9 +67,9 @@ class NSH(CentredMethod, ViewPairMethod):
 
     Fidelity
     --------
-    Compared with the port's loss, its second softmax left out, on the same CIFAR-10 features, views and batches, 32
-    bits, 5 epochs, 1 seed: losses within .06 %, mAP@1000 .4503 here, .4489 there, and .3885 with that softmax. It is a
-    third party's port; no code of the paper's authors is known to us.
+    Compared with the port's loss without its second softmax, on the same CIFAR-10 features, views and batches, 32 bits,
+    5 epochs, 1 seed: losses within .06 %, mAP@1000 .4503 here, .4489 there, and .3885 with that softmax. The port is by
+    a third party; we know of no code by the paper's authors.
     """
 
     paper = "Yu et al., IJCAI 2022 (arXiv 2201.13322)"
@@ -114,7 +115,7 @@ class NSH(CentredMethod, ViewPairMethod):
         return {"loss": contrastive + self.quantization * quantization, **terms}
 
     def _contrast(self, cosines):
-        """Return how little the first of each list stand out from what comes after the positives."""
+        """Return the contrastive loss of the first of each list against those after the positives."""
         import torch
 
         positives, negatives = (cosines / self.temperature).tensor_split([self.positives], dim=1)

@@ -7,9 +7,9 @@ from hashbench.learning.principal import principal_axes
 class PCAH(LinearMethod):
     """PCA hashing: the signs of the leading principal components.
 
-    Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, whose case
-    without labels it is; the baseline PCA-Direct of Gong and Lazebnik, CVPR 2011. Deterministic: each direction's
-    largest component is made positive. Directions of equal variance are any orthogonal basis of their space.
+    Source: Wang, Kumar and Chang, Semi-supervised hashing for scalable image retrieval, CVPR 2010, without labels; the
+    baseline PCA-Direct of Gong and Lazebnik, CVPR 2011. Deterministic: each direction's largest component is made
+    positive. Directions of equal variance are any orthogonal basis of their space.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ class PCAH(LinearMethod):
     Attributes
     ----------
     directions_ : ndarray of shape (n_features, n_bits), float64
-        Eigenvectors of the covariance by falling eigenvalue.
+        Eigenvectors of the covariance by descending eigenvalue.
     offset_ : ndarray of shape (n_bits,), float64
         The projected mean.
 
     Fidelity
     --------
-    The definition itself: a test compares its codes with those of a float64 singular value decomposition.
+    The definition. A test compares codes with those of a float64 singular value decomposition.
     """
 
     paper = "Wang et al., CVPR 2010"

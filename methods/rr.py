@@ -32,7 +32,7 @@ class RR(LinearMethod):
 
     Fidelity
     --------
-    The definition itself; Hashing-Baseline's code computes the same, but scores by real-valued queries.
+    The definition. Hashing-Baseline's code computes the same codes, but scores by real-valued queries.
     """
 
     paper = "Gong and Lazebnik, CVPR 2011"

@@ -1,10 +1,10 @@
-"""SDC: codes whose cosines are spread like a Beta distribution, in the order of the features' cosines."""
+"""SDC: codes whose cosines have a Beta distribution, in the order of the features' cosines."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from hashbench.learning.plain.pairs import PairMethod
+from hashbench.learning.pairs import PairMethod
 
 
 class SDC(PairMethod):
@@ -12,15 +12,15 @@ class SDC(PairMethod):
 
     Source: Ng, Zhu, Hoe, Chan, Zhang, Song and Xiang, Unsupervised hashing with similarity distribution calibration,
     BMVC 2023, and the authors' code. A perceptron with one hidden layer of GELU ends in batch normalisation, whose
-    outputs v are continuous while it trains. A batch's first half is paired with its second, N/2 pairs. The pair
-    whose features have the r-th smallest cosine is given the target 2 F⁻¹((2r − 1)/N) − 1, where F is the
-    distribution function of Beta(β, β). Minimised are the mean of |cos(v_i, v_j) − target| and, weighted, the mean of
-    1 − cos(v, sign v).
+    outputs v are continuous while it trains. The first half of a batch is paired with the second, N/2 pairs. The pair
+    whose features have the r-th smallest cosine gets the target 2 F⁻¹((2r − 1)/N) − 1, where F is the distribution
+    function of Beta(β, β). The loss is the mean of |cos(v_i, v_j) − target| plus the weighted mean of 1 − cos(v, sign
+    v).
 
     Where it differs from the authors' code: features are centred (``center=False`` is theirs), which changes their
-    cosines' order. Steps are kept rather than epochs: 7,800 are their 100 epochs of 5,000 rows. A sign of exactly 0
-    counts as −1. Their variant with a contrastive loss between augmented views is left out: this is the one on
-    features alone. The hidden layer is as wide as the features, as in the code; the supplement says 4,096.
+    cosines' order. The number of steps is kept instead of the number of epochs: 7,800 are their 100 epochs of 5,000
+    rows. The sign of 0 is −1. This is their variant on features alone, without a contrastive loss between augmented
+    views. The hidden layer is as wide as the features, as in the code; the supplement says 4,096.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class SDC(PairMethod):
     hidden : int or None
         Width of the hidden layer; None is the number of features.
     beta : float
-        Both shape parameters of the Beta distribution; 1 is uniform, more gathers the cosines around 0.
+        Both shape parameters of the Beta distribution; 1 is uniform, larger values concentrate the cosines around 0.
     quantization : float
         Weight of the outputs' distance from their signs.
     center : bool
@@ -37,24 +37,24 @@ class SDC(PairMethod):
     batch_size : int
         Training rows per step, an even number; batches that are not full are left out.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 7,800 steps. For the last fifth of them the
-        rate is a tenth.
+        Passes over the training set; None is the number that gives 7,800 steps. For the last fifth of them the learning
+        rate is divided by 10.
     lr, weight_decay : float
         Learning rate and weight decay of Adam.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights and of the rows' order.
 
     Attributes
     ----------
     weights1_, bias1_, weights2_, bias2_ : ndarray, float32
-        The two layers; the second holds the batch normalisation, with its running statistics.
+        The two layers; the second includes the batch normalisation, with its running statistics.
 
     Fidelity
     --------
     Compared with the authors' network and loss on the same CIFAR-10 features and batches, 32 bits, 780 steps, 2 seeds:
-    losses equal to 2e-8, mAP@1000 .4061 for both; with batches of their own .4139 (standard deviation .0045).
+    losses equal to 2e-8, mAP@1000 .4061 for both; .4139 for theirs with other batches (standard deviation .0045).
     """
 
     paper = "Ng et al., BMVC 2023"
@@ -76,14 +76,14 @@ class SDC(PairMethod):
         return nn.Sequential(*layers)
 
     def begin(self, trainer):
-        """Keep the targets: all batches have the same number of pairs."""
+        """Compute the targets once: all batches have the same number of pairs."""
         import torch
 
         targets = beta_quantiles(self.batch_size // 2, self.beta)
         trainer.constants["targets"] = torch.from_numpy(targets).float().to(trainer.fabric.device)
 
     def loss(self, outputs, batch):
-        """Return how far pairs' cosines are from their ranks' targets, plus the distance from signs."""
+        """Return the distance of the pairs' cosines from the targets of their ranks, plus the distance from signs."""
         import torch
         from torch.nn.functional import cosine_similarity, l1_loss
 
@@ -95,7 +95,7 @@ class SDC(PairMethod):
         return {"loss": calibration + self.quantization * quantization, **terms}
 
     def start_epoch(self, trainer, epoch):
-        """Train at a tenth of the rate for the last fifth of the epochs."""
+        """Divide the learning rate by 10 for the last fifth of the epochs."""
         trainer.scale_rates(0.1 if epoch > 4 * trainer.epochs // 5 else 1.0)
 
     def limits(self, n_items, device, devices):
@@ -109,7 +109,7 @@ class SDC(PairMethod):
 
 
 def beta_quantiles(n_pairs: int, beta: float) -> np.ndarray:
-    """Return the targets of pairs by rising cosine, in [−1, 1], shape (n_pairs,), float64."""
+    """Return the targets of pairs by ascending cosine, in [−1, 1], shape (n_pairs,), float64."""
     from scipy.special import betaincinv
 
     levels = (2 * np.arange(1, n_pairs + 1) - 1) / (2 * n_pairs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench.learning.centred import CentredMethod
 from hashbench.learning.linear import blocks, mean
-from hashbench.learning.plain.centred import CentredMethod
 
 LEAST_SCALE = 1e-7
 """Least scale of a decoded feature, as in the authors' code."""
@@ -14,17 +14,16 @@ LEAST_SCALE = 1e-7
 class SGH(CentredMethod):
     """Stochastic generative hashing: a linear encoder's bits, trained so that a linear decoder rebuilds the features.
 
-    Source: Dai, Guo, Kumar, He and Song, Stochastic generative hashing, ICML 2017, and the authors' code. With logits
-    h = x W + b, probabilities p = σ(h) and bits y = [p > ½] in {0, 1}, the decoder gives x̂ = (y U) |s| + m. Minimised
-    is, summed over a batch, ½ ‖x̂ − x‖² + α BCE(h; y), plus ½ β (‖U‖² + ‖W‖²). The bits' gradient is passed straight
-    through to p. At first m is the features' mean, s their variance, and W, b and U are Gaussian.
+    Source: Dai, Guo, Kumar, He and Song, Stochastic generative hashing, ICML 2017, and the authors' code. With logits h
+    = x W + b, probabilities p = σ(h) and bits y = [p > ½] in {0, 1}, the decoder gives x̂ = (y U) |s| + m. The loss is
+    ½ ‖x̂ − x‖² + α BCE(h; y), summed over a batch, plus ½ β (‖U‖² + ‖W‖²). The gradient of the bits is passed straight
+    through to p. Initially m is the mean of the features, s their variance, and W, b and U are Gaussian.
 
-    Where it differs from the paper: like the authors' code it thresholds p at ½ where the paper samples, has no prior
-    of the bits, and adds the cross entropy where the paper's bound takes it away (a negative ``alpha`` does that).
+    Where it differs from the paper: as in the authors' code, p is thresholded at ½ where the paper samples, the bits
+    have no prior, and the cross entropy is added where the paper's bound subtracts it (as a negative ``alpha`` does).
     Where it differs from the code: features are centred (``center=False`` is theirs, for pixels in [0, 1]), because
-    on features of networks nearly all bits come out constant otherwise; batches are drawn without replacement from
-    the epoch's order, and are half as large, so that small training sets fill one; W is penalised as in their
-    script, not as in their notebook.
+    nearly all bits would be constant on features of networks. Batches are drawn without replacement, and are half as
+    large, so that small training sets fill one. W is penalised as in their script, not as in their notebook.
 
     Parameters
     ----------
@@ -37,25 +36,25 @@ class SGH(CentredMethod):
     batch_size : int
         Training rows per step; batches that are not full are left out.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 5,000 steps.
+        Passes over the training set; None is the number that gives 5,000 steps.
     lr : float
         Learning rate of Adam.
     weight_decay : float
         Weight β of the squared weights of encoder and decoder.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights and of the rows' order.
 
     Attributes
     ----------
     weights1_, bias1_ : ndarray, float32
-        The encoder, ``X @ weights1_ + bias1_``, with the mean's subtraction in its bias.
+        The encoder, ``X @ weights1_ + bias1_``; the bias includes the subtraction of the mean.
 
     Fidelity
     --------
     Compared with the authors' TensorFlow script on the same centred CIFAR-10 features and batches of 500, 32 bits, 500
-    steps, 2 seeds: losses within .5 %, mAP@1000 .3878 here, .3871 theirs; with batches of their own .3864.
+    steps, 2 seeds: losses within .5 %, mAP@1000 .3878 here, .3871 theirs; .3864 for theirs with other batches.
     """
 
     full_batches = True
@@ -112,7 +111,7 @@ class SGH(CentredMethod):
         return {"loss": error + self.alpha * entropy, **per_row}
 
     def optimizers(self, network):
-        """Return Adam; the gradient of what penalises W and U is its weight decay."""
+        """Return Adam; its weight decay is the penalty of W and U."""
         from torch.optim import Adam
 
         penalised = [network.encoder.weight, network.decoder]

@@ -11,12 +11,12 @@ class SH(HashMethod):
     """Spectral hashing: the smoothest eigenfunctions of the Laplacian on a box around the principal components.
 
     Source: Weiss, Torralba and Fergus, Spectral hashing, NIPS 2008, section 3. For data uniform on [a, b] the
-    eigenfunctions are sin(π/2 + kπ/(b − a) · x) (equation 7) and their eigenvalues grow with the frequency
-    (equation 8). As in the authors' code the box runs from the least to the greatest training value (not over
-    percentiles, which that code computes and then overwrites), a direction of width R gets the modes
-    k = 1 … ⌈(n_bits + 1) R / R_max⌉ − 1, and the ``n_bits`` of lowest frequency over all directions are
-    the bits; the constant mode is none. There may be more bits than features. Deterministic; values are computed in
-    float32, and again in float64 where rounding could decide their sign.
+    eigenfunctions are sin(π/2 + kπ/(b − a) · x) (equation 7) and their eigenvalues grow with the frequency (equation
+    8). As in the authors' code the box runs from the least to the greatest training value (not over percentiles, which
+    that code computes and then overwrites), a direction of width R gets the modes k = 1 … ⌈(n_bits + 1) R / R_max⌉ − 1,
+    and the ``n_bits`` of lowest frequency over all directions are the bits, without the constant mode. There may be
+    more bits than features. Deterministic; values are computed in float32, and again in float64 where rounding could
+    decide their sign.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ class SH(HashMethod):
     axes_ : ndarray of shape (n_bits,), int64
         Each bit's direction.
     frequencies_ : ndarray of shape (n_bits,), float64
-        Each bit's ω = kπ/R, rising.
+        Each bit's ω = kπ/R, ascending.
 
     Fidelity
     --------
-    Written from the paper, with the box of the authors' MATLAB code, beside which it was not run. A test compares its
-    codes with a plain float64 computation of equations 7 and 8.
+    Written from the paper, with the box of the authors' MATLAB code. It was not compared with that code. A test
+    compares codes with a plain float64 computation of equations 7 and 8.
     """
 
     carries_nan = True
@@ -82,7 +82,7 @@ class SH(HashMethod):
 
 
 def _box(X, directions, values):
-    """Return the least projection of the training data on each direction, and how far it is to the greatest."""
+    """Return the smallest projection of the training data on each direction, and the range of the projections."""
     ends = []
     for rows in (values.argmin(axis=0), values.argmax(axis=0)):
         pairs = zip(X[rows].astype(np.float64), np.ascontiguousarray(directions.T), strict=True)

@@ -12,10 +12,9 @@ class Sign(HashMethod):
 
     No paper; this is the "binary quantization" of vector databases. pgvector's ``binary_quantize`` and
     sentence-transformers' ``quantize_embeddings`` compare each feature with 0, which is ``center=False``; it suits
-    embeddings that are spread around 0. There it keeps one bit per dimension;
-    shorter codes come from embeddings cut to their first dimensions (Matryoshka embeddings are trained for
-    that), so ``n_bits`` below the number of features takes the first ``n_bits`` features. On features whose
-    order means nothing that is a random choice of them.
+    embeddings that are spread around 0. There it keeps one bit per dimension; shorter codes come from embeddings cut to
+    their first dimensions (Matryoshka embeddings are trained for that), so ``n_bits`` below the number of features
+    takes the first ``n_bits`` features. For features in arbitrary order that is a random choice.
 
     Parameters
     ----------
@@ -27,12 +26,13 @@ class Sign(HashMethod):
     Attributes
     ----------
     mean_ : ndarray of shape (n_bits,), float64
-        The features' thresholds: their training means, or zeros without ``center``. Features after a ReLU are
-        never negative, so compared with 0 hardly a bit of theirs is 0. A constant feature's bit is 0 with ``center``.
+        The features' thresholds: their training means, or zeros without ``center``. Features after a ReLU are never
+        negative, so hardly any of their bits is 0 without ``center``. With ``center``, the bit of a constant feature is
+        0.
 
     Fidelity
     --------
-    The definition itself; with ``center=False`` the bits of pgvector and of sentence-transformers' ubinary.
+    The definition. With ``center=False``, the bits are those of pgvector and of sentence-transformers' ubinary.
     """
 
     paper = "none (practice of vector databases)"
@@ -43,7 +43,7 @@ class Sign(HashMethod):
         self.center = center
 
     def fit(self, X, y=None):
-        """Learn the mean, if it is asked for.
+        """Learn the mean, with ``center``.
 
         Raises
         ------

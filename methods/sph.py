@@ -13,13 +13,14 @@ from hashbench.learning.principal import centred_values
 POINTS_PER_CENTRE = 5
 TIE = 1e-9
 MIXING_BITS, MOST_BITS = 22, 24
-"""Binary digits of what centres are mixed by, and at most of the products that are mixed: so that sums are exact."""
+"""Binary digits of the mixing weights of centres, and at most of the products that are mixed, so that sums are
+exact."""
 ASTRAY = 1e6
-"""Centres that have moved so many times further than they began are not coming back."""
+"""Centres that have moved this many times their initial distance have diverged."""
 
 
 class SpH(HashMethod):
-    """Spherical hashing: each bit tells whether a point lies inside a sphere that holds half of the data.
+    """Spherical hashing: each bit is whether a point is inside a sphere that contains half of the data.
 
     Source: Heo, Lee, He, Chang and Yoon, Spherical hashing, CVPR 2012. A bit is 1 where the distance to its
     centre is at most its radius (section 3.1), the median training distance. Forces between pairs of spheres
@@ -32,9 +33,9 @@ class SpH(HashMethod):
     n_bits : int
         Code length in bits; there may be more than features.
     mean_tolerance, std_tolerance : float
-        The stopping rule's ε_m and ε_s, as shares of N/4.
+        The stopping rule's ε_m and ε_s, as fractions of N/4.
     max_iter : int
-        Bound on the iterations; the authors' code has none.
+        Maximum number of iterations; the authors' code has none.
     random_state : int or None
         Seed of the initial centres, each the mean of 5 training points.
 
@@ -45,18 +46,18 @@ class SpH(HashMethod):
     centres_ : ndarray of shape (n_bits, n_features), float64
         The spheres' centres, less ``mean_``.
     radii_ : ndarray of shape (n_bits,), float64
-        Half-way between the median training distance and the next greater one: the same training bits as the
-        median itself, and rounding does not decide on the median point. An odd N's middle point is inside.
+        Midway between the median training distance and the next greater one. Training bits are those of the median, and
+        do not depend on rounding at the median point. For an odd N the middle point is inside.
     n_iter_ : int
         Iterations done.
     converged_ : bool
-        Whether the stopping rule was met. If not, because ``max_iter`` cut it short or because the spheres cannot
-        share the data so (many equal rows, few different ones), the spheres are those that came nearest to it.
+        Whether the stopping rule was met. If not, the spheres are those that came nearest to it: ``max_iter`` was too
+        small, or no spheres can divide the data so (many equal rows).
 
     Fidelity
     --------
-    Written from the paper; the authors' code was not run beside it. Tests hold it to the paper's properties: bits that
-    are balanced, overlaps near a quarter, radii that are medians.
+    Written from the paper. It was not compared with the authors' code. Tests check properties that the paper states:
+    bits are balanced, overlaps near a quarter, and radii medians.
     """
 
     carries_nan = True
@@ -71,7 +72,7 @@ class SpH(HashMethod):
         self.random_state = random_state
 
     def fit(self, X, y=None):
-        """Place the spheres.
+        """Learn the spheres.
 
         Raises
         ------
@@ -85,7 +86,8 @@ class SpH(HashMethod):
         self.mean_ = mean(X)
         drawn = [rng.choice(len(X), min(POINTS_PER_CENTRE, len(X)), replace=False) for _ in range(self.n_bits)]
         start = np.stack([X[rows].mean(axis=0, dtype=np.float64) for rows in drawn]) - self.mean_
-        # Centres stay combinations of the first ones, mixing @ start: one pass over X serves all iterations.
+        # Centres remain combinations of the initial ones, mixing @ start, so one pass over X suffices for all
+        # iterations.
         digits = min(MOST_BITS, shared_bits(self.n_bits) - MIXING_BITS)
         products = on_grid(centred_values(X, self.mean_, np.ascontiguousarray(start.T)), digits)
         norms = np.concatenate([np.square(block - self.mean_).sum(axis=1) for block in blocks(X)])
@@ -109,7 +111,7 @@ class SpH(HashMethod):
         return self
 
     def _miss(self, excess):
-        """Return how far overlaps are from the stopping rule, which is met up to 1."""
+        """Return the distance of overlaps from the stopping rule, which is met at 1 or less."""
         if self.n_bits == 1:
             return 0.0
         pairs = excess[np.triu_indices(self.n_bits, 1)]

@@ -1,14 +1,14 @@
-"""TBH: twin-bottleneck hashing, an autoencoder whose binary codes make the graph that its decoder reads along."""
+"""TBH: twin-bottleneck hashing, an autoencoder whose binary codes define the graph that its decoder averages along."""
 
 from __future__ import annotations
 
 import math
 
 from hashbench.errors import Unsupported
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 
 EPSILON = 1e-7
-"""Term that Adam adds to its denominator, as TensorFlow sets it."""
+"""Term that Adam adds to its denominator; TensorFlow's default."""
 
 
 class TBH(CentredMethod):
@@ -18,16 +18,16 @@ class TBH(CentredMethod):
     authors' code. A hidden layer of ReLU gives logits, whose bits b = [σ(logit) > ½] are the code, and continuous
     values z = σ(linear). With A_ij = (1 − hamming(b_i, b_j)/K)^p over the pairs of a batch and D its row sums, a graph
     convolution gives v = σ(D^-½ A D^-½ (z W + c)), from which two layers rebuild the features. Two critics, one linear
-    layer each, tell b from random bits and v from uniform noise. Minimised is ½ ‖x̂ − x‖², summed over the batch,
-    minus the critics' cross entropies, in turn with the critics', which minimise the latter. Bits pass their gradient
-    straight through to the probability; two equal codes pull at each other no more.
+    layer each, separate b from random bits and v from uniform noise. The loss is ½ ‖x̂ − x‖², summed over the batch,
+    minus the cross entropies of the critics; steps alternate with those of the critics, which minimise their cross
+    entropies. The gradient of the bits is passed straight through to the probability; between equal codes it is 0.
 
-    Where it differs from the paper: like the authors' code, the probability is cut at ½ where the paper samples, z is a
-    sigmoid and the critics have one layer. Where it differs from the code: features are centred, and the decoder's last
-    layer is linear, as in the paper; ``center=False`` is theirs in both, no centring and a ReLU, with which only
-    features without negative values can be rebuilt. The rate is ten times theirs, and 2,000 steps are taken where they
-    take 100,000. Batches are drawn without replacement from the epoch's order. The last weights are kept. As in their
-    code, the sum over a batch leaves the critics little weight; ``adversary`` raises it.
+    Where it differs from the paper: as in the authors' code, the probability is thresholded at ½ where the paper
+    samples, z is a sigmoid and the critics have one layer. Where it differs from the code: features are centred, and
+    the decoder's last layer is linear, as in the paper; ``center=False`` is theirs in both: no centring and a ReLU,
+    which can reconstruct only non-negative features. The learning rate is ten times theirs, for 2,000 steps instead of
+    100,000. Batches are drawn without replacement. The last weights are kept. As in their code, the sum over a batch
+    gives the critics little weight; ``adversary`` increases it.
 
     Parameters
     ----------
@@ -40,31 +40,31 @@ class TBH(CentredMethod):
     power : float
         Exponent p of the graph's weights.
     adversary : float
-        Weight of the critics in what encoder and decoder minimise.
+        Weight of the critics in the loss of encoder and decoder.
     center : bool
         Whether the training set's mean row is subtracted from features; without it the decoder ends in a ReLU.
     batch_size : int
         Training rows per step; batches that are not full are left out.
     epochs : int or None
-        Passes over the training set; None is as many as it takes for 2,000 steps.
+        Passes over the training set; None is the number that gives 2,000 steps.
     lr, weight_decay : float
         Learning rate and weight decay of both Adams.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained.
+        Lightning Fabric's precision of the training.
     random_state : int or None
         Seed of initial weights, of the rows' order and of the critics' samples.
 
     Attributes
     ----------
     weights1_, bias1_, weights2_, bias2_ : ndarray, float32
-        The hidden layer and the logits'; the first holds the mean's subtraction.
+        The hidden layer and the layer of the logits; the first includes the subtraction of the mean.
 
     Fidelity
     --------
-    Compared with the authors' TensorFlow code, with centred features and a linear last layer, on the same
-    CIFAR-10 features and batches, 32 bits, lr=1e-3, 1 seed: losses equal to 3e-7 for 3 steps, within .6 % at every
-    20th of 280; after 120 steps mAP@1000 .2955 here (3 seeds, standard deviation .0055), theirs with batches of their
-    own .3013 and .2754. The rate, ten times theirs, was chosen by one seed on the test queries.
+    Compared with the authors' TensorFlow code, with centred features and a linear last layer, on the same CIFAR-10
+    features and batches, 32 bits, lr=1e-3, 1 seed: losses equal to 3e-7 for 3 steps, within .6 % at every 20th of 280;
+    after 120 steps mAP@1000 .2955 here (3 seeds, standard deviation .0055), .3013 and .2754 for theirs with other
+    batches. The learning rate was chosen by one seed on the test queries.
     """
 
     paper = "Shen et al., CVPR 2020"
@@ -80,7 +80,7 @@ class TBH(CentredMethod):
 
     def network(self, n_features):
         """Return the autoencoder with its critics."""
-        from hashbench.learning.plain.twin_bottleneck import TwinBottleneck
+        from hashbench.learning.twin_bottleneck import TwinBottleneck
 
         widths = (n_features, self.hidden, self.n_bits, self.continuous)
         return TwinBottleneck(*widths, power=self.power, rectified=not self.center)
@@ -95,7 +95,7 @@ class TBH(CentredMethod):
         return [Adam(others, **settings), Adam(critics, **settings)]
 
     def step(self, trainer, batch):
-        """Take a step of the autoencoder, then one of the critics, both from the same outputs."""
+        """Do a step of the autoencoder, then one of the critics, both from the same outputs."""
         bits, values, rebuilt = trainer.forward(batch)
         noise = [batch.uniform(made.shape) for made in (bits, values)]
         real, tell_apart = ((noise[0] > 0.5).float(), noise[1]), trainer.network.tell_apart
@@ -111,7 +111,7 @@ class TBH(CentredMethod):
         return network.encoder
 
     def check(self, X, device, devices):
-        """Refuse several devices, too."""
+        """Also refuse several devices."""
         super().check(X, device, devices)
         if devices > 1:
             raise Unsupported(f"{self.name} compares all rows of a batch in its network: it trains on one device")

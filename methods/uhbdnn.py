@@ -1,20 +1,20 @@
-"""UH-BDNN: a binary deep network, whose codes and weights are learned in turn."""
+"""UH-BDNN: a binary deep network, whose codes and weights are learned alternately."""
 
 from __future__ import annotations
 
 from hashbench.errors import Unsupported
+from hashbench.learning.binary_codes import best_codes, itq_codes, start_from_moments
+from hashbench.learning.full_batch import FullBatchMethod, all_features
 from hashbench.learning.linear import refuse_constant
-from hashbench.learning.plain.binary_codes import best_codes, itq_codes, start_from_moments
-from hashbench.learning.plain.full_batch import FullBatchMethod, all_features
 
 WIDTHS = {8: (90, 20), 16: (90, 30), 24: (100, 40), 32: (120, 50)}
 """Widths of the two hidden layers by code length, in the authors' code."""
 SWEEPS = 10
-"""How often each bit is taken in a round, in the authors' code."""
+"""Updates of each bit per round, in the authors' code."""
 
 
 class UHBDNN(FullBatchMethod):
-    """Binary deep network: codes that a linear layer rebuilds features from, and a perceptron that gives the codes.
+    """Binary deep network: a linear layer reconstructs features from codes, and a perceptron predicts the codes.
 
     Source: Do, Doan and Cheung, Learning to hash with binary deep neural network, ECCV 2016, and the authors' code. A
     perceptron with two hidden layers of sigmoid gives H, K values a row. With binary codes B in {−1, 1}, minimised is
@@ -25,22 +25,22 @@ class UHBDNN(FullBatchMethod):
     first B are ITQ's. The layers start from the leading eigenvectors of their inputs' second moments, W₄ from
     the identity.
 
-    Where it differs from the authors' code: theirs takes 400 iterations of L-BFGS a round and up to 21 rounds, and
-    stops as soon as the retrieval of 1,000 training rows' Euclidean neighbours is no better than before; this takes 40
-    iterations in 20 rounds. Numbers have single precision. A hidden layer is never wider than its inputs, as it
-    starts from their eigenvectors: what is more of ``hidden1`` than features, or of ``hidden2`` than ``hidden1``, is
-    cut. Between the listed lengths, 8, 16, 24 and 32 bits, the next one's layers are taken; above 32 bits they must be
-    given. A sign of exactly 0 counts as −1. As in their code, columns' minima are subtracted, and everything is divided
-    by the widest column's range. The paper's mAP is that of Euclidean neighbours.
+    Where it differs from the authors' code: theirs runs up to 21 rounds of 400 L-BFGS iterations, and stops when the
+    retrieval of the Euclidean neighbours of 1,000 training rows no longer improves; this method runs 20 rounds of 40
+    iterations. It computes in single precision. A hidden layer is at most as wide as its inputs, since it is
+    initialised with their eigenvectors: ``hidden1`` is cut to the number of features, and ``hidden2`` to ``hidden1``.
+    Code lengths between 8, 16, 24 and 32 bits use the layers of the next length; above 32 bits the widths must be
+    given. The sign of 0 is −1. As in their code, columns' minima are subtracted, and everything is divided by the
+    widest column's range. The paper's mAP is that of Euclidean neighbours.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits, at most the number of features.
     hidden1, hidden2 : int or None
-        Widths of the hidden layers; None are the authors', which there are up to 32 bits.
+        Widths of the hidden layers; None are the authors', which exist up to 32 bits.
     lbfgs_steps : int
-        Iterations of L-BFGS a round.
+        L-BFGS iterations per round.
     quantization, independence, balance : float
         Weights λ₂, λ₃ and λ₄.
     epochs : int or None
@@ -53,13 +53,13 @@ class UHBDNN(FullBatchMethod):
     Attributes
     ----------
     weights1_, bias1_, weights2_, bias2_, weights3_, bias3_ : ndarray, float32
-        The perceptron's layers; the first holds the scaling.
+        The perceptron's layers; the first includes the scaling.
 
     Fidelity
     --------
-    Compared with the authors' Matlab code in Octave, from the same start, on 1,500 CIFAR-10 features, 32 bits, 3
-    rounds of 40 iterations, 2 seeds: costs within .25 %, mAP@1000 .3940 and .4013 here, .3942 and .3990 theirs; with
-    a start of their own .3963 (1 seed); 4 seeds here .3980 (standard deviation .0038).
+    Compared with the authors' Matlab code in Octave, from the same start, on 1,500 CIFAR-10 features, 32 bits, 3 rounds
+    of 40 iterations, 2 seeds: costs within .25 %, mAP@1000 .3940 and .4013 here, .3942 and .3990 theirs; .3963 for
+    theirs from another start (1 seed); .3980 for 4 seeds here (standard deviation .0038).
     """
 
     paper = "Do et al., ECCV 2016"
@@ -72,7 +72,7 @@ class UHBDNN(FullBatchMethod):
     weight_decay: float = 1e-5
 
     def network(self, n_features):
-        """Return the perceptron, with the layer beside it that rebuilds features from codes."""
+        """Return the perceptron, with the layer that reconstructs features from codes."""
         from torch import nn
 
         first, second = self._widths(n_features)
@@ -96,7 +96,7 @@ class UHBDNN(FullBatchMethod):
         return first, min(self.hidden2 or listed[1], first)
 
     def scaling(self, X):
-        """Bring features between 0 and 1, the widest of them to all of it."""
+        """Scale features to values from 0 to 1, by the range of the widest."""
         least = X.min(axis=0)
         return least, float((X.max(axis=0) - least).max())
 
@@ -111,7 +111,7 @@ class UHBDNN(FullBatchMethod):
         torch.nn.init.zeros_(trainer.network.decoder.bias)
 
     def start_epoch(self, trainer, epoch):
-        """Take the best codes for the weights of the round before."""
+        """Update the codes for the weights of the previous round."""
         import torch
 
         if epoch > 1:
@@ -146,7 +146,7 @@ class UHBDNN(FullBatchMethod):
         return 20
 
     def check(self, X, device, devices):
-        """Refuse lengths without listed widths, and rows that are all the same, too."""
+        """Also refuse code lengths without known widths, and rows that are all equal."""
         super().check(X, device, devices)
         if self.n_bits > max(WIDTHS) and not (self.hidden1 and self.hidden2):
             raise Unsupported(

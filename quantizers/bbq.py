@@ -6,16 +6,16 @@ from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import Unsupported
 
 FACTORS = 14
-"""Bytes of a code beside its bits: the interval's ends and ‖x − c‖² as float32, and how many bits are 1 as uint16."""
+"""Bytes of a code besides its bits: the interval's ends and ‖x − c‖² as float32, and the number of ones as uint16."""
 ALONG = 0.1
-"""λ: how much of an error across the vector counts; along it, all of it."""
+"""λ: weight of the error orthogonal to the vector; the error along it has weight 1."""
 ROUNDS = 5
 GAUSSIAN_ENDS = {1: 0.798, 4: 2.514}
 """Half an interval, in standard deviations, of the uniform grid of so many bits that suits a normal variable best."""
 
 
 class BBQ(Quantizer):
-    """Centred vectors rounded to the ends of an interval of their own; a query to 16 levels of its own.
+    """Centred vectors, rounded to the ends of an interval for each vector; queries, rounded to 16 levels.
 
     Source: Elastic's better binary quantization, Lucene's ``OptimizedScalarQuantizer`` (10.2). Without a rotation. The
     interval [a, b] begins as the best for a normal variable, and five times the levels of the dimensions and the
@@ -85,7 +85,7 @@ def fitted_interval(rows, bits):
     levels : ndarray of shape (n, d), float32
         Whole numbers from 0 to 2^bits − 1.
     interval : ndarray of shape (n, 2), float32
-        What the lowest and the highest level stand for.
+        Values of the lowest and the highest level.
     """
     spread = GAUSSIAN_ENDS[bits] * rows.std(axis=1)
     middle = rows.mean(axis=1)

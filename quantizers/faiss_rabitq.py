@@ -1,4 +1,4 @@
-"""RaBitQ as faiss does it, of 1 to 9 bits a dimension, with the rotation that it leaves to the user."""
+"""RaBitQ as faiss does it, 1 to 9 bits per dimension, with the rotation that faiss leaves to the user."""
 
 from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, new_rabitq
 
@@ -16,7 +16,7 @@ class FaissRaBitQ(FaissQuantizer):
     query_bits : int
         Bits of a query's dimension, up to 8; 0 keeps its real values.
     random_state : int or None
-        Seed of the rotation; None is faiss's own, 12345.
+        Seed of the rotation; None is faiss's default, 12345.
     """
 
     paper = "Gao and Long, SIGMOD 2024; Johnson et al., faiss"

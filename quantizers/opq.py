@@ -10,15 +10,15 @@ class OPQ(FaissQuantizer):
     """Product quantization after the rotation that makes its error smallest.
 
     Source: Ge, He, Ke and Sun, Optimized product quantization, TPAMI 2014, section 3.2 (non-parametric). faiss's
-    ``OPQMatrix`` before an ``IndexPQ``, its own settings but for the number of rounds and of rows, each round of
-    which decomposes a matrix of d × d.
+    ``OPQMatrix`` before an ``IndexPQ``, with default settings except for the numbers of rounds and rows; each round
+    decomposes a d × d matrix.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits; ``n_bits`` / 8 must divide the number of features.
     n_iter : int
-        Rounds of the rotation; faiss's own number is 50.
+        Rounds of the rotation; faiss's default is 50.
     n_rows : int
         Training rows that the rotation is learned from, at most; all of them train the centroids.
     random_state : int or None

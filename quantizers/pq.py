@@ -4,17 +4,17 @@ from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, n_p
 
 
 class PQ(FaissQuantizer):
-    """Product quantization: vectors are cut into parts, each is given the nearest of 256 centroids, one byte.
+    """Product quantization: vectors are cut into parts, and each is replaced by the nearest of 256 centroids, one byte.
 
     Source: Jégou, Douze and Schmid, Product quantization for nearest neighbor search, TPAMI 2011, section 3; the
-    query keeps its values (asymmetric distances, section 3.2). faiss's ``IndexPQ`` with its own settings.
+    query keeps its values (asymmetric distances, section 3.2). faiss's ``IndexPQ`` with its default settings.
 
     Parameters
     ----------
     n_bits : int
         Code length in bits; ``n_bits`` / 8 must divide the number of features.
     random_state : int or None
-        Seed of k-means; None is faiss's own, 1234.
+        Seed of k-means; None is faiss's default, 1234.
     """
 
     paper = "Jégou et al., TPAMI 2011"

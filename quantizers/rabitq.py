@@ -7,7 +7,7 @@ from hashbench.contract.quantizer import Quantizer
 from hashbench.errors import Unsupported
 
 FACTORS = 8
-"""Bytes of the two numbers that a code has beside its bits."""
+"""Bytes of the two numbers that a code has besides its bits."""
 
 
 class RaBitQ(Quantizer):

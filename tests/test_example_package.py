@@ -36,7 +36,7 @@ def test_it_is_listed_with_its_package(installed):
     assert "package balanced-lsh" in listed
 
 
-def test_it_passes_its_own_tests(installed):
+def test_it_passes_its_tests(installed):
     finished = installed("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert finished.returncode == 0, finished.stdout
 

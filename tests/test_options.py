@@ -106,7 +106,7 @@ def test_what_is_no_size(text):
         megabytes(text)
 
 
-def test_a_home_that_is_nobodys_stays_a_name():
+def test_an_unknown_home_stays_a_name():
     assert home_expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
     assert home_expanded("a~b") == Path("a~b")
 

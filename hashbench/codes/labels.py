@@ -77,9 +77,10 @@ def read_labels(query: Given, database: Given, n_query: int, n_database: int) ->
     notes: list[str] = []
     columns = [_column(query, n_query, "query", notes), _column(database, n_database, "database", notes)]
     labels = read_columns(columns)
-    own, others = labels.array[:n_query], labels.array[n_query:]
-    lonely = ~np.isin(own, others) if own.ndim == 1 else ~own[:, others.any(axis=0)].any(axis=1)
-    if lonely.all():
+    of_queries, of_items = labels.array[:n_query], labels.array[n_query:]
+    in_use = of_items.any(axis=0)
+    shared = np.isin(of_queries, of_items) if of_queries.ndim == 1 else of_queries[:, in_use].any(axis=1)
+    if not shared.any():
         raise InputError(
             f"{columns[0].shown_as} and {columns[1].shown_as}: no database item shares a label with a query: are they "
             "of one data set, with classes numbered alike?"

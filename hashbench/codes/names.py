@@ -47,7 +47,7 @@ class Role(NamedTuple):
 
 
 def role_of(name: str, stem: str = "") -> Role:
-    """Return what an array is by its name, and by its file's name where its own does not say.
+    """Return the role of an array by its name, or by the name of its file.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def role_of(name: str, stem: str = "") -> Role:
     >>> role_of("codes", "coco_train")
     Role(part='database', kind='codes', weak=True)
     """
-    own, other = _said(name), _said(stem)
-    part, weak = (own.part, own.weak) if own.part else (other.part, other.weak)
-    return Role(part, own.kind or other.kind, weak)
+    by_name, by_stem = _role_in(name), _role_in(stem)
+    part, weak = (by_name.part, by_name.weak) if by_name.part else (by_stem.part, by_stem.weak)
+    return Role(part, by_name.kind or by_stem.kind, weak)
 
 
-def _said(name: str) -> Role:
+def _role_in(name: str) -> Role:
     words = [word.lower() for word in _WORD.findall(name)]
     kinds = [kind for word in words for kind, known in KINDS.items() if word in known]
     kind = kinds[-1] if kinds else None

@@ -141,18 +141,19 @@ def read_code_set(
         f"{len(query.packed):,} query codes from {codes[QUERY].shown_as}, {len(database.packed):,} database codes from "
         f"{codes[DATABASE].shown_as}, {query.n_bits} bits, {query.form}"
     )
-    own = others = near = None
+    of_queries = of_items = near = None
     names: list[str] = []
     if needs_labels:
         read = read_labels(labels[QUERY], labels[DATABASE], len(query.packed), len(database.packed))
-        own, others, names = read.array[: len(query.packed)], read.array[len(query.packed) :], read.names
+        of_queries, of_items = read.array[: len(query.packed)], read.array[len(query.packed) :]
+        names = read.names
         notes += read.notes
-        what = "classes" if own.ndim == 1 else "labels, of which items have several or none"
+        what = "classes" if of_queries.ndim == 1 else "labels, of which items have several or none"
         said += f"; labels from {_shown(labels[QUERY])} and {_shown(labels[DATABASE])}: {len(names):,} {what}"
     elif neighbors is not None:
         near = _neighbors(neighbors, len(query.packed), len(database.packed))
         said += f"; {near.shape[1]:,} true neighbours of each query"
-    return CodeSet(query.packed, database.packed, query.n_bits, own, others, names, near, said, notes)
+    return CodeSet(query.packed, database.packed, query.n_bits, of_queries, of_items, names, near, said, notes)
 
 
 def _shown(given: Given) -> str:

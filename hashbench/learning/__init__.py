@@ -1,1 +1,1 @@
-"""What methods share to learn: linear algebra, anchor graphs, training of networks."""
+"""What methods share: linear algebra, anchor graphs, base classes and parts of deep methods."""

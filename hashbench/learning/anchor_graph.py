@@ -1,6 +1,6 @@
-"""Anchor graphs: what AGH and DGH are built on (Liu et al., ICML 2011 and NIPS 2014).
+"""Anchor graphs, on which AGH and DGH are built (Liu et al., ICML 2011 and NIPS 2014).
 
-Everything reads ``X`` in blocks, so that it may be a memory-map far larger than memory.
+All functions read ``X`` in blocks, so ``X`` can be a memory-map much larger than memory.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def find_anchors(
     ----------
     X : ndarray of shape (n, d), float32
     n_anchors, n_neighbors : int
-        Number of anchors, and of nearest anchors that a point is tied to.
+        Number of anchors, and of nearest anchors that each point is connected to.
     method : str
-        Who asks, for the error messages.
+        Name of the method, for error messages.
     random_state : int or None
 
     Returns
     -------
     anchors : ndarray of shape (m, d), float32
-        m ≤ n_anchors: anchors that coincide, or that no point is tied to, are left out.
+        m ≤ n_anchors: anchors that coincide, or that no point is connected to, are left out.
     width : float
         Mean distance to the ``n_neighbors``-th nearest anchor.
     Z : scipy.sparse.csr_array of shape (n, m), float64
@@ -57,8 +57,8 @@ def find_anchors(
 
     Notes
     -----
-    Ten Lloyd iterations from random rows: anchors need to cover the data, not to be optimal. Distances and means are
-    those of `portable`, so that all processors find the same anchors.
+    K-means makes ten Lloyd iterations from random rows, since anchors need only cover the data. Distances and means are
+    computed by `portable`, so the anchors are the same on every processor.
     """
     if not 1 <= n_anchors <= len(X):
         raise Unsupported(f"n_anchors={n_anchors}: {method} needs 1 to {len(X)}, the number of training rows")
@@ -76,7 +76,7 @@ def find_anchors(
 
 
 def _means_of_clusters(X: np.ndarray, n_clusters: int, random_state: int | None) -> np.ndarray:
-    """Return k-means centres, (n_clusters, d) float32, from the rows that scikit-learn's would begin with."""
+    """Return k-means centres, (n_clusters, d) float32, from the initial rows that scikit-learn would choose."""
     shares = np.full(len(X), 1 / len(X))
     chosen = np.random.RandomState(random_state).choice(len(X), n_clusters, replace=False, p=shares)
     centres, before = X[chosen], None
@@ -87,7 +87,7 @@ def _means_of_clusters(X: np.ndarray, n_clusters: int, random_state: int | None)
         sizes, sums, before = np.bincount(nearest, minlength=n_clusters), np.zeros(centres.shape), nearest
         for number, block in enumerate(blocks(X)):
             _add_rows(block, nearest[number * BLOCK_ROWS :], sums)
-        filled = sizes > 0  # a centre without rows stays where it is
+        filled = sizes > 0  # an empty cluster keeps its centre
         centres = np.where(filled[:, None], sums / np.maximum(sizes, 1)[:, None], centres).astype(np.float32)
     return centres
 
@@ -102,7 +102,7 @@ def _add_rows(X, numbers, sums):
 
 
 def _different(anchors: np.ndarray) -> np.ndarray:
-    """Return the anchors without those that coincide with an earlier one up to the rounding of a mean in float32."""
+    """Return the anchors without duplicates of an earlier one, up to the rounding of a mean in float32."""
     limit = 16 * EPS * np.sqrt(np.square(anchors, dtype=np.float64).sum(axis=1).max())
     nearest, squared = _nearest_anchors(anchors, anchors, len(anchors))
     rows = np.arange(len(anchors))[:, None]
@@ -131,11 +131,12 @@ def anchor_weights(X: np.ndarray, anchors: np.ndarray, n_neighbors: int, width: 
 def _nearest_anchors(X, anchors, n_neighbors):
     """Return the indices and squared distances of each row's nearest anchors, both (n, n_neighbors), nearest first.
 
-    A float32 product proposes anchors; those that rounding may have put in their place are measured in float64.
+    A float32 product proposes anchors. Where rounding could have changed their order, distances are computed in
+    float64.
     """
     nearest = np.zeros((len(X), n_neighbors), np.int64)
     squared = np.empty((len(X), n_neighbors))
-    # By a power of two, so that products neither overflow nor vanish.
+    # By a power of two, so that products neither overflow nor underflow.
     exponent = -int(np.frexp(np.abs(anchors).max())[1])
     anchors = np.ascontiguousarray(np.ldexp(anchors, exponent), np.float32)
     for number, block in enumerate(blocks(X)):
@@ -149,7 +150,7 @@ def _nearest_anchors(X, anchors, n_neighbors):
 
 @njit
 def _keep_least(value, index, values, indices):
-    """Put a value into an ascending list, whose last one is dropped; equal values stay in the order they came."""
+    """Insert a value into an ascending list and drop the last one; equal values keep their order."""
     if not value < values[-1]:
         return
     at = len(values) - 1
@@ -173,7 +174,7 @@ def _find_least(values, least, indices):
 # thread: threads of numba and of BLAS that take turns wait for each other.
 @njit(void(ROWS, ROWS, ROWS, int64[:, ::1], float64[:, ::1]), nogil=True, cache=True)
 def _choose(X, anchors, products, nearest, squared):
-    """Write each row's nearest anchors and their squared distances, the lower index first where two are equal.
+    """Write each row's nearest anchors and their squared distances; of equal distances the lower index is first.
 
     The rounding of a product is bounded as in `hashbench.learning.portable.decisions`. Where float32 may overflow, all
     anchors are measured.
@@ -200,7 +201,7 @@ def _choose(X, anchors, products, nearest, squared):
 
 
 def _weights(nearest, squared, width, n_anchors):
-    """Return Z; distances beyond the nearest one's, so that a far point's weights don't all underflow."""
+    """Return Z, from distances less the smallest one, so that the weights of a distant point do not all underflow."""
     beyond = squared - squared.min(axis=1, keepdims=True)
     weights = falling_exponential(beyond / max(width**2, np.finfo(np.float64).tiny))
     weights /= weights.sum(axis=1, keepdims=True)
@@ -216,14 +217,14 @@ def graph_eigenvectors(Z: csr_array, n_vectors: int, request: str) -> tuple[np.n
     Z : scipy.sparse.csr_array of shape (n, m)
     n_vectors : int
     request : str
-        Who asks and for what, to begin the error message with: ``"n_bits=64: AGH"``.
+        Beginning of the error message, method and parameter: ``"n_bits=64: AGH"``.
 
     Returns
     -------
     W : ndarray of shape (m, n_vectors), float64
         √n Λ^-½ V Σ^-½: Z @ W holds eigenvectors of norm √n, orthogonal to each other and to the ones.
     eigenvalues : ndarray of shape (n_vectors,), float64
-        Falling. Those above 1 − 1e-3 only tell connected components apart and are dropped.
+        Descending. Those above 1 − 1e-3 only separate connected components and are dropped.
 
     Raises
     ------

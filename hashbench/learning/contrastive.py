@@ -8,8 +8,8 @@ from torch import Tensor
 def nt_xent(codes: Tensor, temperature: float, similarity: str = "cosine") -> Tensor:
     """Return the normalised temperature-scaled cross entropy of two views (Chen et al., ICML 2020, eq. 1).
 
-    The cosine has its own gradient: for ±1 codes its value equals the scaled dot product, but the norm's gradient
-    keeps the probabilities from saturating.
+    For ±1 codes the cosine equals the scaled dot product, but its gradient differs: the gradient of the norm keeps the
+    probabilities from saturating.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The contract of a method that trains a network: the method writes the network and the loss, the rest is here."""
+"""The contract of a method that trains a network: the method defines network and loss, the base class does the rest."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 
 from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
-from hashbench.learning.encoder import run_encoder
+from hashbench.learning.training.encoder import run_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,10 +22,10 @@ PRECISIONS = ("32-true", "tf32", "bf16-mixed", "16-mixed")
 
 @dataclass_transform(eq_default=False, kw_only_default=True)
 class DeclaredMethod(HashMethod):
-    """A method whose parameters are its annotated class attributes; ``__init__`` is made of them."""
+    """A method whose parameters are its annotated class attributes; ``__init__`` is generated from them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Make the class a dataclass, as scikit-learn's ``get_params`` and ``clone`` read it."""
+        """Make the class a dataclass, which scikit-learn's ``get_params`` and ``clone`` can read."""
         super().__init_subclass__(**kwargs)
         dataclass(eq=False, repr=False, kw_only=True)(cls)
 
@@ -33,10 +33,9 @@ class DeclaredMethod(HashMethod):
 class DeepMethod(DeclaredMethod):
     """Base class of a method that trains a network on features.
 
-    A subclass declares its parameters as annotated class attributes and writes `network` and `loss`; the other
-    hooks have defaults. torch is imported when ``fit`` runs, so that importing a method stays quick: a
-    subclass imports it inside its functions. With several devices a process runs on each; each sends its share of a
-    batch through the network, and every loss sees the whole batch's outputs.
+    A subclass declares its parameters as annotated class attributes and defines `network` and `loss`; the other hooks
+    have defaults. Import torch inside functions, so that importing a method stays fast. With several devices a process
+    runs on each; each sends its share of a batch through the network, and every loss sees the whole batch's outputs.
 
     Parameters
     ----------
@@ -49,16 +48,16 @@ class DeepMethod(DeclaredMethod):
     lr, weight_decay : float
         Learning rate and weight decay of `optimizers`.
     precision : {"32-true", "tf32", "bf16-mixed", "16-mixed"}
-        Lightning Fabric's precision of what is trained; ``tf32`` is 32-true with a GPU's float32 products in TF32.
+        Lightning Fabric's precision of the training; ``tf32`` is 32-true with float32 products in TF32 on a GPU.
     random_state : int or None
         Seed of initial weights, order of the rows and noise.
 
     Attributes
     ----------
     default_steps : int
-        Of the class: how many steps `default_epochs` asks for.
+        Class attribute: number of steps that `default_epochs` provides.
     full_batches : bool
-        Of the class: whether an epoch's smaller last batch is left out.
+        Class attribute: whether a smaller last batch of an epoch is left out.
     resumed_s_ : float
         Seconds of training before an interruption; 0 where there was none.
     weights1_, bias1_, weights2_, bias2_, … : ndarray, float32
@@ -80,9 +79,9 @@ class DeepMethod(DeclaredMethod):
     random_state: int | None = None
 
     def network(self, n_features: int) -> "nn.Module":
-        """Return the network to train, freshly initialised; torch's generator is seeded around the call.
+        """Return the network to train, newly initialised; torch's generator is seeded for the call.
 
-        It treats rows apart, but for batch normalisation, which ties a training to one device.
+        It treats rows independently, except for batch normalisation, which limits training to one device.
 
         Parameters
         ----------
@@ -98,7 +97,7 @@ class DeepMethod(DeclaredMethod):
         ----------
         outputs : Tensor, or tuple or dict of them
             What the network returned for the batch's rows, float32; of two views (2n, …), the first views first.
-        batch : hashbench.learning.batches.Batch
+        batch : hashbench.learning.training.batches.Batch
 
         Returns
         -------
@@ -116,7 +115,7 @@ class DeepMethod(DeclaredMethod):
         return network
 
     def scaling(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | float] | None:
-        """Return (shift, scale): training sees (X − shift) / scale, and so do codes; None leaves X as it is.
+        """Return (shift, scale): training and encoding use (X − shift) / scale. None leaves X unchanged.
 
         Parameters
         ----------
@@ -131,7 +130,7 @@ class DeepMethod(DeclaredMethod):
         return None
 
     def optimizers(self, network: "nn.Module") -> "Optimizer | list[Optimizer]":
-        """Return the optimiser, or several for a `step` that takes them in turn."""
+        """Return the optimiser, or several for a `step` that alternates between them."""
         from torch.optim import Adam
 
         return Adam(network.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
@@ -141,28 +140,28 @@ class DeepMethod(DeclaredMethod):
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
-            Its ``network`` may be given other initial weights, and what is put into its ``constants`` is
-            there in every batch.
+        trainer : hashbench.learning.training.trainer.Trainer
+            Its ``network`` can be given other initial weights. Entries of its ``constants`` are available in every
+            batch.
         """
 
     def start_epoch(self, trainer: Any, epoch: int) -> None:
-        """Do what comes before an epoch's steps: a schedule, or an alternating step over all rows.
+        """Prepare an epoch: a schedule, or an alternating step over all rows.
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
+        trainer : hashbench.learning.training.trainer.Trainer
         epoch : int
             From 1.
         """
 
     def step(self, trainer: Any, batch: Any) -> "dict[str, Tensor]":
-        """Take one training step; return what is logged.
+        """Make one training step; return the values to log.
 
         Parameters
         ----------
-        trainer : hashbench.learning.training.Trainer
-        batch : hashbench.learning.batches.Batch
+        trainer : hashbench.learning.training.trainer.Trainer
+        batch : hashbench.learning.training.batches.Batch
         """
         terms = self.loss(trainer.forward(batch), batch)
         trainer.minimise(terms["loss"])
@@ -171,18 +170,18 @@ class DeepMethod(DeclaredMethod):
     def rows_used(self, n_rows: int) -> int:
         """Return how many of a batch's rows are used; 0 leaves it out.
 
-        Epochs end in a smaller batch, which ``full_batches`` leaves out. One row alone is always left out where the
-        network has batch normalisation.
+        The last batch of an epoch may be smaller; ``full_batches`` leaves it out. A batch of one row is always left out
+        if the network has batch normalisation.
         """
         return 0 if self.full_batches and n_rows < self.batch_size else n_rows
 
     def default_epochs(self, n_items: int) -> int:
-        """Return how many epochs to train for, unless ``epochs`` says; here as many as ``default_steps`` take."""
+        """Return the number of epochs if ``epochs`` is None; by default as many as ``default_steps`` need."""
         n_steps = n_items // self.batch_size if self.full_batches else math.ceil(n_items / self.batch_size)
         return math.ceil(self.default_steps / n_steps)
 
     def limits(self, n_items: int, device: str, devices: int) -> "list[tuple[str, bool, str]]":
-        """Return (parameter, whether it is in its range, what was expected) of all parameters that have one."""
+        """Return (parameter, whether it is in range, what was expected) for each parameter with a range."""
         return [
             ("batch_size", 2 <= self.batch_size <= n_items, f"2 to the {n_items} training {self.trains_on}"),
             ("epochs", self.epochs is None or self.epochs >= 1, "at least 1"),
@@ -194,7 +193,7 @@ class DeepMethod(DeclaredMethod):
         ]
 
     def check(self, X: np.ndarray, device: str, devices: int) -> None:
-        """Refuse parameters out of their range, before anything is trained.
+        """Refuse parameters out of range, before training.
 
         Raises
         ------
@@ -222,13 +221,13 @@ class DeepMethod(DeclaredMethod):
         X : ndarray of shape (n, n_features), float32
             Features of the training rows.
         y : ndarray, optional
-            Labels; handed on to the batches of a supervised method only.
+            Labels; only batches of a supervised method have them.
         device : str
             Torch device that trains: ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
         devices : int
-            Number of devices, with a process each.
+            Number of devices; each has a process.
         workdir : Path, optional
-            Where checkpoints are kept; an interrupted training goes on from the last, on a CPU bit for bit.
+            Directory of checkpoints. An interrupted training continues from the last one, on a CPU bit for bit.
         log : callable, optional
             Called once an epoch as ``log(epoch=, epochs=, loss=, …)``.
 
@@ -237,11 +236,11 @@ class DeepMethod(DeclaredMethod):
         Unsupported
             A parameter is out of its range.
         FloatingPointError
-            The loss is not finite any more.
+            The loss is no longer finite.
         InputError
             ``workdir`` holds the checkpoint of another training.
         """
-        from hashbench.learning.batches import FeatureRows
+        from hashbench.learning.training.batches import FeatureRows
 
         self.check(X, device, devices)
         rows = FeatureRows(X, self._used_labels(y), self.scaling(X))
@@ -251,8 +250,8 @@ class DeepMethod(DeclaredMethod):
         return y if self.supervision == "supervised" else None
 
     def _train(self, data: Any, **options: Any) -> "DeepMethod":
-        """Train on batches of ``data`` and keep what was learned."""
-        from hashbench.learning.launch import train
+        """Train on batches of ``data`` and set the learned attributes."""
+        from hashbench.learning.training.launch import train
 
         for name in [name for name in vars(self) if name.endswith("_") and name != "n_features_in_"]:
             delattr(self, name)

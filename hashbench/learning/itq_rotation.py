@@ -10,9 +10,9 @@ from hashbench.learning.portable.rotations import nearest_rotation, random_rotat
 STEPS = 51
 """Alternations in the authors' code, 0 to 50."""
 ROTATION_BITS, MOST_BITS = 22, 24
-"""Binary digits of the rotation whose signs are taken, and at most of the rotated values: what float32 holds."""
+"""Binary digits of the rotation, and at most of the rotated values whose signs are taken: the precision of float32."""
 ROWS = 1024
-"""Training rows that are rotated at once: what comes in between stays in the cache."""
+"""Training rows that are rotated at once, so that intermediate values stay in the cache."""
 
 
 def itq_rotation(values: np.ndarray, n_iter: int, rng: np.random.Generator) -> tuple[np.ndarray, list[float]]:
@@ -34,7 +34,7 @@ def itq_rotation(values: np.ndarray, n_iter: int, rng: np.random.Generator) -> t
         Quantization loss ‖B − V R‖² / n of each alternation (equation 2), before its rotation is updated.
     """
     n, n_bits = values.shape
-    # With so few digits, V @ R and Vᵀ @ B are exact, and so the same with every library and processor.
+    # With so few digits V @ R and Vᵀ @ B are exact, hence the same with every library and processor.
     digits = min(MOST_BITS, shared_bits(n_bits) - ROTATION_BITS, shared_bits(n))
     V = on_grid(values, digits).astype(np.float32)
     R = random_rotation(n_bits, rng)
@@ -48,7 +48,7 @@ def itq_rotation(values: np.ndarray, n_iter: int, rng: np.random.Generator) -> t
 
 
 def _correlation(V: np.ndarray, R: np.ndarray) -> np.ndarray:
-    """Return Vᵀ sgn(V R), some rows at a time; the sign of 0 is 1."""
+    """Return Vᵀ sgn(V R), computed in blocks of rows; the sign of 0 is 1."""
     total, space = np.zeros_like(R), np.empty((2, ROWS, len(R)))
     for start in range(0, len(V), ROWS):
         values, signs = space[:, : len(V) - start]

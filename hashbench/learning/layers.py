@@ -1,4 +1,4 @@
-"""Pieces of networks that hashing methods share."""
+"""Parts of networks that hashing methods share."""
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ def binarize(values: Tensor, threshold: Tensor | float = 0.0, low: float = -1.0)
     Returns
     -------
     Tensor of shape (n, n_bits)
-        1 where a value is above the threshold, as in ``HashMethod.encode``, else ``low``: a tie is not left at
-        torch.sign's 0.
+        1 where a value is above the threshold, as in ``HashMethod.encode``, else ``low``. A tie is ``low``, not 0 as in
+        torch.sign.
     """
     code = torch.where(values > threshold, 1.0, low)
     return code + (values - values.detach())

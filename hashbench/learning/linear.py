@@ -1,6 +1,6 @@
 """What linear methods share: means, and products with exact signs.
 
-Everything reads ``X`` in blocks, so that it may be a memory-map far larger than memory.
+All functions read ``X`` in blocks, so ``X`` can be a memory-map much larger than memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hashbench.errors import Unsupported
 from hashbench.learning.portable.decisions import decide_linear, dots
 
 NULL = 1e-12
-"""Eigenvalues below this share of the greatest are rounding."""
+"""Eigenvalues below this share of the greatest are rounding errors."""
 
 
 def blocks(X: np.ndarray) -> Iterator[np.ndarray]:
@@ -37,7 +37,7 @@ def refuse_constant(X: np.ndarray, method: str) -> None:
 
 
 class LinearMethod(HashMethod):
-    """A method whose bits are the signs of ``X @ directions_ − offset_``; a subclass finds the two in ``fit``.
+    """A method whose bits are the signs of ``X @ directions_ − offset_``; a subclass sets both in ``fit``.
 
     Attributes
     ----------
@@ -60,11 +60,11 @@ class LinearMethod(HashMethod):
         self.offset_ = offset
 
     def project(self, X: np.ndarray) -> np.ndarray:
-        """Return ``X @ directions_ − offset_`` at float32's speed with float64's signs.
+        """Return ``X @ directions_ − offset_`` at the speed of float32, with the signs of float64.
 
-        The few values that float32's rounding leaves in doubt are computed again, each from its row only, in a fixed
-        order. So a code depends neither on cancellation against the offset nor on the processor, the number of threads
-        or where in a block its row stands, all of which the last bits of a BLAS product depend on.
+        The few values whose sign float32 cannot decide are computed again, each from its row only, in a fixed order. So
+        a code does not depend on cancellation against the offset, the processor, the number of threads or the position
+        of its row in a block. The last bits of a BLAS product depend on all of these.
 
         Parameters
         ----------

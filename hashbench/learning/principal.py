@@ -1,6 +1,6 @@
-"""Principal directions that are the same bits on every processor, and data in their terms.
+"""Principal directions, and data projected on them, with the same bits on every processor.
 
-Everything reads ``X`` in blocks, so that it may be a memory-map far larger than memory.
+All functions read ``X`` in blocks, so ``X`` can be a memory-map much larger than memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hashbench.learning.portable.eigen import leading_eigenvectors
 from hashbench.learning.portable.exact import grid_step, on_grid, shared_bits, to_multiples
 
 FINE_FEATURES = 512
-"""Up to so many features, twice the digits cost little."""
+"""Up to this many features, twice the digits cost little."""
 DATA_BITS = shared_bits(BLOCK_ROWS) // 2
 
 
@@ -31,14 +31,14 @@ def principal_axes(X: np.ndarray, n_bits: int, method: str) -> tuple[np.ndarray,
     n_bits : int
         Number of eigenvectors.
     method : str
-        Who asks, for the error messages.
+        Name of the method, for error messages.
 
     Returns
     -------
     mean : ndarray of shape (d,), float64
     directions : ndarray of shape (d, n_bits), float64
-        By falling eigenvalue; the largest component of each is positive. Where the data has no variance left,
-        an eigenvector would be noise and the direction is zero.
+        By descending eigenvalue; the largest component of each is positive. Directions without variance are zero, since
+        their eigenvectors would be noise.
 
     Raises
     ------
@@ -70,15 +70,15 @@ def _reach(X: np.ndarray, centre: np.ndarray) -> np.ndarray:
 def _scatter(X: np.ndarray, centre: np.ndarray, step: np.ndarray, fine: np.ndarray | None) -> np.ndarray:
     """Return (X − centre)ᵀ(X − centre), on and above the diagonal.
 
-    Each block's products are exact: of its multiples of ``step``, and of these with what is left in multiples of
-    ``fine``.
+    The products of each block are exact: those of its multiples of ``step``, and those of these with the remainders,
+    which are multiples of ``fine``.
     """
     d = X.shape[1]
     total, one = np.zeros((d, d), order="F"), np.zeros((d, d), order="F")
     for block in blocks(X):
         centred = block - centre
         coarse = to_multiples(centred, step)
-        # Through scipy's BLAS, since numpy's knows no product of a matrix with itself at half the price.
+        # By scipy's BLAS: a product of a matrix with itself takes half the time there, and numpy has no such function.
         one = dsyrk(1.0, coarse.T, beta=0.0, c=one, lower=1, overwrite_c=1)
         total += one
         if fine is not None:
@@ -88,9 +88,9 @@ def _scatter(X: np.ndarray, centre: np.ndarray, step: np.ndarray, fine: np.ndarr
 
 
 def centred_values(X: np.ndarray, centre: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return (X − centre) @ directions, both rounded to half of what a sum without rounding allows.
+    """Return (X − centre) @ directions, both rounded to half of the digits that an exact sum allows.
 
-    That is about single precision: 21 binary digits of 1,280 features.
+    That is about single precision: 21 binary digits for 1,280 features.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The contract of a method that trains on two views of each image."""
+"""The base class of methods that train on two views of each image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 class ViewPairMethod(DeepMethod):
     """Base class of a method that trains a network on two augmented views of each image.
 
-    The views' features come from a pool that was extracted once; each step draws two different views of each image.
-    Or the backbone is trained with the network, on two new views of each image in every epoch.
+    Features of views come from a pool that is extracted once; each step draws two different views of each image. With
+    ``finetune``, the backbone is trained with the network, on two new views of each image in every epoch.
 
     Parameters
     ----------
     select : {"last", "validation"}
-        Which epoch's network is kept: the last, or the one that does best on labelled validation queries, looked at
-        every 20 epochs. That uses labels: a run takes half of the queries for it, scores the other half under a
-        protocol name of its own, and marks the row.
+        Which epoch's network is kept: the last, or the one with the best score on labelled validation queries, measured
+        every 20 epochs. That uses labels: a run takes half of the queries for validation, scores the other half under a
+        separate protocol name, and marks the row.
     n_views : int or "fresh"
         Size of the view pool; ``fresh`` is two new views of each image in every epoch.
     views_seed : int
         Seed of the views.
     finetune : float
-        Learning rate of the backbone; at 0 it stays frozen. Otherwise it is trained with the network, there is no
-        pool, and codes are made of the trained backbone's features.
+        Learning rate of the backbone; at 0 the backbone is frozen. Otherwise it is trained with the network, there is
+        no pool, and codes are made from the features of the trained backbone.
 
     Attributes
     ----------
@@ -49,16 +49,16 @@ class ViewPairMethod(DeepMethod):
     finetune: float = 0.0
 
     def skip(self, dataset: "Dataset") -> str | None:
-        """Need images: views are made of them."""
+        """Require images, since views are made from them."""
         return None if dataset.images is not None and dataset.views is not None else "it trains on augmented images"
 
     def wants(self) -> set[str]:
-        """Ask for validation queries only where they choose the epoch, and for the backbone only to train it."""
+        """Request validation queries only to choose the epoch, and the backbone only to train it."""
         unused = {"views" if self.finetune else "tunable"} | ({"validation"} if self.select == "last" else set())
         return super().wants() - unused
 
     def n_pool_views(self, n_images: int) -> int:
-        """Return ``n_views``, or two for each epoch where every epoch has its own."""
+        """Return ``n_views``, or two for each epoch if every epoch has new views."""
         if self.n_views != "fresh":
             return self.n_views
         return 2 * (self.epochs or self.default_epochs(n_images))
@@ -92,9 +92,9 @@ class ViewPairMethod(DeepMethod):
         Parameters
         ----------
         X : ndarray of shape (n, d), float32
-            Features of the training images; batches are made of the views', not of these.
+            Features of the training images; batches hold features of the views instead.
         y : ndarray, optional
-            Labels of the images; handed on to the batches of a supervised method only.
+            Labels of the images; only batches of a supervised method have them.
         views : ndarray of shape (n, n_pool_views(n), d), float16
             Features of the training images' augmented views; not needed with ``finetune``.
         tunable : hashbench.features.tunable.Tunable
@@ -104,9 +104,9 @@ class ViewPairMethod(DeepMethod):
         device : str
             Torch device that trains.
         devices : int
-            Number of devices, with a process each.
+            Number of devices; each has a process.
         workdir : Path, optional
-            Where checkpoints are kept; an interrupted training goes on from the last, on a CPU bit for bit.
+            Directory of checkpoints. An interrupted training continues from the last one, on a CPU bit for bit.
         log : callable, optional
             Called once an epoch as ``log(epoch=, epochs=, loss=, …)``.
 
@@ -117,7 +117,7 @@ class ViewPairMethod(DeepMethod):
         ValueError
             An input that the parameters require is missing, or ``views`` has the wrong shape.
         FloatingPointError
-            The loss is not finite any more.
+            The loss is no longer finite.
         InputError
             ``workdir`` holds the checkpoint of another training.
         """
@@ -145,14 +145,14 @@ class ViewPairMethod(DeepMethod):
         )
 
     def _tuned(self, X: np.ndarray, labels: Any, tunable: Any) -> Any:
-        from hashbench.learning.view_batches import TunedBackbone
+        from hashbench.learning.training.view_batches import TunedBackbone
 
         if self.scaling(X) is not None:
             raise Unsupported(f"finetune={self.finetune}: {self.name} scales features, a trained backbone's change")
         return TunedBackbone(tunable, X.shape[1], self.views_seed, self.finetune, labels)
 
     def _pool(self, X: np.ndarray, labels: Any, views: Any) -> Any:
-        from hashbench.learning.view_batches import ViewPool
+        from hashbench.learning.training.view_batches import ViewPool
 
         expected = len(X), self.n_pool_views(len(X))
         if views.shape[:2] != expected:

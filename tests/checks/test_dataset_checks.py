@@ -213,7 +213,7 @@ def test_cifar_at_full_size(tmp_path, name, folder, key, n_classes, sizes):
 
 
 @pytest.mark.parametrize("form", ["folder", "classes.csv", "labels.csv"])
-def test_own_images(tmp_path, form):
+def test_images_of_the_user(tmp_path, form):
     names = [f"{'ant' if row < 50 else 'bee'}/{row:02}.png" for row in range(100)]
     for row, name in enumerate(names):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -69,7 +69,7 @@ class Supervised(GoodMethod):
         return self
 
 
-def test_a_method_that_reads_labels_is_given_them():
+def test_a_method_that_reads_labels_gets_them():
     check_method(Supervised)
 
 

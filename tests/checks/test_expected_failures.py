@@ -128,7 +128,7 @@ def test_the_command(cli, tmp_path, added, code, line):
     assert done.stdout.count("FAILED") == code
 
 
-def test_pytest_is_told():
+def test_pytest_marks_expected_failures():
     rows = parametrize_with_checks([Together]).args[1]
     marks = {row.values[1].__name__: [(mark.name, mark.kwargs) for mark in row.marks] for row in rows}
     assert marks["check_rows_are_independent"] == [("xfail", {"reason": REASON, "strict": True})]

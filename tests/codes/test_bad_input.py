@@ -147,7 +147,7 @@ def test_cross_modal_codes_are_not_guessed(cli, tmp_path):
     assert cli("score", *named, *labels).returncode == 0
 
 
-def test_what_codes_and_labels_look_like_is_said(cli, tmp_path):
+def test_properties_of_codes_and_labels_are_reported(cli, tmp_path):
     database = PROBLEM.database.copy()
     database[:, 3], database[:, 5] = 1, database[:, 4]
     changed = {"query_codes": np.ones_like(PROBLEM.query), "database_codes": database}

@@ -194,7 +194,7 @@ def test_the_data_is_handed_over_by_position(X, fit, wanted, extras, seen, tmp_p
     assert method.seen_ == seen
 
 
-def test_what_fit_may_ask_for_stands_once():
+def test_the_extras_of_fit_are_listed_once():
     assert set(FIT_EXTRAS) == {"views", "tunable", "validation", "device", "devices", "workdir", "log"}
 
     class Asks(Mine):

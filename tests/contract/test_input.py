@@ -186,7 +186,7 @@ def test_unsupervised_methods_ignore_labels_of_any_kind(X):
         (Halves, {"scale": 4}, "scale was 1.0 in fit and is 4 now"),
     ],
 )
-def test_parameters_set_after_fit_are_said(X, make, change, message, tmp_path):
+def test_parameters_set_after_fit_are_reported(X, make, change, message, tmp_path):
     fitted = make().fit(X)
     fitted.save(tmp_path / "m.safetensors")
     for one in (fitted, type(fitted).load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(fitted))):

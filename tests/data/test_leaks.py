@@ -67,7 +67,7 @@ def test_a_query_in_another_list_is_found_however_it_is_written(tmp_path, cli, s
     assert [text[:43] for text in problems(check_lists(tmp_path))] == ["1 of 4 queries is in the training set, by p"]
 
 
-def test_where_the_training_set_lies():
+def test_the_place_of_the_training_set_is_reported():
     (inside,), (outside,), (partly,), (whole,) = (
         where_training_lies(np.arange(train), np.arange(start, 54), "row")
         for train, start in ((5, 0), (5, 5), (5, 3), (54, 0))

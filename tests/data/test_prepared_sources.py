@@ -51,7 +51,7 @@ def test_a_changed_file_is_read_again(toy, tmp_path, capsys):
     assert third.fingerprint == second.fingerprint
 
 
-def test_only_the_plugin_s_own_files_are_looked_at(toy, tmp_path):
+def test_only_files_of_the_plugin_are_looked_at(toy, tmp_path):
     toy[0].write_text(TOY.replace('licence = "none"', 'files = ("*.png",)'))
     load_toy(toy, tmp_path, data_dir=toy[1])
     (toy[1] / "notes.txt").write_text("of no concern")

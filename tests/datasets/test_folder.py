@@ -228,7 +228,7 @@ def test_unusable_folders_are_refused(tmp_path, pets, refused):
     refused(pets, "dog/text.jpg", "image", "UnidentifiedImageError")
 
 
-def test_folders_beside_parts_are_refused_where_they_hold_images(tmp_path, refused):
+def test_folders_next_to_parts_are_refused_if_they_have_images(tmp_path, refused):
     for part in ("train", "extra", "test"):
         for row in range(4):
             image(tmp_path / part / f"class{row % 2}" / f"{row}.png", row)

@@ -90,7 +90,7 @@ def test_parts_are_those_of_the_files_names(tmp_path, cache_dir, held_out, below
     assert (dataset.labels == np.arange(N) % 3).all()
 
 
-def test_validation_is_left_out_beside_test(tmp_path, cache_dir):
+def test_validation_is_left_out_if_there_is_a_test_part(tmp_path, cache_dir):
     for part, rows in (("train", range(20, N)), ("test", range(10)), ("validation", range(10, 20))):
         written(tmp_path / f"{part}.parquet", rows)
     dataset = load_dataset("image_parquet", data_dir=tmp_path, cache_dir=cache_dir)

@@ -58,7 +58,7 @@ def test_a_folder_or_a_file_of_lines(name, images, tmp_path):
     assert f"columns file_name and label, parts by split, of {name}" in data.summary[0]
 
 
-def test_each_part_may_have_lines_of_its_own(tmp_path):
+def test_each_part_can_have_a_file_of_lines(tmp_path):
     for part, some in (("train", range(10, N)), ("test", range(10))):
         (tmp_path / "own" / part).mkdir(parents=True)
         for row in some:

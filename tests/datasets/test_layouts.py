@@ -62,7 +62,7 @@ def test_parts_have_many_names(database, query, tmp_path):
     assert ("annotations/: no images" in dataset.summary[-1]) == ("_" not in database)
 
 
-def test_validation_is_left_out_beside_test(tmp_path):
+def test_validation_is_left_out_if_there_is_a_test_part(tmp_path):
     for part, rows in (("train", range(20, N)), ("val", range(10, 20)), ("test", range(10))):
         by_class(tmp_path / "data" / part, rows)
     dataset = load(tmp_path / "data", tmp_path)
@@ -115,7 +115,7 @@ def test_tables_as_they_come(column, parts, tmp_path):
     assert_stated_parts(load(tmp_path / "data", tmp_path))
 
 
-def test_each_part_may_have_a_table_of_its_own(tmp_path):
+def test_each_part_can_have_a_table(tmp_path):
     for part, wanted in (("train", False), ("test", True)):
         rows = [row for row in range(N) if IS_QUERY[row] is wanted]
         for row in rows:

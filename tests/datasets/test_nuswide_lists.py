@@ -60,7 +60,7 @@ def test_paths_of_lists_may_be_written_in_other_ways(lists):
         load_dataset("nuswide", data_dir=directory)
 
 
-def test_lists_of_all_81_concepts_are_read_under_a_protocol_of_their_own(lists, cli, tmp_path):
+def test_lists_of_all_81_concepts_are_read_under_a_separate_protocol(lists, cli, tmp_path):
     directory, labels = lists
     more = np.random.default_rng(5).random((50, 60)) < 0.1
     (directory / "images" / "0.jpg").rename(directory / "images" / "night 0 1 sky.jpg")

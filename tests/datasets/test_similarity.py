@@ -166,7 +166,7 @@ def given(lengths, neighbors, path, **others):
 
 
 @pytest.mark.slow
-def test_given_neighbours_are_tried_and_named(lengths, tmp_path, cli):
+def test_neighbours_in_files_are_tested_and_the_similarity_named(lengths, tmp_path, cli):
     database, query = lengths
     true = nearest(query, database, "euclidean")
     farthest = nearest(query, database, "euclidean", 600)[:, :-101:-1]
@@ -189,7 +189,7 @@ def test_given_neighbours_are_tried_and_named(lengths, tmp_path, cli):
         one_clear_line(cli(*arguments), "counts from 1")
 
 
-def test_given_neighbours_that_are_nearly_true_are_taken_and_said(lengths, tmp_path, cache_dir, capsys):
+def test_neighbours_in_files_that_are_nearly_true_are_used_and_reported(lengths, tmp_path, cache_dir, capsys):
     database, query = lengths
     neighbors = nearest(query, database, "euclidean", 130)
     neighbors[:, 96:100] = neighbors[:, 126:130]
@@ -200,7 +200,7 @@ def test_given_neighbours_that_are_nearly_true_are_taken_and_said(lengths, tmp_p
 
 
 @pytest.mark.parametrize("n", [45, 10, 4])
-def test_fewer_neighbours_than_a_hundred_are_scored_and_said(lengths, tmp_path, cache_dir, capsys, n):
+def test_fewer_neighbours_than_a_hundred_are_scored_and_reported(lengths, tmp_path, cache_dir, capsys, n):
     database, query = lengths
     few = np.load(given((database[:n], query), np.arange(0), tmp_path / "x.npz"))
     np.savez(tmp_path / "few.npz", database=few["database"], query=query)

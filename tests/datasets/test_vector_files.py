@@ -146,7 +146,7 @@ def test_what_is_prepared_of_one_file_stays_where_it_is(tmp_path, empty_cache, X
     }
 
 
-def test_a_large_copy_lies_on_the_disk(tmp_path, monkeypatch, X):
+def test_a_large_copy_is_on_the_disk(tmp_path, monkeypatch, X):
     for name, part in (("database", X[:400]), ("query", X[400:])):
         save(tmp_path / f"{name}.fvecs", part)
     in_memory = read_vectors(tmp_path, 100, tmp_path).features

@@ -76,7 +76,7 @@ def test_other_files_hold_the_same_vectors(kind, X, tmp_path, cache_dir):
         assert dataset.data_fingerprint == fingerprint_of(X)
 
 
-def test_a_note_beside_vectors_is_no_vectors(X, tmp_path, cache_dir):
+def test_a_text_file_next_to_vectors_is_ignored(X, tmp_path, cache_dir):
     np.save(tmp_path / "mine.npy", X)
     (tmp_path / "README.txt").write_text("Vectors of mine.\n")
     assert load_dataset("vectors", data_dir=tmp_path, cache_dir=cache_dir).data_fingerprint == fingerprint_of(X)

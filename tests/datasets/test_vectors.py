@@ -109,7 +109,7 @@ def test_labels_or_neighbors_as_the_user_chooses(labelled_clusters, tmp_path, ca
     one_clear_line(cli(*arguments, "--protocol", "vectors/2"), "vectors/2", "vectors/1", "vectors-labels/1")
 
 
-def test_neighbors_of_the_files_are_used_for_their_own_split_only(labelled_clusters, tmp_path, cache_dir):
+def test_neighbors_of_the_files_are_used_only_for_their_split(labelled_clusters, tmp_path, cache_dir):
     X, _ = labelled_clusters
     given = brute(X, np.arange(400, 440), np.arange(400), 120).astype(np.int32)
     given[:, 98:100] = given[:, 99:97:-1]  # so that one sees whose they are

@@ -130,7 +130,7 @@ def test_p_value_and_interval_of_methods_that_differ_in_seeds_only_are_those_of_
     assert compare({"a": easy + shifts, "b": easy})["b"].p_value == pytest.approx(ttest_1samp(shifts, 0).pvalue[0])
 
 
-def test_interval_takes_each_part_with_its_own_degrees_of_freedom():
+def test_the_interval_uses_the_degrees_of_freedom_of_each_part():
     rng = np.random.default_rng(9)
     by_query, by_seed = rng.normal(0, 1, 40), np.array([-0.1, 0.0, 0.4])
     low, high = compare({"a": by_query + by_seed[:, None]})["a"].interval
@@ -255,7 +255,7 @@ def test_one_query_gives_no_verdict():
     assert [(one.verdict, one.reason) for one in result.values()] == [("best", "one query"), ("unknown", "one query")]
 
 
-def test_values_that_are_not_finite_give_no_verdict_and_cost_nobody_else_one():
+def test_values_that_are_not_finite_give_no_verdict_and_do_not_affect_others():
     rng = np.random.default_rng(20)
     good = {"best": rng.random((3, 100)) + 1, "worse": rng.random((3, 100)), "plain": rng.random(100)}
     hurt = np.where(np.arange(100) == 3, np.nan, rng.random((3, 100)) + 2)
@@ -294,7 +294,7 @@ def test_seeds_that_agree_in_every_value_are_no_seeds():
     assert same == compare(values)
 
 
-def test_a_method_that_scatters_a_thousand_times_more_is_not_told_apart_and_hides_no_one_else():
+def test_a_method_with_a_thousand_times_the_deviation_is_not_separable_and_does_not_affect_others():
     rng = np.random.default_rng(23)
     easy = rng.random(100)
     values = {f"{m}": easy + 0.01 * rng.normal(0, 1, (3, 1)) - 0.2 * m for m in range(5)}

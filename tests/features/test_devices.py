@@ -151,7 +151,7 @@ def test_fit_trains_on_the_device_that_it_is_given(cuda, monkeypatch, asked, tra
         seen.append(str(fabric.device))
         raise Stop
 
-    monkeypatch.setattr("hashbench.learning.launch.Trainer", trainer)
+    monkeypatch.setattr("hashbench.learning.training.launch.Trainer", trainer)
     with pytest.raises(Stop):
         load_method("greedyhash")(8).fit(X, y, device=asked)
     assert seen == [trained_on]

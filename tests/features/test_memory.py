@@ -70,7 +70,7 @@ def test_views_that_do_not_fit_are_those_of_whole_batches(small_gpu, images):
 @pytest.mark.parametrize(
     "message", ["CUBLAS_STATUS_ALLOC_FAILED when calling", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"]
 )
-def test_libraries_of_cuda_say_it_in_words_of_their_own(small_gpu, images, message):
+def test_messages_of_cuda_libraries_are_recognised(small_gpu, images, message):
     small_gpu.error = RuntimeError(message)
     backbone = open_backbone("pixels", device="cpu")
     assert extract_features(backbone, images, np.arange(40)).shape == (40, 192)

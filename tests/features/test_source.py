@@ -294,7 +294,7 @@ def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
     assert (again.views(2, 0).data == two.views(3, 0).data[:, :2]).all()
 
 
-def test_a_compiled_backbone_has_a_key_of_its_own(photos, monkeypatch):
+def test_a_compiled_backbone_has_a_different_key(photos, monkeypatch):
     compiled = []
 
     def compile(function):

@@ -33,7 +33,7 @@ def test_default_keys_are_as_they_were(backbone):
 
 
 @pytest.mark.parametrize("size", [None, 64])
-def test_images_are_timms_own(backbone, size):
+def test_images_are_equal_to_timms(backbone, size):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in [(300, 200, 3), (30, 45, 3), (256, 256, 3)]]
     if size is not None:

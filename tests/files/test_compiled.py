@@ -48,7 +48,7 @@ def test_a_read_only_installation_without_a_home_compiles(tmp_path):
     assert done.stdout.split()[1] == str(tmp_path / "cache" / "numba"), done.stderr
 
 
-def test_a_writable_installation_keeps_its_kernels_beside_the_sources(tmp_path, monkeypatch):
+def test_a_writable_installation_keeps_its_kernels_next_to_the_sources(tmp_path, monkeypatch):
     monkeypatch.delenv(compiled.VARIABLE, raising=False)
     compiled.give_numba_a_cache(tmp_path)
     assert compiled.VARIABLE not in os.environ

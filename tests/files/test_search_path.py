@@ -65,7 +65,7 @@ def test_a_folder_that_the_user_names_is_looked_through(tmp_path, monkeypatch):
     assert registry.check([plugin]) == {"mine": None}
 
 
-def test_modules_beside_a_script_are_found_and_replace_nothing(tmp_path):
+def test_modules_next_to_a_script_are_found_and_replace_nothing(tmp_path):
     (tmp_path / "fractions.py").write_text("raise SystemExit('executed')\n")
     script = (
         "import os, sys\nfrom hashbench.files.search_path import safe_environment\n"

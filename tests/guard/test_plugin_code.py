@@ -128,7 +128,7 @@ def test_a_users_interrupt_passes_a_data_sets_code():
         interrupted()
 
 
-def test_our_own_fault_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli):
+def test_an_error_of_hashbench_in_ranking_is_not_a_quantizers(monkeypatch, tmp_path, cli):
     np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((300, 16), dtype=np.float32))
 
     def broken(*_):

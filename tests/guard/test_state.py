@@ -126,7 +126,7 @@ def test_every_part_can_be_compared():
 
 
 @pytest.mark.slow
-def test_a_torch_that_nobody_has_touched_is_no_change():
+def test_an_unused_torch_is_no_change():
     code = (
         "from hashbench.guard.state import changed, kept_state, state\n"
         "before = state()\n"

@@ -21,8 +21,8 @@ def goes_on_bit_for_bit(fit, workdir, epoch):
 
     whole = fit(log=lambda **values: curve.append(values))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hashbench.learning.training.SAVE_EVERY_S", 0.0)
-        patch.setattr("hashbench.learning.training.SAVE_SHARE", np.inf)
+        patch.setattr("hashbench.learning.training.trainer.SAVE_EVERY_S", 0.0)
+        patch.setattr("hashbench.learning.training.trainer.SAVE_SHARE", np.inf)
         with pytest.raises(Killed):
             fit(workdir=workdir, log=kill)
     resumed = fit(workdir=workdir, log=lambda **values: again.append(values))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hashbench import InputError, load_method
-from hashbench.learning import checkpoint
+from hashbench.learning.training import checkpoint
 
 X = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
 
@@ -28,7 +28,7 @@ def clock(monkeypatch):
         now[0] += 4.0
 
     monkeypatch.setattr(checkpoint, "save", slowly)
-    monkeypatch.setattr("hashbench.learning.training.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("hashbench.learning.training.trainer.time.perf_counter", lambda: now[0])
 
     def tick(**values):
         now[0] += 1.0
@@ -45,7 +45,7 @@ def test_checkpoints_come_after_the_first_epoch_and_then_take_a_twentieth_of_the
 
 def test_quick_checkpoints_come_every_ten_seconds(tmp_path, clock, monkeypatch):
     saved, tick = clock
-    monkeypatch.setattr("hashbench.learning.training.SAVE_SHARE", 1.0)
+    monkeypatch.setattr("hashbench.learning.training.trainer.SAVE_SHARE", 1.0)
     fit(tmp_path, 40, tick)
     assert saved == [0.0, 14.0, 28.0, 42.0]
 

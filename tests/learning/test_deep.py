@@ -12,7 +12,8 @@ from sklearn.base import clone
 from torch import nn
 
 from hashbench import InputError, Unsupported, load_method
-from hashbench.learning.deep import DeepMethod
+from hashbench.features.backbones import precision
+from hashbench.learning.deep import PRECISIONS, DeepMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
 
@@ -71,7 +72,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(data, tmp_path, params):
     goes_on_bit_for_bit(lambda **extras: make(**params).fit(data, **extras), tmp_path, 2)
 
 
-def test_torchs_generator_is_given_back(data):
+def test_torchs_generator_is_restored(data):
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -188,7 +189,7 @@ def test_an_epochs_loss_is_the_mean_over_its_rows(data):
 
 
 @pytest.mark.parametrize(("left", "expected"), [(1, 1), (2, 2)])
-def test_batch_normalisation_is_never_given_a_row_alone(data, left, expected):
+def test_batch_normalisation_never_gets_a_single_row(data, left, expected):
     sizes = []
 
     class Counted(Normalised):
@@ -354,3 +355,7 @@ def test_a_second_fit_forgets_the_first(data):
     method.weights9_ = np.ones(3)
     method.fit(data)
     assert not hasattr(method, "weights9_")
+
+
+def test_methods_and_backbones_have_the_same_precisions():
+    assert set(PRECISIONS) == set(precision.PRECISIONS.values())

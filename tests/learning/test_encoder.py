@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from hashbench.learning.encoder import export_encoder, run_encoder
+from hashbench.learning.training.encoder import export_encoder, run_encoder
 
 
 def trained(module, X):

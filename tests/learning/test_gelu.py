@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from hashbench.learning.gelu import gelu
+from hashbench.learning.training.gelu import gelu
 
 
 def test_gelu_is_within_rounding_of_its_definition():

@@ -18,10 +18,11 @@ from hashbench.features.backbones.network import ImageDropout
 from hashbench.features.extraction import extract_features, extract_views
 from hashbench.features.tunable import Tunable
 from hashbench.features.views import augment
-from hashbench.learning import batches, contrastive, encoder
-from hashbench.learning.batches import Batch, FeatureRows
-from hashbench.learning.training import Trainer
-from hashbench.learning.view_batches import ViewPool
+from hashbench.learning import contrastive
+from hashbench.learning.training import batches, encoder
+from hashbench.learning.training.batches import Batch, FeatureRows
+from hashbench.learning.training.trainer import Trainer
+from hashbench.learning.training.view_batches import ViewPool
 
 X = np.random.default_rng(0).standard_normal((40, 8)).astype(np.float32)
 VIEWS = np.stack([X, X + 0.5], axis=1).astype(np.float16)

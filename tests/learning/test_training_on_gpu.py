@@ -12,8 +12,8 @@ from hashbench import load_method
 from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.tunable import Tunable
 from hashbench.learning.deep import DeepMethod
-from hashbench.learning.launch import train
-from hashbench.learning.view_batches import TunedBackbone
+from hashbench.learning.training.launch import train
+from hashbench.learning.training.view_batches import TunedBackbone
 
 X = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
 VIEWS = np.stack([X, X + 0.5, X - 0.5], axis=1).astype(np.float16)
@@ -132,8 +132,8 @@ DEVICES = [("cuda", "cpu"), ("cpu", "cuda"), ("cuda", "cuda")]
 @pytest.fixture
 def every_epoch(monkeypatch):
     """Write a checkpoint after every epoch."""
-    monkeypatch.setattr("hashbench.learning.training.SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr("hashbench.learning.training.SAVE_SHARE", np.inf)
+    monkeypatch.setattr("hashbench.learning.training.trainer.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("hashbench.learning.training.trainer.SAVE_SHARE", np.inf)
 
 
 @pytest.mark.usefixtures("every_epoch")

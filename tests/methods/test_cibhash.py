@@ -16,9 +16,9 @@ from hashbench.data.view_recipes import PHOTO_VIEWS
 from hashbench.features.backbones.opening import open_backbone
 from hashbench.features.tunable import Tunable
 from hashbench.learning.contrastive import nt_xent
-from hashbench.learning.launch import train
 from hashbench.learning.layers import binarize
-from hashbench.learning.view_batches import TunedBackbone, ViewPool
+from hashbench.learning.training.launch import train
+from hashbench.learning.training.view_batches import TunedBackbone, ViewPool
 from hashbench.records.store import Store
 
 
@@ -37,7 +37,7 @@ def test_nt_xent_by_definition():
     assert float(found) == pytest.approx(np.mean(terms), abs=1e-12)
 
 
-def test_the_cosine_keeps_its_own_gradient():
+def test_the_gradient_of_the_cosine():
     # The gradient of a cosine is orthogonal to its vector; a plain scaled product's is not.
     codes = torch.sign(torch.randn(8, 32, dtype=torch.float64)).requires_grad_()
     nt_xent(codes, 0.3).backward()
@@ -251,7 +251,7 @@ def tune(tunable, extras=None, **params):
     return fit((np.zeros((24, 1280)), None), {"tunable": tunable, **(extras or {})}, **{**TUNING, **params})
 
 
-def test_the_backbone_is_trained_with_a_rate_of_its_own(tunable, tmp_path):
+def test_the_backbone_is_trained_with_a_separate_rate(tunable, tmp_path):
     backbone = tunable.open(Fabric(accelerator="cpu", devices=1))
     published = backbone.parameters(backbone.network())
     method, _ = tune(tunable)

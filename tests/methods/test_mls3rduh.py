@@ -10,7 +10,7 @@ import torch
 from sklearn.cluster import KMeans
 
 from hashbench import Unsupported, load_method
-from hashbench.learning.plain.manifold import manifold_similarity, rows_that_fit
+from hashbench.learning.manifold import manifold_similarity, rows_that_fit
 
 
 def by_brute_force(X, n_near, n_reached, alpha):

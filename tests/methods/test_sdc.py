@@ -9,7 +9,7 @@ from interrupted import goes_on_bit_for_bit
 from scipy.stats import beta as beta_distribution
 
 from hashbench import Unsupported, load_method
-from hashbench.learning.encoder import run_encoder
+from hashbench.learning.training.encoder import run_encoder
 
 
 def cosine(a, b):

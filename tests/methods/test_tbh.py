@@ -9,7 +9,7 @@ import torch
 from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
-from hashbench.learning.plain.twin_bottleneck import hamming_graph
+from hashbench.learning.twin_bottleneck import hamming_graph
 
 SMALL = {"hidden": 16, "continuous": 12, "batch_size": 100}
 

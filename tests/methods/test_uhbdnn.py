@@ -9,7 +9,7 @@ import torch
 from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
-from hashbench.learning.plain.binary_codes import best_codes, itq_codes, moment_directions
+from hashbench.learning.binary_codes import best_codes, itq_codes, moment_directions
 
 
 def sigmoid(values):

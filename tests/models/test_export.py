@@ -105,7 +105,7 @@ def test_a_deep_linear_method_is_exported_and_a_deeper_one_is_not(tmp_path, data
     plugin = tmp_path / "net.py"
     plugin.write_text(
         "from hashbench import HashMethod\n"
-        "from hashbench.learning.encoder import run_encoder\n"
+        "from hashbench.learning.training.encoder import run_encoder\n"
         "class Net(HashMethod):\n"
         "    def __init__(self, n_bits=8):\n"
         "        self.n_bits = n_bits\n"

@@ -50,7 +50,7 @@ def first(distances, k):
 
 
 @pytest.mark.parametrize("name", ["rabitq", "pq", "int8"])
-def test_a_quantizer_searches_by_its_own_distance(used, searched, name):
+def test_a_quantizer_searches_by_its_distance(used, searched, name):
     rows, distances, printed = searched(name)
     quantizer = load_model(used / f"{name}.safetensors").method
     codes = quantizer.encode(np.load(used / "database.npy"))

@@ -213,7 +213,7 @@ def test_learned_values_that_lack_one_are_refused(folder_of_models, name):
         load_quantizer("pq")(**PARAMS["pq"]).set_learned({key: value for key, value in learned.items() if key != name})
 
 
-def test_methods_and_quantizers_are_told_apart(folder_of_models, model, data, tmp_path):
+def test_methods_and_quantizers_are_distinguished(folder_of_models, model, data, tmp_path):
     with pytest.raises(InputError, match=r"one of the quantizers \('pq'\), not one of the methods"):
         load_method("lsh").load(folder_of_models / "pq.safetensors")
     with pytest.raises(InputError, match=r"one of the methods \('itq'\), not one of the quantizers"):

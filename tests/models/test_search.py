@@ -115,7 +115,7 @@ def test_codes_are_searched_with_the_model_that_made_them(kept, model, digits, t
     assert cli("search", copy, codes, codes).returncode == 0
 
 
-def test_what_lies_beside_codes_is_checked(model, digits, tmp_path, cli):
+def test_files_next_to_codes_are_checked(model, digits, tmp_path, cli):
     np.save(tmp_path / "images.npy", digits.images[:9])
     codes = encoded(cli, tmp_path / "codes.npy", model, tmp_path / "images.npy")
     origin = tmp_path / "codes.model.json"

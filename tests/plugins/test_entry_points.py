@@ -42,7 +42,7 @@ def test_an_entry_point_is_found_without_being_loaded(install):
         ("[hashbench.methods]\nitq = odd:Odd\n", "package odd_one (odd:Odd): method 'itq' has the name of "),
     ],
 )
-def test_what_an_installed_package_offers_in_vain_is_passed_over_and_said(install, cli, entry_points, note):
+def test_unusable_entry_points_are_skipped_and_reported(install, cli, entry_points, note):
     install("odd_one", entry_points)
     install("sound", "[hashbench.methods]\nsound_one = sound:Mine\n", PLUGIN)
     listed = cli("list")

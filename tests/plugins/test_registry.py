@@ -206,7 +206,7 @@ def test_what_is_no_plugin_is_refused(tmp_path, cli, name, source, words):
         ("from hashbench.methods.itq import ITQ as Parent", "Parent", "methods"),
     ],
 )
-def test_the_kind_is_told_from_what_the_class_derives_from(tmp_path, imports, base, kind):
+def test_the_kind_follows_from_the_base_class(tmp_path, imports, base, kind):
     (tmp_path / "mine.py").write_text(f"{imports}\nclass Mine({base}):\n    pass\n")
     plugin = Registry([tmp_path / "mine.py"]).find(kind, "mine")
     assert plugin.load().__name__ == "Mine"

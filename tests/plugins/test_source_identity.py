@@ -79,7 +79,7 @@ def test_code_counts(old, new):
     assert code_of(SOURCE.replace(old, new)) != code_of(SOURCE)
 
 
-def test_where_a_file_lies_does_not_count(tmp_path):
+def test_the_place_of_a_file_does_not_count(tmp_path):
     for folder, name in (("a", "helper.py"), ("b", "renamed.py")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "__init__.py").write_text(SOURCE)

@@ -192,7 +192,7 @@ def test_four_bits_of_a_query_change_little(rows):
         ("bbq", {"query_bits": 3}, 600, ("query_bits=3",)),
     ],
 )
-def test_what_cannot_be_learned_is_told(rows, name, params, n_rows, words):
+def test_data_that_cannot_be_learned_is_reported(rows, name, params, n_rows, words):
     with pytest.raises(Unsupported) as told:
         CLASSES[name](**params).fit(rows[:n_rows])
     assert "\n" not in str(told.value)

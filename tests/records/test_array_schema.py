@@ -54,7 +54,7 @@ def test_missing_arrays_are_computed_again(board_run, tmp_path, cli, name):
     assert name in run.arrays(record.id)
 
 
-def test_a_curve_that_is_missing_is_told(board_run, tmp_path, cli):
+def test_a_missing_curve_is_reported(board_run, tmp_path, cli):
     run = part_of(board_run, tmp_path / "run", lambda record: record.label == "pcah")
     record = first_of(run, "pcah")
     edit_arrays(run, record, lambda arrays: arrays.pop("ranks"), true_checksums=False)

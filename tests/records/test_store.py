@@ -48,7 +48,7 @@ def change(path, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def test_a_failure_stands_beside_what_ended_well(store):
+def test_a_failure_is_kept_next_to_the_successful_record(store):
     record, path = add(store)
     failed = made_record("itq", status="failed", error="out of luck")
     store.write(failed)
@@ -162,7 +162,7 @@ def test_odd_texts_of_errors_are_escaped_once(tmp_path, cli):
     assert len(done.stdout) < 20_000
 
 
-def test_an_init_that_raises_fails_its_own_cells(tmp_path, cli):
+def test_an_init_that_raises_fails_only_its_cells(tmp_path, cli):
     file = tmp_path / "late.py"
     file.write_text(
         "from hashbench import HashMethod, InputError\nclass Late(HashMethod):\n    '''Refuses.'''\n"

@@ -93,7 +93,7 @@ def test_stable_orders_equal_the_usual_script(kind, n_bits, class_sorted):
 
 @pytest.mark.parametrize("kind", ["single", "masks"])
 @pytest.mark.parametrize("seed", range(5))
-def test_every_order_lies_between_the_bounds(kind, seed):
+def test_every_order_is_between_the_bounds(kind, seed):
     query_bits, database_bits, query, database, _, _ = problem(kind, 5, seed, n_database=80)
     packed = np.packbits(query_bits, axis=1), np.packbits(database_bits, axis=1)
     found = frame_of(conventions.conventions(*packed, query, database, 5, (1, 7, 50, None)))
@@ -198,7 +198,7 @@ def test_scores_of_the_run_are_found_again(finished):
     assert whole.to_dict() == pytest.approx(stored, abs=1e-12)
 
 
-def test_cutoffs_are_the_records_own_and_the_usual_ones():
+def test_cutoffs_are_those_of_the_record_and_the_usual_ones():
     metrics = {"mAP@50": 0.1, "mAP@all": 0.2, "mAP@1000(min(k,R))": 0.3, "P@7": 0.4, "of a later version@3": 0.5}
     assert audit.cutoffs_of(SimpleNamespace(metrics=metrics)) == [50, 1000, 5000, None]
     assert audit.cutoffs_of(SimpleNamespace(metrics={})) == [1000, 5000, None]

@@ -72,7 +72,7 @@ def of_theirs(run, path, with_labels):
     write(path, contents)
 
 
-def test_without_the_data_only_the_bundles_own_labels_serve(run, tmp_path, cli):
+def test_without_the_data_only_labels_in_the_bundle_are_used(run, tmp_path, cli):
     of_theirs(run, tmp_path / "without.zip", with_labels=False)
     one_clear_line(
         cli("validate", "--recompute", tmp_path / "without.zip"),
@@ -86,7 +86,7 @@ def test_without_the_data_only_the_bundles_own_labels_serve(run, tmp_path, cli):
     assert "theirs: the labels are the bundle's own, as the data is not here" in done.notes[0]
 
 
-def test_published_lists_are_scored_by_the_bundles_own_labels(run, tmp_path, cli):
+def test_published_lists_are_scored_by_labels_in_the_bundle(run, tmp_path, cli):
     for with_labels in (False, True):
         path = tmp_path / f"{with_labels}.zip"
         bundle(run, path, with_labels)
@@ -99,7 +99,7 @@ def test_published_lists_are_scored_by_the_bundles_own_labels(run, tmp_path, cli
     assert note.startswith("digits: the labels are the bundle's own, as the data is not here (its split is of")
 
 
-def test_code_that_is_not_here_is_said(run, tmp_path):
+def test_missing_code_is_reported(run, tmp_path):
     bundle(run, tmp_path / "other.zip")
     contents = contents_of(tmp_path / "other.zip")
     edit_records(contents, lambda values: values["config"].update(source="0" * 64))
@@ -146,7 +146,7 @@ def test_a_bundle_that_was_packed_with_its_folder_is_refused_with_the_cause(run,
     one_clear_line(done, "all of it is in a folder, 'mine'; pack what the folder holds")
 
 
-def test_a_directory_in_the_place_of_a_bundle_is_said_to_be_one(run, tmp_path, cli):
+def test_a_directory_instead_of_a_bundle_is_reported(run, tmp_path, cli):
     (tmp_path / "unpacked").mkdir()
     done = cli("validate", "--recompute", tmp_path / "unpacked")
     one_clear_line(done, "unpacked is a directory", "hashbench bundle", "pack again what it holds")

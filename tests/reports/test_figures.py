@@ -203,7 +203,7 @@ def test_a_grid_over_two_parameters_gives_figures_with_the_other_fixed(tmp_path)
     }
 
 
-def test_data_sets_have_names_of_their_own(tmp_path):
+def test_data_sets_have_different_names(tmp_path):
     for dataset in ("toy", "other"):
         store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(8,), seeds=(0,), dataset=dataset)
     edit_record(store, next(iter(store)), lambda values: values.update(provenance="made-up"))

@@ -158,7 +158,7 @@ def test_edited_leaderboards_are_not_valid(copied, board_run, cli, edit, problem
         (lambda content: content.replace(b"itq,", b'"itq",'), "cells quoted as another program saves them"),
     ],
 )
-def test_a_board_that_another_program_has_saved_is_named_and_publishing_again_mends_it(
+def test_a_board_that_another_program_has_saved_is_named_and_publishing_again_repairs_it(
     copied, board_run, cli, save, problem
 ):
     content = copied.read_bytes()
@@ -198,7 +198,7 @@ def test_rows_of_other_code_are_named(copied, cli):
     assert ([line.partition(" is of")[0] for line in stale], unknown) == (["line 2: itq at 8 bits"], [])
 
 
-def test_a_method_that_is_not_here_is_said_so(copied, cli):
+def test_a_missing_method_is_reported(copied, cli):
     methods = {"method": "theirs", "params": {}}
     _json(copied, "methods.json", lambda values: values.update({key_of(methods): methods}))
     rows = [{**row, "method": "theirs", "params": key_of(methods)} for row in rows_of(copied) if row["method"] == "lsh"]

@@ -75,7 +75,7 @@ def test_a_docstring_is_taken_apart():
 def test_info_prints_it_once(cli):
     shown = cli("info", "itq").stdout
     assert "fidelity     Written from the paper, with the authors' 51 alternations" in shown
-    assert shown.count("51 alternations; their MATLAB") == 1
+    assert shown.count("51 alternations. It was not compared") == 1
     assert "Attributes\n----------\n" in shown
 
 

@@ -163,14 +163,14 @@ def test_an_edited_plugin_is_two_methods_at_all_its_lengths(tmp_path):
     assert [one.choice for one in figures_of([setting])[0] if one.panel == "training"] == names
 
 
-def test_an_edit_at_one_length_alone_is_told_at_both(tmp_path):
+def test_an_edit_at_one_length_is_reported_at_both(tmp_path):
     made_run(tmp_path / "run", {"m": (0.5, {})})
     store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(16,), source="beef" * 16)
     (setting,) = settings_of_run(store.directory)
     assert [row.label for row in setting.rows] == ["m (5eed5ee)", "m (5eed5ee)", "m (beefbee)"]
 
 
-def test_equal_labels_of_equal_code_are_told_apart_too(tmp_path):
+def test_equal_labels_of_equal_code_are_distinguished(tmp_path):
     for views in (None, {"crop": 1}):
         store = made_run(tmp_path / "run", {"m": (0.5, {})}, bits=(8,), views=views)
     (setting,) = settings_of_run(store.directory)
@@ -201,14 +201,14 @@ def test_quantizers_and_rankings_by_real_values_have_no_curves(tmp_path):
     assert not setting["figures"]
 
 
-def test_what_failed_is_told(tmp_path):
+def test_failures_are_reported(tmp_path):
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
     store.write(made_record("two", 8, 0, status="failed", error="out of <memory>"))
     (setting,) = settings_of_run(store.directory)
     assert setting.notes == ["two 8 bits seed 0: failed: out of <memory>"]
 
 
-def test_a_data_set_of_which_all_failed_is_told(tmp_path):
+def test_a_data_set_whose_cells_all_failed_is_reported(tmp_path):
     store = made_run(tmp_path / "run", {"one": (0.5, {})}, bits=(8,))
     store.write(made_record("one", 8, 0, dataset="second", status="failed", error="out of memory"))
     (setting,) = settings_of_run(store.directory)

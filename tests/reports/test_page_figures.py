@@ -25,7 +25,7 @@ def told_exactly(layer):
     return own.union(*map(told_exactly, layer.get("layer", [])))
 
 
-def test_counts_and_parameters_are_told_to_the_last_digit(tmp_path):
+def test_counts_and_parameters_are_shown_to_the_last_digit(tmp_path):
     store = made_run(
         tmp_path / "run",
         {"a": (0.5, {"size": 16384}), "b": (0.4, {"size": 16385})},

@@ -58,7 +58,7 @@ def test_a_gallery_of_items_with_several_labels(board_run, digits):
         assert all(relevant == (labels[row] & labels[query]).any() for row, _, relevant in ranking["items"])
 
 
-def test_a_gallery_of_other_data_is_left_out_and_said(tmp_path, cli):
+def test_a_gallery_of_other_data_is_left_out_with_a_note(tmp_path, cli):
     store = made_run(tmp_path / "toy", {"one": (0.5, {})}, bits=(8,))
     done = cli("report", store.directory, "-o", tmp_path / "toy.html", "--gallery")
     assert done.returncode == 0
@@ -91,7 +91,7 @@ def test_a_gallery_finds_the_data_of_each_kind_of_protocol(tmp_path, digits, suf
     assert [ranking["method"] for ranking in gallery.rankings] == ["one"] * len(gallery.queries)
 
 
-def test_a_gallery_of_rankings_by_real_values_is_left_out_and_said(tmp_path, digits):
+def test_a_gallery_of_rankings_by_real_values_is_left_out_with_a_note(tmp_path, digits):
     store, _ = setting_of(tmp_path, digits, "+asymmetric")
     (record,) = store
     edit_record(store, record, lambda values: values["config"].update(distance="asymmetric"))

@@ -124,7 +124,7 @@ def test_the_command_shows_what_is_asked_for_in_that_order(published, cli, form)
     assert not re.search(r"(?<![\d.])16(?!\d)", done.stdout)
 
 
-def test_methods_and_lengths_that_have_no_score_together_are_told(tmp_path, cli):
+def test_methods_and_lengths_without_a_common_score_are_reported(tmp_path, cli):
     store = Store(tmp_path)
     store.open_for_writing()
     for name, n_bits in (("itq", 16), ("lsh", 32)):

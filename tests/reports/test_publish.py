@@ -66,7 +66,7 @@ def test_long_values_lie_in_json_files_under_their_hash(board_run, tmp_path):
 TIMINGS = ("features_s", "fit_s", "encode_items_per_s", "encode_images_per_s", "search_queries_per_s")
 
 
-def test_timings_measured_beside_other_cells_are_published_only_on_request(board_run, tmp_path, cli):
+def test_timings_measured_during_other_cells_are_published_only_on_request(board_run, tmp_path, cli):
     store = part_of(board_run, tmp_path / "run", method_is("lsh", "pcah"))
     for record in store:
         if record.config["method"] == "lsh":
@@ -116,7 +116,7 @@ def test_verdicts_are_emptied_where_rows_stay_that_were_not_compared(board_run, 
     assert all(row["mAP@all verdict"] for row in rows_of(to / "digits.csv"))
 
 
-def test_methods_that_read_labels_have_a_setting_of_their_own(board_run, tmp_path):
+def test_methods_that_read_labels_have_a_separate_setting(board_run, tmp_path):
     store = part_of(board_run, tmp_path / "run", _is_short)
     for record in store:
         if record.config["method"] == "lsh":

@@ -68,7 +68,7 @@ def test_several_seeds_give_verdicts(tmp_path):
     assert "* not separable from the best of its column" in text
 
 
-def test_data_sets_get_tables_of_their_own():
+def test_data_sets_get_separate_tables():
     records = [made_record("itq", 16, None, dataset=name, metrics=SCORES) for name in ("toy", "other")]
     text = printed(records, 100)
     assert text.count("mAP@all: toy (toy/1)") == 1

@@ -104,7 +104,7 @@ def test_the_hub_gets_the_file_under_its_name(hub, bundle, monkeypatch):
     assert (file["path"], base64.b64decode(file["content"])) == ("results.zip", CONTENT)
 
 
-def test_a_hub_that_refuses_is_said_in_one_line(hub, bundle, monkeypatch):
+def test_a_hub_that_refuses_is_reported_in_one_line(hub, bundle, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "wrong")
     with pytest.raises(
         InputError, match=r"--to hf:lab/results: the upload failed .*401.*results\.zip is written"

@@ -37,7 +37,7 @@ def two(tmp_path):
     return a, b
 
 
-def test_real_differences_and_chance_are_told_apart(two):
+def test_real_differences_and_chance_are_distinguished(two):
     frame = hashbench.compare(*two).set_index("method_a")
     assert set(frame.index) == {"same", "better", "one"}
     assert frame["verdict"].to_dict() == {"same": "not separable", "better": "B higher", "one": "unknown"}

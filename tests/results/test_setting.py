@@ -197,7 +197,7 @@ def test_methods_of_two_data_files_are_compared_where_both_were_scored(tmp_path)
     assert frame["difference"].tolist() == [pytest.approx(0.1)]
 
 
-def test_what_failed_stands_with_what_the_method_did_elsewhere():
+def test_failures_are_listed_with_the_methods_other_results():
     there = [made_record("sdh", seed=0, uses_labels=True, metrics={"mAP@all": 0.5}), made_record("itq")]
     failed = made_record("sdh", seed=1, status="failed", error="it broke")
     groups = by_setting([*there, failed])

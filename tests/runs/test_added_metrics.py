@@ -192,7 +192,7 @@ def test_unknown_and_impossible_metrics_are_one_clear_line(tmp_path, first, cli)
     assert not (tmp_path / "out").exists()
 
 
-def test_what_some_cells_cannot_have_is_said_and_left_out(tmp_path, cli):
+def test_metrics_that_some_cells_cannot_have_are_left_out_with_a_note(tmp_path, cli):
     options = ("--methods", "itq", "--bits", "8", "--distance", "hamming,asymmetric", "--out", tmp_path / "out")
     done = cli("run", *options, "--metrics", "P@r2")
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def vectors(tmp_path):
     return tmp_path
 
 
-def test_data_sets_with_options_of_their_own(vectors, cli):
+def test_data_sets_with_separate_options(vectors, cli):
     text = 'methods = ["lsh"]\nbits = 8\nout = "out"\n'
     for name in ("one", "two"):
         text += f'[[datasets]]\nname = "vectors"\ndata_dir = "{name}"\n'

@@ -56,7 +56,7 @@ def test_recall_is_of_the_whole_vectors_neighbours(finished, file):
     assert record.metrics["recall@10"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_cut_is_told_by_the_records_parameters_alone(finished, file, cli, tmp_path):
+def test_a_cut_is_known_from_the_records_parameters(finished, file, cli, tmp_path):
     records = {record.label: record for record in Store(finished[0])}
     one, other = records["lsh"].config, records["lsh[dims=16]"].config
     assert one | {"params": one["params"] | {"dims": 16}} == other
@@ -66,7 +66,7 @@ def test_a_cut_is_told_by_the_records_parameters_alone(finished, file, cli, tmp_
     assert {record.id for record in Store(tmp_path)} == {records["float32"].id, records["lsh"].id}
 
 
-def test_a_grid_of_cuts_is_drawn_beside_whole_vectors(finished):
+def test_a_grid_of_cuts_is_drawn_with_whole_vectors(finished):
     ((method, parameter, rest, rows),) = one_parameter_grids(Store(finished[0]), lambda record: record.config)
     assert (method, parameter, rest) == ("float32", "dims", "")
     assert sorted(record.config["params"]["dims"] for record in rows) == [6, 16]

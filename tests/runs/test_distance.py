@@ -119,5 +119,5 @@ def test_there_is_no_metric_within_a_radius(digits):
     assert radius.ranked_by("hamming") is radius
 
 
-def test_an_unknown_distance_is_told(cli, tmp_path):
+def test_an_unknown_distance_is_reported(cli, tmp_path):
     one_clear_line(cli(*METHODS, "--distance", "hamming,cosine", "--out", tmp_path), "--distance cosine", "asymmetric")

@@ -124,7 +124,7 @@ def overlaps(times):
 
 
 @pytest.mark.slow
-def test_cells_that_were_timed_beside_others_are_timed_again_alone(tmp_path, cli):
+def test_cells_that_were_timed_during_others_are_timed_again_alone(tmp_path, cli):
     (tmp_path / "noted.py").write_text(PLUGIN)
     out = tmp_path / "out"
     arguments = ("run", "--plugin", tmp_path / "noted.py", "--methods", "noted", "--bits", 8, "--seeds", "0,1,2,3")

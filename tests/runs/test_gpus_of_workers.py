@@ -102,7 +102,7 @@ def tasks_failed(job, options):
         (1, {"methods": "lsh"}, ""),
     ],
 )
-def test_cells_that_share_a_gpu_are_said_to(cuda, monkeypatch, tmp_path, n_gpus, options, said):
+def test_cells_that_share_a_gpu_are_reported(cuda, monkeypatch, tmp_path, n_gpus, options, said):
     cuda.count = 4
     lines = shared_lines(monkeypatch, tmp_path, n_gpus, **options)
     assert len(lines) == bool(said)

@@ -290,7 +290,7 @@ def test_the_commands_of_the_exported_page(protocol, codes, tmp_path, monkeypatc
     assert len(list(Store(folder / "DIR"))) == 1
 
 
-def test_codes_of_given_vectors_stand_beside_methods_on_them(tmp_path, cli):
+def test_codes_of_vectors_are_compared_with_methods_on_them(tmp_path, cli):
     rng = np.random.default_rng(0)
     data = {name: rng.standard_normal((n, 16), dtype=np.float32) for name, n in (("train", 300), ("test", 20))}
     with h5py.File(tmp_path / "my.hdf5", "w") as file:

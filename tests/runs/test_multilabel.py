@@ -141,7 +141,7 @@ def test_validation_takes_half_of_the_queries(finished):
     assert "chosen by labelled queries" in done.stdout
 
 
-def test_a_supervised_method_is_given_the_label_matrix(finished):
+def test_a_supervised_method_gets_the_label_matrix(finished):
     records = [record for record in Store(finished[0]) if record.config["method"] == "by_labels"]
     assert [record.uses_labels for record in records] == [True, True]
 

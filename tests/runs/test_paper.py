@@ -40,7 +40,7 @@ def test_a_dry_run_without_the_data_says_what_each_data_set_lacks(asked, empty_c
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_here_is_planned_beside_what_is_not(empty_cache, tmp_path, cli):
+def test_available_data_is_planned_next_to_missing_data(empty_cache, tmp_path, cli):
     run = ("run", "--bits", "8,16", "--seeds", "0,1", "--out", tmp_path / "out", "--dry-run", "--methods")
     done = cli(*run, "lsh,pcah", "--dataset", "digits,nuswide")
     one_clear_line(done, "nuswide")

@@ -270,7 +270,7 @@ def test_a_plugin_without_n_bits(tmp_path, cli):
     )
 
 
-def test_debug_stands_anywhere(cli):
+def test_debug_can_be_anywhere(cli):
     for arguments in (["--debug", "run"], ["run", "--debug"]):
         done = cli(*arguments, "--methods", "iqt")
         assert done.returncode == 2

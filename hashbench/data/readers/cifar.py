@@ -20,7 +20,7 @@ from hashbench.data.readers.publisher_files import are_official, data_directory
 from hashbench.errors import InputError
 
 HUB_FOLDERS = ("plain_text", "cifar10", "cifar100")
-"""Where the hub keeps the parquet files of the data sets' copies."""
+"""Folders of the parquet files in the hub's copies of the data sets."""
 PARTS = ("train", "test")
 SIZE = (32, 32)
 MAX_BATCH = 256 * 2**20
@@ -224,7 +224,7 @@ def _parsed(content: bytes, where: str, files: CifarFiles) -> tuple[np.ndarray, 
             raise ValueError(f"its data are {images.dtype} of shape {images.shape}, with {len(labels)} labels")
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
             raise ValueError(f"its {label_key} are {labels.dtype} of shape {labels.shape}")
-    except Exception as error:  # a damaged pickle fails in its own way
+    except Exception as error:  # a damaged pickle can raise any error
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         raise InputError(f"{where} is not a CIFAR batch with {label_key} ({reason}); fetch it again") from error
     _check_labels(labels, files, where)

@@ -13,13 +13,13 @@ from hashbench.errors import InputError
 TABLE = "give a table of paths and labels (docs/datasets.md)"
 
 FEW = 100
-"""Folders of folders up to which every pair is compared; of more, those that hold exactly the same are found."""
+"""Number of folders of folders up to which all pairs are compared; with more, only equal ones are found."""
 
 
 def part_folders(folder: Path) -> Arrangement | None:
     """Return what the folders in a folder are used for, where their names are those of parts; None where they are not.
 
-    One folder with the name of a part, among others, is a class: trains are things, too.
+    A single folder with the name of a part, among others, is a class: a train is also a thing.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def class_images(folder: Path) -> FoundImages:
 
 
 def _folders_of(found: FoundImages) -> dict[str, set[str]]:
-    """Return, for each class, the folders that its images are in; ``""`` where they are in the class's own."""
+    """Return, for each class, the folders of its images; ``""`` if they are directly in the class's folder."""
     below: dict[str, set[str]] = {}
     for name in found.files:
         own, _, rest = name.partition("/")

@@ -1,4 +1,4 @@
-"""True neighbours that come with vectors: their form, and whether they are the nearest, tried on some queries."""
+"""True neighbours that come with vectors: their form, and a test on some queries of whether they are the nearest."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hashbench.data.similarity import SAID, SIMILARITIES, Similarity, Space
 from hashbench.errors import InputError
 
 TRIED = 32
-"""Queries whose neighbours are computed, to compare those that are given."""
+"""Number of queries whose neighbours are computed, to compare them with those in the file."""
 USABLE, TRUE = 0.9, 0.999
-"""Shares of right neighbours below which the given ones are refused, and from which nothing is said."""
+"""Shares of correct neighbours: below the first they are refused, from the second on there is no warning."""
 ROUNDING = 1e-3
-"""What another library's rounding may make of a distance."""
+"""Relative difference of distances that can be due to another library's rounding."""
 FIRST = 10
 ADVICE = "delete it, and hashbench finds them"
 
@@ -63,7 +63,7 @@ def share_of_true(
     similarity: Similarity,
     shown_as: str,
 ) -> float:
-    """Return which share of given neighbours are among the nearest, tried on some queries.
+    """Return the share of neighbours in the file that are among the nearest, for a sample of queries.
 
     Parameters
     ----------
@@ -84,7 +84,8 @@ def share_of_true(
     Raises
     ------
     InputError
-        Too few of the given neighbours are the nearest; the message says by what else they may have been found.
+        Too few of the given neighbours are the nearest; the message says how they may have been
+        computed.
     """
     tried = np.sort(np.random.default_rng(0).permutation(len(query))[:TRIED])
     given, query = given[tried], query[tried]
@@ -99,7 +100,7 @@ def share_of_true(
 
 
 class _Trial:
-    """Some queries, whose given neighbours are compared with the nearest."""
+    """A sample of queries, whose neighbours in the file are compared with the nearest."""
 
     def __init__(self, vectors: np.ndarray, query: np.ndarray, database: np.ndarray) -> None:
         self.vectors, self.query, self.database = vectors, query, database
@@ -116,7 +117,7 @@ class _Trial:
         return min(float((far[:, :n] <= (least + slack)[:, n - 1 : n]).mean()) for n in {min(FIRST, k), k})
 
     def likeness(self, given: np.ndarray, similarity: Similarity) -> str:
-        """Return what given neighbours look like that are not the nearest, and what to do."""
+        """Return a guess why neighbours are not the nearest, and what to do."""
         guesses: list[tuple[str, Callable[[], float]]] = [
             ("they count from 1: subtract 1", partial(self.share, np.maximum(given - 1, 0), similarity)),
             ("the nearest stand last: turn their order", partial(self.share, given[:, ::-1], similarity)),

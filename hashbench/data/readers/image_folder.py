@@ -26,14 +26,14 @@ from hashbench.files.paths import is_line, is_there, walk
 OTHER_SUFFIXES = (".pjp", ".pjpeg")
 """What browsers also call JPEG files; Pillow's list lacks them."""
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
-"""What JPEG, PNG and GIF files begin with, whatever their names; and WebP, see `_begins_as_image`."""
+"""First bytes of JPEG, PNG and GIF files; for WebP see `_begins_as_image`."""
 NO_PHOTOGRAPHS = ("@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin")
 """Folders of thumbnails, shadows and deleted files that storage devices and archives add, in lower case."""
 
 
 @functools.cache
 def image_suffixes() -> tuple[str, ...]:
-    """Return what the names of image files end in: Pillow's list for the formats that are read, and a few more."""
+    """Return the suffixes of image files: Pillow's list for the formats that are read, and a few more."""
     from PIL import Image
 
     Image.init()
@@ -61,8 +61,7 @@ def find_images(folder: Path) -> FoundImages:
     """Return the images in a folder and in those below it.
 
     A file is an image by its suffix, or else by how it begins. Hidden files and folders, and folders of thumbnails, are
-    passed over and counted; links are followed. A link that leads nowhere is an image where it has an image's suffix:
-    one that is missing.
+    skipped and counted; links are followed. A broken link with an image's suffix counts as a missing image.
 
     Raises
     ------
@@ -84,7 +83,7 @@ def find_images(folder: Path) -> FoundImages:
 
 
 def beside_table(table: Path, named: Collection[str]) -> Counter[str]:
-    """Return what a folder holds besides its own table and the files that this names, by kinds.
+    """Return the files of a folder other than its table and the files that the table names, counted by kind.
 
     Folders that cannot be read are passed over.
 
@@ -93,7 +92,7 @@ def beside_table(table: Path, named: Collection[str]) -> Counter[str]:
     table : Path
         In the folder that it is about.
     named : collection of str
-        What `hashbench.data.readers.match_names.normal` makes of the paths that it names, relative to the folder.
+        Paths in the table, relative to the folder, as `hashbench.data.readers.match_names.normal` returns them.
     """
     kinds: Counter[str] = Counter()
     for name, file in _files_below(table.parent, kinds, lambda folder, error: None, named):

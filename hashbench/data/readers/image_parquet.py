@@ -22,9 +22,9 @@ from hashbench.data.readers.parts import part_column, rows_of_column
 from hashbench.errors import InputError
 
 ARROW = ".arrow"
-"""What the files of `datasets.Dataset.save_to_disk` end in."""
+"""Suffix of the files of `datasets.Dataset.save_to_disk`."""
 KEPT_BYTES = 2**28
-"""Of images in memory; two row groups stay, however large."""
+"""Maximum bytes of images in memory; two row groups always stay."""
 
 
 class ParquetImages(Sequence[bytes]):

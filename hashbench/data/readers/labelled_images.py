@@ -1,4 +1,4 @@
-"""Finds a user's own labelled images: class folders, or a table of paths and labels."""
+"""Finds labelled images of the user: class folders, or a table of paths and labels."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Listing:
     sources : sequence of Path or bytes
         Files, or their content.
     shown_as : list of str
-        What a message calls each image.
+        Name of each image in messages.
     labels : list of LabelColumn
         The columns of one or several files, in the images' order.
     parts : list of str
-        ``query``, ``database`` or ``train`` for each image; empty where nothing names parts.
+        ``query``, ``database`` or ``train`` for each image; empty if there are no named parts.
     names : list of str
         Paths relative to the folder, or to the table's folder; empty for images without names.
     read_as : str
-        What the images were found by, in words.
+        Description of how the images were found.
     passed_over : list of str
-        What is there and was not taken, in words.
+        Description of what was skipped.
     """
 
     sources: Sequence[Path | bytes]
@@ -58,7 +58,7 @@ class Listing:
     passed_over: list[str] = field(default_factory=list)
 
     def items(self, look: Look) -> Items:
-        """Read the labels; images are decoded later, as the look says.
+        """Read the labels; images are decoded later, with the given conversions.
 
         Raises
         ------
@@ -86,7 +86,7 @@ def list_images(source: Path, label: str | None = None) -> Listing:
     ----------
     source : Path
     label : str, optional
-        The table's column of labels, where it has another than a usual name.
+        The table's column of labels, if it has an unusual name.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def _said(kinds: Counter[str]) -> list[str]:
 
 
 def _list_its_table(folder: Path, label: str | None) -> Listing | None:
-    """List what a folder's own table of paths and labels names; None where it has no such table."""
+    """List the images that a folder's table of paths and labels names; None if it has no such table."""
     tables = [read_table(folder / name) for name in METADATA if (folder / name).is_file()]
     usable = [table for table in tables if table.paths and label_column(table.columns, str(table.file), label)]
     if len(usable) > 1:
@@ -251,9 +251,9 @@ def _parts_of_rows(
     parts : list of str
         Empty where nothing names parts.
     said : str
-        What named them, in words.
+        Description of what named the parts.
     passed_over : list of str
-        Which rows are not taken, in words.
+        Description of the rows that are skipped.
     """
     cells = [name.partition("/")[0] for name in names] if column is None else table.column(column)
     if column is None and None in map(part_of, set(cells)):

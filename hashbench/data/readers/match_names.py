@@ -11,9 +11,9 @@ from hashbench.errors import InputError
 from hashbench.files.paths import is_there, relative
 
 WORDS_OF_FOLDERS = 8
-"""Words in the names of folders that a list may add to an item's name."""
+"""Maximum words in names of folders that a list may add to an item's name."""
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
-"""How Unicode writes an accented letter: as one character, or as a letter and its accent (as macOS does)."""
+"""Unicode forms of an accented letter: one character, or a letter and its accent (as in macOS)."""
 
 
 def normal(name: str) -> str:
@@ -40,7 +40,7 @@ def located(folder: Path, name: str, where: str) -> tuple[str, Path]:
     name : str
         A path below the folder, or an absolute path that leads there.
     where : str
-        What a message calls the line that names it.
+        Name of the line that names it in messages.
 
     Returns
     -------
@@ -107,12 +107,12 @@ def text_lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 class RowsByName:
-    """Finds items by what a line of a list calls them.
+    """Finds items by the names in lines of a list.
 
     Parameters
     ----------
     names : sequence of str
-        What the data calls its items.
+        The data's names of its items.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -122,9 +122,9 @@ class RowsByName:
         self._most_words = max((len(name.split()) for name in self._rows), default=1)
 
     def find(self, line: str) -> int | None:
-        """Return the row of the longest beginning of a line that is an item's name; None where none is.
+        """Return the row of the item whose name is the longest beginning of a line; None if there is none.
 
-        A name may be written with another folder before it, or with another folder in place of its own where all
+        A name may be written with another folder before it, or with a different folder where all
         items' files have different names.
         """
         written = normal(line)
@@ -142,7 +142,7 @@ class RowsByName:
 
 
 def _beginnings(line: str, most_words: int) -> Iterator[str]:
-    """Yield the line, and what is left of it when words at its end are taken away, the longest first."""
+    """Yield the line, then the line without words at its end, the longest first."""
     yield line
     for n_words in range(min(len(line.split()) - 1, most_words), 0, -1):
         rest = line.split(maxsplit=n_words)[n_words]
@@ -150,7 +150,7 @@ def _beginnings(line: str, most_words: int) -> Iterator[str]:
 
 
 def column_of(columns: Iterable[str], words: Sequence[str], where: object, what: str) -> str | None:
-    """Return the column that has one of some names, whatever its case; None where none has.
+    """Return the column with one of some names, in any case; None if there is none.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def column_of(columns: Iterable[str], words: Sequence[str], where: object, what:
     words : sequence of str
         Lower case; where a column has the first, others are not looked at.
     where, what : object
-        What a message calls the file and the column.
+        Name of the file and the column in messages.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which words name a part of data: of folders, files, columns and arrays, by one table."""
+"""The words that name a part of data, in folders, files, columns and arrays."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ PARTS = {
     DATABASE: ("database", "db", "gallery", "retrieval", "base"),
     VALIDATION: ("validation", "valid", "val", "dev", "development"),
 }
-"""What each part may be called, whatever the case of the letters."""
+"""Names of each part, in lower case."""
 PART_OF = {word: part for part, words in PARTS.items() for word in words}
 COLUMNS = ("part", "split", "set", "subset")
-"""What a column of parts may be called."""
+"""Names of a column of parts."""
 ARRANGEMENTS = ({TRAIN, QUERY}, {QUERY, DATABASE}, {QUERY, DATABASE, TRAIN})
-"""Which parts go together."""
+"""Parts that can be used together."""
 EXPECTED = "train and test, or query and database and perhaps train"
 _SEPARATOR = re.compile(r"[-_. ]+")
 
 
 def part_of(text: Any) -> str | None:
-    """Return the part that a word names, or None where it names none.
+    """Return the part that a word names, or None.
 
     Examples
     --------
@@ -71,14 +71,14 @@ def parts_in(names: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What named parts are used for.
+    """The use of named parts.
 
     Attributes
     ----------
     part_of : dict from str to str
         ``query``, ``database`` or ``train``, by the names that the data gives the parts; empty where queries are drawn.
     left_out : list of str
-        Names of validation parts that nothing is taken of.
+        Names of validation parts that are not used.
     """
 
     part_of: dict[str, str]
@@ -86,7 +86,7 @@ class Arrangement:
 
 
 def arranged(named: Mapping[str, str], where: object) -> Arrangement:
-    """Return what the parts that the data names are used for.
+    """Return the use of the parts that the data names.
 
     A validation part gives the queries where there is no other, and is left out otherwise. A part that is the only one
     is all of the data: its name says nothing of what is searched for in what.
@@ -96,7 +96,7 @@ def arranged(named: Mapping[str, str], where: object) -> Arrangement:
     named : dict from str to str
         What the data calls its parts, in order, and which of `PARTS` each is.
     where : object
-        What a message calls the data.
+        Name of the data in messages.
 
     Raises
     ------
@@ -139,9 +139,9 @@ def parts_of_column(
     cells : sequence
         The words, one a row.
     where : str
-        What a message calls the column's file.
+        Name of the column's file in messages.
     first : int
-        What a message calls the first row.
+        Number of the first row in messages.
     more : dict from str to str
         Words, in lower case, that name parts here alone, and which.
 
@@ -170,9 +170,9 @@ def rows_of_column(cells: Sequence[Any], where: str, first: int = 1) -> tuple[Se
     cells : sequence
         The words, one a row.
     where : str
-        What a message calls the column's file.
+        Name of the column's file in messages.
     first : int
-        What a message calls the first row.
+        Number of the first row in messages.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def rows_of_column(cells: Sequence[Any], where: str, first: int = 1) -> tuple[Se
     parts : list of str
         ``query``, ``database`` or ``train`` for each of these rows; empty where all rows are of one part.
     left_out : list of str
-        Which rows are left out, in words.
+        Description of the rows that are left out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Data in several files of one kind: which belong together, which is there twice, and which is missing."""
+"""Data in several files of one kind: which belong together, which are duplicates, and which are missing."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from hashbench.errors import InputError
 from hashbench.files.paths import walk
 
 _SHARD = re.compile(r"(?P<name>.+?)[-_.](?P<number>\d{2,5})-of-(?P<count>\d{2,5})(-[0-9a-f]{16})?")
-"""What the packages ``datasets`` and VectorDBBench call the files of a part; ``datasets`` once added a hash."""
+"""Names of a part's files from ``datasets`` and VectorDBBench; ``datasets`` once added a hash."""
 _COPY = re.compile(r"(?P<name>.+?)(?: ?\(\d+\)| - Copy(?: ?\(\d+\))?| copy(?: \d+)?)")
-"""What browsers and desktops call a second copy of a file."""
+"""Names that browsers and desktops give to a second copy of a file."""
 _NUMBER = re.compile(r"\d{4,}")
-"""What the Hugging Face hub calls the files of a part that it has converted: 0000.parquet, 0001.parquet."""
+"""Names of files that the Hugging Face hub has converted: 0000.parquet, 0001.parquet."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What a file's name says of its place among others.
+    """The place of a file among others, by its name.
 
     Attributes
     ----------
     name : str
-        What all files have in common.
+        The part that all names have in common.
     number, count : int or None
-        Which of how many it is.
+        Its number, and the number of files.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Shard:
 
 
 def shard_of(file: Path) -> Shard:
-    """Return what a file's name says of its place among others.
+    """Return the place of a file among others, by its name.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def _refuse_missing(first: dict[int, Path], count: int | None) -> None:
     missing = [number for number in expected if number not in first]
     if not missing:
         return
-    if count is None and 0 not in first:  # numbers that mean something else, such as years
+    if count is None and 0 not in first:  # numbers with another meaning, such as years
         return
     what = f"{shard_of(file).name}-*" if shard_of(file).name else f"*{file.suffix}"
     raise InputError(
@@ -135,11 +135,11 @@ class PartFiles:
     ----------
     files : list of Path
     parts : list of str
-        Of each file; empty where nothing names parts.
+        Of each file; empty if there are no named parts.
     read_as : str
-        Where they are and what named their parts, in words.
+        Description of the place of the files and of what named their parts.
     passed_over : list of str
-        What is there and was not taken, in words.
+        Description of what was skipped.
     """
 
     files: list[Path]
@@ -158,7 +158,7 @@ def files_of_parts(source: Path, suffixes: Sequence[str]) -> PartFiles:
     source : Path
         A file, or a folder.
     suffixes : sequence of str
-        What the files' names end in.
+        Suffixes of the files.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _unreadable(folder: str, error: OSError) -> None:
 
 
 def _word_of(file: Path, source: Path) -> str:
-    """Return the word that names a file's part; what its name says besides a number, where no word does."""
+    """Return the word that names a file's part; without such a word, the file's name without its number."""
     name = shard_of(file).name
     names = [name] if file.parent == source else [name, file.parent.name]
     words = (word for one in names if (word := word_in(one)[0]))

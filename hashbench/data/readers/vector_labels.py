@@ -1,4 +1,4 @@
-"""Labels of the user's own vectors, from their files, checked."""
+"""Labels of the user's vectors, read from their files and checked."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def joined_labels(
     Parameters
     ----------
     contents : Contents
-        What the files hold.
+        Contents of the files.
     parts : dict from str to StoredArray
         The vectors of each part.
     names_of : dict from str to sequence of str
-        What each part may be called.
+        Names of each part.
     path : Path
     chosen : str, optional
         The column that the user chose, or ``none``.

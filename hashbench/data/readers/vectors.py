@@ -1,4 +1,4 @@
-"""Reads the user's own embeddings: which parts his files hold, and whether they fit together."""
+"""Reads embeddings of the user: which parts the files contain, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LAYOUTS = (
     "and optionally learn, neighbors, labels, database_labels, query_labels, learn_labels"
 )
 IN_MEMORY = 2**28
-"""Bytes of vectors up to which a copy is made in memory; a larger one goes to the disk."""
+"""Maximum bytes of vectors that are copied in memory; a larger copy is written to the disk."""
 
 
 def read_vectors(
@@ -51,13 +51,13 @@ def read_vectors(
         A file of one of `hashbench.data.readers.arrays.array_formats.SUFFIXES`, or a folder of files of parts; the
         names are those of `hashbench.data.readers.arrays.array_folder.NAMES`.
     n_neighbors : int
-        How many true neighbours are taken of each query, at most, where the files hold any.
+        Maximum number of true neighbours of each query that are read, if the files have any.
     scratch : Path, optional
-        Where a copy that is larger than `IN_MEMORY` may be put; by default it is in memory.
+        Directory of a copy that is larger than `IN_MEMORY`; by default the copy is in memory.
     label : str, optional
-        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+        The column of labels, if it has an unusual name; ``none`` to read no labels.
     similarity : {"euclidean", "cosine", "ip"}, optional
-        By what vectors are near; what the file says by default, else Euclidean distance.
+        The similarity of vectors; by default that of the file, or else Euclidean distance.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def _open(path: Path, label: str | None) -> tuple[Path, Contents]:
 def _usable(contents: Contents, path: Path) -> dict[str, StoredArray]:
     """Return a file's arrays without those that mean something else here.
 
-    In VIBE's files ``learn`` are more queries, with their own neighbours, and not vectors to train on.
+    In VIBE's files ``learn`` holds more queries, with neighbours, and not training vectors.
     """
     if _text(contents.attributes.get("point_type", "")) == "binary":
         raise InputError(f"{path} holds packed bits (its point_type is binary); expected vectors: give the float file")
@@ -166,7 +166,7 @@ def _parts(arrays: dict[str, StoredArray], path: Path) -> dict[str, StoredArray]
         if given:
             parts[part] = arrays[given[0]]
     wide = [name for name, stored in arrays.items() if len(stored.shape) == 2]
-    if not parts and len(wide) == len(arrays) == 1:  # whatever it is called
+    if not parts and len(wide) == len(arrays) == 1:  # under any name
         parts["vectors"] = arrays[wide[0]]
     if set(parts) not in ({"vectors"}, {"database", "query"}, {"database", "query", "learn"}):
         raise InputError(f"{path} has {', '.join(sorted(arrays)) or 'nothing'}; expected {LAYOUTS}")
@@ -225,7 +225,7 @@ def _converted(
     with progress(f"reading {n_rows:,} vectors", n_rows) as bar:
         for stored in parts:
             for rows, block in stored.blocks():
-                with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+                with np.errstate(all="ignore"):  # values outside the range of float32 become infinite, and are refused
                     moved = block if middle is None else np.asarray(block, np.float64) - middle
                     own = np.ascontiguousarray(moved, dtype)
                 _refuse_not_finite(stored, rows, own, block)
@@ -250,7 +250,7 @@ def _in_memory(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.d
 
 
 def _on_disk(blocks: Iterator[np.ndarray], shape: tuple[int, int], dtype: np.dtype, scratch: Path) -> np.ndarray:
-    """Return the memory-map of a file that has no name and is gone when it is no longer used."""
+    """Return the memory-map of an unnamed file, which disappears when it is no longer used."""
     with as_input_error(scratch), tempfile.TemporaryFile(dir=scratch) as stream:
         for block in blocks:
             stream.write(block.data)
@@ -270,7 +270,7 @@ def _refuse_not_finite(stored: StoredArray, rows: np.ndarray, kept: np.ndarray, 
 
 
 def _stated(attributes: dict[str, Any], chosen: str | None, path: Path) -> str:
-    """Return by what vectors are near, as ann-benchmarks' files say it; empty where a file says nothing."""
+    """Return the similarity that a file states, as in ann-benchmarks; empty if there is none."""
     stated = _text(attributes.get("distance", ""))
     if stated and stated.lower() not in WORDS and chosen is None:
         raise InputError(

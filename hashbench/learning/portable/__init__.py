@@ -1,8 +1,8 @@
 """Arithmetic that gives the same bits on every processor, with any number of threads.
 
-Libraries of linear algebra add up in an order that suits the processor, so that their last bits differ. Two ways lead
-around that. What is large goes through their products, of numbers rounded to so few binary digits that every sum is
-exact (`exact`). What is small is compiled here: additions and multiplications in a stated order, none of them fused,
-none reordered (`lanes`, `eigen`, `rotations`, `decisions`). Of numpy only what works on single elements, or adds in a
-fixed order, is used.
+Libraries of linear algebra sum in an order that depends on the processor, so their last bits differ. There are two ways
+around that. Large products use the libraries, with factors rounded to so few binary digits that every sum is exact
+(`exact`). Small computations are compiled here, with additions and multiplications in a fixed order, not fused and not
+reordered (`lanes`, `eigen`, `rotations`, `decisions`). Of numpy, only element-wise functions and sums in a fixed order
+are used.
 """

@@ -1,9 +1,9 @@
-"""Signs that rounding cannot turn: what a single-precision product leaves in doubt is computed again, in a fixed order.
+"""Signs that do not depend on rounding: where single precision cannot decide, values are computed again in fixed order.
 
-The sum of d products in single precision, in any order, with or without fused instructions, errs by at most
-(d + 2) u ‖x‖ ‖w‖, u = 2⁻²⁴, also where the factors were rounded to single precision before (Higham, Accuracy and
-Stability of Numerical Algorithms, 2nd edition, section 3.1). A value further from zero has the sign of the exact one,
-and so has the value in double precision; a nearer one is computed again in double precision.
+The error of a sum of d products in single precision, in any order, with or without fused instructions, is at most (d +
+2) u ‖x‖ ‖w‖, u = 2⁻²⁴, also where the factors were rounded to single precision before (Higham, Accuracy and Stability
+of Numerical Algorithms, 2nd edition, section 3.1). A value further from zero has the exact sign, in single and double
+precision. A value nearer to zero is computed again in double precision.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ give_numba_a_cache(Path(__file__).parent)
 
 @njit
 def rounding(d, reach):
-    """Return what a product of single precision may err by, and what it errs by where float32 may overflow: anything.
+    """Return the error bound of a single-precision product; infinite where float32 may overflow.
 
-    ``reach`` is at least ‖x‖ ‖w‖. Numbers below float32's range are dropped, one a term.
+    ``reach`` is at least ‖x‖ ‖w‖. The bound includes underflow in each term.
     """
     return (d + 4) * UNIT * reach + d * SMALLEST if reach < LARGEST / 4 else np.inf
 
 
 @njit
 def within_float32(value):
-    """Return a finite value as the nearest one that single precision holds, of the same sign."""
+    """Return a finite value, clamped in size to the normal numbers of single precision; 0 stays 0."""
     if value == 0 or not abs(value) < np.inf:
         return value
     return np.copysign(min(max(abs(value), SMALLEST), LARGEST), value)
@@ -63,13 +63,13 @@ def dots(rows, x):
 
 @njit(void(ROWS, VALUES, MATRIX, VECTOR), nogil=True, cache=True)
 def decide_linear(X, values, normals, offset):
-    """Compute those of ``X @ normals.T − offset`` again whose sign is in doubt.
+    """Recompute those values of ``X @ normals.T − offset`` whose sign is uncertain.
 
     Parameters
     ----------
     X : ndarray of shape (n, d), float32
     values : ndarray of shape (n, n_bits), float32
-        From a product in single precision; changed where they are in doubt, or no numbers.
+        From a product in single precision; overwritten where they are uncertain or NaN.
     normals : ndarray of shape (n_bits, d), float64
     offset : ndarray of shape (n_bits,), float64
     """
@@ -87,13 +87,13 @@ def decide_linear(X, values, normals, offset):
 
 @njit(void(ROWS, VALUES, VALUES, MATRIX, VECTOR, int64[::1], VECTOR), nogil=True, cache=True)
 def decide_waves(X, functions, phases, normals, low, axes, frequencies):
-    """Compute those of cos(frequency (X @ normal − low)) again whose sign is in doubt.
+    """Recompute those values of cos(frequency (X @ normal − low)) whose sign is uncertain.
 
     Parameters
     ----------
     X : ndarray of shape (n, d), float32
     functions, phases : ndarray of shape (n, n_bits), float32
-        Sines of phases that single precision gave; the functions are changed where they are in doubt.
+        Sines of phases in single precision; the functions are overwritten where they are uncertain.
     normals : ndarray of shape (n_directions, d), float64
     low : ndarray of shape (n_directions,), float64
     axes : ndarray of shape (n_bits,), int64
@@ -111,7 +111,7 @@ def decide_waves(X, functions, phases, normals, low, axes, frequencies):
             slack = frequencies[j] * (rounding(d, length * sizes[axis]) + 2 * UNIT * abs(low[axis]))
             if not abs(functions[i, j]) > slack + 8 * UNIT * (abs(phase) + 1):
                 angle = (dot(X[i], normals[axis], sums) - low[axis]) * frequencies[j]
-                # The sign from the number of half turns, since sines differ between libraries.
+                # The sign follows from the number of half turns, since sines differ between libraries.
                 half_turns = floor(angle / pi + 0.5)
                 sign = 1.0 if half_turns % 2 == 0 else -1.0
                 functions[i, j] = np.copysign(max(abs(sin(angle + pi / 2)), SMALLEST), sign) + 0 * angle
@@ -119,16 +119,16 @@ def decide_waves(X, functions, phases, normals, low, axes, frequencies):
 
 @njit(void(ROWS, VALUES, VECTOR, MATRIX, VECTOR), nogil=True, cache=True)
 def decide_spheres(X, values, origin, centres, squared_radii):
-    """Compute those of ``squared_radii − ‖X − origin − centre‖²`` again whose sign is in doubt.
+    """Recompute those values of ``squared_radii − ‖X − origin − centre‖²`` whose sign is uncertain.
 
-    Every term is at most the square of the sum of row, centre and radius; the origin's rounding moves a row by a share
-    of the origin.
+    Every term is at most the square of the sum of row, centre and radius. Rounding of the origin moves a row by a
+    fraction of the origin.
 
     Parameters
     ----------
     X : ndarray of shape (n, d), float32
     values : ndarray of shape (n, n_bits), float32
-        From single precision; changed where they are in doubt.
+        From single precision; overwritten where they are uncertain.
     origin : ndarray of shape (d,), float64
     centres : ndarray of shape (n_bits, d), float64
     squared_radii : ndarray of shape (n_bits,), float64

@@ -1,9 +1,9 @@
 """Leading eigenvectors of a symmetric matrix, the same bits on every processor.
 
-Householder's reduction to three diagonals, bisection for the eigenvalues, inverse iteration for the vectors (Golub and
+Householder reduction to tridiagonal form, bisection for the eigenvalues, inverse iteration for the vectors (Golub and
 Van Loan, Matrix Computations, 4th edition, sections 8.3.1, 8.4.1 and 8.2.2; Wilkinson 1965). LAPACK does the same at
-about the same speed, in an order of additions that depends on the processor. Where eigenvalues coincide, their vectors
-are some orthogonal basis, but everywhere the same one.
+about the same speed, but its order of additions depends on the processor. Vectors of equal eigenvalues are an arbitrary
+orthogonal basis, the same on every processor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hashbench.learning.portable.lanes import SUMS, dot, reflect_rows
 
 EPS = float(np.finfo(np.float64).eps)
 CLOSE = 1e-3
-"""Eigenvalues that are closer than this share of the greatest are given vectors made orthogonal to each other."""
+"""Vectors of eigenvalues closer than this share of the greatest are orthogonalised."""
 INVERSE_STEPS = 3
 
 give_numba_a_cache(Path(__file__).parent)
@@ -30,19 +30,19 @@ def leading_eigenvectors(A: np.ndarray, n_vectors: int) -> tuple[np.ndarray, np.
     Parameters
     ----------
     A : ndarray of shape (n, n), float64
-        Only what is on and above the diagonal is read.
+        Only the upper triangle is read.
     n_vectors : int
         1 to n.
 
     Returns
     -------
     values : ndarray of shape (n_vectors,), float64
-        Falling.
+        Descending.
     vectors : ndarray of shape (n, n_vectors), float64
         Of length 1; the largest component of each is positive.
     """
     A = np.array(A, np.float64, order="C")
-    # A power of two, so that squares neither overflow nor vanish, and nothing is rounded.
+    # A power of two, so that squares neither overflow nor underflow, and scaling is exact.
     exponent = int(np.frexp(np.abs(np.triu(A)).max())[1])
     A = np.ldexp(A, -exponent)
     diagonal, beside, factors = _three_diagonals(A)
@@ -58,15 +58,15 @@ MATRIX, VECTOR = float64[:, ::1], float64[::1]
 
 @njit(types.Tuple((VECTOR, VECTOR, VECTOR))(MATRIX), nogil=True, cache=True)
 def _three_diagonals(A):
-    """Return the diagonal and its neighbour after Householder's reduction, and each reflection's factor.
+    """Return diagonal and subdiagonal after Householder reduction, and the factor of each reflection.
 
-    Row k of ``A`` is left with the vector of reflection k, right of the diagonal.
+    Row k of ``A`` then holds the vector of reflection k, right of the diagonal.
     """
     n = len(A)
     diagonal, beside, factors = np.zeros(n), np.zeros(n), np.zeros(n)
     v, w, u, y, sums = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(SUMS)
     for k in range(n):
-        # Reflection k − 1 is subtracted from row k here, from the rows below in the pass that multiplies by the next.
+        # Reflection k − 1 is applied to row k here, and to the rows below in the pass that multiplies by reflection k.
         row = A[k]
         for j in range(k, n):
             row[j] -= v[k] * w[j] + w[k] * v[j]
@@ -103,7 +103,7 @@ def _largest(x):
 
 @njit
 def _n_below(diagonal, squares, smallest, x):
-    """Return how many eigenvalues are below x: sign changes of Sturm's sequence."""
+    """Return the number of eigenvalues below x: sign changes of the Sturm sequence."""
     count, pivot = 0, 1.0
     for i in range(len(diagonal)):
         pivot = diagonal[i] - x - (squares[i - 1] / pivot if i else 0.0)
@@ -115,7 +115,7 @@ def _n_below(diagonal, squares, smallest, x):
 
 @njit(VECTOR(VECTOR, VECTOR, int64), nogil=True, cache=True)
 def _greatest(diagonal, beside, n_values):
-    """Return the greatest eigenvalues, falling, by bisection."""
+    """Return the greatest eigenvalues in descending order, by bisection."""
     n = len(diagonal)
     squares, bound = np.empty(n), 0.0
     for i in range(n):
@@ -140,7 +140,7 @@ def _greatest(diagonal, beside, n_values):
 
 @njit
 def _factorise(diagonal, beside, value, upper, swapped, lower):
-    """Write the LU factors of T − value, with rows exchanged where that keeps numbers small.
+    """Write the LU factors of T − value, with partial pivoting.
 
     ``upper`` (n, 3) is U's diagonal and its two neighbours, ``lower`` what each row is multiplied by.
     """
@@ -198,7 +198,7 @@ def _normalise(x, sums):
 
 @njit(MATRIX(VECTOR, VECTOR, VECTOR), nogil=True, cache=True)
 def _vectors(diagonal, beside, values):
-    """Return the eigenvectors of three diagonals, (n_values, n), by inverse iteration."""
+    """Return the eigenvectors of a tridiagonal matrix, (n_values, n), by inverse iteration."""
     n, n_values = len(diagonal), len(values)
     upper, swapped, lower = np.zeros((n, 3)), np.zeros(n, np.bool_), np.zeros(n)
     rows, sums = np.zeros((n_values, n)), np.zeros(SUMS)
@@ -208,7 +208,7 @@ def _vectors(diagonal, beside, values):
     for rank in range(n_values):
         if rank and values[rank - 1] - values[rank] > CLOSE * bound:
             begin = rank
-        # Equal eigenvalues are moved apart by their rounding, or all would give the same vector.
+        # Equal eigenvalues are separated by a rounding error; else they would give the same vector.
         shift = min(values[rank], shift - 4 * EPS * bound)
         _factorise(diagonal, beside, shift, upper, swapped, lower)
         x = rows[rank]
@@ -229,7 +229,7 @@ def _vectors(diagonal, beside, values):
 
 @njit(void(MATRIX, VECTOR, MATRIX), nogil=True, cache=True)
 def _reflect_back(A, factors, vectors):
-    """Turn eigenvectors of the three diagonals into those of the matrix that they were made of."""
+    """Transform eigenvectors of the tridiagonal matrix into those of the original matrix."""
     n, n_vectors = vectors.shape
     shares = np.zeros(n_vectors)
     for k in range(n - 2, -1, -1):

@@ -1,8 +1,7 @@
-"""Large products without any rounding, so that no order of additions changes them.
+"""Large products without rounding, whose value does not depend on the order of additions.
 
-A double holds whole numbers up to 2^53. Where the factors are rounded to so few binary digits that no sum of products
-exceeds it, a library's product in double precision is exact, whatever its kernel, number of threads or fused
-instructions.
+A double represents integers up to 2^53 exactly. If factors are rounded to so few binary digits that no sum of products
+exceeds that, a product in double precision is exact, with any kernel, number of threads or fused instructions.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ DIGITS = 53
 
 
 def on_grid(values: np.ndarray, n_bits: int, axis: int | None = None) -> np.ndarray:
-    """Return values rounded to whole multiples of a power of two, at most 2^n_bits of them.
+    """Return values rounded to integer multiples, at most 2^n_bits, of a power of two.
 
     Parameters
     ----------
     values : ndarray, float64
     n_bits : int
     axis : int, optional
-        Along which each vector has a power of its own; without it, all values share one.
+        Axis along which each vector has a separate power; by default all values share one.
 
     Returns
     -------
@@ -32,13 +31,13 @@ def on_grid(values: np.ndarray, n_bits: int, axis: int | None = None) -> np.ndar
 
 
 def grid_step(largest: np.ndarray, n_bits: int) -> np.ndarray:
-    """Return the power of two of which values up to ``largest`` are at most 2^n_bits multiples."""
+    """Return the power of two for which values up to ``largest`` are at most 2^n_bits multiples."""
     return np.ldexp(1.0, np.frexp(largest)[1] - n_bits)
 
 
 def to_multiples(values: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Return values rounded to whole multiples of powers of two, of which they are at most 2^50."""
-    # Next to 1.5 · 2^52 steps, one step is all that a double can tell apart.
+    """Return values rounded to integer multiples, at most 2^50, of powers of two."""
+    # Near 1.5 · 2^52 steps, doubles are one step apart.
     far = 1.5 * 2.0**52 * step
     rounded = values + far
     rounded -= far
@@ -46,18 +45,18 @@ def to_multiples(values: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def shared_bits(n_terms: int) -> int:
-    """Return how many binary digits both factors of a product may have together, for sums of so many terms."""
+    """Return how many binary digits both factors of a product may have in total, for sums of this many terms."""
     return DIGITS - max(int(n_terms) - 1, 0).bit_length()
 
 
 LOG2_HIGH, LOG2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
-"""ln 2 in two parts, the first of so few digits that its multiples up to 2^11 are exact."""
+"""ln 2 in two parts; the first has so few digits that its multiples up to 2^11 are exact."""
 TERMS = 14
-"""Of the series of exp on ±ln 2 / 2: what is left out is below a double's rounding."""
+"""Terms of the series of exp on ±ln 2 / 2; the remainder is below double precision."""
 
 
 def falling_exponential(x: np.ndarray) -> np.ndarray:
-    """Return exp(−x), 0 or more, by additions and multiplications alone: libraries' exp differ in their last bits.
+    """Return exp(−x) by additions and multiplications only, since exp of libraries differs in the last bits.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Sums in an order that no processor changes, at the speed of its vector unit.
+"""Sums in a fixed order on every processor, at the speed of its vector unit.
 
-A compiler may not reorder a sum of floating-point numbers, and so adds them one by one; allowed to reorder, it takes as
-many at once as the processor holds, and the result depends on it. Here the order is part of the code: partial sums in
-lanes, combined in pairs at the end. LLVM maps vectors of four numbers to what the processor has, and fuses no
-multiplication with an addition.
+A compiler may not reorder a sum of floating-point numbers, so it adds them one by one. If it may reorder them, it uses
+vectors of the processor's width, and the result depends on that width. Here the order is part of the code: partial sums
+in lanes, combined in pairs at the end. LLVM maps vectors of four numbers to the registers of the processor, and does
+not fuse multiplications with additions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES, ROWS = 4, 4
-"""Numbers in a vector; rows of a matrix that are worked on at once, or vectors of partial sums."""
+"""Numbers in a vector; rows of a matrix that are processed at once, or vectors of partial sums."""
 SUMS = LANES * ROWS
 I32, I64 = ir.IntType(32), ir.IntType(64)
 DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
@@ -22,12 +22,12 @@ ZEROS = ir.Constant(DOUBLES, [0.0] * LANES)
 
 
 def _data(context, builder, signature, arguments, i):
-    """Return the pointer to the i-th argument's first number."""
+    """Return the pointer to the first number of the i-th argument."""
     return context.make_array(signature.args[i])(context, builder, arguments[i]).data
 
 
 def _load(builder, pointer, index):
-    """Return the vector of four numbers from an index on, as double precision."""
+    """Return the vector of four numbers from an index on, in double precision."""
     kind = ir.VectorType(pointer.type.pointee, LANES)
     vector = builder.load(builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer()), align=4)
     return vector if kind == DOUBLES else builder.fpext(vector, DOUBLES)
@@ -90,7 +90,7 @@ def _add_squared_gaps(typingctx, x, y, n_steps, sums):
 
 @njit
 def _total(sums):
-    """Add 16 partial sums up in pairs."""
+    """Combine 16 partial sums in pairs."""
     step = SUMS // 2
     while step:
         for i in range(step):
@@ -155,9 +155,9 @@ def _reflect(typingctx, A, width, first, start, n_steps, v, w, u, y, sums):
 
 @njit
 def reflect_rows(A, first, last, v, w, u, y, sums):
-    """Subtract v wᵀ + w vᵀ from rows of a symmetric matrix, and add what these rows give of A u to y.
+    """Subtract v wᵀ + w vᵀ from rows of a symmetric matrix A, and add the contribution of these rows to A u to y.
 
-    Only what is on and above the diagonal is read and written. In one pass, since the matrix comes from memory.
+    Only the upper triangle is read and written. Both are done in one pass, since memory is the bottleneck.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Small dense matrices: products, rotations and the orthogonal matrix nearest to a given one, the same bits everywhere.
 
-Written out for matrices of as many rows as a code has bits.
+For matrices with as many rows as a code has bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hashbench.files.compiled import give_numba_a_cache
 
 MATRIX = float64[:, ::1]
 STAY = 1e-12
-"""Weight of the rotation before, where a correlation leaves one free."""
+"""Weight of the previous rotation where the correlation does not determine one."""
 ENOUGH, MOST_STEPS = 1e-8, 50
 """Newton's iteration converges quadratically: after a step of 1e-8 it is exact to rounding."""
 
@@ -22,7 +22,7 @@ give_numba_a_cache(Path(__file__).parent)
 
 
 def product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    """Return A @ B, float64, each sum taken from the first term to the last."""
+    """Return A @ B, float64; terms are added from first to last."""
     result = np.zeros((len(A), B.shape[1]))
     _add_product(np.ascontiguousarray(A, np.float64), np.ascontiguousarray(B, np.float64), result)
     return result
@@ -39,7 +39,7 @@ def _add_product(A, B, result):
 
 
 def random_rotation(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return an orthogonal matrix (n, n) made of a Gaussian one, by Householder's reflections."""
+    """Return an orthogonal matrix (n, n) from a Gaussian one, by Householder reflections."""
     R = rng.standard_normal((n, n))
     Q = np.eye(n)
     _orthogonalise(R, Q)
@@ -48,7 +48,7 @@ def random_rotation(n: int, rng: np.random.Generator) -> np.ndarray:
 
 @njit
 def _reflect(A, u, first, factor, column):
-    """Multiply by I − factor u uᵀ what lies below row ``first`` and right of ``column``, both included."""
+    """Multiply the block from row ``first`` and column ``column`` on by I − factor u uᵀ."""
     n = len(A)
     for j in range(column, n):
         share = 0.0
@@ -61,7 +61,7 @@ def _reflect(A, u, first, factor, column):
 
 @njit(void(MATRIX, MATRIX), nogil=True, cache=True)
 def _orthogonalise(R, Q):
-    """Write the orthogonal factor of R to Q, which is the identity before; R is overwritten."""
+    """Write the orthogonal factor of R to Q, which must be the identity; R is overwritten."""
     n = len(R)
     factors, u = np.zeros(n), np.zeros(n)
     for k in range(n - 1):
@@ -88,8 +88,8 @@ def nearest_rotation(correlation: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Return the orthogonal matrix R with the greatest trace of Rᵀ ``correlation``.
 
     That is the orthogonal factor of the polar decomposition, by Newton's iteration with scaling (Higham, Functions of
-    Matrices, 2008, section 8.6). Where the correlation has not full rank, several matrices do; then the one nearest to
-    the rotation before.
+    Matrices, 2008, section 8.6). If the correlation is rank-deficient, several matrices have it; the one nearest to the
+    previous rotation is returned.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def nearest_rotation(correlation: np.ndarray, before: np.ndarray) -> np.ndarray:
 
 @njit
 def _invert(A, inverse, order):
-    """Write the inverse, by Gauss and Jordan with exchanged rows; return False if there is none."""
+    """Write the inverse, by Gauss-Jordan elimination with pivoting; return False if there is none."""
     n = len(A)
     for i in range(n):
         for j in range(n):

@@ -117,56 +117,56 @@ HEAD = (
     Column("dataset", "Data set; the file's name", _config("dataset"), is_plugin_name, "a data set's name"),
     Column("protocol", "Split and metrics, see docs/protocol.md", _config("protocol"), is_protocol_name,
            "a protocol's name", "setting"),
-    Column("backbone", "Network that turns images into features; `given` where the data has vectors",
+    Column("backbone", "Network that turns images into features; `given` if the data has vectors",
            lambda row: row.newest.backbone, role="setting"),
     Column("method", "Method, with the parameters that differ from its defaults, as `--methods` reads it",
            lambda row: row.label, cell_values.is_label, "name or name[parameter=value,...]", "row"),
     Column("n_bits", "Code length, bits", _config("n_bits"), cell_values.is_count, COUNT, "setting"),
-    Column("n_seeds", "How many seeds the row rests on; 1 for a deterministic method",
+    Column("n_seeds", "Number of seeds; 1 for a deterministic method",
            lambda row: row.n_seeds, cell_values.is_count, COUNT),
-    Column("seeds", "Which seeds; `none` for a deterministic method; empty where an older file did not tell",
+    Column("seeds", "The seeds; `none` for a deterministic method; empty if an older file does not say",
            lambda row: row.seeds, cell_values.are_seeds, "seeds in ascending order, none, or nothing"),
 )  # fmt: skip
 TAIL = (
     _column_of_timing("features_s", "Features of all images, seconds; shared by all methods"),
-    _column_of_timing("views_s", "Augmented views of the training images, seconds; empty where none are used"),
+    _column_of_timing("views_s", "Augmented views of the training images, seconds; empty if none are used"),
     _column_of_timing("fit_s", "Training on features, seconds"),
     _column_of_timing("encode_items_per_s", "Database items turned from features into codes, per second"),
-    _column_of_timing("encode_images_per_s", "The same from images; empty where there are none"),
+    _column_of_timing("encode_images_per_s", "The same from images; empty if there are none"),
     _column_of_timing("search_queries_per_s", "Queries ranked against the whole database, per second"),
-    Column("uses_labels", "Whether training or the choice of a model has read labels",
+    Column("uses_labels", "Whether training or model selection read labels",
            lambda row: row.uses_labels, cell_values.is_bool, "True or False", "setting"),
-    Column("origin", "`imported` where the codes come from another program; empty where the method was trained here",
+    Column("origin", "`imported` if the codes come from another program; empty if the method was trained here",
            lambda row: None if row.newest.origin == "trained" else row.newest.origin, cell_values.is_origin,
            "imported, or nothing", "setting", default=""),
-    Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty where an "
-           "older file did not tell", _portable, cell_values.is_portable, "yes, no, or nothing", default=""),
+    Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty if an "
+           "older file does not say", _portable, cell_values.is_portable, "yes, no, or nothing", default=""),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",
            lambda row: row.newest.provenance),
-    Column("cpu", "Processor that the timings were taken on", _where("cpu")),
-    Column("threads", "Its threads that could be used", _where("threads")),
-    Column("gpu", "Accelerator; empty where there was none", _where("gpu")),
+    Column("cpu", "Processor of the timings", _where("cpu")),
+    Column("threads", "Number of its usable threads", _where("threads")),
+    Column("gpu", "GPU; empty if there was none", _where("gpu")),
     *(Column(name, f"Version of {name}", _version(name)) for name in ("hashbench", "torch", "numpy")),
-    Column("date", "Day of the newest seed's run, UTC", lambda row: row.date, cell_values.is_date,
+    Column("date", "Date of the newest seed's run, UTC", lambda row: row.date, cell_values.is_date,
            "a day, YYYY-MM-DD"),
-    _column_of_key("source", "Begin of the SHA-256 of the method's code; `hashbench validate --code` compares it; of "
-                   "imported codes, of the words on what made them",
+    _column_of_key("source", "Beginning of the SHA-256 of the method's code; `hashbench validate --code` compares it. "
+                   "For imported codes, of the description of their origin",
                    _key("source")),
     Column("engine", "Version of the metrics", _config("engine"), cell_values.is_count, COUNT),
     _column_of_key("features", "Key in features.json: how the features are made",
                    lambda row: key_of(row.newest.config["features"]), "setting"),
-    Column("views", "Key in features.json: how the views are made; empty where none are used",
+    Column("views", "Key in features.json: how the views are made; empty if none are used",
            lambda row: key_of(views) if (views := row.newest.config["views"]) else None, cell_values.is_key_or_empty,
            "16 hex digits, or nothing"),
-    Column("codes", "Begin of the SHA-256 of the first seed's codes, by which another computation of them is compared; "
-           "empty for real-valued queries, and where an older file did not tell", _codes, cell_values.is_key_or_empty,
+    Column("codes", "Beginning of the SHA-256 of the first seed's codes, to compare them with a new run; empty "
+           "for real-valued queries, and if an older file does not say", _codes, cell_values.is_key_or_empty,
            "16 hex digits, or nothing", default=""),
-    Column("same_codes", "How many seeds gave the same codes, bit for bit, when the method's code had changed and they "
-           "were computed again; empty where the numbers were made by this very code", lambda row: None,
+    Column("same_codes", "Number of seeds that gave the same codes, bit for bit, in a new run after a change of the "
+           "method's code; empty if this code gave the numbers", lambda row: None,
            cell_values.is_count_or_empty, f"{COUNT}, or nothing", default=""),
     _column_of_key("params", "Key in methods.json: all parameters", lambda row: key_of(method_of(row))),
-    _column_of_key("data", "Begin of the SHA-256 of the data and its split", _key("data"), "setting"),
-    _column_of_key("protocol_hash", "Begin of the SHA-256 of all that the protocol says", _key("protocol_hash"),
+    _column_of_key("data", "Beginning of the SHA-256 of the data and its split", _key("data"), "setting"),
+    _column_of_key("protocol_hash", "Beginning of the SHA-256 of the whole protocol", _key("protocol_hash"),
                    "setting"),
 )  # fmt: skip
 SETTING = tuple(column.name for column in (*HEAD, *TAIL) if column.role == "setting")
@@ -190,10 +190,10 @@ def of_metric(metric: str) -> tuple[Column, ...]:
         Column(f"{metric} std", "Standard deviation over seeds; empty for one seed", part("std"), cell_values.is_score,
                score),
         Column(f"{metric} low", "Lower end of the 95% interval for new queries and new seeds; empty for one seed of a "
-               "random method, and where an older file had none", part("low"), cell_values.is_number, number),
+               "random method, and if an older file has none", part("low"), cell_values.is_number, number),
         Column(f"{metric} high", "Its upper end", part("high"), cell_values.is_number, number),
         Column(f"{metric}{VERDICT}", "`best`, `separable` (worse than the best by more than chance, corrected "
-               "for the choice of the best, 5%), `not separable`, or `unknown` (one seed); empty where the rows of the "
+               "for the choice of the best, 5%), `not separable`, or `unknown` (one seed); empty if the rows of the "
                "setting, at all code lengths, were not all published together", part("verdict"), cell_values.is_verdict,
                "best, separable, not separable, unknown, or nothing"),
     )  # fmt: skip

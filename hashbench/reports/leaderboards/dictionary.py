@@ -13,27 +13,28 @@ from hashbench.reports.leaderboards.reproduced import DEFAULT, read_spread
 
 TEXT = """# Leaderboards
 
-One CSV file per data set, a row per method and code length. `hashbench publish RUN [RUN ...]` writes them from a run's
-records after it has computed every metric again from the codes; `hashbench validate --code leaderboards/*.csv` checks
-them and names the rows whose method has changed since. They are never edited by hand.
+There is one CSV file per data set, with one row per method and code length. `hashbench publish RUN [RUN ...]` computes
+all metrics of a run again from its codes, and writes the rows. `hashbench validate --code leaderboards/*.csv` checks
+the files, and names rows whose method's code has changed. Never edit them by hand.
 
-Rows are compared with each other where they agree in these columns, their setting:
+Rows are compared if they have the same setting, which is the columns
 {setting}.
-In a setting each {method} has one row: publishing it again replaces the row, unless that one rests on more seeds of
-the same code. Verdicts need all rows of a setting at all of its code lengths, which say of each other how far seeds
-scatter: publish its runs in one command. If some rows stay from an earlier publish, the setting's verdicts are empty
-until all are published together; the intervals are each row's own and stay.
+In a setting each {method} has one row. Publishing it again replaces the row, unless the old one has more seeds of the
+same code. Verdicts need all rows of a setting at all code lengths, because these estimate the variance between seeds
+together. So publish all runs of a setting in one command. If some rows are from an earlier publish, the verdicts of the
+setting are empty until all rows are published together. Intervals depend on one row only, and stay.
 
-`features.json` and `methods.json` hold what is too long for a cell, each entry under the begin of the SHA-256 of its
-canonical JSON (sorted keys, no spaces).
+`features.json` and `methods.json` have the values that are too long for a cell. The key of an entry is the beginning of
+the SHA-256 of its canonical JSON (sorted keys, no spaces).
 
-## Compute them again
+## Reproduce them
 
-These commands give each board's rows, every metric column to the last digit where the processor is of the same kind
-(others round matrix products otherwise, and a bit can flip), with the threads that they set (eigenvectors differ with
-them). `hashbench data prepare NAME --from DIR` comes first where the data is not embedded, and methods named `faiss_…`
-need `pip install "hashbench[faiss]"`. A row's key `features` tells whether your features are made as its were; a
-backbone's weights are named there by their SHA-256. Verdicts are the same once all of a setting's rows are there.
+These commands compute the rows of each leaderboard. On the same kind of processor, with the threads that the commands
+set, all digits of the metrics are equal. Other processors round matrix products differently, and a bit can flip;
+eigenvectors depend on the number of threads. If the data is not embedded, prepare it first: `hashbench data prepare
+NAME --from DIR`. Methods named `faiss_…` need `pip install "hashbench[faiss]"`. Compare the key `features` of a row
+with yours: equal keys mean equal features, including the SHA-256 of the backbone's weights. Verdicts are the same when
+all rows of a setting are present.
 
 {commands}
 

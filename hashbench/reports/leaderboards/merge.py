@@ -10,7 +10,7 @@ from hashbench.reports.leaderboards.columns import VERDICT, Line, identity, judg
 def merged(old: Sequence[Line], new: Sequence[Line]) -> tuple[list[Line], list[str]]:
     """Return the rows of a leaderboard after publishing, and notes on it.
 
-    A row of the same method replaces the old one, unless that one rests on more seeds of the same code. The rows of a
+    A row of the same method replaces the old one, unless the old one has more seeds of the same code. The rows of a
     setting at all code lengths are judged together, as they say of each other how far seeds scatter: where all are new,
     their verdicts hold. Where nothing but verdicts would change, nothing does. Else new rows are next to old ones,
     whose values per query are not at hand: the verdicts of that setting are emptied.

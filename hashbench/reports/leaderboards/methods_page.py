@@ -18,28 +18,28 @@ COST_BITS = "32"
 WIDTH = 120
 TEXT = """# The methods
 
-What there is, by name. `hashbench info NAME` says more: what differs from the authors' code, and every parameter. This
-page is made of the methods' docstrings and of `leaderboards/cifar10.csv`. The cost is the seconds that `fit` took
-on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the processor that the board names; features
-and views are extracted once, for all methods. This writes the page:
-`python -m hashbench.reports.leaderboards.methods_page > docs/methods.md`.
+All methods by name. `hashbench info NAME` also lists the differences from the authors' code, and all parameters. The
+cost is the time of `fit` in seconds on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the
+processor that the leaderboard names. It does not include features and views, which are extracted once for all methods.
+This page is generated from the docstrings of the methods and `leaderboards/cifar10.csv`: `python -m
+hashbench.reports.leaderboards.methods_page > docs/methods.md`.
 
 | method | year | inputs | cost |
 | --- | --- | --- | --- |
 {table}
 
 {entries}
-## Known, and without a row
+## Methods that are not implemented
 
-DeepBit, BinGAN, BGAN and HashGAN train a network over images together with what makes or turns these images, and are
-nothing without it: DeepBit compares an image with its rotations in a network that is trained throughout, BinGAN is the
-discriminator of a generator of images (in Theano), BGAN rebuilds images from codes along a graph of ResNet features,
-HashGAN (Ghasedi Dizaji et al.; Cao et al.'s of the same name and year reads labels) trains generator, discriminator and
-encoder in turn. On frozen features each of them would be another method under its name. DVB could run on features; we
-know of no code. What is known of their numbers on CIFAR-10 at 32 bits: DeepBit's README states mAP@1000 .254, and its
-author withdrew the comparison there, since it compared @1000 with others' @all; users of BGAN's code report .46 where
-.531 is stated (issue 5 of its repository). The figures that other papers' tables give for the five could not be traced
-to a run, and are not repeated here.
+DeepBit, BinGAN, BGAN and HashGAN train a network on images together with a part that generates or rotates images, and
+do not work without it. DeepBit compares an image with its rotations in a network that is trained as a whole. BinGAN is
+the discriminator of an image generator (in Theano). BGAN reconstructs images from codes along a graph of ResNet
+features. HashGAN (Ghasedi Dizaji et al.; the method of the same name and year by Cao et al. reads labels) trains
+generator, discriminator and encoder alternately. On frozen features each would be another method under the same name.
+DVB could run on features, but we know of no code. Of their scores on CIFAR-10 at 32 bits, two are known. DeepBit's
+README states mAP@1000 .254; its author withdrew the comparison there, since it compared @1000 with @all of others.
+Users of BGAN's code report .46; the stated score is .531 (issue 5 of its repository). Scores of the five in tables of
+other papers could not be traced to a run, and are not repeated here.
 """
 
 

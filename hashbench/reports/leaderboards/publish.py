@@ -52,7 +52,7 @@ def publish(
 
     Every record's metrics are computed again from its codes. A row is a method, with the parameters that
     differ from its defaults, at one code length on one data set through one backbone; it replaces the older one,
-    unless that one rests on more seeds of the same code. Verdicts are given where all rows that are compared come
+    unless the old one has more seeds of the same code. Verdicts are given where all rows that are compared come
     from one call; publishing again what is published changes nothing. Whatever is wrong, no leaderboard is changed.
 
     Parameters

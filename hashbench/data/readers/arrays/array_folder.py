@@ -1,4 +1,4 @@
-"""Folders whose files are the parts of one data set, named by their files' names."""
+"""Folders whose files are the parts of one data set; the file names say which part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = {
     "learn": ("learn",),
     "vectors": ("vectors", "embeddings"),
 }
-"""What each part may be called, in lower case; training vectors are the database, as in ann-benchmarks' files."""
+"""Names of each part, in lower case; training vectors are the database, as in ann-benchmarks' files."""
 VECTORS = {name for names in NAMES.values() for name in names}
 NEIGHBORS = {"groundtruth": "neighbors", "neighbors": "neighbors", "gt": "neighbors"}
 Shards = tuple[str, list[Path]]
@@ -50,9 +50,9 @@ def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[
     ----------
     folder : Path
     expected : str
-        What the folder is to hold, for a message.
+        What the folder should contain, for error messages.
     label : str, optional
-        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+        The column of labels, if it has an unusual name; ``none`` to read no labels.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def open_folder(folder: Path, expected: str, label: str | None = None) -> tuple[
 
 
 def _parts_in(folder: Path, named: list[Shards], label: str | None) -> Contents:
-    """Return what the files hold that are parts, or neighbours."""
+    """Return the contents of the files that are parts or neighbours."""
     arrays: dict[str, StoredArray] = {}
     labels: dict[str, list[LabelColumn]] = {}
     kinds: set[str] = set()
@@ -109,17 +109,17 @@ def _is_text(file: Path) -> bool:
 
 
 def _others(folder: Path, used: set[Path]) -> list[str]:
-    """Return what else can be seen in a folder."""
+    """Return the other visible files of a folder."""
     return sorted(path.name for path in _visible(folder) if path not in used)
 
 
 def _visible(folder: Path) -> list[Path]:
-    """Return what is in a folder and not hidden: macOS keeps ``._base.fvecs`` next to ``base.fvecs``."""
+    """Return the files of a folder that are not hidden: macOS writes ``._base.fvecs`` next to ``base.fvecs``."""
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def _named_files(folder: Path) -> Iterator[Shards]:
-    """Yield what each file is, and the file, or the files that are it together."""
+    """Yield the name of each part, and the file or files that contain it."""
     known = {*VECTORS, "neighbors"}
     shards: dict[str, list[Path]] = {}
     for file in sorted(_visible(folder)):
@@ -140,7 +140,7 @@ def _named_files(folder: Path) -> Iterator[Shards]:
 
 
 def _holds_labels(stem: str) -> bool:
-    """Return whether the name of a file that holds one array says that it holds labels."""
+    """Return whether a file with one array contains labels, by its name."""
     return is_label_array(stem, {"part": list(VECTORS)})
 
 
@@ -196,7 +196,7 @@ def _ground_truth(file: Path) -> Contents:
 
 
 def _all_in_one(by_part: dict[str, Held], folder: Path) -> dict[str, Held]:
-    """Return ``datasets``' only part, which it calls train whatever it is for, as vectors of which none is named."""
+    """Return the only part that ``datasets`` wrote, always named train, as vectors without a named part."""
     alone = set(by_part) <= {"train", "train_labels"} and any(folder.glob("train-*-of-*.parquet"))
     names = {"train": "vectors", "train_labels": "labels"} if alone else {}
     return {names.get(name, name): held for name, held in by_part.items()}

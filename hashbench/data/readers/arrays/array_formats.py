@@ -18,7 +18,7 @@ from hashbench.errors import InputError
 from hashbench.files.arrays import open_npy
 
 CROPPED = re.compile(r"\.crop_nb_\d+$")
-"""What big-ann-benchmarks adds to the name of a file of which it has fetched the beginning."""
+"""Suffix that big-ann-benchmarks adds to the name of a file of which it downloaded only the beginning."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Format:
     suffixes : tuple of str
         What the names of such files end in, in lower case.
     open : callable
-        Takes the path and returns `Contents`. Rows are read when they are asked for.
+        Takes the path and returns `Contents`. Rows are read lazily.
     has_columns : bool
         Whether the file is a table. Then ``open`` also takes the column of labels that the user chose, or None.
     named_by : {"stem", "word"}, optional
@@ -80,27 +80,27 @@ def stem_and_suffix(path: Path) -> tuple[str, str]:
 
 
 def suffix_of(path: Path) -> str:
-    """Return what says which format a file has, in lower case."""
+    """Return the suffix that determines a file's format, in lower case."""
     return stem_and_suffix(path)[1]
 
 
 def format_of(path: Path) -> Format | None:
-    """Return a file's format, by its suffix; None where it has none of them."""
+    """Return a file's format, by its suffix; None if it is unknown."""
     return next((one for one in FORMATS if suffix_of(path) in one.suffixes), None)
 
 
 def open_file(path: Path, label: str | None = None) -> Contents:
-    """Return what a file holds, by its suffix; rows are read when they are asked for.
+    """Open a file by its suffix; rows are read lazily.
 
-    The one array of a ``.npy``, ``.fvecs`` or ``.fbin`` file, or of one of text, has the name ``vectors``. So has the
-    column ``vector`` or ``embedding`` of a parquet file, or its only column of lists of floats; where it, or a table of
-    text, has a column ``part``, each of the parts that this names is an array. Others have their names in the file.
+    The single array of a ``.npy``, ``.fvecs``, ``.fbin`` or text file has the name ``vectors``, as has the column
+    ``vector`` or ``embedding`` of a parquet file, or its only column of lists of floats. If a parquet file or a text
+    table has a column ``part``, each part is an array. Other arrays have the names that the file gives.
 
     Parameters
     ----------
     path : Path
     label : str, optional
-        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+        The column of labels, if it has an unusual name; ``none`` to read no labels.
 
     Raises
     ------

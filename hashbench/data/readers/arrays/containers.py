@@ -58,7 +58,7 @@ def open_hdf5(path: Path) -> Contents:
     with readable(str(path), "HDF5 file"), h5py.File(path, "r") as file:
         arrays, groups, others = {}, [], []
         for name in file:
-            # Nothing that is in another file: neither by a link nor by the array's storage.
+            # Nothing from other files: no external links, no external storage.
             array = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
             if isinstance(array, h5py.Dataset) and not array.is_virtual and not array.external:
                 arrays[name] = _hdf5_array(path, name, array.shape or (), array.dtype)
@@ -119,7 +119,7 @@ def _tensor(path: Path, name: str, facts: Any, start: int, size: int) -> StoredA
 
 
 def _npz_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> StoredArray:
-    """Return an array of an archive; it is decompressed as a stream, never whole next to a copy."""
+    """Return an array of an archive, which is decompressed as a stream, without a second copy in memory."""
     name = info.filename.removesuffix(".npy")
     shown_as = f"{path}: {name}"
     with archive.open(info) as stream:

@@ -33,7 +33,7 @@ def open_parquet(path: Path, label: str | None = None) -> Contents:
     ----------
     path : Path
     label : str, optional
-        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+        The column of labels, if it has an unusual name; ``none`` to read no labels.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _vector_column(schema: Any, path: Path) -> str:
 
 
 def read_ids(path: Path) -> np.ndarray | None:
-    """Return the whole numbers of the column ``id`` by which other files name the rows; None where there is none.
+    """Return the integers of the column ``id``, by which other files refer to rows; None if there is no such column.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def read_neighbors(path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        The file is damaged, or has no such column, of lists of whole numbers that are equally long.
+        The file is damaged, or has no such column of equally long lists of integers.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -147,9 +147,9 @@ def read_neighbors(path: Path) -> np.ndarray:
 
 
 def by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
-    """Return the rows of each part that a column names: as ``vectors`` where it names one part only.
+    """Return the rows of each part that a column names; if it names only one part, as ``vectors``.
 
-    Rows for choosing parameters are queries where there are no others, and left out otherwise.
+    Rows of a validation part are queries if there are no other queries; otherwise they are left out.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def by_part(words: list[Any], path: Path) -> dict[str, np.ndarray]:
 
 
 def _parquet_blocks(path: Path, column: str, rows: np.ndarray, width: int, dtype: np.dtype, n_rows: int) -> Blocks:
-    """Yield a column's lists as a matrix, those of the rows that are wanted."""
+    """Yield lists of a column as matrices, only for the given rows."""
     import pyarrow.parquet as pq
 
     wanted = np.zeros(n_rows, bool)

@@ -1,6 +1,6 @@
 """Vectors in the plain binary files of the large benchmarks: .fvecs, .fbin and the like.
 
-A file of the first kind (corpus-texmex.irisa.fr) says before each row how many values it has, one of the second
+In the first kind (corpus-texmex.irisa.fr), the number of values precedes each row. A file of the second kind
 (big-ann-benchmarks, cuVS) begins with the numbers of rows and of values in a row. All numbers are little-endian.
 """
 
@@ -33,7 +33,7 @@ def open_rows(path: Path, suffix: str) -> StoredArray:
     ----------
     path : Path
     suffix : str
-        One of `SUFFIXES`: what its rows are.
+        One of `SUFFIXES`, which determines the type of the rows.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Arrays in files: what is known of one, and its rows, read block by block."""
+"""Arrays in files: shape, type and rows, which are read block by block."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class StoredArray:
     Attributes
     ----------
     shown_as : str
-        What names it in a message: the file, and what in it.
+        Its name in messages: the file, and the array in it.
     shape : tuple of int
     dtype : numpy.dtype
     blocks : callable
         Yields (row numbers in the file, rows), in order.
     mapped : ndarray, optional
-        The whole array where it can be memory-mapped.
+        The whole array, if it can be memory-mapped.
     """
 
     shown_as: str
@@ -57,15 +57,15 @@ class StoredArray:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes
     ----------
     kind : str
-        What the file is, in words.
+        Kind of the file, in words.
     arrays : dict from str to StoredArray
     attributes : dict
-        What the file says of itself.
+        Attributes of the file.
     labels : dict from str to list of LabelColumn
         Columns of labels next to those arrays, by the arrays' names; labels that are arrays are among `arrays`.
     passed_over : list of str
@@ -80,7 +80,7 @@ class Contents:
 
 
 def refuse_too_large(shown_as: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise if an array, of which a file may claim any size, needs more memory than is available.
+    """Raise if an array, whose size a file can state wrongly, needs more memory than is available.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def refuse_too_large(shown_as: str, shape: tuple[int, ...], dtype: np.dtype) -> 
 
 @contextmanager
 def readable(shown_as: str, kind: str) -> Iterator[None]:
-    """Turn what a reader raises over a damaged file into one line."""
+    """Turn errors of a reader about a damaged file into one line."""
     import pyarrow
 
     damaged = (OSError, ValueError, EOFError, RuntimeError, KeyError, NotImplementedError)
@@ -114,7 +114,7 @@ def rows_of_a_block(shape: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 def sliced(shown_as: str, array: np.ndarray) -> StoredArray:
-    """Return an array that is there already, memory-mapped or not, as a stored one."""
+    """Return an existing array, memory-mapped or not, as a `StoredArray`."""
 
     def blocks() -> Blocks:
         step = rows_of_a_block(array.shape, array.dtype)
@@ -126,7 +126,7 @@ def sliced(shown_as: str, array: np.ndarray) -> StoredArray:
 
 
 def in_steps(stored: StoredArray, step: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield first row and rows of an array, ``step`` rows at a time, whatever blocks it is read in.
+    """Yield first row and rows of an array, ``step`` rows at a time, independently of its blocks.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def in_steps(stored: StoredArray, step: int) -> Iterator[tuple[int, np.ndarray]]
 
 
 def chained(shown_as: str, pieces: Sequence[StoredArray]) -> StoredArray:
-    """Return arrays of several files as one; its rows are counted through all of them.
+    """Return arrays of several files as one, with consecutive row numbers.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Vectors in text: tables of numbers (.csv, .tsv), and words with their vectors, as GloVe and word2vec have them.
+"""Vectors in text: tables of numbers (.csv, .tsv), and words with their vectors, as in GloVe and word2vec.
 
-Numbers are read as float64. A file is read once to count its rows, and again whenever its rows are asked for.
+Numbers are read as float64. A file is read once to count its rows, and again each time its rows are read.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from hashbench.errors import InputError
 
 FLOAT = np.dtype(np.float64)
 NUMBERS_OF_ROWS = ("", "id", "index", "unnamed: 0")
-"""Columns that say which row this is, as pandas writes one without a name."""
+"""Columns of row numbers; pandas writes one without a name."""
 DELIMITERS = ",;\t"
 LONGEST_LINE = 2**20
 
 
 def open_table(path: Path, label: str | None = None) -> Contents:
-    """Open a .csv or .tsv file: a row a line, each column a dimension, or one column of lists in square brackets.
+    """Open a .csv or .tsv file: one row per line, one dimension per column, or one column of lists in square brackets.
 
-    Where the first line names the columns, those of labels and of parts mean what they mean in a parquet file, and a
-    column ``id``, ``index`` or without a name is passed over.
+    If the first line names the columns, columns of labels and parts are read as in a parquet file, and a column ``id``,
+    ``index`` or without a name is ignored.
 
     Parameters
     ----------
     path : Path
     label : str, optional
-        The column of labels, where it has another than a usual name; ``none`` where none is to be read.
+        The column of labels, if it has an unusual name; ``none`` to read no labels.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def open_table(path: Path, label: str | None = None) -> Contents:
 
 
 class _Table:
-    """A table of text: its columns, and its rows as often as they are asked for."""
+    """A table of text: its columns, and its rows, which can be read several times."""
 
     def __init__(self, path: Path, label: str | None) -> None:
         self.path = path
@@ -107,7 +107,7 @@ class _Table:
         self.passed_over = [name or "a column without a name" for name in self.columns if name not in read]
 
     def counted(self) -> tuple[int, dict[str, list[str]]]:
-        """Return how many rows there are, and the cells of the columns that say something of them."""
+        """Return the number of rows, and the cells of the columns of labels and parts."""
         import pyarrow as pa
 
         batches = list(self._batches([*self._about, self.values[0]]))
@@ -158,7 +158,7 @@ class _Table:
 
 
 def _may_be_labels(names: Sequence[str]) -> list[str]:
-    """Return the columns that have a usual name of labels; next to a column x, one called y is a dimension."""
+    """Return the columns with a usual name of labels; if there is a column x, the column y is a dimension."""
     lower = {name.lower() for name in names}
     return [name for name in names if is_label_array(name, {}) and not (name.lower() == "y" and "x" in lower)]
 
@@ -177,10 +177,10 @@ def _is_number(text: str | bytes) -> bool:
 
 
 def open_words(path: Path) -> Contents:
-    """Open a file of a word and its vector a line, spaces between; the words are passed over.
+    """Open a file with a word and its vector on each line, separated by spaces; words are ignored.
 
-    As word2vec and fastText write it, the first line may be the numbers of rows and of dimensions; a file without
-    words, whose first line is numbers alone, is a plain matrix.
+    The first line can hold the numbers of rows and of dimensions, as in files of word2vec and fastText. A file without
+    words, whose first line has only numbers, is a matrix.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def _values_of(lines: list[bytes], width: int, has_words: bool, first: int, path
     """Return the values of lines; a word may have spaces in it."""
     tails = lines if not has_words else [line.partition(b" ")[2] for line in lines]
     values = np.empty(0)
-    with suppress(ValueError), warnings.catch_warnings():  # of what is no number: the lines are looked at below
+    with suppress(ValueError), warnings.catch_warnings():  # the lines are examined below
         warnings.simplefilter("ignore", DeprecationWarning)
         values = np.fromstring(b" ".join(tails), FLOAT, sep=" ")
     if len(values) == len(lines) * width and all(tail.count(b" ") in (width - 1, width) for tail in tails):

@@ -1,1 +1,1 @@
-"""How labels are read, whatever file holds them: one set of rules, stated in docs/labels.md."""
+"""How labels are read: the same rules for all kinds of files, see docs/labels.md."""

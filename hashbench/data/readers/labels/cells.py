@@ -1,4 +1,4 @@
-"""Labels as a file holds them, before anything is made of them."""
+"""Labels as they are in a file, before they are interpreted."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ EXPECTED = "expected whole numbers or texts, or lists of them"
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The labels of one file, array or column: a cell for each item.
+    """The labels of one file, array or column: one cell per item.
 
     Attributes
     ----------
     cells : sequence, or ndarray of shape (n,) or (n, n_labels)
         A number, a text, or a list of them; None where it is empty.
     shown_as : str
-        What a message calls the whole.
+        Name of the whole in messages.
     row_shown_as : callable
-        What a message calls the cell of a row.
+        Name of the cell of a row in messages.
     class_names : sequence of str
-        What the numbers are called, where the file says it.
+        Names of the numbers, if the file gives them.
     are_names : bool
         Whether a text is the name of a class whatever is in it, as a folder's is, and never a list of labels.
     """
@@ -61,7 +61,7 @@ def cells_of(column: Any) -> list[Any] | np.ndarray:
     import pyarrow as pa
 
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):  # so long that it has no single chunk
+    if isinstance(array, pa.ChunkedArray):  # too long for a single chunk
         return array.to_pylist()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()

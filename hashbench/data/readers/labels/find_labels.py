@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashbench.errors import InputError
 
 FIRST = ("label", "labels")
-"""A column of such a name is taken even where others could hold labels too."""
+"""A column with such a name is used even if others could be labels, too."""
 OTHERS = (
     "class", "classes", "classid", "classlabel", "classname", "category", "categories", "categoryid", "categoryname",
     "coarselabel", "finelabel", "labelid", "labelname", "target", "targets", "tag", "tags", "y",
 )  # fmt: skip
 NONE = "none"
-"""What the user gives in place of a column, where labels are not to be read."""
+"""Value instead of a column, to read no labels."""
 _SEPARATOR = re.compile(r"[\s_.-]+")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 LISTED = 8
@@ -27,16 +27,16 @@ def label_column(names: Sequence[str], where: str, chosen: str | None = None) ->
     Parameters
     ----------
     names : sequence of str
-        The columns that may hold them.
+        The columns that can be labels.
     where : str
-        What a message calls the file.
+        Name of the file in messages.
     chosen : str, optional
         The column that the user names, or `NONE`.
 
     Returns
     -------
     str or None
-        None where no column has a usual name, or the user wants none.
+        None if no column has a usual name, or the user wants no labels.
 
     Raises
     ------
@@ -63,9 +63,9 @@ def label_arrays(names: Iterable[str], words: Mapping[str, Sequence[str]], where
     names : iterable of str
         The arrays' names, such as ``query_labels``, ``y_train`` or ``Labels``.
     words : dict from str to sequence of str
-        What each part may be called.
+        Names of each part.
     where : str
-        What a message calls the file.
+        Name of the file in messages.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Cells of labels as texts: each different cell of a column is looked at once."""
+"""Cells of labels as texts; each different cell of a column is examined once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hashbench.data.readers.labels.texts import MISSING, Unreadable, normal, sev
 from hashbench.errors import InputError
 
 NUMBER = re.compile(r"[+-]?\d+(?:\.0*)?")
-"""Texts that are whole numbers."""
+"""Texts that are integers."""
 DECIMAL = re.compile(r"[+-]?\d*\.?\d+(?:[eE][+-]?\d+)?\.?")
 """Texts that are numbers."""
 SHOWN = 60
@@ -26,7 +26,7 @@ MARKS = ({"0", "1"}, {"False", "True"})
 
 @dataclass(frozen=True)
 class Given:
-    """What a column says: its different cells, and which of them each item has.
+    """The content of a column: its different cells, and the cell of each item.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Given:
     are_lists : bool
         Whether all cells are lists.
     single : frozenset of str
-        Labels that are a whole cell, and not the name of a class for sure.
+        Labels that are a whole cell, and may not be the name of a class.
     texts : frozenset of str
         Cells, or names of classes, as they are.
     marks : ndarray of shape (n, n_labels), bool, optional
-        Whether each item has each label, where the file says it so.
+        Whether each item has each label, if the file has it in this form.
     """
 
     column: LabelColumn
@@ -58,7 +58,7 @@ class Given:
 
     @cached_property
     def width(self) -> int:
-        """How many labels every cell has; 0 where that differs, or where cells are no lists."""
+        """Number of labels of every cell; 0 if cells differ, or are not lists."""
         if self.marks is not None:
             return self.marks.shape[1]
         lengths = {len(cell) for cell in self.cells}
@@ -79,7 +79,7 @@ class Given:
 
 
 def given_labels(column: LabelColumn) -> Given:
-    """Return what a column says.
+    """Return the content of a column.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def _different(cells: Sequence[Any] | np.ndarray) -> tuple[np.ndarray, list[Any]
 
 
 def _key(cell: Any) -> Any:
-    """Return what is equal for equal cells; 1, True and "1" are not."""
+    """Return a key that is equal for equal cells; 1, True and "1" differ."""
     if isinstance(cell, str):
         return cell
     if _is_list(cell):

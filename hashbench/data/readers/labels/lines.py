@@ -1,4 +1,4 @@
-"""Lists with an item and its marks a line: ``path 0 1 0 …``."""
+"""Lists with an item and its marks on each line: ``path 0 1 0 …``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from hashbench.errors import InputError
 
 _FILE = re.compile(r".*[/\\]|.*\.[A-Za-z][A-Za-z0-9]*\Z")
-"""A word that belongs to a path: it has a slash, or ends as a file's name does."""
+"""A word that is part of a path: it has a slash, or a suffix of files."""
 
 
 def marked_lines(lines: Mapping[int, str], file: Path, widths: Collection[int]) -> tuple[list[str], np.ndarray]:

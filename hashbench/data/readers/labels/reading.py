@@ -24,9 +24,9 @@ class Labels:
     array : ndarray
         int64 of shape (n,), a class each; or bool of shape (n, n_labels).
     names : list of str
-        What the classes or labels are called.
+        Names of the classes or labels.
     notes : list of str
-        What was made of the files where that is not plain.
+        Notes on how the files were read.
     """
 
     array: np.ndarray

@@ -1,4 +1,4 @@
-"""Tables of images in CSV, JSON lines or parquet files: columns of cells, before anything is made of them."""
+"""Tables of images in CSV, JSON lines or parquet files: columns of cells, before they are interpreted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 PARQUET = ".parquet"
 JSON_LINES = (".jsonl", ".json")
-"""What files end in that hold one JSON object a line."""
+"""Suffixes of files with one JSON object per line."""
 SUFFIXES = (".csv", *JSON_LINES, PARQUET)
 PATHS = ("path", "file_name", "filename", "file", "filepath", "file_path", "image", "image_path")
-"""What a column of paths may be called."""
+"""Names of a column of paths."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ def read_table(file: Path) -> Table:
             return Table(file, pd.read_parquet(file))
         with file.open(encoding="utf-8-sig", newline="") as lines:
             header, *rows = [row for row in csv.reader(lines, strict=True) if row] or [[]]
-    except Exception as error:  # both parsers fail in many ways
+    except Exception as error:  # both parsers raise many kinds of errors
         raise _unreadable(file, error) from error
     if len(set(header)) < len(header):
         raise InputError(f"{file} has two columns of one name: {', '.join(header)}")
-    for number, row in enumerate(rows, 1):  # pandas would take the first cell of a longer row for its name
+    for number, row in enumerate(rows, 1):  # pandas would use the first cell of a longer row as the row's name
         if len(row) != len(header):
             raise InputError(f"{file} row {number} has {len(row)} cells, the header {len(header)}: quote its commas")
     return Table(file, pd.DataFrame(rows, columns=[name.strip() for name in header], dtype=object))
@@ -143,7 +143,7 @@ def _json_object(line: bytes, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line.decode(), object_pairs_hook=fields)
         if b"\\u" in line:
-            json.dumps(found, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is no text
+            json.dumps(found, ensure_ascii=False).encode()  # fails for half of a surrogate pair, which is not text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where} is no JSON object ({_reason(error)}): write one object a line") from error
     if not isinstance(found, dict):
@@ -152,6 +152,6 @@ def _json_object(line: bytes, where: str) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):  # its own text has a line's number, always 1
+    if isinstance(error, json.JSONDecodeError):  # the error's text has a line number, which is always 1
         return f"{error.msg} at column {error.colno}"
     return "it is not UTF-8" if isinstance(error, UnicodeError) else " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Labels in a text: one, or several."""
+"""Labels in a text: one or several."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 SEPARATOR = re.compile(r"[|;]")
-"""Separators of labels, which are in no label."""
+"""Separators of labels, which cannot be part of a label."""
 COMMA = re.compile(r",")
 MISSING = ("nan", "NaN", "NaT", "<NA>")
-"""What programs write for a value that is missing."""
+"""Texts for a missing value."""
 WORDS = {"True": True, "true": True, "False": False, "false": False, "None": None, "null": None}
 WORDS |= dict.fromkeys(MISSING)
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -24,7 +24,7 @@ BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
 class Unreadable(ValueError):
-    """A text looks like a list or an object, and is no list of labels; the message says what it is."""
+    """A text looks like a list or an object, but is not a list of labels; the message says what it is."""
 
 
 class Doubt(NamedTuple):
@@ -72,7 +72,7 @@ def several(text: str) -> list[Any] | None:
 
 
 def struct(fields: Iterable[object]) -> str:
-    """Return what is said of a label that is an object with several fields."""
+    """Return the message about a label that is an object with several fields."""
     named = [str(field) for field in fields]
     return f"is an object with the fields {', '.join(named)}: keep the one that is the label, {' or '.join(named)}"
 
@@ -103,7 +103,7 @@ def doubtful(texts: Iterable[str], separator: re.Pattern[str]) -> Doubt | None:
 def doubtful_words(texts: Iterable[str]) -> Doubt | None:
     """Return a text of words with spaces, where all such texts are made of fewer words than there are texts.
 
-    Names seldom are; labels with spaces between them are soon.
+    That is rare for names, and common for several labels separated by spaces.
     """
     spaced = [text for text in texts if len(text.split()) > 1]
     users: dict[str, list[str]] = {}
@@ -139,7 +139,7 @@ def _value(item: re.Match[str]) -> Any:
     if item["word"]:
         return WORDS[text]
     try:
-        return json.loads(text)  # its escapes are not all Python's
+        return json.loads(text)  # some JSON escapes are not Python's
     except ValueError:
         return ast.literal_eval(text)
 

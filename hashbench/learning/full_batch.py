@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class FullBatchMethod(DeepMethod):
-    """Base class of a method whose epoch is one call of L-BFGS over all rows, begun anew each time.
+    """Base class of a method whose epoch is one call of L-BFGS over all rows, restarted each time.
 
-    torch's L-BFGS is made after minFunc, which authors of Matlab code use; here it has minFunc's settings.
+    torch's L-BFGS is modelled on minFunc, which authors of MATLAB code use. It gets minFunc's settings.
 
     Parameters
     ----------
     lbfgs_steps : int
-        Iterations of L-BFGS an epoch.
+        L-BFGS iterations per epoch.
     """
 
     batch_size: ClassVar[int] = sys.maxsize  # type: ignore[misc]

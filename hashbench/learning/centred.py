@@ -1,4 +1,4 @@
-"""Training on features with their mean taken away."""
+"""Training on centred features."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class CentredMethod(DeepMethod):
-    """Base class of a method that may subtract the training set's mean row from features.
+    """Base class of a method that can centre features by the mean of the training set.
 
-    Features of most networks are never negative, so that their cosines are all high and a layer's outputs share
-    a sign. Authors do not centre them; ``center=False`` is what they do.
+    Features of most networks are never negative. Their cosines are then all high, and the outputs of a layer share a
+    sign. The authors' codes do not centre features, which is ``center=False``.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class CentredMethod(DeepMethod):
         return (mean(X), 1.0) if self.center else None
 
     def check(self, X: np.ndarray, device: str, devices: int) -> None:
-        """Refuse rows that are all the same, too: centred, they have neither cosine nor variance.
+        """Also refuse rows that are all equal: centred, they have neither cosine nor variance.
 
         Raises
         ------

@@ -22,18 +22,18 @@ def rows_that_fit(n_bytes: int) -> int:
 def manifold_similarity(X: np.ndarray, n_near: int, n_reached: int, alpha: float) -> np.ndarray:
     """Return the similarity of all pairs of rows.
 
-    Rows that are among each other's ``n_near`` nearest by cosine are tied by an edge, weighted by it. With A
-    the adjacency and D its degrees, (1 − α)(I − α D^-½ A D^-½)⁻¹ says how near rows are along the graph. Of the
-    rows near row i by cosine, those also among its ``n_reached`` nearest along the graph are similar, the
-    others dissimilar; one direction is enough, and similar comes first. All other pairs keep their cosine, or 0 if it
-    is negative. A row without an edge takes no part in this.
+    An edge, weighted by the cosine, joins rows that are among each other's ``n_near`` nearest by cosine. With A the
+    adjacency and D its degrees, (1 − α)(I − α D^-½ A D^-½)⁻¹ gives the similarity of rows along the graph. Of the rows
+    near row i by cosine, those also among its ``n_reached`` nearest along the graph are similar, the others dissimilar.
+    One direction is enough, and similar takes precedence. All other pairs keep their cosine, or 0 if it is negative.
+    Rows without an edge are left as they are.
 
     Parameters
     ----------
     X : ndarray of shape (n, d), float32
     n_near, n_reached : int
     alpha : float
-        From 0 to below 1; how far the walk goes.
+        From 0 to below 1; a larger value makes the random walk longer.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def _greatest(values: np.ndarray, k: int, above: float, itself: bool) -> np.ndar
 
 
 def _along_graph(graph: np.ndarray, degrees: np.ndarray, alpha: float) -> np.ndarray:
-    """Return (1 − α)(I − α D^-½ A D^-½)⁻¹; a graph's memory is used for it."""
+    """Return (1 − α)(I − α D^-½ A D^-½)⁻¹, in the memory of the graph."""
     roots = np.sqrt(np.where(degrees > 0, degrees, 1))
     graph /= roots
     graph /= -roots[:, None] / np.float32(alpha)
@@ -93,7 +93,7 @@ def _along_graph(graph: np.ndarray, degrees: np.ndarray, alpha: float) -> np.nda
 
 
 def _mirrored(lower: np.ndarray) -> np.ndarray:
-    """Copy what is below the diagonal to above it, in a matrix's own memory."""
+    """Copy the lower triangle of a matrix to the upper one, in place."""
     for start in range(0, len(lower), BLOCK_ROWS):
         end = start + BLOCK_ROWS
         corner = np.tril(lower[start:end, start:end])

@@ -1,4 +1,4 @@
-"""GELU at the speed of memory: scipy's error function takes as long as the layer's matrix product."""
+"""A fast GELU: scipy's error function takes as long as the layer's matrix product."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import float32, njit, void
 from hashbench.files.compiled import give_numba_a_cache
 
 FLAT = 4.0
-"""Beyond it float32's error function is 1."""
+"""The error function is 1 beyond it, in float32."""
 NUMERATOR = np.array(
     [
         -2.72614225801306e-10,
@@ -27,7 +27,7 @@ DENOMINATOR = np.array(
     [-1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03, -1.42647390514189e-02],
     np.float32,
 )
-"""Of the error function over its argument, highest power of the squared argument first (Eigen's, for float32)."""
+"""Coefficients of erf(x) / x in powers of x², highest first (from Eigen, for float32)."""
 
 give_numba_a_cache(Path(__file__).parent)
 

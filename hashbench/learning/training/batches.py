@@ -1,4 +1,4 @@
-"""What a training step is given, and training rows as batches of features."""
+"""The batch that a training step gets, and training rows as batches of features."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from hashbench.features.views.augment import seed_of
 from hashbench.files.arrays import portable, received
 
 SAMPLE = 256
-"""Rows by which a checkpoint knows the training set."""
+"""Number of rows by which a checkpoint recognises the training set."""
 
 Scaling = tuple[np.ndarray, np.ndarray | float]
 
 
 class TrainingData:
-    """What batches are drawn from; the base of the kinds of it.
+    """Base class of the data that batches are drawn from.
 
     Attributes
     ----------
     n_items, width : int
         Number of training rows and of features.
     n_views : int
-        How often a row stands in a batch.
+        How many inputs of a batch belong to one row.
     scaling : (shift, scale) or None
         Batches hold (features − shift) / scale.
     fabric : Fabric
-        Device and precision; known once a training is open.
+        Device and precision; set when training starts.
     """
 
     n_items: int
@@ -47,30 +47,30 @@ class TrainingData:
 
     @property
     def identity(self) -> list[Any]:
-        """What a checkpoint must have been trained on; JSON values."""
+        """Description of the data, which a checkpoint must match; JSON values."""
         raise NotImplementedError
 
     def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
-        """Return an epoch's order, (k, n_items): the rows, then what else decides an item's input."""
+        """Return the order of an epoch, (k, n_items): the rows, then whatever else determines their inputs."""
         raise NotImplementedError
 
     def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
-        """Return what the network is given for some columns of `draw`."""
+        """Return the network's inputs for some columns of `draw`."""
         raise NotImplementedError
 
     def expect(self, index: np.ndarray) -> None:
-        """Begin to read what `inputs` will soon be asked for, where that takes long."""
+        """Start to read the next inputs in the background, if reading is slow."""
 
     def open(self, fabric: Fabric, network: nn.Module) -> nn.Module:
-        """Go to a device; return what is trained there: the network, or more around it."""
+        """Move to a device; return the module that is trained there: the network, or one that contains it."""
         self.fabric = fabric
         return network
 
     def add_parameters(self, optimizer: Any) -> None:
-        """Let an optimiser train what is trained beside the network."""
+        """Add parameters outside the network to an optimiser."""
 
     def learned(self) -> dict[str, Any]:
-        """Return what was learned beside the network, by attribute."""
+        """Return learned attributes that are not of the network."""
         return {}
 
     def scaled(self, features: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class TrainingData:
 
 
 class FeatureRows(TrainingData):
-    """Rows of features, in a new order in every epoch.
+    """Rows of features, in a new order each epoch.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class FeatureRows(TrainingData):
         self.n_items, self.width = X.shape
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        """Send another process the file's name instead of its content, where the rows lie in a file."""
+        """Send other processes the name of the file instead of its content, if rows are memory-mapped."""
         return _rows_in, (portable(self.X), self.labels, self.scaling)
 
     @property
@@ -135,7 +135,7 @@ class Batch:
     epoch : int
         From 1.
     constants : mapping
-        What the method's ``begin`` put there.
+        Set by the method's ``begin``.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Batch:
 
     @cached_property
     def noise(self) -> torch.Generator:
-        """Generator on the training's device, for what `uniform` does not give; its numbers depend on the device."""
+        """Generator on the training's device, for distributions other than uniform; numbers depend on the device."""
         device = self.data.fabric.device
         if device.type == "cpu":
             return self._generator
@@ -178,22 +178,22 @@ class Batch:
 
     @cached_property
     def rows(self) -> Tensor:
-        """Which training rows, (n,) int64, on the training's device."""
+        """Numbers of the training rows, (n,) int64, on the training's device."""
         return to_device(self.index[0], self.data.fabric.device)
 
     @cached_property
     def inputs(self) -> tuple[Any, ...]:
-        """What the network is given for the whole batch."""
+        """The network's inputs for the whole batch."""
         return self.data.inputs(self.index)
 
     @property
     def features(self) -> Tensor:
-        """Features as the network sees them, (n, d), or (2n, d): the rows' first views, then their second.
+        """Features after scaling, (n, d), or (2n, d): the first views of the rows, then the second views.
 
         Raises
         ------
         ValueError
-            The backbone is trained too, so its features are not known beforehand.
+            The backbone is trained too, so features are not known in advance.
         """
         if self.data.trains_backbone:
             raise ValueError("batch.features: the backbone is trained too, so the network must return its features")

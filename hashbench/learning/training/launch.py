@@ -1,4 +1,4 @@
-"""Starts a training on the devices that it was given, and brings home what it gives."""
+"""Starts a training on one or several devices, and collects its result."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from torch import nn
 from hashbench.errors import InputError, Unsupported
 from hashbench.features.hardware.devices import choose_device, open_fabric, refuse_missing_devices
 from hashbench.features.hardware.precision import fabric_precision
-from hashbench.learning.batches import TrainingData
-from hashbench.learning.training import Progress, Trained, Trainer
+from hashbench.learning.training.batches import TrainingData
+from hashbench.learning.training.trainer import Progress, Trained, Trainer
 
 ONE_THREAD_BELOW = 2**17
 """Weights of the first layer below which a second thread costs more than it saves."""
 
 TOLD = (FloatingPointError, InputError, Unsupported)
-"""Exceptions that keep their kind on their way out of a process."""
+"""Exceptions that keep their type when they leave a process."""
 
 
 def _silent(**values: float) -> None:
-    """Say nothing."""
+    """Log nothing."""
 
 
 def train(
@@ -58,11 +58,11 @@ def train(
         ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
     devices : int
     workdir : Path, optional
-        Where checkpoints are kept, and the last one is found again.
+        Directory of checkpoints; training continues from the last one.
     log : callable, optional
         Called once an epoch; for several devices, after the training.
     validate : callable, optional
-        Scores learned attributes, on one device; the best are returned instead of the last.
+        Scores learned attributes, on one device; those with the best score are returned instead of the last.
 
     Returns
     -------
@@ -71,15 +71,15 @@ def train(
     Raises
     ------
     FloatingPointError
-        The loss is not finite any more; the message names the epoch and the values.
+        The loss is no longer finite; the message names the epoch and the values.
     InputError
-        ``workdir`` holds the checkpoint of another training, or a device is not there.
+        ``workdir`` holds the checkpoint of another training, or a device is not available.
     """
     refuse_missing_devices(device, devices)
     device, log = choose_device(device), log or _silent
     strategy = "auto" if devices == 1 else "ddp_spawn"
     fabric = open_fabric(device, devices, fabric_precision(method.precision), strategy)
-    # Drawn here where it is not given, so that all processes have the same.
+    # Drawn here by default, so that all processes have the same seed.
     seed = method.random_state if method.random_state is not None else int(np.random.default_rng().integers(2**63))
     if devices == 1:
         trainer = Trainer(fabric, method, data, seed, workdir)
@@ -116,7 +116,7 @@ def _threads(one: bool) -> Iterator[None]:
 
 
 class _Sent:
-    """A method on its way into another process, with the file of a plugin that has no name to import it by."""
+    """A method that is sent to another process, with the file of its plugin if it cannot be imported by name."""
 
     def __init__(self, method: Any) -> None:
         self.method = method
@@ -143,7 +143,7 @@ def _train_to_file(
 ) -> None:
     try:
         trained = Trainer(fabric, sent.method, data, seed, workdir).run(_silent)
-    except TOLD as error:  # the launcher passes on a traceback's text alone
+    except TOLD as error:  # the launcher passes on only the text of a traceback
         file.with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]))
         raise
     if fabric.global_rank == 0:
@@ -152,7 +152,7 @@ def _train_to_file(
         }
         values = {name: value for name, value in trained.learned.items() if name not in arrays}
         np.savez(file, json=json.dumps([values, vars(trained.progress)]), **arrays)
-    # A process that ends with gloo's threads still running is aborted now and then.
+    # A process that exits while gloo's threads are running is sometimes aborted.
     fabric.barrier()
     torch.distributed.destroy_process_group()
 
@@ -165,7 +165,7 @@ def _read(file: Path) -> Trained:
 
 
 def _told(file: Path) -> Exception | None:
-    """Return the exception that a process has left a note of."""
+    """Return the exception that a process has recorded."""
     try:
         kind, message = json.loads(file.with_suffix(".error").read_text())
     except OSError:

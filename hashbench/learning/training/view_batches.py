@@ -1,4 +1,4 @@
-"""Training images as two views of each: from a pool of their features, or fresh, through a backbone that is trained."""
+"""Training images as two views of each: from a pool of features, or new ones through a backbone that is trained."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from hashbench.features.hardware.upload import to_device
 from hashbench.features.tunable import Tunable
 from hashbench.features.views.augment import seed_of
 from hashbench.files.arrays import SharedArray
-from hashbench.learning.batches import Scaling, TrainingData
+from hashbench.learning.training.batches import Scaling, TrainingData
 
 
 def _fresh(n_items: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the epoch's own two views."""
+    """Return the two views of the epoch."""
     return np.full(n_items, 2 * epoch - 2), np.full(n_items, 2 * epoch - 1)
 
 
 class ViewPool(TrainingData):
-    """Features of views, computed before.
+    """Precomputed features of views.
 
     Parameters
     ----------
     views : ndarray of shape (n, pool size, d), float16
     fresh : bool
-        Whether every epoch has two views of its own; else two different ones of each image are drawn.
+        Whether each epoch has two separate views; otherwise two different views of each image are drawn.
     scaling : (shift, scale), optional
     labels : ndarray, optional
         Of the images.
@@ -51,12 +51,12 @@ class ViewPool(TrainingData):
         self.n_items, self.pool_size, self.width = views.shape
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        """Send another process the file's name instead of its content, where the pool lies in a file."""
+        """Send other processes the name of the file instead of its content, if the pool is memory-mapped."""
         return _open_pool, (SharedArray(self.views), self.fresh, self.scaling, self.labels)
 
     @property
     def identity(self) -> list[Any]:
-        """Shape of the pool; which one it is stands in the cell's identity."""
+        """Shape of the pool, which the cell's identity names."""
         return list(self.views.shape)
 
     def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
@@ -69,7 +69,7 @@ class ViewPool(TrainingData):
         return np.stack([order, one, other])
 
     def inputs(self, index: np.ndarray) -> tuple[Tensor]:
-        """Return the features of n images' one view, then of their other, (2n, d)."""
+        """Return the features of the first views of n images, then of their second views, (2n, d)."""
         image, one, other = index
         features = self.views[np.concatenate([image, image]), np.concatenate([one, other])]
         return (self.scaled(to_device(features, self.fabric.device).float()),)
@@ -80,9 +80,9 @@ def _open_pool(views: SharedArray, *others: Any) -> ViewPool:
 
 
 class TunedBackbone(TrainingData):
-    """Images, two fresh views of each in every epoch, and the backbone that sees them.
+    """Images, two new views of each in every epoch, and the backbone that processes them.
 
-    Batch normalisation keeps its published statistics: a batch of views says little about the data's.
+    Batch normalisation keeps its published statistics, since a batch of views is a poor estimate of the data's.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class TunedBackbone(TrainingData):
         self._coming: dict[bytes, Future[Any]] = {}
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        """Send another process what this was made of."""
+        """Send other processes the constructor's arguments."""
         return type(self), (self.tunable, self.width, self.views_seed, self.lr, self.labels)
 
     @property
@@ -127,15 +127,15 @@ class TunedBackbone(TrainingData):
         return self.model
 
     def add_parameters(self, optimizer: Any) -> None:
-        """Train the backbone too, with its own learning rate."""
+        """Also train the backbone, with a separate learning rate."""
         optimizer.add_param_group({"params": list(self.model.network.parameters()), "lr": self.lr})
 
     def expect(self, index: np.ndarray) -> None:
-        """Begin to read and decode the images of the batch after this one."""
+        """Start to read and decode the images of the next batch."""
         self._coming[index[0].tobytes()] = reading_thread().submit(self.tunable.load, index[0])
 
     def inputs(self, index: np.ndarray) -> tuple[Any, ...]:
-        """Return n images' one view, then their other, and the seeds of their dropout masks."""
+        """Return the first views of n images, then their second views, and the seeds of their dropout masks."""
         image, *views = index
         coming = self._coming.pop(image.tobytes(), None)
         images = self.tunable.load(image) if coming is None else coming.result()
@@ -157,7 +157,7 @@ class TunedBackbone(TrainingData):
 
 
 class _Images:
-    """Images on their way into the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
+    """Images as inputs of the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
 
     def __init__(self, values: Tensor, mask_seeds: np.ndarray) -> None:
         self.values, self.mask_seeds = values, mask_seeds
@@ -176,5 +176,5 @@ class _BackboneAndHead(nn.Module):
 
 @functools.cache
 def reading_thread() -> ThreadPoolExecutor:
-    """Return this process's thread that reads the next batch; decoding has threads of its own."""
+    """Return the thread of this process that reads the next batch; decoding uses other threads."""
     return ThreadPoolExecutor(1, thread_name_prefix="read")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from hashbench.learning.plain.centred import CentredMethod
+from hashbench.learning.centred import CentredMethod
 
 
 class PairMethod(CentredMethod):
     """Base class of a method whose loss compares a batch's first half with its second.
 
-    Two rows alone make a single pair, which normalisation or ranks within the batch would turn into a constant.
+    A batch of two rows has a single pair, whose normalised or ranked values would be constant.
     """
 
     def rows_used(self, n_rows: int) -> int:
-        """Leave the last row of an odd batch, which an epoch can end in, out: it has no partner."""
+        """Leave out the last row of an odd batch: it has no partner."""
         n_used = super().rows_used(n_rows)
         return n_used - n_used % 2
 

@@ -1,4 +1,4 @@
-"""Codes of the training rows as variables of their own: where they start, and the best ones for some weights."""
+"""Codes of the training rows as variables of an optimisation: initial values, and the best codes for given weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def itq_codes(X: np.ndarray, n_bits: int, seed: int, method: str) -> np.ndarray:
 
 
 def start_from_moments(encoder: nn.Sequential, inputs: np.ndarray) -> None:
-    """Start each layer of a perceptron from the leading eigenvectors of its inputs' second moment, without bias.
+    """Initialise each layer of a perceptron with the leading eigenvectors of its inputs' second moment, without bias.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def start_from_moments(encoder: nn.Sequential, inputs: np.ndarray) -> None:
 
 
 def moment_directions(inputs: np.ndarray, n_directions: int) -> np.ndarray:
-    """Return the leading eigenvectors of the second moment, the columns' means left in.
+    """Return the leading eigenvectors of the uncentred second moment.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def moment_directions(inputs: np.ndarray, n_directions: int) -> np.ndarray:
     Returns
     -------
     ndarray of shape (width, n_directions), float32
-        By falling eigenvalue; the largest component of each is positive.
+        By descending eigenvalue; the largest component of each is positive.
     """
     width = inputs.shape[1]
     moment = np.zeros((width, width))
@@ -74,7 +74,7 @@ def moment_directions(inputs: np.ndarray, n_directions: int) -> np.ndarray:
 
 
 def best_codes(target: Tensor, weights: Tensor, sweeps: int) -> Tensor:
-    """Return codes −1 or 1 that make ½ ‖B Wᵀ‖² − ⟨B, target⟩ small, a bit of all rows at a time, from B = 0.
+    """Return codes B of −1 and 1 that reduce ½ ‖B Wᵀ‖² − ⟨B, target⟩, by updates of one bit of all rows from B = 0.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def best_codes(target: Tensor, weights: Tensor, sweeps: int) -> Tensor:
     weights : Tensor of shape (n_features, n_bits)
         W.
     sweeps : int
-        How often each bit is taken.
+        How often each bit is updated.
     """
     import torch
 

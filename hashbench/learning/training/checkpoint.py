@@ -1,4 +1,4 @@
-"""A checkpoint of a training: whole or not there, and plain tensors and JSON only."""
+"""A checkpoint of a training: complete or absent, and only tensors and JSON."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hashbench.errors import InputError
 
 NAME = "checkpoint.pt"
 FORMAT = 2
-"""Of what a checkpoint holds; in the first, noise was the state of a generator of one device."""
+"""Version of the content; in the first, noise was the state of a generator of one device."""
 
 
 def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tensors: dict[str, Any]) -> None:
-    """Write a checkpoint beside the last one and put it there, so that a kill leaves the one before.
+    """Write a checkpoint to a temporary file and rename it, so that a kill leaves the previous one.
 
     Parameters
     ----------
     folder : Path
     identity : dict
-        JSON values that say of which training it is.
+        JSON values that identify the training.
     progress : dict
         JSON values.
     tensors : dict
@@ -36,7 +36,7 @@ def save(folder: Path, identity: dict[str, Any], progress: dict[str, Any], tenso
 
 
 def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return progress and tensors of the folder's checkpoint, or None where there is none that can be read.
+    """Return progress and tensors of the folder's checkpoint, or None if there is none that can be read.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[s
         kept = json.loads(tensors.pop("json"))
     except FileNotFoundError:
         return None
-    except Exception:  # a file cut short by a power failure fails in as many ways as there are places to cut
+    except Exception:  # a file truncated by a power failure can raise any error
         return None
     if kept.get("format") != FORMAT:
         raise InputError(f"{file} is a checkpoint of another version of hashbench: remove it, or resume with that")

@@ -17,7 +17,7 @@ Affine = tuple[np.ndarray, np.ndarray]
 
 def _gelu(values: np.ndarray) -> np.ndarray:
     # numba takes a second to import, and few encoders need it.
-    from hashbench.learning.gelu import gelu
+    from hashbench.learning.training.gelu import gelu
 
     return gelu(values)
 
@@ -38,7 +38,7 @@ ACTIVATIONS = {
 
 
 def run_encoder(X: np.ndarray, learned: Mapping[str, Any]) -> np.ndarray:
-    """Return what an exported encoder makes of rows.
+    """Return the outputs of an exported encoder.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def run_encoder(X: np.ndarray, learned: Mapping[str, Any]) -> np.ndarray:
 def export_encoder(
     module: nn.Module, n_features: int, scaling: tuple[np.ndarray, np.ndarray | float] | None = None
 ) -> dict[str, Any]:
-    """Return a trained module's arrays: affine maps that follow each other become one.
+    """Return the arrays of a trained module; successive affine maps are merged.
 
-    Batch normalisation is the affine map that its running statistics make of it.
+    Batch normalisation is an affine map with its running statistics.
 
     Parameters
     ----------
@@ -74,13 +74,12 @@ def export_encoder(
     Returns
     -------
     dict
-        ``weights1_``, ``bias1_``, ``weights2_``, … float32 arrays, and ``activations_``, the names of what
-        follows each.
+        ``weights1_``, ``bias1_``, ``weights2_``, … float32 arrays, and ``activations_``, the activation after each.
 
     Raises
     ------
     TypeError
-        The module holds another kind of layer, or ends in a sigmoid, whose values are all above 0.
+        The module holds another kind of layer, or ends in a sigmoid, whose values are all positive.
     """
     maps: list[Affine] = []
     names: list[str] = []
@@ -106,7 +105,7 @@ def export_encoder(
 
 
 def _stages(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the modules of nested Sequentials, without those that do nothing to codes."""
+    """Yield the modules of nested Sequentials, without those that do not change codes."""
     from torch import nn
 
     if isinstance(module, nn.Sequential):
@@ -117,7 +116,7 @@ def _stages(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _affine(stage: nn.Module) -> Affine | None:
-    """Return the affine map that a module is once it is trained, or None."""
+    """Return a trained module as an affine map, or None if it is not affine."""
     from torch import nn
 
     def array(tensor: Any) -> np.ndarray:

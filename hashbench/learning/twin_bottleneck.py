@@ -1,4 +1,4 @@
-"""The network of twin-bottleneck hashing: an autoencoder whose codes make the graph that it averages along."""
+"""The network of twin-bottleneck hashing: an autoencoder that averages along a graph of its codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hashbench.learning.layers import binarize
 
 
 class TwinBottleneck(nn.Module):
-    """Autoencoder with a binary and a continuous bottleneck, and a critic of each; it mixes a batch's rows.
+    """Autoencoder with a binary and a continuous bottleneck, and a critic of each; a batch's rows depend on each other.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class TwinBottleneck(nn.Module):
 def hamming_graph(bits: Tensor, power: float) -> Tensor:
     """Return D^-½ A D^-½ for A_ij = (1 − hamming(b_i, b_j)/K)^power, (n, n); bits are in {0, 1}, (n, K)."""
     lacks = bits @ (1 - bits).T
-    # The absolute value changes nothing but the gradient: equal codes get none of each other, as in the authors' code.
+    # The absolute value changes only the gradient, which is 0 between equal codes, as in the authors' code.
     distance = (lacks + lacks.T).abs() / bits.shape[1]
     adjacency = (1 - distance).clamp(min=0) ** power
     roots = adjacency.sum(dim=1).rsqrt()

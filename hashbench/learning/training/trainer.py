@@ -15,34 +15,34 @@ from torch import Tensor, nn
 
 from hashbench.errors import Unsupported
 from hashbench.features.hardware.precision import float32_products
-from hashbench.learning import checkpoint
-from hashbench.learning.batches import Batch, TrainingData
-from hashbench.learning.encoder import export_encoder
+from hashbench.learning.training import checkpoint
+from hashbench.learning.training.batches import Batch, TrainingData
+from hashbench.learning.training.encoder import export_encoder
 
 VALIDATE_EVERY = 20
-"""Epochs between two looks at the validation queries, as in CIBHash's code."""
+"""Epochs between two validations, as in CIBHash's code."""
 SAVE_EVERY_S = 10.0
-"""Seconds between two checkpoints, at least."""
+"""Minimum time between two checkpoints, in seconds."""
 SAVE_SHARE = 0.05
-"""Share of the time that checkpoints take, at most, once the first is written."""
+"""Maximum share of the time spent on checkpoints, after the first one."""
 
 
 @dataclass
 class Progress:
-    """What a training has done so far; JSON values.
+    """The state of a training so far; JSON values.
 
     Attributes
     ----------
     curve : list of dict
-        An entry per epoch.
+        One entry per epoch.
     seconds : float
-        Time that it took.
+        Training time.
     resumed_s : float
-        What of it came before an interruption.
+        Part of it before an interruption.
     best : float
         Best validation score.
     saving_s : float
-        Seconds that this process took to write checkpoints, which are not in ``seconds``.
+        Seconds that this process spent on checkpoints, not included in ``seconds``.
     """
 
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gives.
+    """The result of a training.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Trained:
 
 
 class Trainer:
-    """Trains a method's network on batches of data; what the method's hooks are given.
+    """Trains a method's network on batches of data. The method's hooks get it.
 
     Parameters
     ----------
@@ -78,23 +78,23 @@ class Trainer:
         Supplies the network, the loss and the hyper-parameters.
     data : TrainingData
     seed : int
-        Decides initial weights, order of the rows and noise.
+        Determines initial weights, order of the rows and noise.
     workdir : Path or None
-        Where a checkpoint is kept.
+        Directory of the checkpoint.
 
     Attributes
     ----------
     network : Module
-        The method's network, as it is now.
+        The method's network in its current state.
     optimizers : list of Optimizer
     constants : dict
-        What the method's ``begin`` keeps for every batch.
+        Set by the method's ``begin``, available in every batch.
     noise : torch.Generator
-        On the CPU, the same in every process; its numbers do not depend on the training's device.
+        On the CPU, identical in every process; its numbers do not depend on the training's device.
     rng : numpy.random.Generator
         The same in every process.
     epochs : int
-        How many there are in all.
+        Total number of epochs.
     """
 
     def __init__(self, fabric: Fabric, method: Any, data: TrainingData, seed: int, workdir: Path | None) -> None:
@@ -127,7 +127,7 @@ class Trainer:
 
     def _prepare(self, optimizer: Any) -> None:
         if self.fabric.device.type == "cpu":
-            # Before each step torch asks for an accelerator whose graph it might be capturing: a tenth of a small step.
+            # Before each step torch checks whether an accelerator captures a graph: a tenth of a small step's time.
             optimizer._accelerator_graph_capture_health_check = lambda: None
         for group in optimizer.param_groups:
             group["first_lr"] = group["lr"]
@@ -135,7 +135,7 @@ class Trainer:
     def forward(self, batch: Batch) -> Any:
         """Return the network's outputs for the whole batch, with gradients, in float32.
 
-        With several processes each sends its share through the network and is given everyone's outputs.
+        With several processes, each computes its share and receives all outputs.
         """
         if self.fabric.world_size == 1:
             return _each(self.model(*batch.inputs), lambda output: output.float())
@@ -143,19 +143,19 @@ class Trainer:
         return _each(outputs, lambda output: self._gathered(output.float(), len(batch)))
 
     def minimise(self, loss: Tensor, which: int = 0) -> None:
-        """Take a step of one of the optimisers down a loss's gradient."""
+        """Minimise a loss by one step of an optimiser."""
         self.optimizers[which].zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.optimizers[which].step()
 
     def scale_rates(self, factor: float) -> None:
-        """Set every learning rate to its first value times a factor, for schedules."""
+        """Set every learning rate to its initial value times a factor, for schedules."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = factor * group["first_lr"]
 
     def learned(self) -> dict[str, Any]:
-        """Return what the method keeps of the network as it is now."""
+        """Return the learned attributes for the current state of the network."""
         encoder = self.method.encoder(self.network)
         return export_encoder(encoder, self.data.width, self.data.scaling)
 
@@ -165,18 +165,18 @@ class Trainer:
         Parameters
         ----------
         log : callable
-            Called with every epoch's entry, those before an interruption too.
+            Called with the entry of each epoch, including those before an interruption.
         validate : callable, optional
-            Scores what `learned` returns every 20 epochs and at the end; the best is returned instead of the last.
+            Scores `learned` every 20 epochs and at the end; the best is returned instead of the last.
 
         Raises
         ------
         FloatingPointError
-            The loss is not finite any more; the message names the epoch and the values.
+            The loss is no longer finite; the message names the epoch and the values.
         InputError
             ``workdir`` holds the checkpoint of another training.
         """
-        # torch's own generator serves dropout; it is seeded for each epoch and given back as it was.
+        # Dropout uses torch's global generator, which is seeded for each epoch and restored afterwards.
         products = float32_products(self.fabric.device, self.method.precision)
         with torch.random.fork_rng(self._accelerators()), products:
             self.method.begin(self)
@@ -200,7 +200,7 @@ class Trainer:
         return [] if self.fabric.device.type == "cpu" else [self.fabric.device]
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """Take an epoch's steps; return the means over its rows of what they return."""
+        """Do the steps of an epoch; return the means of their results over its rows."""
         torch.manual_seed((self.seed + epoch) % 2**63)
         self.method.start_epoch(self, epoch)
         terms: dict[str, list[Tensor]] = {}
@@ -226,12 +226,12 @@ class Trainer:
         return f"try {other}" + ("" if self.method.precision == "32-true" else " or precision=32-true")
 
     def _batches(self, epoch: int) -> Iterator[np.ndarray]:
-        """Yield columns of the epoch's order, as many at a time as the method uses of a batch."""
+        """Yield the columns of the epoch's order in batches, without rows that the method does not use."""
         drawn, size = self.data.draw(self.rng, epoch), self.method.batch_size
         for start in range(0, self.data.n_items, size):
             batch = drawn[:, start : start + size]
             n_used = self.method.rows_used(batch.shape[1])
-            # A row alone has no variance: batch normalisation refuses it.
+            # Batch normalisation refuses a single row, which has no variance.
             if n_used > self._mixes_rows:
                 yield batch[:, :n_used]
 
@@ -263,7 +263,7 @@ class Trainer:
         self.best = tensors["best"]
 
     def _save_if_due(self) -> None:
-        """Write a checkpoint after the first epoch, and then where enough time has passed since the last."""
+        """Write a checkpoint after the first epoch, and later if enough time has passed since the last one."""
         started = time.perf_counter()
         if self.workdir is None or self.fabric.global_rank or started < self._save_after:
             return
@@ -284,7 +284,7 @@ class Trainer:
         checkpoint.save(workdir, self._identity, values, tensors)
 
     def _share(self, index: np.ndarray) -> np.ndarray:
-        """Return what a process takes of a batch: every N-th row, and the first again where they do not go round."""
+        """Return a process's share of a batch: every N-th row, padded with the first ones to equal sizes."""
         n, n_processes = index.shape[1], self.fabric.world_size
         rows = self.fabric.global_rank + n_processes * np.arange(-(-n // n_processes))
         return index[:, np.where(rows < n, rows, 0)]
@@ -297,7 +297,7 @@ class Trainer:
 
 
 def _each(outputs: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """Return outputs with every tensor changed."""
+    """Return outputs with a function applied to every tensor."""
     if isinstance(outputs, dict):
         return {name: _each(output, change) for name, output in outputs.items()}
     if isinstance(outputs, tuple | list):

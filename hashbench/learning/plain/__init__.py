@@ -1,1 +1,0 @@
-"""What methods share that train on features alone: centring, pairs, graphs of all rows."""

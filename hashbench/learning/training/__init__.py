@@ -1,0 +1,1 @@
+"""The training loop of deep methods: batches, steps, checkpoints, several devices, and encoding without torch."""
