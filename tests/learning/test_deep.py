@@ -12,7 +12,7 @@ from sklearn.base import clone
 from torch import nn
 
 from hashbench import InputError, Unsupported, load_method
-from hashbench.features.backbones import precision
+from hashbench.features.hardware import precision
 from hashbench.learning.deep import PRECISIONS, DeepMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
