@@ -53,7 +53,7 @@ def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -
     if frame.empty:
         return frame
     scored = {name for record in records for name in record.metrics}
-    metrics = [name for name in frame.columns if name.partition(" ")[0] in scored]
+    metrics = [name for name in frame.columns if name in scored or name.rpartition(" ")[0] in scored]
     rest = [name for name in frame.columns if name not in metrics]
     at = rest.index("error") + 1
     frame = frame[rest[:at] + metrics + rest[at:]]

@@ -172,6 +172,8 @@ TAIL = (
 SETTING = tuple(column.name for column in (*HEAD, *TAIL) if column.role == "setting")
 IDENTITY = (*SETTING, *(column.name for column in (*HEAD, *TAIL) if column.role == "row"))
 VERDICT = " verdict"
+OF_METRIC = (" std", " low", " high", VERDICT)
+"""Suffixes of a metric's further columns."""
 
 
 def of_metric(metric: str) -> tuple[Column, ...]:
@@ -216,7 +218,8 @@ def lacked(header: Sequence[str]) -> list[Column]:
 
 def metrics_in(names: Iterable[str]) -> list[str]:
     """Return the metrics among the names of columns."""
-    return sorted({name.partition(" ")[0] for name in names if "@" in name})
+    metrics = {name.rpartition(" ")[0] if name.endswith(OF_METRIC) else name for name in names if "@" in name}
+    return sorted(metrics)
 
 
 def identity(line: Line) -> tuple[str, ...]:
