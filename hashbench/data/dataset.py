@@ -14,6 +14,7 @@ from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
 from hashbench.data.look import Look
 from hashbench.data.protocol import HELD_OUT, Protocol
+from hashbench.data.seen_classes import class_name
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
@@ -59,6 +60,8 @@ class Dataset:
         What published lists call each item; in general its path.
     label_names : sequence of str
         What the classes or labels are called.
+    unseen : ndarray of int64, optional
+        Classes that the training set has no item of, and whose queries are scored apart; None where none are.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Dataset:
     summary: tuple[str, ...] = ()
     names: Sequence[str] | None = None
     label_names: Sequence[str] = ()
+    unseen: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""
@@ -100,6 +104,20 @@ class Dataset:
         if self.neighbors is not None and len(self.neighbors) != len(self.split.query):
             raise InputError(
                 f"{self.name}: {len(self.split.query)} queries but {len(self.neighbors)} rows of neighbors"
+            )
+        if self.unseen is not None:
+            self._refuse_seen(self.unseen)
+
+    def _refuse_seen(self, unseen: np.ndarray) -> None:
+        """Raise if the training set has items of classes that it must not see."""
+        labels, train = self.labels, self.split.train
+        if labels is None or labels.ndim != 1:
+            raise InputError(f"{self.name}: {self.protocol.name} has unseen classes, which need one class an item")
+        seen = train[np.isin(labels[train], unseen)]
+        if len(seen):
+            raise InputError(
+                f"{self.name}: {len(seen):,} training items are of classes that {self.protocol.name} calls unseen, row "
+                f"{seen[0]} of class {class_name(int(labels[seen[0]]), self.label_names)} the first: take them out"
             )
 
     def __len__(self) -> int:
@@ -138,6 +156,8 @@ class Dataset:
             digest.update(np.ascontiguousarray(self.neighbors, dtype=np.int64).data)
         for array in (self.split.train, self.split.query, self.split.database):
             digest.update(np.ascontiguousarray(array, dtype=np.int64).data)
+        if self.unseen is not None:
+            digest.update(b"unseen" + np.ascontiguousarray(self.unseen, dtype=np.int64).tobytes())
         return digest.hexdigest()
 
     def relevance(self) -> dict[str, Any]:
@@ -148,6 +168,7 @@ class Dataset:
         return {
             "query_labels": self.labels[self.split.query],
             "database_labels": self.labels[self.split.database],
+            **({} if self.unseen is None else {"unseen": self.unseen}),
         }
 
 
