@@ -124,6 +124,8 @@ def _as_chosen(
     A published training set stays as it is; `Dataset` refuses it if it has items of unseen classes.
     """
     labels = items.labels
+    if is_published and (protocol.unseen or protocol.database == WITHOUT_TRAINING):
+        protocol = replace(protocol, n_query=None, n_database=None, n_train=None)  # they were the lists'
     if protocol.database == WITHOUT_TRAINING:
         split = replace(split, database=split.database[~np.isin(split.database, split.train)])
     if not protocol.unseen:

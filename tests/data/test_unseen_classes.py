@@ -198,6 +198,10 @@ def test_a_published_training_set_is_refused_where_it_has_items_of_unseen_classe
     chosen = load_dataset("vectors", **about)
     assert chosen.unseen.tolist() == [4]
     assert chosen.protocol.name.startswith("vectors-labels/1[unseen=0.2]+lists:")
+    held_out = load_dataset("vectors", **about | {"protocol": "vectors-labels/1[unseen=0.2,validation=0.25]"})
+    assert held_out.unseen.tolist() != [4]
+    apart = load_dataset("vectors", **about | {"protocol": "vectors-labels/1[database=without-training]"})
+    assert len(apart.split.database) == 450 - len(apart.split.train)
 
 
 def test_a_data_set_without_labels_has_no_unseen_classes():
