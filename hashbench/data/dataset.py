@@ -14,7 +14,7 @@ from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
 from hashbench.data.look import Look
 from hashbench.data.protocol import HELD_OUT, Protocol
-from hashbench.data.seen_classes import class_name
+from hashbench.data.seen_classes import refuse_unsound_classes
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
@@ -106,19 +106,8 @@ class Dataset:
                 f"{self.name}: {len(self.split.query)} queries but {len(self.neighbors)} rows of neighbors"
             )
         if self.unseen is not None:
-            self._refuse_seen(self.unseen)
-
-    def _refuse_seen(self, unseen: np.ndarray) -> None:
-        """Raise if the training set has items of classes that it must not see."""
-        labels, train = self.labels, self.split.train
-        if labels is None or labels.ndim != 1:
-            raise InputError(f"{self.name}: {self.protocol.name} has unseen classes, which need one class an item")
-        seen = train[np.isin(labels[train], unseen)]
-        if len(seen):
-            raise InputError(
-                f"{self.name}: {len(seen):,} training items are of classes that {self.protocol.name} calls unseen, row "
-                f"{seen[0]} of class {class_name(int(labels[seen[0]]), self.label_names)} the first: take them out"
-            )
+            what = f"{self.name}: {self.protocol.name}"
+            refuse_unsound_classes(self.labels, self.split, self.unseen, self.label_names, what)
 
     def __len__(self) -> int:
         """Return the number of items."""

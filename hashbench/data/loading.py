@@ -25,7 +25,13 @@ from hashbench.data.protocol import (
     chosen_similarity,
 )
 from hashbench.data.readers.published_lists import read_lists
-from hashbench.data.seen_classes import UNSEEN_SEED, draw_unseen, hold_out_classes, refuse_unscored, train_on_seen
+from hashbench.data.seen_classes import (
+    UNSEEN_SEED,
+    draw_unseen,
+    hold_out_classes,
+    refuse_unsound_classes,
+    train_on_seen,
+)
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.data.summary import what_was_read
 from hashbench.errors import InputError
@@ -137,12 +143,9 @@ def _as_chosen(
         split = train_on_seen(labels, split, unseen)
     protocol = replace(protocol, split=f"{protocol.split}; {_unseen_in_words(protocol.unseen, unseen)}")
     if protocol.validation:
+        refuse_unsound_classes(labels, split, unseen, items.label_names, protocol.name)
         split, unseen = hold_out_classes(labels, split, unseen, protocol.validation)
         protocol = replace(protocol, split=f"{protocol.split}; {_held_out_in_words(protocol.validation, unseen)}")
-    try:
-        refuse_unscored(labels, split, unseen, items.label_names)
-    except InputError as error:
-        raise InputError(f"{protocol.name}: {error}") from error
     return split, protocol, unseen
 
 

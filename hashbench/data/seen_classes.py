@@ -96,34 +96,46 @@ def hold_out_classes(labels: np.ndarray, split: Split, unseen: np.ndarray, share
     return train_on_seen(labels, Split(train, query, database), held_out), held_out
 
 
-def refuse_unscored(labels: np.ndarray, split: Split, unseen: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse a split in which an unseen class, or every seen one, has no query or nothing in the database.
+def refuse_unsound_classes(
+    labels: np.ndarray | None, split: Split, unseen: np.ndarray, names: Sequence[str], what: str
+) -> None:
+    """Refuse a split whose training set has items of unseen classes, or that leaves nothing to train on or to score.
 
     Parameters
     ----------
     labels : ndarray of shape (n,), int64
+        Anything else is refused.
     split : Split
     unseen : ndarray of int64
     names : sequence of str
         What the classes are called.
+    what : str
+        What is split, for the message.
 
     Raises
     ------
     InputError
-        There is nothing to score, or training has fewer than two classes; the message names the class.
+        Items have no class, training has items of an unseen class or fewer than two classes, or an unseen class, or
+        every seen one, has no query or no item in the database.
     """
-    parts = {"no query": labels[split.query], "no item in the database": labels[split.database]}
-    for lacks, present in parts.items():
+    if labels is None or labels.ndim != 1:
+        raise InputError(f"{what} has unseen classes, which need one class an item; leave unseen out")
+    trained = labels[split.train]
+    leaked = split.train[np.isin(trained, unseen)]
+    if len(leaked):
+        raise InputError(
+            f"{what}: {len(leaked):,} training items are of unseen classes, row {leaked[0]} of class "
+            f"{_class_name(int(labels[leaked[0]]), names)} the first: take them out of the training set"
+        )
+    if len(np.unique(trained)) < LEAST_SEEN:
+        raise InputError(f"{what}: the training set has one seen class; it needs {LEAST_SEEN}")
+    for lacks, present in (("query", labels[split.query]), ("item in the database", labels[split.database])):
         missing = np.setdiff1d(unseen, present)
         if len(missing):
-            raise InputError(f"the unseen class {class_name(int(missing[0]), names)} has {lacks}")
+            raise InputError(f"{what}: the unseen class {_class_name(int(missing[0]), names)} has no {lacks}")
         if np.isin(present, unseen).all():
-            raise InputError(f"every seen class has {lacks}")
-    trained = np.setdiff1d(labels[split.train], unseen)
-    if len(trained) < LEAST_SEEN:
-        raise InputError(f"the training set has {len(trained)} seen classes; it needs {LEAST_SEEN}")
+            raise InputError(f"{what}: no seen class has a{'n' * lacks.startswith('i')} {lacks}")
 
 
-def class_name(label: int, names: Sequence[str]) -> str:
-    """Return what a class is called; its number where it has no name."""
+def _class_name(label: int, names: Sequence[str]) -> str:
     return str(names[label]) if 0 <= label < len(names) else str(label)

@@ -23,6 +23,19 @@ def split_reading(name: str) -> tuple[str, str]:
     return (metric, reading) if reading in READINGS else (name, "")
 
 
+def metric_of_column(name: str) -> str:
+    """Return the metric that a column of a table is of.
+
+    Examples
+    --------
+    >>> metric_of_column("mAP@all unseen@all verdict"), metric_of_column("mAP@all low"), metric_of_column("mAP@all")
+    ('mAP@all unseen@all', 'mAP@all', 'mAP@all')
+    """
+    metric, _, rest = name.partition(" ")
+    reading = rest.partition(" ")[0]
+    return f"{metric} {reading}" if reading in READINGS else metric
+
+
 def with_readings(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names of mean average precisions with each reading; other metrics would make tables too wide.
 

@@ -7,6 +7,7 @@ import pytest
 from toy_images import InMemory
 
 from hashbench import InputError, load_dataset
+from hashbench.data.dataset import hold_out_validation
 from hashbench.data.items import Items
 from hashbench.data.loading import load
 from hashbench.data.options import LoadOptions
@@ -85,6 +86,18 @@ def test_validation_is_by_seen_classes_that_are_held_out(digits):
     assert {label: (labels[split.query] == label).sum() for label in of_class} == {
         label: n // 4 for label, n in of_class.items()
     }
+
+
+def test_half_of_the_queries_for_validation_keeps_queries_of_each_unseen_class(digits):
+    chosen = load_dataset("digits", protocol=CHOICE)
+    for half in hold_out_validation(chosen):
+        assert half.unseen.tolist() == [6, 9]
+        assert half.protocol.metrics == chosen.protocol.metrics
+    few = dataclasses.replace(
+        chosen.split, query=chosen.split.query[np.isin(chosen.labels[chosen.split.query], [1, 6])]
+    )
+    with pytest.raises(InputError, match=r"digits: digits/1\[unseen=0.2\]: the unseen class 9 has no query"):
+        dataclasses.replace(chosen, protocol=dataclasses.replace(chosen.protocol, n_query=None), split=few)
 
 
 def test_the_training_set_can_be_out_of_the_database():
@@ -172,8 +185,8 @@ MANY = np.eye(4, dtype=bool)[np.arange(40) % 4]
         (MANY, 8, 0.25, "unseen=0.25 needs one class an item, here an item has several labels"),
         (np.r_[[0, 1, 2, 0], np.arange(36) % 4], 4, 0.5, "the unseen class d has no query"),
         (np.r_[[0, 1, 2, 3], np.arange(36) % 3], 4, 0.5, "the unseen class d has no item in the database"),
-        (np.r_[[3, 2, 2, 3], np.arange(36) % 4], 4, 0.5, "every seen class has no query"),
-        (np.r_[[0, 1, 2, 3], np.arange(36) % 2 * 3], 4, 0.25, "the training set has 1 seen classes; it needs 2"),
+        (np.r_[[3, 2, 2, 3], np.arange(36) % 4], 4, 0.5, "no seen class has a query"),
+        (np.r_[[0, 1, 2, 3], np.arange(36) % 2 * 3], 4, 0.25, "the training set has one seen class; it needs 2"),
     ],
 )
 def test_what_there_is_nothing_to_score_of_is_refused(labels, query, share, message):
@@ -192,8 +205,10 @@ def test_a_published_training_set_is_refused_where_it_has_items_of_unseen_classe
     with pytest.raises(InputError) as refused:
         load_dataset("vectors", **about)
     n = (label[100:] == 4).sum()
-    assert f"vectors: {n} training items are of classes that vectors-labels/1[unseen=0.2]+lists:" in str(refused.value)
-    assert "of class 4 the first: take them out" in str(refused.value)
+    assert "vectors: vectors-labels/1[unseen=0.2]+lists:" in str(refused.value)
+    assert f": {n} training items are of unseen classes, row 105 of class 4 the first: take them" in str(refused.value)
+    with pytest.raises(InputError, match="training items are of unseen classes"):
+        load_dataset("vectors", **about | {"protocol": "vectors-labels/1[unseen=0.2,validation=0.25]"})
     (tmp_path / "train.txt").write_text("\n".join(map(str, lists["train"][label[100:] != 4])))
     chosen = load_dataset("vectors", **about)
     assert chosen.unseen.tolist() == [4]
