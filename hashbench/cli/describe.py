@@ -7,7 +7,7 @@ import textwrap
 
 from hashbench.contract.estimator import Estimator
 from hashbench.data.plugin import HashDataset
-from hashbench.data.protocol import Protocol
+from hashbench.data.protocol import DATABASE, UNSEEN, VALIDATION, WITHOUT_TRAINING, Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.evaluation.metrics import KINDS as METRICS
 from hashbench.evaluation.metrics import Metric, NeighborRecall
@@ -119,7 +119,9 @@ def _dataset(dataset_class: type[HashDataset]) -> str:
         *_images(dataset_class),
     ]
     for protocol in dataset_class.protocols:
-        draw = ", ".join([*(f"{key}={value}" for key, value in protocol.choices.items()), "validation=SHARE"])
+        own = [f"{key}={value}" for key, value in protocol.choices.items()]
+        by_labels = [] if protocol.neighbors else [f"{UNSEEN}=SHARE"]
+        draw = ", ".join([*own, *by_labels, f"{DATABASE}={WITHOUT_TRAINING}", f"{VALIDATION}=SHARE"])
         lines += [
             "",
             _line("protocol", f"{protocol.name} (SHA-256 {protocol.hash[:16]}…)"),

@@ -152,7 +152,9 @@ def score_code_set(codes: CodeSet, metrics: Sequence[str] = (), audit: bool = Fa
     except ValueError as error:
         raise InputError(str(error)) from error
     read = _conventions(codes, metrics) if audit else None
-    return Score(done.values_by_name, done.per_query, done.counted, codes.read_as, codes.notes, _findings(codes), read)
+    return Score(
+        done.values_by_name, done.per_query, done.counted, done.rows, codes.read_as, codes.notes, _findings(codes), read
+    )
 
 
 def _findings(codes: CodeSet) -> list[str]:

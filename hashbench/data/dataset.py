@@ -14,6 +14,7 @@ from hashbench.data.images import EncodedImages
 from hashbench.data.items import fingerprint_of
 from hashbench.data.look import Look
 from hashbench.data.protocol import HELD_OUT, Protocol
+from hashbench.data.seen_classes import refuse_unsound_classes
 from hashbench.data.splits import Split, refuse_unsound
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.errors import InputError
@@ -59,6 +60,8 @@ class Dataset:
         What published lists call each item; in general its path.
     label_names : sequence of str
         What the classes or labels are called.
+    unseen : ndarray of int64, optional
+        Classes that the training set has no item of, and whose queries are scored apart; None where none are.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Dataset:
     summary: tuple[str, ...] = ()
     names: Sequence[str] | None = None
     label_names: Sequence[str] = ()
+    unseen: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Refuse a split that is unsound or not the protocol's, or data that does not fit together."""
@@ -101,6 +105,9 @@ class Dataset:
             raise InputError(
                 f"{self.name}: {len(self.split.query)} queries but {len(self.neighbors)} rows of neighbors"
             )
+        if self.unseen is not None:
+            what = f"{self.name}: {self.protocol.name}"
+            refuse_unsound_classes(self.labels, self.split, self.unseen, self.label_names, what)
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -138,6 +145,8 @@ class Dataset:
             digest.update(np.ascontiguousarray(self.neighbors, dtype=np.int64).data)
         for array in (self.split.train, self.split.query, self.split.database):
             digest.update(np.ascontiguousarray(array, dtype=np.int64).data)
+        if self.unseen is not None:
+            digest.update(b"unseen" + np.ascontiguousarray(self.unseen, dtype=np.int64).tobytes())
         return digest.hexdigest()
 
     def relevance(self) -> dict[str, Any]:
@@ -148,6 +157,7 @@ class Dataset:
         return {
             "query_labels": self.labels[self.split.query],
             "database_labels": self.labels[self.split.database],
+            **({} if self.unseen is None else {"unseen": self.unseen}),
         }
 
 

@@ -15,8 +15,22 @@ from hashbench.data.plugin import HashDataset, read_items
 from hashbench.data.prepared.entries import Entry, entries
 from hashbench.data.prepared.equal_items import equal_items
 from hashbench.data.prepared.make_entry import prepare
-from hashbench.data.protocol import LISTS, NEIGHBORS, Protocol, choose_protocol, chosen_similarity
+from hashbench.data.protocol import (
+    LISTS,
+    NEIGHBORS,
+    WITHOUT_TRAINING,
+    Protocol,
+    choose_protocol,
+    chosen_similarity,
+)
 from hashbench.data.readers.published_lists import read_lists
+from hashbench.data.seen_classes import (
+    UNSEEN_SEED,
+    draw_unseen,
+    hold_out_classes,
+    refuse_unsound_classes,
+    train_on_seen,
+)
 from hashbench.data.splits import VALIDATION_SEED, Split, hold_out_queries
 from hashbench.data.summary import what_was_read
 from hashbench.errors import InputError
@@ -60,8 +74,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         )
     if items.provenance == "official" and not items.left_out:
         _refuse_another_split(split, protocol)
-    if protocol.validation:
-        split, protocol = _on_validation(split, protocol)
+    split, protocol, unseen = _as_chosen(split, protocol, items, options.splits is not None)
     assert not isinstance(items.images, ImageFiles)
     dataset = Dataset(
         name=plugin.name,
@@ -81,11 +94,12 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
         centred=items.centred,
         names=items.names,
         label_names=items.label_names,
+        unseen=unseen,
     )
     _refuse_irrelevant(dataset)
     with asking(plugin, "what read returned cannot be used: looking through it"):
         equal = equal_items(raw_items(items)) if items.equal is None else items.equal  # found when it was prepared
-        return replace(dataset, summary=what_was_read(plugin.name, items, split, equal))
+        return replace(dataset, summary=what_was_read(plugin.name, items, split, equal, unseen))
 
 
 def _agreed_similarity(options: LoadOptions) -> str | None:
@@ -108,6 +122,55 @@ def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
     return returned(plugin, "split", split, Split)
 
 
+def _as_chosen(
+    split: Split, protocol: Protocol, items: Items, is_published: bool
+) -> tuple[Split, Protocol, np.ndarray | None]:
+    """Return the split with what a user may choose of any protocol, what says so, and the classes that are unseen.
+
+    A published training set stays as it is; `Dataset` refuses it if it has items of unseen classes.
+    """
+    labels = items.labels
+    if is_published and (protocol.unseen or protocol.database == WITHOUT_TRAINING):
+        protocol = replace(protocol, n_query=None, n_database=None, n_train=None)  # they were the lists'
+    if protocol.database == WITHOUT_TRAINING:
+        split = replace(split, database=split.database[~np.isin(split.database, split.train)])
+    if not protocol.unseen:
+        return (*(_on_validation(split, protocol) if protocol.validation else (split, protocol)), None)
+    if labels is None:
+        raise InputError(f"{protocol.name} has unseen classes, and the data no labels; leave unseen out")
+    unseen = draw_unseen(labels, split, protocol.unseen)
+    if not is_published:
+        split = train_on_seen(labels, split, unseen)
+    protocol = replace(protocol, split=f"{protocol.split}; {_unseen_in_words(protocol.unseen, unseen)}")
+    if protocol.validation:
+        refuse_unsound_classes(labels, split, unseen, items.label_names, protocol.name)
+        split, unseen = hold_out_classes(labels, split, unseen, protocol.validation)
+        protocol = replace(protocol, split=f"{protocol.split}; {_held_out_in_words(protocol.validation, unseen)}")
+    return split, protocol, unseen
+
+
+def _unseen_in_words(share: float, unseen: np.ndarray) -> str:
+    return (
+        f"unseen are the classes {_listed(unseen)}: the first of a permutation of all classes, ascending, by "
+        f"numpy.random.default_rng({UNSEEN_SEED}), the share {share}, rounded down; their items are taken out of the "
+        "training set; queries of seen and of unseen classes are scored apart, each against database items of the same "
+        "kind of classes and of all"
+    )
+
+
+def _held_out_in_words(share: float, held_out: np.ndarray) -> str:
+    return (
+        f"these classes and the queries above are left out; in their place, unseen are {_listed(held_out)}: the share "
+        f"{share}, drawn likewise from the seen classes with seed {VALIDATION_SEED}; queries: the share {share}, at "
+        "least one, of each seen class's training items, classes ascending, by permutations with that seed, and they "
+        "are in no other part"
+    )
+
+
+def _listed(classes: np.ndarray) -> str:
+    return ", ".join(map(str, classes))
+
+
 def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
     """Return the split with queries of the training set in place of the protocol's own, and what says so."""
     split_words = (
@@ -125,7 +188,8 @@ def _neighbors(
     """Return true neighbours of the queries; those that come with the files are not of queries held out for choice."""
     with asking(plugin, "neighbors"):
         neighbors = plugin.neighbors(items, split, options)
-    if protocol.validation and neighbors is not None and neighbors is items.neighbors:
+    is_other = protocol.validation or protocol.database == WITHOUT_TRAINING
+    if is_other and neighbors is not None and neighbors is items.neighbors:
         raise InputError(f"{protocol.name}: {plugin.name} knows true neighbours of its own queries only")
     if neighbors is None or not protocol.neighbors:
         return neighbors

@@ -9,7 +9,7 @@ import numpy as np
 
 from hashbench.data.items import Items
 from hashbench.data.options import LoadOptions
-from hashbench.data.protocol import Protocol
+from hashbench.data.protocol import NAMED_IN_PAPERS, Protocol
 from hashbench.data.splits import Split
 from hashbench.data.view_recipes import ViewRecipe
 from hashbench.guard.plugin_code import asking, returned
@@ -61,8 +61,11 @@ class HashDataset:
     expected_failures: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Name the data set after its file."""
+        """Name the data set after its file, and give it the protocols that papers have besides its."""
         super().__init_subclass__(**kwargs)
+        more = [NAMED_IN_PAPERS[one.name] for one in cls.__dict__.get("protocols", ()) if one.name in NAMED_IN_PAPERS]
+        if more:
+            cls.protocols = (*cls.protocols, *more)
         if "name" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
+from hashbench.evaluation.readings import with_readings
 from hashbench.files.hashing import canonical_hash
 
 LISTS = "+lists:"
@@ -28,8 +29,14 @@ EXTRA_METRICS = ("mAP@all",)
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
 VALIDATION = "validation"
 """The share of the training set that a user may choose as queries in place of the protocol's; every protocol has it."""
+UNSEEN = "unseen"
+"""The share of the classes that a user may choose to keep out of the training set; every protocol by labels has it."""
+DATABASE, WHOLE, WITHOUT_TRAINING = "database", "whole", "without-training"
+"""Whether the training set stays in the database, which every protocol lets a user choose, and the two answers."""
 SIMILARITY, NEIGHBORS = "similarity", "neighbors"
 """What else a user may choose where a query's nearest vectors are relevant: by what they are near, and how many."""
+WORDS: dict[str, Sequence[str]] = {SIMILARITY: SIMILARITIES, DATABASE: (WHOLE, WITHOUT_TRAINING)}
+"""Choices that are words, and which."""
 Choice = int | float | str
 CHOSEN = "; with "
 """Precedes what a user chose in a protocol's description."""
@@ -64,6 +71,10 @@ class Protocol:
         Numbers of the draw that a user may choose otherwise, which makes it another protocol.
     validation : float
         Share of the training set that is held out as queries; 0 where the protocol's own are scored.
+    unseen : float
+        Share of the classes that training does not see; 0 where it sees all.
+    database : {"whole", "without-training"}
+        Whether the training set is taken out of the database.
     similarity : {"euclidean", "cosine", "ip"} or None
         By what vectors are near, to each other and in every ranking by them; None where it cannot be chosen.
     neighbors : int
@@ -86,6 +97,8 @@ class Protocol:
     ties: str = "expectation over all orders"
     draw: dict[str, int | float] = field(default_factory=dict)
     validation: float = 0.0
+    unseen: float = 0.0
+    database: str = WHOLE
     similarity: Similarity | None = None
     neighbors: int = 0
     checksum: str = ""
@@ -99,7 +112,7 @@ class Protocol:
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """What a user may choose otherwise, besides `VALIDATION`, and what it is now."""
+        """What a user may choose otherwise, besides what every protocol has, and what it is now."""
         similarity: dict[str, Choice] = {} if self.similarity is None else {SIMILARITY: self.similarity}
         return {**self.draw, **similarity, **({NEIGHBORS: self.neighbors} if self.neighbors else {})}
 
@@ -116,7 +129,9 @@ class Protocol:
         InputError
             The protocol does not let that be chosen, or the value is out of range.
         """
-        known: dict[str, Choice] = {**self.choices, VALIDATION: self.validation}
+        by_labels: dict[str, Choice] = {} if self.neighbors else {UNSEEN: self.unseen}
+        everywhere: dict[str, Choice] = {DATABASE: self.database, VALIDATION: self.validation}
+        known: dict[str, Choice] = {**self.choices, **by_labels, **everywhere}
         for key, value in choice.items():
             if key not in known:
                 raise InputError(f"--protocol: {self.name} has no {key!r} to choose; it has {', '.join(known)}")
@@ -136,8 +151,11 @@ class Protocol:
             n_query=None,
             n_database=None,
             n_train=None,
+            metrics=with_readings(self.metrics) if choice.get(UNSEEN) and not self.unseen else self.metrics,
             draw={key: numbers[key] for key in self.draw},
             validation=numbers[VALIDATION],
+            unseen=numbers.get(UNSEEN, 0.0),
+            database=numbers[DATABASE],
             similarity=numbers.get(SIMILARITY),
             neighbors=numbers.get(NEIGHBORS, 0),
             checksum="",
@@ -176,6 +194,25 @@ class Protocol:
         )
 
 
+NAMED_IN_PAPERS = {
+    "cifar10-1k/1": Protocol(
+        name="cifar10-54k/1",
+        split="all 60,000 images, training images before test images: queries: 100 per class, classes ascending, each "
+        "the first 100 of a permutation of its items by numpy.random.default_rng(0); training set: 500 per class of "
+        "the others, drawn likewise by numpy.random.default_rng(1); database: the other 54,000",
+        n_query=1_000,
+        n_database=54_000,
+        n_train=5_000,
+        metrics=("mAP@1000", "mAP@all", "P@100", "P@1000"),
+        seed=0,
+        draw={"queries_per_class": 100, "training_per_class": 500},
+        database=WITHOUT_TRAINING,
+        checksum="069a0f2a5156865eed5379f5143eddbe4d32c8e23846224526cb38efe8e58445",
+    ),
+}
+"""By a protocol's name, the one that papers have besides it, with the training set out of the database."""
+
+
 def bytes_metrics(n_neighbors: int) -> tuple[str, ...]:
     """Return what codes are compared by for their bytes: recall of 10 and of 100 true neighbours, or of all there are.
 
@@ -195,11 +232,11 @@ def bytes_metrics(n_neighbors: int) -> tuple[str, ...]:
 
 
 def _check_chosen(key: str, value: Choice, default: Choice) -> None:
-    if key == SIMILARITY:
-        if value not in SIMILARITIES:
-            raise InputError(f"--protocol: {key}={value}: expected one of {', '.join(SIMILARITIES)}")
+    if key in WORDS:
+        if value not in WORDS[key]:
+            raise InputError(f"--protocol: {key}={value}: expected one of {', '.join(WORDS[key])}")
         return
-    whole, most = isinstance(default, int), 1 if key == VALIDATION else math.inf
+    whole, most = isinstance(default, int), 1 if key in (VALIDATION, UNSEEN) else math.inf
     if isinstance(value, str) or not 0 < value < most or (whole and not isinstance(value, int)):
         kind = "a whole number above 0" if whole else "a number above 0"
         raise InputError(f"--protocol: {key}={value}: expected {kind}{' and below 1' if most == 1 else ''}")
@@ -277,7 +314,7 @@ def _chosen(assignments: str, choice: str) -> dict[str, Choice]:
         if key in chosen:
             raise InputError(f"--protocol {choice}: {key} is given twice; give it once")
         try:
-            chosen[key] = value if key == SIMILARITY else int(value) if value.isdecimal() else float(value)
+            chosen[key] = value if key in WORDS else int(value) if value.isdecimal() else float(value)
         except ValueError as error:
             raise InputError(f"--protocol {choice}: cannot read {assignment!r}; write name=number") from error
     return chosen

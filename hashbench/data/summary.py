@@ -16,7 +16,9 @@ LONGEST = 120
 """Characters of a name that is shown."""
 
 
-def what_was_read(name: str, items: Items, split: Split, equal: np.ndarray) -> tuple[str, ...]:
+def what_was_read(
+    name: str, items: Items, split: Split, equal: np.ndarray, unseen: np.ndarray | None = None
+) -> tuple[str, ...]:
     """Return what a data set's items, parts and classes are, a line each for what is there and what is odd about it.
 
     Parameters
@@ -27,15 +29,17 @@ def what_was_read(name: str, items: Items, split: Split, equal: np.ndarray) -> t
     split : Split
     equal : ndarray of shape (m, 2), int64
         From `hashbench.data.prepared.equal_items.equal_items`.
+    unseen : ndarray of int64, optional
+        Classes that training does not see.
 
     Returns
     -------
     tuple of str
-        One line, or two where something was left out or is there twice.
+        One line, or two where something was left out or is there twice, or classes are unseen.
     """
     read_as = f"; {items.read_as}" if items.read_as else ""
     first = f"{name}: {len(items):,} items{_classes(items)}: {_parts(split)}{read_as}"
-    notes = [*items.notes, *_left_out(items, split), *_equal(items, split, equal)]
+    notes = [*items.notes, *_unseen(items, unseen), *_left_out(items, split), *_equal(items, split, equal)]
     return tuple(printable(line, 2000) for line in [first, *([f"{name}: {'; '.join(notes)}"] if notes else [])])
 
 
@@ -58,6 +62,12 @@ def _classes(items: Items) -> str:
 def _label(items: Items, label: int) -> str:
     names = items.label_names
     return printable(str(names[label]), LONGEST) if 0 <= label < len(names) else str(label)
+
+
+def _unseen(items: Items, unseen: np.ndarray | None) -> list[str]:
+    if unseen is None:
+        return []
+    return [f"classes that training does not see: {', '.join(_label(items, int(label)) for label in unseen)}"]
 
 
 def _parts(split: Split) -> str:

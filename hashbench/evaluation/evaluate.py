@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from hashbench.evaluation.asymmetric import AsymmetricPair, per_query_values
 from hashbench.evaluation.counting.codes import CodePair
 from hashbench.evaluation.counting.histograms import Histograms
 from hashbench.evaluation.counting.spherical import spherical_histograms
-from hashbench.evaluation.metrics import Metric, metrics_of, values_of
+from hashbench.evaluation.metrics import Metric, MetricReading, metrics_of, values_of
+from hashbench.evaluation.readings import database_rows, query_rows
 from hashbench.evaluation.relevance import Relevance, relevance_of
 from hashbench.files.compiled import refuse_forked
 from hashbench.files.html import html_table
@@ -36,17 +38,26 @@ class Evaluation(Mapping[str, float]):
     values_by_name : dict from str to float
     per_query : dict from str to ndarray of shape (n_queries,), float64
     counted : Histograms or None
-        What the values were computed from; None where the ranking was by real-valued scores.
+        What the values were computed from; None where the ranking was by real-valued scores, or classes were unseen.
+    rows : dict from str to ndarray of int64
+        Which queries a metric of some of them is of, by its name.
     """
 
     values_by_name: dict[str, float]
     per_query: dict[str, np.ndarray]
     counted: Histograms | None = None
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, per_query: dict[str, np.ndarray], counted: Histograms | None = None) -> Evaluation:
+    def of(
+        cls,
+        per_query: dict[str, np.ndarray],
+        counted: Histograms | None = None,
+        rows: Mapping[str, np.ndarray] = MappingProxyType({}),
+    ) -> Evaluation:
         """Return an evaluation with the mean of each metric over the queries."""
-        return cls({name: float(values.mean()) for name, values in per_query.items()}, per_query, counted)
+        means = {name: float(values.mean()) for name, values in per_query.items()}
+        return cls(means, per_query, counted, dict(rows))
 
     @property
     def histograms(self) -> Histograms:
@@ -55,10 +66,11 @@ class Evaluation(Mapping[str, float]):
         Raises
         ------
         ValueError
-            The ranking was by real-valued scores, whose histograms would be as long as the database.
+            The ranking was by real-valued scores, whose histograms would be as long as the database; or seen and unseen
+            classes were counted apart.
         """
         if self.counted is None:
-            raise ValueError("distance='asymmetric' keeps no histograms")
+            raise ValueError("distance='asymmetric' keeps no histograms, nor do metrics of unseen classes")
         return self.counted
 
     def __getitem__(self, name: str) -> float:
@@ -83,13 +95,15 @@ class Evaluation(Mapping[str, float]):
     def _n_queries(self) -> int | None:
         if self.counted is not None:
             return len(self.counted.total)
-        return next((len(values) for values in self.per_query.values()), None)
+        numbers = {len(values) for values in self.per_query.values()}
+        return numbers.pop() if len(numbers) == 1 else None
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the values per query: a row for each query, a column for each metric."""
+        """Return the values per query: a row for each query, a column for each metric; NaN where it is not scored."""
         import pandas as pd
 
-        return pd.DataFrame(self.per_query).rename_axis(index="query", columns="metric")
+        columns = {name: pd.Series(values, self.rows.get(name)) for name, values in self.per_query.items()}
+        return pd.DataFrame(columns).rename_axis(index="query", columns="metric")
 
 
 def evaluate(
@@ -105,6 +119,7 @@ def evaluate(
     distance: Literal["hamming", "spherical", "asymmetric"] = "hamming",
     database_factors: np.ndarray | None = None,
     database_offsets: np.ndarray | None = None,
+    unseen: np.ndarray | Sequence[int] | None = None,
     advance: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Score codes by exact, tie-aware metrics.
@@ -137,6 +152,10 @@ def evaluate(
     database_factors, database_offsets : ndarray of shape (n_database,), optional
         For ``asymmetric``: real numbers, 1 and 0 by default. Where the squared distance is a_i − c_i ⟨q, b_i⟩, as
         in RaBitQ's estimate, they are c and −a.
+    unseen : sequence of int, optional
+        The classes that training has not seen. A metric's name may then end in ``seen@seen``, ``seen@all``,
+        ``unseen@unseen`` or ``unseen@all``, as in ``mAP@all unseen@all``: queries of these classes only, against
+        database items of these classes or of all. Its values per query are those of these queries, in order.
     advance : callable, optional
         Called with the number of database items after each shard, or of queries if the distance is ``asymmetric``. By
         default a long evaluation shows its progress on standard error.
@@ -149,7 +168,8 @@ def evaluate(
     Raises
     ------
     ValueError
-        An argument has an unusable shape, dtype or content; the message names it.
+        An argument has an unusable shape, dtype or content; the message names it. A metric of unseen classes is named
+        without `unseen`, or there is nothing to score it on.
     ContractError
         A metric of yours returns what cannot be its values.
     InputError
@@ -169,6 +189,18 @@ def evaluate(
     """
     refuse_forked()
     wanted = metrics_of(metrics)
+    if any(isinstance(metric, MetricReading) for metric in wanted):
+        return _by_reading(
+            wanted,
+            (np.asarray(query_codes), _classes(query_labels, "query_labels")),
+            (np.asarray(database_codes), _classes(database_labels, "database_labels")),
+            unseen,
+            database_factors,
+            database_offsets,
+            n_bits=n_bits,
+            distance=distance,
+            advance=advance,
+        )
     if distance == "asymmetric":
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
         shape = len(pair.queries), len(pair.database)
@@ -188,6 +220,55 @@ def evaluate(
         else:
             histograms = _spherical(codes, relevance, wanted, notify)
     return score(histograms, metrics)
+
+
+def _by_reading(
+    wanted: Sequence[Metric],
+    queries: tuple[np.ndarray, np.ndarray],
+    database: tuple[np.ndarray, np.ndarray],
+    unseen: np.ndarray | Sequence[int] | None,
+    factors: np.ndarray | None,
+    offsets: np.ndarray | None,
+    **about: Any,
+) -> Evaluation:
+    """Return metrics of seen and unseen classes: each reading is an evaluation of its queries and items."""
+    if unseen is None:
+        one = next(metric for metric in wanted if _reading_of(metric))
+        raise ValueError(f"{one} needs unseen, the classes that training has not seen")
+    per_query: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
+    for reading in dict.fromkeys(map(_reading_of, wanted)):
+        chosen, kept = np.arange(len(queries[1])), np.arange(len(database[1]))
+        if reading:
+            chosen = query_rows(reading, queries[1], np.asarray(unseen))
+            kept = database_rows(reading, database[1], np.asarray(unseen))
+            if not len(chosen) or not len(kept):
+                raise ValueError(f"{reading}: {len(chosen)} queries and {len(kept)} database items are of its classes")
+        done = evaluate(
+            queries[0][chosen],
+            database[0][kept],
+            queries[1][chosen],
+            database[1][kept],
+            [one.metric if isinstance(one, MetricReading) else one for one in wanted if _reading_of(one) == reading],
+            database_factors=None if factors is None else factors[kept],
+            database_offsets=None if offsets is None else offsets[kept],
+            **about,
+        )
+        names = {name: f"{name} {reading}".rstrip() for name in done}
+        per_query |= {names[name]: values for name, values in done.per_query.items()}
+        rows |= dict.fromkeys(names.values(), chosen)
+    return Evaluation.of({str(one): per_query[str(one)] for one in wanted}, rows=rows)
+
+
+def _reading_of(metric: Metric) -> str:
+    return metric.reading if isinstance(metric, MetricReading) else ""
+
+
+def _classes(labels: np.ndarray | None, name: str) -> np.ndarray:
+    """Return labels that classes can be told from."""
+    if labels is None or np.ndim(labels) != 1:
+        raise ValueError(f"{name} must be one class an item, integers of shape (n,), where classes are unseen")
+    return np.asarray(labels)
 
 
 @contextmanager

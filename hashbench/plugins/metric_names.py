@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hashbench.errors import InputError, did_you_mean, shorten
-from hashbench.evaluation.metrics import KINDS, Metric, named
+from hashbench.evaluation.metrics import KINDS, Metric, MetricReading, named
+from hashbench.evaluation.readings import split_reading
 from hashbench.files.paths import printable
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.plugins.registry import Registry
@@ -75,14 +76,16 @@ def _find(name: str, kinds: Sequence[_Kind], broken: Sequence[InputError]) -> Fo
         raise InputError(
             f"--metrics {shorten(printable(name, LONGEST))}: expected at most {LONGEST} printable characters"
         )
-    found = [one for kind in kinds if (one := kind.found(name)) is not None]
+    plain, reading = split_reading(name)
+    found = [one for kind in kinds if (one := kind.found(plain)) is not None]
     if len(found) > 1:
         raise InputError(
             f"--metrics: two metrics are named {name!r}: that of {found[0].origin} and that of {found[1].origin}; "
             "rename one"
         )
     if found:
-        return found[0]
+        metric = found[0].metric
+        return replace(found[0], metric=MetricReading(metric, reading)) if reading else found[0]
     if broken:
         raise broken[0]
     examples = [example for one in kinds for example in getattr(one.kind, "examples", ())]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from hashbench.evaluation.readings import split_reading
+
 CODES = ("query_codes", "database_codes")
 VALUES = "query_values"
 """The real values of queries, in records that rank by them."""
@@ -26,11 +28,21 @@ def problem_in(arrays: Mapping[str, np.ndarray]) -> str:
             return f"{name} are no packed codes"
         if name.startswith((PER_QUERY, RANK, RADIUS)) and not _is_curve(array):
             return f"{name} is no line of finite numbers"
-    for of in ((PER_QUERY, CODES[0]), RANK, RADIUS):
-        lengths = {name: len(array) for name, array in arrays.items() if name.startswith(of)}
-        if len(set(lengths.values())) > 1:
-            return f"{', '.join(lengths)} are not of one length"
+    lengths: dict[str, dict[str, int]] = {}
+    for name, array in arrays.items():
+        if name.startswith((PER_QUERY, CODES[0], RANK, RADIUS)):
+            lengths.setdefault(_is_of(name), {})[name] = len(array)
+    for same in lengths.values():
+        if len(set(same.values())) > 1:
+            return f"{', '.join(same)} are not of one length"
     return ""
+
+
+def _is_of(name: str) -> str:
+    """Return what arrays of one length are of: ranks, radii, all queries, or those of seen or of unseen classes."""
+    if name.startswith((PER_QUERY, CODES[0])):
+        return split_reading(name)[1].partition("@")[0]
+    return RANK if name.startswith(RANK) else RADIUS
 
 
 def _is_curve(array: np.ndarray) -> bool:

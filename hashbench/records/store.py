@@ -25,7 +25,7 @@ from hashbench.records.array_schema import CODES, PER_QUERY, problem_in
 from hashbench.records.record import Record, UnusableRecord, read_record
 from hashbench.renamed import present_config, present_label
 
-RELEVANCE = {"query_labels": "query", "database_labels": "database", "neighbors": "neighbors"}
+RELEVANCE = {"query_labels": "query", "database_labels": "database", "unseen": "unseen", "neighbors": "neighbors"}
 """Names of `evaluate`'s arguments in a file of labels."""
 FAILED = ".failed.json"
 """Suffix of the record of a failure next to an earlier record that ended well."""
@@ -241,7 +241,7 @@ class Store:
             write_atomically(path, buffer.getvalue())
 
     def relevance(self, fingerprint: str) -> dict[str, np.ndarray]:
-        """Return what `write_relevance` has kept: labels of queries and database, or true neighbours.
+        """Return what `write_relevance` has kept: labels of queries and database and unseen classes, or neighbours.
 
         Raises
         ------
@@ -250,7 +250,7 @@ class Store:
         """
         remedy = "delete it and repeat the run with the same --out, which adds it and keeps finished records"
         arrays = _read_npz(self.labels_path(fingerprint), remedy)
-        if set(arrays) not in ({"query", "database"}, {"neighbors"}):
+        if set(arrays) - {"unseen"} != {"query", "database"} and set(arrays) != {"neighbors"}:
             raise InputError(f"{self.labels_path(fingerprint)} is damaged (it holds {sorted(arrays)}); {remedy}")
         return {name: arrays[key] for name, key in RELEVANCE.items() if key in arrays}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pandas as pd
 
+from hashbench.evaluation.readings import metric_of_column
 from hashbench.files.writing import as_input_error, csv_safe, table_bytes, write_atomically
 from hashbench.records.record import Record
 from hashbench.records.store import SHARED, Store
@@ -53,7 +54,7 @@ def results_frame(records: Iterable[Record], compared: Verdicts | None = None) -
     if frame.empty:
         return frame
     scored = {name for record in records for name in record.metrics}
-    metrics = [name for name in frame.columns if name.partition(" ")[0] in scored]
+    metrics = [name for name in frame.columns if metric_of_column(name) in scored]
     rest = [name for name in frame.columns if name not in metrics]
     at = rest.index("error") + 1
     frame = frame[rest[:at] + metrics + rest[at:]]

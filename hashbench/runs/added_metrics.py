@@ -11,7 +11,7 @@ import numpy as np
 from hashbench.data.dataset import Dataset
 from hashbench.errors import InputError
 from hashbench.evaluation.evaluate import evaluate
-from hashbench.evaluation.metrics import Metric, NeighborRecall
+from hashbench.evaluation.metrics import Metric, MetricReading, NeighborRecall
 from hashbench.files.schema import Misfit, checked
 from hashbench.guard.plugin_code import failure_of, plugin_code
 from hashbench.guard.state import kept_state
@@ -96,6 +96,8 @@ def why_not(metric: Metric, dataset: Dataset, distance: str) -> str:
     if metric.n_neighbors > n_neighbors:
         has = f"{n_neighbors}" if n_neighbors else "labels and none"
         return f"it needs {metric.n_neighbors} true neighbours of each query, {dataset.protocol.name} has {has}"
+    if isinstance(metric, MetricReading) and dataset.unseen is None:
+        return f"it is of {metric.reading}, {dataset.protocol.name} has no unseen classes (choose them: [unseen=SHARE])"
     if metric.by_radius and distance != "hamming":
         return f"it is within a Hamming radius, which --distance {distance} has not"
     if distance == OWN:

@@ -125,7 +125,8 @@ class Bits(Measure):
 
     def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
         """Return codes, and curves or values."""
-        return self.codes | (curves(scores.histograms) if self._values is None else {VALUES: self._values})
+        kept = {} if scores.counted is None else curves(scores.counted)
+        return self.codes | kept | ({} if self._values is None else {VALUES: self._values})
 
     def rates(self) -> dict[str, float]:
         """Return the rate of a top-1000 search, and where recall for bytes is measured, those of one core."""

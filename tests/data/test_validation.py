@@ -86,7 +86,7 @@ def test_neighbours_of_other_queries_are_refused(tmp_path, cli):
         ("validation=-0.1", "validation=-0.1"),
         ("validation=nan", "validation=nan"),
         ("validation=0.0001", "validation=0.0001 gives no query of 1497 training items"),
-        ("valid=0.1", "digits/1 has no 'valid' to choose; it has queries_per_class, validation"),
+        ("valid=0.1", "digits/1 has no 'valid' to choose; it has queries_per_class, unseen, database, validation"),
     ],
 )
 def test_what_is_refused(choice, message):

@@ -6,6 +6,8 @@ from reference import hamming, ranked_value
 
 from hashbench import evaluate
 from hashbench.evaluation import metrics
+from hashbench.evaluation.evaluate import score
+from hashbench.evaluation.readings import READINGS
 
 
 @pytest.fixture
@@ -193,3 +195,62 @@ def test_an_evaluation_is_one_line_at_the_prompt_and_a_table_in_a_notebook():
     nothing = evaluate(codes, codes, labels, labels, [])
     assert repr(nothing) == "Evaluation(n_queries=20)"
     assert nothing.to_frame().empty
+
+
+def test_unseen_classes_are_read_from_their_own_rows():
+    rng = np.random.default_rng(0)
+    queries, items = rng.integers(0, 2, (30, 16)).astype(bool), rng.integers(0, 2, (90, 16)).astype(bool)
+    of_query, of_item = np.arange(30) % 3, np.arange(90) % 3
+    names = ["P@5", *(f"mAP@all {reading}" for reading in READINGS)]
+    result = evaluate(queries, items, of_query, of_item, names, unseen=[2])
+    assert list(result) == names
+    assert result["P@5"] == evaluate(queries, items, of_query, of_item, ["P@5"])["P@5"]
+    some, kept = of_query == 2, of_item == 2
+    for reading, rows, kept_rows in (
+        ("seen@seen", ~some, ~kept),
+        ("seen@all", ~some, kept | ~kept),
+        ("unseen@unseen", some, kept),
+        ("unseen@all", some, kept | ~kept),
+    ):
+        alone = evaluate(queries[rows], items[kept_rows], of_query[rows], of_item[kept_rows], ["mAP@all"])
+        assert (result.per_query[f"mAP@all {reading}"] == alone.per_query["mAP@all"]).all()
+    frame = result.to_frame()
+    assert frame["mAP@all unseen@all"].dropna().index.tolist() == np.flatnonzero(some).tolist()
+    assert frame["mAP@all unseen@all"].mean() == result["mAP@all unseen@all"]
+    assert "n_queries=unknown" in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unseen": None}, "mAP@all unseen@all needs unseen, the classes that training has not seen"),
+        ({"unseen": [7]}, "unseen@all: 0 queries and 80 database items are of its classes"),
+        ({"query_labels": np.ones((9, 2), bool)}, "query_labels must be one class an item, integers of shape (n,)"),
+        ({"query_labels": None}, "query_labels must be one class an item"),
+        ({"metrics": ["mAP@all unseen@some"]}, "unknown metric 'mAP@all unseen@some'"),
+        ({"metrics": ["mAP@0 unseen@all"]}, "mAP@0: the cut-off must be at least 1"),
+    ],
+)
+def test_unusable_unseen_classes_are_named(change, message):
+    arguments = {
+        "query_codes": np.ones((9, 8), bool),
+        "database_codes": np.ones((80, 8), bool),
+        "query_labels": np.arange(9) % 3,
+        "database_labels": np.arange(80) % 3,
+        "metrics": ["P@5", "mAP@all unseen@all"],
+        "unseen": [2],
+    }
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is compared below, as text)
+        evaluate(**arguments | change)
+    assert message in str(caught.value)
+
+
+def test_a_reading_is_not_had_from_histograms_which_know_no_classes():
+    metric = metrics.parse("mAP@all unseen@all")
+    assert (str(metric), metric.title) == ("mAP@all unseen@all", "Mean average precision, unseen@all")
+    labels = np.arange(20) % 3
+    counted = evaluate(np.ones((20, 8), bool), np.ones((20, 8), bool), labels, labels).histograms
+    with pytest.raises(ValueError, match="mAP@all unseen@all needs classes"):
+        score(counted, [metric])
+    with pytest.raises(ValueError, match="keeps no histograms, nor do metrics of unseen classes"):
+        _ = evaluate(np.ones((20, 8), bool), np.ones((20, 8), bool), labels, labels, [metric], unseen=[1]).histograms

@@ -16,6 +16,8 @@ from hashbench.evaluation.metrics.gain import ACG, NDCG
 from hashbench.evaluation.metrics.names import KINDS, metrics_of, named, parse
 from hashbench.evaluation.metrics.neighbors import NeighborRecall
 from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt, RPrecision
+from hashbench.evaluation.metrics.reading import MetricReading
+from hashbench.evaluation.readings import READINGS, split_reading
 
 __all__ = [
     "ACG",
@@ -28,6 +30,7 @@ __all__ = [
     "Lookup",
     "MAPWithin",
     "Metric",
+    "MetricReading",
     "NeighborRecall",
     "PrecisionAt",
     "RPrecision",
@@ -46,7 +49,7 @@ VERSION = 1
 
 
 def headline(names: Iterable[str]) -> list[str]:
-    """Return the metrics that get a separate table and figure, smallest cut-off first.
+    """Return the metrics that get a separate table and figure, smallest cut-off first, then by reading.
 
     Where true neighbours are relevant these are the recalls, else the mean average precisions. Names that this version
     does not know are passed over: a record may have them from another one.
@@ -55,12 +58,13 @@ def headline(names: Iterable[str]) -> list[str]:
     precisions: dict[str, tuple[float, int]] = {}
     for name in names:
         try:
-            metric = parse(name)
+            plain, reading = split_reading(name)
+            metric, place = parse(plain), READINGS.index(reading) if reading else 0
         except ValueError:
             continue
         if isinstance(metric, NeighborRecall):
             recalls[name] = metric.k, metric.among or 0
         elif isinstance(metric, MAP):
-            precisions[name] = metric.k or math.inf, 0
+            precisions[name] = metric.k or math.inf, place
     shown = recalls or precisions
     return sorted(shown, key=shown.__getitem__)

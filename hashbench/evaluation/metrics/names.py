@@ -11,6 +11,8 @@ from hashbench.evaluation.metrics.first_hit import MRR, SuccessAt
 from hashbench.evaluation.metrics.gain import ACG, NDCG
 from hashbench.evaluation.metrics.neighbors import NeighborRecall
 from hashbench.evaluation.metrics.precision import Lookup, PrecisionAt, RecallAt, RPrecision
+from hashbench.evaluation.metrics.reading import MetricReading
+from hashbench.evaluation.readings import split_reading
 
 KINDS: tuple[type[Metric], ...] = (
     MAP,
@@ -30,17 +32,18 @@ KINDS: tuple[type[Metric], ...] = (
 
 
 def parse(name: str) -> Metric:
-    """Return hashbench's metric of a column name, such as ``mAP@1000``, ``P@100`` or ``recall@10``.
+    """Return hashbench's metric of a column name, such as ``mAP@1000``, ``P@100`` or ``mAP@all unseen@all``.
 
     Raises
     ------
     ValueError
         No metric has that name, its cut-off is below 1, or the metric writes its name otherwise.
     """
+    plain, reading = split_reading(name)
     for kind in KINDS:
-        metric = named(kind, name)
+        metric = named(kind, plain)
         if metric is not None:
-            return metric
+            return MetricReading(metric, reading) if reading else metric
     raise ValueError(f"unknown metric {name!r}: expected {'; '.join(kind.forms for kind in KINDS)}")
 
 

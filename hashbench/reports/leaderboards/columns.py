@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hashbench.evaluation.readings import metric_of_column
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.writing import csv_safe
@@ -216,7 +217,7 @@ def lacked(header: Sequence[str]) -> list[Column]:
 
 def metrics_in(names: Iterable[str]) -> list[str]:
     """Return the metrics among the names of columns."""
-    return sorted({name.partition(" ")[0] for name in names if "@" in name})
+    return sorted({metric_of_column(name) for name in names if "@" in name})
 
 
 def identity(line: Line) -> tuple[str, ...]:

@@ -183,7 +183,8 @@ def _kept(cell: Imported, dataset: Dataset, store: Store, before: Sequence[Recor
             n_bits=codes.n_bits,
             **dataset.relevance(),
         )
-        arrays = {name: getattr(codes, name) for name in _CODES} | curves(scores.histograms)
+        arrays = {name: getattr(codes, name) for name in _CODES}
+        arrays |= {} if scores.counted is None else curves(scores.counted)
         arrays |= {f"per_query:{name}": values for name, values in scores.per_query.items()}
         done = replace(record, metrics=dict(scores), started=started, date=now())
         store.write(done, arrays)

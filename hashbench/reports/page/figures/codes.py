@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
 from hashbench.errors import InputError
+from hashbench.evaluation.readings import query_rows, split_reading
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import numbered_looks
@@ -54,8 +55,18 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     classes = classes_in(of_query)
     if 0 < len(classes) <= MOST_CLASSES:
         members = pd.DataFrame(class_matrix(of_query, classes), columns=classes.astype(str))
+        of_metric = {metric: _scored_members(metric, members, relevance) for metric in setting.headline}
         for rows in grouped_ascending(setting.rows, lambda row: row.n_bits).values():
-            yield from _heat_maps(setting, rows, members)
+            yield from _heat_maps(setting, rows, of_metric)
+
+
+def _scored_members(metric: str, members: pd.DataFrame, relevance: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return the classes of the queries that a metric scores."""
+    reading = split_reading(metric)[1]
+    if not reading:
+        return members
+    scored = members.iloc[query_rows(reading, relevance["query_labels"], relevance["unseen"])]
+    return scored.loc[:, scored.any()]
 
 
 def classes_in(labels: np.ndarray) -> np.ndarray:
@@ -113,7 +124,7 @@ def per_class(values: np.ndarray, members: np.ndarray) -> np.ndarray:
     return values @ members / members.sum(axis=0)
 
 
-def _heat_maps(setting: Setting, rows: Sequence[Row], members: pd.DataFrame) -> Iterator[Figure]:
+def _heat_maps(setting: Setting, rows: Sequence[Row], members: Mapping[str, pd.DataFrame]) -> Iterator[Figure]:
     """Yield the heat maps of one code length; each record's file is read once."""
     assert setting.store is not None
     of_rows = [
@@ -123,7 +134,7 @@ def _heat_maps(setting: Setting, rows: Sequence[Row], members: pd.DataFrame) -> 
     for metric in setting.headline:
         scored = [(row, np.atleast_2d(values[metric]).mean(axis=0)) for row, values in of_rows if metric in values]
         if scored:
-            yield _heat_map(scored, members, metric)
+            yield _heat_map(scored, members[metric], metric)
 
 
 def _heat_map(scored: Sequence[tuple[Row, np.ndarray]], members: pd.DataFrame, metric: str) -> Figure:

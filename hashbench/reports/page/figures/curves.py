@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hashbench.evaluation.curves import at_equal_recall
+from hashbench.evaluation.readings import split_reading
 from hashbench.records.record import Record
 from hashbench.reports.page.figures import charts
 from hashbench.reports.page.figures.figure import Figure
@@ -59,7 +60,7 @@ def _highest(data: pd.DataFrame) -> str:
 
 
 def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarray]]]:
-    """Return by label the curves of each seed; real-valued queries have none, nor has recall for bytes."""
+    """Return by label the curves of each seed; real-valued queries have none, nor have bytes and unseen classes."""
     store, names = setting.store, ("ranks", "rank_precision", "rank_recall")
     assert store is not None
     rows = [row for row in setting.rows if row.n_bits == n_bits and _has_curves(row.newest)]
@@ -68,7 +69,8 @@ def _curves(setting: Setting, n_bits: int) -> dict[str, list[dict[str, np.ndarra
 
 
 def _has_curves(record: Record) -> bool:
-    return record.distance == "hamming" and not record.is_by_bytes
+    of_readings = any(split_reading(name)[1] for name in record.metrics)
+    return record.distance == "hamming" and not record.is_by_bytes and not of_readings
 
 
 def _at_equal_rank(seeds: Sequence[dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
