@@ -28,6 +28,14 @@ class HashMethod(Estimator):
     ----------
     supervision : {"unsupervised", "supervised"}
         Whether ``fit`` reads labels.
+    labels : {"any", "classes", "multilabel"}
+        What labels a supervised method can learn from: one class an item, several labels an item, or either.
+    items_per_class : int
+        How many training items of each class it needs, at least.
+    classes_per_bit : float or None
+        It needs at least as many bits as the number of classes divided by this; None where any number will do.
+    n_classes_ : int
+        Number of classes, or of labels, during ``fit`` and afterwards; `HashMethod` sets it.
     paper : str
         The paper that the method comes from.
     carries_nan : bool
@@ -66,8 +74,9 @@ class HashMethod(Estimator):
         X : ndarray of shape (n_samples, n_features), float32
             Training vectors. Other float dtypes are converted.
         y : ndarray of shape (n_samples,), int64, or (n_samples, n_labels), bool, optional
-            Classes, or which of several labels each item has; unsupervised methods ignore them. For a supervised
-            method lists, tables and other number types are converted.
+            Classes from 0, or which of several labels each item has; unsupervised methods ignore them. For a
+            supervised method lists, tables and other number types are converted, and classes are numbered without
+            gaps.
 
         Returns
         -------
@@ -77,7 +86,7 @@ class HashMethod(Estimator):
         Raises
         ------
         Unsupported
-            The method cannot learn ``n_bits`` bits from this data.
+            The method cannot learn ``n_bits`` bits from this data, or not from such labels.
         ValueError
             ``X`` is not a finite matrix; or a supervised method gets no labels, or unusable ones.
         InputError
