@@ -61,7 +61,7 @@ def load(plugin: HashDataset, options: LoadOptions) -> Dataset:
     if items.provenance == "official" and not items.left_out:
         _refuse_another_split(split, protocol)
     if protocol.validation:
-        split, protocol = _on_validation(split, protocol)
+        split, protocol = _on_validation(split, protocol, items.labels)
     assert not isinstance(items.images, ImageFiles)
     dataset = Dataset(
         name=plugin.name,
@@ -108,15 +108,16 @@ def _drawn(plugin: HashDataset, items: Items, protocol: Protocol) -> Split:
     return returned(plugin, "split", split, Split)
 
 
-def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
+def _on_validation(split: Split, protocol: Protocol, labels: np.ndarray | None) -> tuple[Split, Protocol]:
     """Return the split with queries of the training set in place of the protocol's own, and what says so."""
+    whose = "of each class of the training set" if labels is not None and labels.ndim == 1 else "of the training set"
     split_words = (
-        f"{protocol.split}; of the training set, the share {protocol.validation}, rounded down, of a permutation by "
+        f"{protocol.split}; {whose}, the share {protocol.validation}, rounded down, of a permutation by "
         f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
         "left out"
     )
     other = replace(protocol, split=split_words, n_query=None, n_database=None, n_train=None)
-    return hold_out_queries(split, protocol.validation), other
+    return hold_out_queries(split, protocol.validation, labels), other
 
 
 def _neighbors(

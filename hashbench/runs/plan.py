@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
+from hashbench.contract.labels import checked_labels, label_problem
 from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
+from hashbench.data.dataset import Dataset
 from hashbench.data.protocol import DISTANCES
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
@@ -276,7 +278,8 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     params, wanted = method.get_params(), method.wants()
     _refuse_cut(request, wanted, bench)
     dataset = bench.dataset_for(method)
-    resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
+    skip = method.skip(dataset) or _labels_lacking(method, dataset)
+    resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": skip}
     if resolved["skip"]:
         return resolved
     if "views" in wanted:
@@ -292,6 +295,19 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     if "tunable" in wanted:
         resolved["views"] = bench.source.recipe_key(params.get("views_seed"))
     return resolved
+
+
+def _labels_lacking(method: HashMethod, dataset: Dataset) -> str:
+    """Return why a supervised method cannot learn from the labels of the training set, or an empty text."""
+    if method.supervision != "supervised":
+        return ""
+    if dataset.labels is None:
+        return f"{method.name} learns from labels, {dataset.name} has none"
+    train = dataset.split.train
+    try:
+        return label_problem(method, checked_labels(dataset.labels[train], len(train), method.name))
+    except ValueError as error:
+        return str(error)
 
 
 def _n_pool_views(method: TrainsOnViews, bench: Workbench, n_images: int) -> int:
