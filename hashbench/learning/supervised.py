@@ -27,7 +27,7 @@ class SupervisedMethod(DeepMethod):
     ----------
     select : {"last", "validation"}
         Which epoch's network is kept: the last, or the one that does best on validation queries, looked at every 20
-        epochs. A run draws these of the training set, class by class, and does not train on them.
+        epochs. A run draws these from the training set, class by class, and does not train on them.
     views_seed : int
         Seed of the views that a backbone is trained on.
     finetune : float

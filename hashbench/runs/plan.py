@@ -280,6 +280,7 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     dataset = bench.dataset_for(method)
     skip = method.skip(dataset) or _labels_lacking(method, dataset)
     resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": skip}
+    resolved["uses_labels"] = method.supervision == "supervised" or "validation" in wanted
     if resolved["skip"]:
         return resolved
     if "views" in wanted:
