@@ -44,6 +44,10 @@ class AGH(HashMethod):
     thresholds_ : ndarray of shape (2, n_eigenvectors), float64
         Where the second layer cuts the positive and the negative side; empty (2, 0) with one layer.
 
+    Kind
+    ----
+    graph
+
     Fidelity
     --------
     Written from the paper, with σ and the bound on eigenvalues as in the authors' MATLAB code, beside which it was not

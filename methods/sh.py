@@ -34,6 +34,10 @@ class SH(HashMethod):
     frequencies_ : ndarray of shape (n_bits,), float64
         Each bit's ω = kπ/R, rising.
 
+    Kind
+    ----
+    graph
+
     Fidelity
     --------
     Written from the paper, with the box of the authors' MATLAB code, beside which it was not run. A test compares its

@@ -30,6 +30,10 @@ class Sign(HashMethod):
         The features' thresholds: their training means, or zeros without ``center``. Features after a ReLU are
         never negative, so compared with 0 hardly a bit of theirs is 0. A constant feature's bit is 0 with ``center``.
 
+    Kind
+    ----
+    linear
+
     Fidelity
     --------
     The definition itself; with ``center=False`` the bits of pgvector and of sentence-transformers' ubinary.

@@ -104,9 +104,9 @@ def label_problem(method: Any, y: np.ndarray) -> str:
         return f"{method.name} learns from several labels an item; this data has one class an item"
     if (y == y[0]).all():
         return f"{method.name} learns from differences between labels; all {len(y)} training items have the same"
-    n_items = marks_of(y).sum(axis=0)
-    if n_items[n_items > 0].min() < method.items_per_class:
-        fewest = int(n_items[n_items > 0].min())
+    n_items = y.sum(axis=0) if y.ndim == 2 else np.bincount(y)
+    fewest = int(n_items[n_items > 0].min())
+    if fewest < method.items_per_class:
         return f"{method.name} needs {method.items_per_class} training items of each class; one has {fewest}"
     most = None if method.classes_per_bit is None else int(method.classes_per_bit * method.n_bits)
     if most is not None and len(n_items) > most:

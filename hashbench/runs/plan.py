@@ -34,9 +34,9 @@ from hashbench.runs.requested.grid import (
     parse_methods,
     split_names,
     typed_params,
-    with_groups,
     without_dims,
 )
+from hashbench.runs.requested.groups import with_groups
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workbench import Workbench, open_workbench
 
@@ -101,7 +101,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     if unknown:
         raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
     registry = Registry(options.plugins)
-    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods))]
+    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods, registry))]
     for request in requests:
         if options.save_models and request.dims is not None:
             raise InputError(

@@ -7,7 +7,7 @@ import pytest
 from broken_estimators import ALL_BROKEN, OneBitIsConstant
 from good_plugins import GoodMethod, GoodQuantizer
 
-from hashbench import load_method
+from hashbench import Unsupported, load_method
 from hashbench.checks import check_dataset, check_method, check_plugin, parametrize_with_checks
 from hashbench.checks.estimator_fitting import check_a_last_batch_of_one_row
 from hashbench.checks.suite import checks_of, kind_of, run_check
@@ -68,8 +68,32 @@ class Supervised(GoodMethod):
         return self
 
 
-def test_a_method_that_reads_labels_is_given_them():
-    check_method(Supervised)
+class Multilabel(GoodMethod):
+    """Centres on the first of several labels; ``scale`` does nothing."""
+
+    supervision = "supervised"
+    labels = "multilabel"
+
+    def fit(self, X, y):
+        super().fit(X)
+        self.mean_ = X[y[:, 0]].mean(axis=0)
+        return self
+
+
+class WholeBytes(Supervised):
+    """Has codes of whole bytes, and four bits for each class; ``scale`` does nothing."""
+
+    classes_per_bit = 0.25
+
+    def fit(self, X, y):
+        if self.n_bits % 8:
+            raise Unsupported(f"n_bits={self.n_bits}: expected a multiple of 8 bits")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("supervised", [Supervised, Multilabel, WholeBytes])
+def test_a_method_that_reads_labels_is_given_such_as_it_needs(supervised):
+    check_method(supervised)
 
 
 class Normalised(DeepMethod):

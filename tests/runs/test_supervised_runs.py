@@ -123,3 +123,50 @@ def test_labels_that_a_method_cannot_use_end_in_one_line_before_training(run, tm
     attributes, labels, message = REFUSED[case]
     done = run(*vectors(tmp_path, labels), attributes=attributes, body="raise AssertionError('it was trained')")
     one_clear_line(done, "no cell could run", message)
+
+
+TUNED = '''"""A linear layer and a classifier."""
+
+from hashbench.learning.supervised import SupervisedMethod
+
+
+class Tuned(SupervisedMethod):
+    """A linear layer and a classifier."""
+
+    labels = "classes"
+
+    def network(self, n_features):
+        from torch import nn
+
+        return nn.Sequential(nn.Linear(n_features, self.n_bits), nn.Tanh(), nn.Linear(self.n_bits, self.n_classes_))
+
+    def encoder(self, network):
+        return network[0]
+
+    def loss(self, outputs, batch):
+        from torch.nn.functional import cross_entropy
+
+        return {"loss": cross_entropy(outputs, batch.labels)}
+'''
+
+
+@pytest.mark.slow
+def test_a_backbone_is_trained_on_labels_and_its_model_encodes(tmp_path, cli, photos_plugin):
+    (tmp_path / "tuned.py").write_text(TUNED)
+    data = ("--plugin", photos_plugin, "--plugin", tmp_path / "tuned.py", "--dataset", "photos", "--precision", "fp32")
+    spec = "tuned[finetune=0.0001,epochs=1,batch_size=20],tuned[epochs=1,batch_size=20]"
+    done = cli("run", *data, "--methods", spec, "--bits", 16, "--save-models", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    store = Store(tmp_path / "out")
+    tuned, frozen = sorted(store, key=lambda record: -record.config["params"]["finetune"])
+    assert tuned.uses_labels
+    assert frozen.uses_labels
+    assert tuned.config["views"]["recipe"]["name"] == "cibhash-photo/1"
+    assert "n_views" not in tuned.config["views"]
+    assert frozen.config["views"] is None
+    images = photos_plugin.parent / "images.npy"
+    done = cli(
+        "encode", store.model_path(tuned), images, "-o", tmp_path / "codes.npy", "--plugin", tmp_path / "tuned.py"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (np.load(tmp_path / "codes.npy")[10:] == store.arrays(tuned.id)["database_codes"]).all()
