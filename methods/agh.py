@@ -43,6 +43,10 @@ class AGH(HashMethod):
     thresholds_ : ndarray of shape (2, n_eigenvectors), float64
         Thresholds of the second layer on the positive and the negative side; empty (2, 0) with one layer.
 
+    Kind
+    ----
+    graph
+
     Fidelity
     --------
     Written from the paper, with σ and the bound on eigenvalues from the authors' MATLAB code. It was not compared with

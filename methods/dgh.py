@@ -55,6 +55,10 @@ class DGH(HashMethod):
     objectives_ : list of float
         Equation 4's objective at the start and after each update of B and of Y.
 
+    Kind
+    ----
+    graph
+
     Fidelity
     --------
     Written from the paper, with anchors and kernel as in AGH. It was not compared with code of the authors. Tests check

@@ -3,8 +3,8 @@
 import numpy as np
 
 from hashbench.errors import Unsupported
-from hashbench.learning.itq_rotation import STEPS, itq_rotation
 from hashbench.learning.linear import LinearMethod
+from hashbench.learning.portable.itq_rotation import STEPS, itq_rotation
 from hashbench.learning.portable.rotations import product
 from hashbench.learning.principal import centred_values, principal_axes
 

@@ -34,6 +34,10 @@ class SH(HashMethod):
     frequencies_ : ndarray of shape (n_bits,), float64
         Each bit's ω = kπ/R, ascending.
 
+    Kind
+    ----
+    graph
+
     Fidelity
     --------
     Written from the paper, with the box of the authors' MATLAB code. It was not compared with that code. A test

@@ -30,6 +30,10 @@ class Sign(HashMethod):
         negative, so hardly any of their bits is 0 without ``center``. With ``center``, the bit of a constant feature is
         0.
 
+    Kind
+    ----
+    linear
+
     Fidelity
     --------
     The definition. With ``center=False``, the bits are those of pgvector and of sentence-transformers' ubinary.

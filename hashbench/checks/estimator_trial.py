@@ -42,6 +42,17 @@ def classes(X: np.ndarray) -> np.ndarray:
     return high @ np.array([2, 1])
 
 
+def marks(X: np.ndarray) -> np.ndarray:
+    """Return which of three labels each row has, (n, 3) bool: some rows have one, others two or three."""
+    y = classes(X)
+    return np.stack([y % 2 == 0, y > 1, np.ones(len(y), bool)], axis=1)
+
+
+def labels_for(estimator: Any, X: np.ndarray) -> np.ndarray:
+    """Return labels of rows such as a method learns from: classes, unless it needs several labels an item."""
+    return marks(X) if estimator.labels == "multilabel" else classes(X)
+
+
 def parameters(estimator_class: EstimatorClass) -> dict[str, inspect.Parameter]:
     """Return the parameters of ``__init__`` by name."""
     return dict(inspect.signature(estimator_class).parameters)
@@ -65,7 +76,7 @@ def fit(estimator: Any, X: np.ndarray, y: np.ndarray | None = None) -> Any:
     """
     if isinstance(estimator, Quantizer):
         return estimator.fit(X)
-    y = classes(X) if y is None else y
+    y = labels_for(estimator, X) if y is None else y
     reason = estimator.skip(_dataset(np.asarray(X), y))
     if reason:
         raise Skipped(reason)

@@ -11,7 +11,8 @@ from hashbench.data.protocol import DATABASE, UNSEEN, VALIDATION, WITHOUT_TRAINI
 from hashbench.errors import InputError, did_you_mean, shorten
 from hashbench.evaluation.metrics import KINDS as METRICS
 from hashbench.evaluation.metrics import Metric, NeighborRecall
-from hashbench.plugins.docstrings import FIDELITY, fidelity, sections
+from hashbench.plugins.docstrings import FIDELITY, KIND, fidelity, sections
+from hashbench.plugins.glance import glance
 from hashbench.plugins.metric_names import find_metrics
 from hashbench.plugins.registry import KINDS, Registry
 from hashbench.runs.requested.grid import RESERVED
@@ -38,7 +39,7 @@ def describe(registry: Registry, name: str) -> str:
     if name in datasets:
         return _dataset(datasets[name].load())
     if name in methods:
-        return _method(methods[name].load(), name)
+        return _method(methods[name].load(), name, glance(methods[name]).family)
     if name in quantizers:
         return _method(quantizers[name].load(), name)
     if name in metrics:
@@ -82,14 +83,15 @@ def _line(key: str, value: object) -> str:
     )
 
 
-def _method(method_class: type[Estimator], name: str) -> str:
+def _method(method_class: type[Estimator], name: str, family: str = "") -> str:
     titled = sections(method_class)
     parameters = inspect.signature(method_class).parameters.values()
     lines = [
         _line(method_class.kind[:-1], name),
         _line("paper", method_class.paper or "not stated"),
         _line("fidelity", fidelity(method_class) or "not stated"),
-        _line("supervision", method_class.supervision),
+        *([_line("family", family)] if family else []),
+        _line("supervision", _supervision(method_class)),
         _line("portable", _portable(method_class)),
         _line(
             "parameters",
@@ -98,9 +100,22 @@ def _method(method_class: type[Estimator], name: str) -> str:
         _line("set by a run", ", ".join(p.name for p in parameters if p.name in RESERVED) or "nothing"),
         "",
         titled.pop("").rstrip(),
-        *(f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}" for title, text in titled.items() if title != FIDELITY),
+        *(
+            f"\n{title}\n{'-' * len(title)}\n{text.rstrip()}"
+            for title, text in titled.items()
+            if title not in (FIDELITY, KIND)
+        ),
     ]
     return "\n".join(lines)
+
+
+def _supervision(method_class: type[Estimator]) -> str:
+    if method_class.supervision == "unsupervised":
+        return method_class.supervision
+    needs = {"any": "classes or several labels an item", "classes": "classes", "multilabel": "several labels an item"}
+    most = method_class.classes_per_bit
+    bound = "" if most is None else f", at most {most:g} class{'' if most == 1 else 'es'} a bit"
+    return f"{method_class.supervision}: {needs.get(method_class.labels, method_class.labels)}{bound}"
 
 
 def _portable(method_class: type[Estimator]) -> str:

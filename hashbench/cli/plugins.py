@@ -14,28 +14,49 @@ from hashbench.errors import InputError
 def list_plugins(
     plugin: PluginOption,
     check: Annotated[bool, typer.Option("--check", help="Import each in a separate process.")] = False,
+    supervised: Annotated[bool, typer.Option("--supervised", help="Only methods that learn from labels.")] = False,
+    unsupervised: Annotated[bool, typer.Option("--unsupervised", help="Only methods that read no labels.")] = False,
 ) -> None:
-    """List methods, quantizers, data sets and metrics; plugins are not imported."""
+    """List methods, quantizers, data sets and metrics; plugins are not imported.
+
+    Of a method: whether it is trained on features or on augmented views, whether it learns from labels, its kind
+    (linear, kernel, graph, deep, or another) and the year of its paper.
+    """
     from hashbench.cli.metric_list import metric_lines
+    from hashbench.plugins.glance import glance
     from hashbench.plugins.registry import KINDS, Registry
 
-    registry = Registry(plugin)
-    broken = 0
-    for kind in KINDS:
-        print(kind)
-        plugins = registry.plugins(kind)
+    if supervised and unsupervised:
+        raise InputError("--supervised --unsupervised: give one of them, or neither for all methods")
+    registry, broken, only = Registry(plugin), 0, supervised or unsupervised
+    for kind in ("methods",) if only else KINDS:
+        plugins = dict(sorted(registry.plugins(kind).items()))
+        shown = {name: glance(one) for name, one in plugins.items()} if kind == "methods" else {}
+        if only:
+            plugins = {name: one for name, one in plugins.items() if shown[name].reads_labels == supervised}
         width = max(map(len, plugins), default=0)
+        about = {
+            name: _columns(one.needs, "yes" if one.reads_labels else "no", one.family, one.year)
+            for name, one in shown.items()
+        }
+        print(f"{kind:<{width + 2}}  {_columns('needs', 'labels', 'kind', 'year')}".rstrip() if shown else kind)
         reasons = registry.check(plugins.values()) if check else {}
-        for name, listed in sorted(plugins.items()):
+        for name, listed in plugins.items():
             reason = reasons.get(name)
             broken += reason is not None
             note = f"BROKEN: {reason}" if reason else listed.summary + ("  [ok]" if check else "")
-            print(f"  {name:<{width}}  {note}")
-    print("\n".join(metric_lines()))
-    for note in registry.passed_over():
-        print(f"passed over: {note}")
+            print(f"  {name:<{width}}  {about.get(name, '')}{note}")
+    if not only:
+        print("\n".join(metric_lines()))
+        for note in registry.passed_over():
+            print(f"passed over: {note}")
     if broken:
         raise typer.Exit(1)
+
+
+def _columns(needs: str, labels: str, family: str, year: str) -> str:
+    """Return what is said of a method at a glance, in columns."""
+    return f"{needs:<8}  {labels:<6}  {family:<6}  {year:<4}  "
 
 
 def info(

@@ -1,8 +1,7 @@
-"""Input of methods and quantizers, checked: rows of real, finite numbers, the names of their columns, and labels."""
+"""Input of methods and quantizers, checked: rows of real, finite numbers, and the names of their columns."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -70,15 +69,15 @@ def as_matrix(X: Any, name: str = "X") -> Any:
             raise ValueError(f"{name} holds masked values, first in row {row}: fill them, or leave their rows out")
         X = X.data
     elif not isinstance(getattr(X, "dtype", None), np.dtype) or not hasattr(X, "ndim"):
-        X = _from_python(X, name)
+        X = from_python(X, name)
     if X.dtype.kind == "O":
-        X = _from_python(X.tolist(), name)
+        X = from_python(X.tolist(), name)
     if X.dtype.kind not in "fiu":
         raise ValueError(f"{name} has dtype {X.dtype}, expected a real number type")
     return X
 
 
-def _from_python(values: Any, name: str) -> np.ndarray:
+def from_python(values: Any, name: str) -> np.ndarray:
     """Return lists, tables and the like as an array."""
     try:
         return np.asarray(values)
@@ -123,61 +122,6 @@ def block_of(X: Any, start: int) -> np.ndarray:
     """Return the block of rows that begins at ``start``, C-contiguous float32; beyond its range is infinite."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(X[start : start + BLOCK_ROWS], dtype=np.float32)
-
-
-def checked_labels(y: Any, n: int, method: str) -> np.ndarray:
-    """Return labels as ``fit`` of a supervised method takes them.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,) or (n, n_labels)
-        Classes as whole numbers; or marks, of which labels an item has: bools, or 0 and 1. A column (n, 1) of classes
-        is taken for (n,), with scikit-learn's warning.
-    n : int
-        Number of training rows.
-    method : str
-        Who is fitted, for messages.
-
-    Returns
-    -------
-    ndarray of shape (n,), int64, or (n, n_labels), bool
-
-    Raises
-    ------
-    ValueError
-        ``y`` is None, or is neither one class per row nor a matrix of marks.
-    """
-    if y is None:
-        raise ValueError(f"{method} learns from labels: give y, a label for each row of X")
-    expected = f"expected ({n},), a class for each row of X, or ({n}, n_labels), marks"
-    y = _from_python(y, "y") if not isinstance(y, np.ndarray) else y
-    if y.dtype.kind in "SU":
-        raise ValueError(f"y has dtype {y.dtype}, {expected}: number texts, as scikit-learn's LabelEncoder does")
-    y = y if y.dtype.kind == "b" else as_matrix(y, "y")
-    if y.ndim not in (1, 2) or len(y) != n or 0 in y.shape:
-        raise ValueError(f"y has shape {y.shape}, {expected}")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        row = int(np.argwhere(~np.isfinite(y))[0][0])
-        raise ValueError(f"y holds NaN or infinite values, first in row {row}: leave out rows without a label")
-    if y.ndim == 2 and y.shape[1] == 1 and y.dtype.kind != "b":
-        _warn_of_column()
-        y = y[:, 0]
-    if y.ndim == 2:
-        if not np.isin(y, (0, 1)).all():
-            raise ValueError(f"y has shape {y.shape} and holds others than 0 and 1, {expected}")
-        return y.astype(bool)
-    classes = y.astype(np.int64)
-    if (classes != y).any():
-        row = int(np.argmax(classes != y))
-        raise ValueError(f"y holds {y[row]} in row {row}: expected classes, which are whole numbers")
-    return classes
-
-
-def _warn_of_column() -> None:
-    from sklearn.exceptions import DataConversionWarning
-
-    text = "A column-vector y was passed when a 1d array was expected; it is taken for one of shape (n_samples,)."
-    warnings.warn(text, DataConversionWarning, stacklevel=5)
 
 
 def refuse_nonfinite(block: np.ndarray, first_row: int, X: Any) -> None:

@@ -14,12 +14,12 @@ from sklearn.exceptions import NotFittedError
 
 from hashbench.contract.checked_input import (
     as_matrix,
-    checked_labels,
     checked_vectors,
     column_names,
     refuse_other_columns,
 )
 from hashbench.contract.fit_extras import data_parameters
+from hashbench.contract.labels import checked_labels, label_problem, n_classes_of
 from hashbench.contract.parameters import equal_parameters, refuse_changed, snapshot
 from hashbench.contract.saved_file import SavedFile, read_saved, write_saved
 from hashbench.contract.saved_header import COLUMNS, WIDTH, is_learned
@@ -43,6 +43,12 @@ class Estimator(BaseEstimator):
         By default that of its file.
     supervision : {"unsupervised", "supervised"}
         Whether ``fit`` reads labels.
+    labels : {"any", "classes", "multilabel"}
+        What labels a supervised method can learn from: one class an item, several labels an item, or either.
+    items_per_class : int
+        How many training items of each class it needs, at least.
+    classes_per_bit : float or None
+        It needs at least as many bits as the number of classes divided by this; None where any number will do.
     paper : str
         The paper that it comes from.
     portable : bool
@@ -65,6 +71,9 @@ class Estimator(BaseEstimator):
 
     kind: ClassVar[str]
     supervision: ClassVar[str] = "unsupervised"
+    labels: ClassVar[str] = "any"
+    items_per_class: ClassVar[int] = 1
+    classes_per_bit: ClassVar[float | None] = None
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
     portable: ClassVar[bool] = False
@@ -76,6 +85,7 @@ class Estimator(BaseEstimator):
     backbone_weights_: np.ndarray | None = None
     resumed_s_: float = 0.0
     checkpoint_s_: float = 0.0
+    _n_classes: int = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the class after its file and guard its ``fit``."""
@@ -100,6 +110,11 @@ class Estimator(BaseEstimator):
             There is no code for vectors of that width.
         """
         raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
+
+    @property
+    def n_classes_(self) -> int:
+        """Number of classes, or of labels, that ``fit`` of a supervised method was given; 0 for others, not saved."""
+        return self._n_classes
 
     @property
     def code_bits(self) -> int:
@@ -170,7 +185,8 @@ class Estimator(BaseEstimator):
         params = self.get_params(deep=False)
         for name in [name for name in vars(self) if is_learned(name) and name not in params]:
             delattr(self, name)
-        self.__dict__.pop("_fitted_with", None)
+        for name in ("_fitted_with", "_n_classes"):
+            self.__dict__.pop(name, None)
 
     def learned(self) -> dict[str, Any]:
         """Return what ``fit`` has learned, by attribute: numpy arrays and JSON values."""
@@ -300,6 +316,10 @@ def _fitted(fit: Callable[..., Any], estimator: Estimator, X: Any, labels: list[
     estimator._check_rows(X)
     if labels and estimator.supervision == "supervised":
         labels = [checked_labels(labels[0], len(X), estimator.name)]
+        problem = label_problem(estimator, labels[0])
+        if problem:
+            raise Unsupported(problem)
+        estimator._n_classes = n_classes_of(labels[0])
     if extras.get("workdir") is not None:
         extras["workdir"] = checkpoint_folder(extras["workdir"])
         keep_identity(extras["workdir"] / IDENTITY, training_identity(estimator, X, labels, extras))

@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 FIT_EXTRAS = {
     "views": "a pool of augmented views of the training rows as features, (n, n_views, d) float16, memory-mapped",
     "tunable": "the backbone and the training images, for a method that trains the backbone too",
-    "validation": "a function: validation(self) scores the method, as it is now, on labelled validation queries",
+    "validation": "a function: validation(self) scores the method, as it is now, on labelled validation queries: "
+    "for a supervised method a tenth of each class of the training set, for others half of the queries",
     "device": "the torch device of the run, as text",
     "devices": "how many such devices the method may use",
     "workdir": "a directory for the cell's checkpoints",

@@ -26,6 +26,8 @@ class HashMethod(Estimator):
 
     Attributes
     ----------
+    n_classes_ : int
+        Number of classes, or of labels, during ``fit`` and afterwards; `HashMethod` sets it.
     carries_nan : bool
         Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
         matrix product; encoding then looks for it there, where there is less to read.
@@ -53,8 +55,9 @@ class HashMethod(Estimator):
         X : ndarray of shape (n_samples, n_features), float32
             Training vectors. Other float dtypes are converted.
         y : ndarray of shape (n_samples,), int64, or (n_samples, n_labels), bool, optional
-            Classes, or which of several labels each item has; unsupervised methods ignore them. For a supervised
-            method lists, tables and other number types are converted.
+            Classes from 0, or which of several labels each item has; unsupervised methods ignore them. For a
+            supervised method lists, tables and other number types are converted, and classes are numbered without
+            gaps.
 
         Returns
         -------
@@ -64,7 +67,7 @@ class HashMethod(Estimator):
         Raises
         ------
         Unsupported
-            The method cannot learn ``n_bits`` bits from this data.
+            The method cannot learn ``n_bits`` bits from this data, or not from such labels.
         ValueError
             ``X`` is not a finite matrix; or a supervised method gets no labels, or unusable ones.
         InputError

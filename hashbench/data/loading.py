@@ -135,7 +135,7 @@ def _as_chosen(
     if protocol.database == WITHOUT_TRAINING:
         split = replace(split, database=split.database[~np.isin(split.database, split.train)])
     if not protocol.unseen:
-        return (*(_on_validation(split, protocol) if protocol.validation else (split, protocol)), None)
+        return (*(_on_validation(split, protocol, labels) if protocol.validation else (split, protocol)), None)
     if labels is None:
         raise InputError(f"{protocol.name} has unseen classes, and the data no labels; leave unseen out")
     unseen = draw_unseen(labels, split, protocol.unseen)
@@ -171,15 +171,16 @@ def _listed(classes: np.ndarray) -> str:
     return ", ".join(map(str, classes))
 
 
-def _on_validation(split: Split, protocol: Protocol) -> tuple[Split, Protocol]:
+def _on_validation(split: Split, protocol: Protocol, labels: np.ndarray | None) -> tuple[Split, Protocol]:
     """Return the split with queries of the training set in place of the protocol's own, and what says so."""
+    whose = "of each class of the training set" if labels is not None and labels.ndim == 1 else "of the training set"
     split_words = (
-        f"{protocol.split}; of the training set, the share {protocol.validation}, rounded down, of a permutation by "
+        f"{protocol.split}; {whose}, the share {protocol.validation}, rounded down, of a permutation by "
         f"numpy.random.default_rng({VALIDATION_SEED}) are the queries, and in no other part; the queries above are "
         "left out"
     )
     other = replace(protocol, split=split_words, n_query=None, n_database=None, n_train=None)
-    return hold_out_queries(split, protocol.validation), other
+    return hold_out_queries(split, protocol.validation, labels), other
 
 
 def _neighbors(

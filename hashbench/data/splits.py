@@ -158,7 +158,7 @@ def draw_any(n_items: int, n_drawn: int, seed: int, among: np.ndarray | None = N
 VALIDATION_SEED = 2
 
 
-def hold_out_queries(split: Split, share: float) -> Split:
+def hold_out_queries(split: Split, share: float, labels: np.ndarray | None = None) -> Split:
     """Return a split whose queries are of the training set; neither part has them any more, and no test query is used.
 
     Parameters
@@ -166,17 +166,23 @@ def hold_out_queries(split: Split, share: float) -> Split:
     split : Split
     share : float
         How much of the training set becomes queries, rounded down: the first of a permutation of it by
-        ``numpy.random.default_rng(2)``.
+        ``numpy.random.default_rng(2)``. Where items have one class each, it is the share of each class, classes
+        ascending.
+    labels : ndarray of shape (n,), int64, or (n, n_labels), bool, optional
+        Of all items.
 
     Raises
     ------
     InputError
         ``share`` of the training set is less than one query.
     """
-    n_query = share_of(len(split.train), share)
-    if n_query == 0:
-        raise InputError(f"--protocol: validation={share} gives no query of {len(split.train)} training items")
-    query = draw_any(len(split.train), n_query, VALIDATION_SEED, among=split.train)
+    if labels is None:
+        query = draw_any(len(split.train), share_of(len(split.train), share), VALIDATION_SEED, among=split.train)
+    else:
+        query = draw_share(labels, split.train, share, VALIDATION_SEED, at_least=0)
+    if not len(query):
+        of_each = "" if labels is None or labels.ndim > 1 else " of any class"
+        raise InputError(f"--protocol: validation={share} gives no query{of_each} of {len(split.train)} training items")
     train, database = (part[~np.isin(part, query)] for part in (split.train, split.database))
     return Split(train, query, database)
 
@@ -239,8 +245,8 @@ def share_of(n: int, share: float) -> int:
     return int(share * n + 1e-9)
 
 
-def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Draw a share of the pool, of every class the same if items have one label each; at least one.
+def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int, at_least: int = 1) -> np.ndarray:
+    """Draw a share of the pool, of every class the same if items have one label each.
 
     Parameters
     ----------
@@ -248,19 +254,22 @@ def draw_share(labels: np.ndarray, pool: np.ndarray, share: float, seed: int) ->
     pool : ndarray of int64
         The rows that are drawn from.
     share : float
+        Rounded down, of each class.
     seed : int
+    at_least : int
+        Items that are drawn nevertheless, of each class.
 
     Returns
     -------
     ndarray of int64, ascending
     """
     if labels.ndim == 2:
-        return draw_any(len(labels), max(1, share_of(len(pool), share)), seed, among=pool)
+        return draw_any(len(labels), max(at_least, share_of(len(pool), share)), seed, among=pool)
     rng, drawn = np.random.default_rng(seed), []
     for label in np.unique(labels[pool]):
         members = pool[labels[pool] == label]
-        drawn.append(rng.permutation(members)[: max(1, share_of(len(members), share))])
-    return np.sort(np.concatenate(drawn))
+        drawn.append(rng.permutation(members)[: max(at_least, share_of(len(members), share))])
+    return np.sort(np.concatenate(drawn)).astype(np.int64)
 
 
 def _refuse_lonely_queries(items: Items, query: np.ndarray, database: np.ndarray) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.special import expit
 
-from hashbench.learning.itq_rotation import STEPS, itq_rotation
 from hashbench.learning.linear import blocks
+from hashbench.learning.portable.itq_rotation import STEPS, itq_rotation
 from hashbench.learning.portable.rotations import product
 from hashbench.learning.principal import centred_values, principal_axes
 

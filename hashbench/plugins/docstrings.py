@@ -11,12 +11,19 @@ import re
 
 FIDELITY = "Fidelity"
 """Section on how a method was compared with its authors' code, or that it was not."""
+KIND = "Kind"
+"""Section on what kind of method it is, in a word: linear, kernel, graph, deep, bound."""
 _HEADING = re.compile(r"^([A-Z]\w*(?: \w+)*)\n-{3,}\n", re.MULTILINE)
 
 
 def sections(plugin_class: type) -> dict[str, str]:
+    """Return a class's docstring section by section, as `in_sections` does."""
+    return in_sections(inspect.getdoc(plugin_class) or "")
+
+
+def in_sections(docstring: str) -> dict[str, str]:
     """Return a docstring's sections as they are written, by title; what comes before the first has the title ''."""
-    parts = _HEADING.split(inspect.getdoc(plugin_class) or "")
+    parts = _HEADING.split(docstring)
     return dict(zip(["", *parts[1::2]], parts[::2], strict=True))
 
 

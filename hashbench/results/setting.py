@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from hashbench.data.protocol import NameParts
 from hashbench.files.paths import printable
 from hashbench.records.record import GIVEN, Origin, Record
 
 BEGIN = 7
 """Characters of a SHA-256 that tell two of them apart for people."""
+READ_LABELS = ", methods that read labels"
+"""In the name of a setting whose methods have read labels."""
 LONGEST = 100
 """Characters of a file's name in a title."""
 K = TypeVar("K")
@@ -155,8 +158,9 @@ class Named:
 def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
     """Return the names of the settings of a report.
 
-    A name is data set, protocol and backbone. Files of one data set are distinguished by their names, and what would
-    still have one name by the values in which it differs, such as ``resnet18 (image_size=32)``.
+    A name is data set, protocol and backbone; of methods that have read labels it says so. Files of one data set are
+    distinguished by their names, and what would still have one name by the values in which it differs, such as
+    ``resnet18 (image_size=32)``.
 
     Parameters
     ----------
@@ -166,16 +170,21 @@ def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
     names = {
         setting: Named(
             setting.dataset + _in_brackets(file if _has_several_files(setting.dataset, files) else ""),
-            setting.protocol,
+            setting.protocol + (READ_LABELS if setting.reads_labels and not _held_out(setting) else ""),
             json.loads(setting.features)["backbone"] or GIVEN,
         )
         for setting, file in files.items()
     }
-    for tell in (_by_origin, _by_features, _by_labels, _by_engine, _by_protocol, _by_data):
+    for tell in (_by_origin, _by_features, _by_engine, _by_protocol, _by_data):
         for same in grouped(names, names.__getitem__).values():
             if len(same) > 1:
                 names |= {setting: tell(names[setting], setting, same) for setting in same}
     return names
+
+
+def _held_out(setting: Setting) -> bool:
+    """Return whether the protocol's name says already that labels were read, those of half of the queries."""
+    return NameParts.of(setting.protocol).held_out
 
 
 def file_of(records: Iterable[Record]) -> str:
@@ -204,13 +213,6 @@ def _by_features(name: Named, setting: Setting, same: Sequence[Setting]) -> Name
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     return text[:BEGIN] if re.fullmatch("[0-9a-f]{64}", text) else printable(text, LONGEST)
-
-
-def _by_labels(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:
-    both = len({one.reads_labels for one in same}) > 1
-    return replace(
-        name, protocol=name.protocol + (", methods that read labels" if both and setting.reads_labels else "")
-    )
 
 
 def _by_origin(name: Named, setting: Setting, same: Sequence[Setting]) -> Named:

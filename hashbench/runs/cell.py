@@ -160,7 +160,6 @@ def _recorded(fitted: Fitted, measure: Measure, scores: Evaluation) -> dict[str,
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "training": fitted.training,
         "codes_sha256": {name: hashlib.sha256(one.tobytes()).hexdigest() for name, one in measure.codes.items()},
-        "uses_labels": fitted.uses_labels,
         "portable": measure.portable,
         **what_collapsed(fitted.method, measure.database),
     }

@@ -80,6 +80,8 @@ class Job:
         What it is scored by: its protocol's.
     added : tuple of MetricInfo
         The metrics that the run adds to these; they are no part of ``config``.
+    uses_labels : bool
+        Whether its training, or the choice of its model, reads labels.
     dims : int or None
         How many of their first dimensions its vectors keep; None where they are not cut.
     read : tuple of str
@@ -98,6 +100,7 @@ class Job:
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
     added: tuple[MetricInfo, ...] = ()
+    uses_labels: bool = False
     dims: int | None = None
     read: tuple[str, ...] = ()
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
+from hashbench.contract.labels import checked_labels, label_problem
 from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
+from hashbench.data.dataset import Dataset
 from hashbench.data.protocol import DISTANCES
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
@@ -32,9 +34,9 @@ from hashbench.runs.requested.grid import (
     parse_methods,
     split_names,
     typed_params,
-    with_groups,
     without_dims,
 )
+from hashbench.runs.requested.groups import with_groups
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.workbench import Workbench, open_workbench
 
@@ -99,7 +101,7 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     if unknown:
         raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
     registry = Registry(options.plugins)
-    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods))]
+    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods, registry))]
     for request in requests:
         if options.save_models and request.dims is not None:
             raise InputError(
@@ -276,7 +278,9 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     params, wanted = method.get_params(), method.wants()
     _refuse_cut(request, wanted, bench)
     dataset = bench.dataset_for(method)
-    resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": method.skip(dataset) or ""}
+    skip = method.skip(dataset) or _labels_lacking(method, dataset)
+    resolved: dict[str, Any] = {"params": params, "dataset": dataset, "skip": skip}
+    resolved["uses_labels"] = method.supervision == "supervised" or "validation" in wanted
     if resolved["skip"]:
         return resolved
     if "views" in wanted:
@@ -292,6 +296,19 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     if "tunable" in wanted:
         resolved["views"] = bench.source.recipe_key(params.get("views_seed"))
     return resolved
+
+
+def _labels_lacking(method: HashMethod, dataset: Dataset) -> str:
+    """Return why a supervised method cannot learn from the labels of the training set, or an empty text."""
+    if method.supervision != "supervised":
+        return ""
+    if dataset.labels is None:
+        return f"{method.name} learns from labels, {dataset.name} has none"
+    train = dataset.split.train
+    try:
+        return label_problem(method, checked_labels(dataset.labels[train], len(train), method.name))
+    except ValueError as error:
+        return str(error)
 
 
 def _n_pool_views(method: TrainsOnViews, bench: Workbench, n_images: int) -> int:

@@ -51,5 +51,5 @@ def new_record(
         environment=environment() | dict(ran_on) | {"jobs": options.jobs, "command": options.command},
         started=started,
         date=now(),
-        **{"status": "ok", **values},
+        **{"status": "ok", "uses_labels": job.uses_labels, **values},
     )

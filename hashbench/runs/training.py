@@ -13,7 +13,7 @@ import numpy as np
 from hashbench.contract.estimator import Estimator
 from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset
-from hashbench.errors import Unsupported
+from hashbench.data.protocol import NameParts
 from hashbench.evaluation.evaluate import evaluate
 from hashbench.features.source import Features
 from hashbench.files.cores import steady_threads
@@ -40,7 +40,6 @@ class Fitted:
     views_s : float or None
     training : list of dict
         One entry per epoch where the method logs a curve.
-    uses_labels : bool
     ran : dict
         What `hashbench.runs.gpu.GpuUse` told of the cell that trained it.
     """
@@ -51,15 +50,26 @@ class Fitted:
     fit_s: float = 0.0
     views_s: float | None = None
     training: list[dict[str, float]] = field(default_factory=list)
-    uses_labels: bool = False
     ran: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What ``fit`` is given: training rows, labels for a supervised method, and what it asks for by keyword."""
+    """What ``fit`` is given: training rows, labels for a supervised method, and what it asks for by keyword.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        What the method is scored on.
+    train : ndarray of int64
+        The training rows, without those that are its validation queries.
+    features : Features
+    extras : dict
+    views : Features or None
+    """
 
     dataset: Dataset
+    train: np.ndarray
     features: Features
     extras: dict[str, Any]
     views: Features | None
@@ -68,14 +78,21 @@ class TrainingInputs:
 def training_inputs(job: Job, bench: Workbench, workdir: Path) -> TrainingInputs:
     """Make what a method asks for; what goes wrong here is no fault of the method."""
     wanted, views, extras = job.needs.extras, None, dict[str, Any]()
-    features = bench.source.features()
+    features, dataset, train = bench.source.features(), bench.dataset, bench.dataset.split.train
     if "views" in wanted:
         assert job.needs.n_views is not None
         assert job.needs.views_seed is not None
         views = bench.source.views(job.needs.n_views, job.needs.views_seed)
         extras["views"] = views.data
     if "validation" in wanted:
-        extras["validation"] = _validation(bench)
+        if NameParts.of(job.config["protocol"]).held_out:
+            dataset, chosen_by = bench.held_out
+        else:
+            chosen_by = bench.validated
+            train = chosen_by.split.train
+            if views is not None:
+                extras["views"] = views.data[np.isin(dataset.split.train, train)]
+        extras["validation"] = _validation(chosen_by, features.data)
     if "workdir" in wanted:
         workdir.mkdir(parents=True, exist_ok=True)
         extras["workdir"] = workdir
@@ -83,8 +100,7 @@ def training_inputs(job: Job, bench: Workbench, workdir: Path) -> TrainingInputs
         extras["tunable"] = bench.source.tunable
     extras |= {name: getattr(bench.source, name) for name in ("device", "devices") if name in wanted}
     extras |= {"log": None} if "log" in wanted else {}
-    dataset = bench.held_out[0] if "validation" in wanted else bench.dataset
-    return TrainingInputs(dataset, features, extras, views)
+    return TrainingInputs(dataset, train, features, extras, views)
 
 
 def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -> Fitted:
@@ -97,7 +113,6 @@ def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -
     """
     dataset, extras = inputs.dataset, dict(inputs.extras)
     fitted = Fitted(method, dataset, inputs.features, views_s=inputs.views.seconds if inputs.views else None)
-    fitted.uses_labels = method.supervision == "supervised" or "validation" in extras
 
     shown_at = 0.0
 
@@ -117,7 +132,7 @@ def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -
     if "device" in extras and not bench.warm:
         _warm_up(extras["device"])
         bench.warm = True
-    train, labels = rows_of(inputs.features.data, dataset.split.train), _labels(dataset, method)
+    train, labels = rows_of(inputs.features.data, inputs.train), _labels(dataset, inputs.train, method)
     started = time.perf_counter()
     with steady_threads(method.portable and method.kind == "methods"):
         method.fit(train, labels, **extras)
@@ -125,18 +140,16 @@ def fit(method: Estimator, inputs: TrainingInputs, bench: Workbench, log: Log) -
     return fitted
 
 
-def _labels(dataset: Dataset, method: Estimator) -> np.ndarray | None:
-    """Return the training labels for a method that reads them."""
+def _labels(dataset: Dataset, train: np.ndarray, method: Estimator) -> np.ndarray | None:
+    """Return the training labels for a method that reads them; the plan has skipped data that has none."""
     if method.supervision != "supervised":
         return None
-    if dataset.labels is None:
-        raise Unsupported(f"{method.name} learns from labels, {dataset.name} has none")
-    return dataset.labels[dataset.split.train]
+    assert dataset.labels is not None
+    return dataset.labels[train]
 
 
-def _validation(bench: Workbench) -> Callable[[HashMethod], float]:
-    """Return a function that scores a method, as it is, on the validation queries by the headline metric."""
-    (_, dataset), data = bench.held_out, bench.source.features().data
+def _validation(dataset: Dataset, data: np.ndarray) -> Callable[[HashMethod], float]:
+    """Return a function that scores a method, as it is, on a data set's queries by the headline metric."""
     split, relevance, metric = dataset.split, dataset.relevance(), dataset.protocol.metrics[0]
 
     def scored(method: HashMethod) -> float:

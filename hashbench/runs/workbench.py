@@ -13,6 +13,7 @@ import numpy as np
 from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
+from hashbench.data.splits import hold_out_queries
 from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
@@ -32,6 +33,8 @@ ONE_CORE_QUERIES = 32
 CANDIDATES = 1000
 """The nearest codes to each query that a quantizer's search returns: ten times the 100 neighbours."""
 MEASURE_AT_LEAST_S = 0.1
+VALIDATION_SHARE = 0.1
+"""How much of the training set is kept for a supervised method's choice of an epoch."""
 
 
 @dataclass
@@ -59,9 +62,16 @@ class Workbench:
         """The data with half of the queries taken away for validation, and with just these."""
         return hold_out_validation(self.dataset)
 
+    @cached_property
+    def validated(self) -> Dataset:
+        """The data with queries from the training set, a tenth of each class, in place of its queries."""
+        split = hold_out_queries(self.dataset.split, VALIDATION_SHARE, self.dataset.labels)
+        unsized = replace(self.dataset.protocol, n_query=None, n_database=None, n_train=None)
+        return replace(self.dataset, split=split, protocol=unsized)
+
     def dataset_for(self, method: HashMethod) -> Dataset:
         """Return the data that a method is scored on: without the queries that it may look at."""
-        return self.held_out[0] if "validation" in method.wants() else self.dataset
+        return self.held_out[0] if looks_at_queries(method) else self.dataset
 
     def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray, distance: str = "hamming") -> float:
         """Return queries per second of a top-1000 search; it depends on n_bits and distance, not on the method.
@@ -109,6 +119,14 @@ class Workbench:
                 np.argsort(np.einsum("ij,ij->i", vectors, vectors))
 
         return candidates.size / median_s(rescore)
+
+
+def looks_at_queries(method: HashMethod) -> bool:
+    """Return whether a method's validation queries are half of the protocol's.
+
+    Those of a supervised method are drawn from the training set, which it has the labels of anyway.
+    """
+    return "validation" in method.wants() and method.supervision == "unsupervised"
 
 
 def searcher(n_bits: int, database: np.ndarray, depth: int, distance: str) -> Callable[[np.ndarray], object]:

@@ -60,17 +60,40 @@ class Supervised(GoodMethod):
     """Centres on the last class; ``scale`` does nothing."""
 
     supervision = "supervised"
+    labels = "classes"
 
     def fit(self, X, y):
-        if y.ndim > 1:
-            raise Unsupported(f"{self.name} needs classes")
         super().fit(X)
         self.mean_ = X[y == y.max()].mean(axis=0)
         return self
 
 
-def test_a_method_that_reads_labels_gets_them():
-    check_method(Supervised)
+class Multilabel(GoodMethod):
+    """Centres on the first of several labels; ``scale`` does nothing."""
+
+    supervision = "supervised"
+    labels = "multilabel"
+
+    def fit(self, X, y):
+        super().fit(X)
+        self.mean_ = X[y[:, 0]].mean(axis=0)
+        return self
+
+
+class WholeBytes(Supervised):
+    """Has codes of whole bytes, and four bits for each class; ``scale`` does nothing."""
+
+    classes_per_bit = 0.25
+
+    def fit(self, X, y):
+        if self.n_bits % 8:
+            raise Unsupported(f"n_bits={self.n_bits}: expected a multiple of 8 bits")
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("supervised", [Supervised, Multilabel, WholeBytes])
+def test_a_method_that_reads_labels_is_given_such_as_it_needs(supervised):
+    check_method(supervised)
 
 
 class Normalised(DeepMethod):

@@ -137,7 +137,8 @@ def test_columns_are_those_of_fit(X, make, tmp_path):
         (pd.Series(np.arange(300) % 3, index=np.arange(300)[::-1]), np.arange(300) % 3),
         (pd.Series(np.arange(300) % 3).astype("Int64"), np.arange(300) % 3),
         (np.tile([[0, 1], [1, 1]], (150, 1)), np.tile([[False, True], [True, True]], (150, 1))),
-        (np.ones((300, 1), bool), np.ones((300, 1), bool)),
+        (np.tile([[True], [False]], (150, 1)), np.tile([[True], [False]], (150, 1))),
+        (np.tile([9, 3, 5], 100), np.tile([2, 0, 1], 100)),
     ],
 )
 def test_labels_become_classes_or_marks(X, given, expected):
@@ -165,6 +166,9 @@ def test_a_column_of_classes_is_taken_with_a_warning(X):
         (["cat"] * 300, "y has dtype <U3, expected .* LabelEncoder"),
         (np.ma.masked_equal(np.arange(300), 5), "y holds masked values, first in row 5"),
         ([[1], [1, 2]] * 150, "y is no matrix of numbers"),
+        (np.tile([0, 1, -1], 100), "y holds -1 in row 2: expected classes from 0; leave out rows without a label"),
+        (np.full(300, 4), "learns from differences between labels; all 300 training items have the same"),
+        (np.ones((300, 3), bool), "all 300 training items have the same"),
     ],
 )
 def test_labels_that_are_none_are_refused(X, labels, message):
@@ -202,7 +206,7 @@ def test_parameters_set_after_fit_are_reported(X, make, change, message, tmp_pat
 
 @pytest.mark.parametrize("make", [Labelled, Halves])
 def test_a_refit_that_fails_leaves_nothing_learned(X, make):
-    labels = [np.zeros(300, int)] if make is Labelled else []
+    labels = [np.arange(300) % 2] if make is Labelled else []
     fitted = make().fit(X, *labels)
     with pytest.raises(ValueError, match="too large" if make is Halves else "learns from labels"):
         fitted.fit(X + 1000)

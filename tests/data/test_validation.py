@@ -16,12 +16,13 @@ CHOICE = "digits/1[validation=0.1]"
 def test_queries_are_of_the_training_set_and_no_test_query_is_used(digits):
     chosen = load_dataset("digits", protocol=CHOICE)
     query, train, database = chosen.split.query, chosen.split.train, chosen.split.database
-    assert len(query) == 149
+    of_each = np.bincount(digits.labels[digits.split.train])
+    assert (np.bincount(digits.labels[query]) == of_each // 10).all()
     assert np.isin(query, digits.split.train).all()
     assert (np.sort(np.concatenate([query, train])) == digits.split.train).all()
     assert (np.sort(np.concatenate([query, database])) == digits.split.database).all()
     assert chosen.protocol.name == CHOICE
-    assert "validation=0.1; of the training set" in chosen.protocol.split
+    assert "validation=0.1; of each class of the training set" in chosen.protocol.split
     assert chosen.protocol.hash != digits.protocol.hash
     assert chosen.fingerprint != digits.fingerprint
     assert chosen.data_fingerprint == digits.data_fingerprint  # the features in the cache serve
@@ -40,10 +41,18 @@ def test_no_query_is_lost_to_rounding():
         assert len(split.query) == percent
 
 
+def test_a_class_with_too_few_items_gives_no_query():
+    labels = np.repeat([0, 1, 2], [60, 39, 1])
+    split = hold_out_queries(Split(np.arange(100), np.arange(100, 110), np.arange(100)), 0.1, labels)
+    assert np.bincount(labels[split.query]).tolist() == [6, 3]
+    marks = np.ones((100, 2), bool)
+    assert len(hold_out_queries(Split(np.arange(100), np.arange(100, 110), np.arange(100)), 0.1, marks).query) == 10
+
+
 def test_it_goes_with_other_numbers_of_the_draw():
     chosen = load_dataset("digits", protocol="digits/1[validation=0.2,queries_per_class=10]")
     assert chosen.protocol.name == "digits/1[queries_per_class=10,validation=0.2]"
-    assert len(chosen.split.query) == (1797 - 100) // 5
+    assert (1797 - 100) // 5 - 10 < len(chosen.split.query) <= (1797 - 100) // 5
     assert len(chosen.split.database) == 1697 - len(chosen.split.query)
 
 
@@ -85,7 +94,7 @@ def test_neighbours_of_other_queries_are_refused(tmp_path, cli):
         ("validation=1.0", "validation=1.0: expected a number above 0 and below 1"),
         ("validation=-0.1", "validation=-0.1"),
         ("validation=nan", "validation=nan"),
-        ("validation=0.0001", "validation=0.0001 gives no query of 1497 training items"),
+        ("validation=0.0001", "validation=0.0001 gives no query of any class of 1497 training items"),
         ("valid=0.1", "digits/1 has no 'valid' to choose; it has queries_per_class, unseen, database, validation"),
     ],
 )

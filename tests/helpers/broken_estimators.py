@@ -6,6 +6,8 @@ import time
 import numpy as np
 from good_plugins import GoodMethod, GoodQuantizer
 
+from hashbench import Unsupported
+
 
 class RoundsBits:
     def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
@@ -210,6 +212,21 @@ class IgnoresLabels(GoodMethod):
     supervision = "supervised"
 
 
+class OddLabels(IgnoresLabels):
+    labels = "several"
+
+
+class RefusesMarks(GoodMethod):
+    supervision = "supervised"
+
+    def fit(self, X, y):
+        if y.ndim > 1:
+            raise Unsupported("it needs one class an item")
+        super().fit(X)
+        self.mean_ = X[y == 0].mean(axis=0)
+        return self
+
+
 class Leaves(GoodMethod):
     def fit(self, X, y=None):
         raise SystemExit(0)
@@ -245,6 +262,8 @@ BROKEN_METHODS = [
         "rows of zeros: broken_estimators: project returned -inf for row 0, bit 0",
     ),
     (IgnoresLabels, "check_labels", "other labels give the same codes"),
+    (OddLabels, "check_labels", "labels is 'several', expected one of classes, multilabel, any"),
+    (RefusesMarks, "check_labels", "labels is 'any', but marks of several labels are refused: it needs one class"),
 ]
 
 

@@ -7,10 +7,11 @@ from boards import part_of
 from conftest import one_clear_line
 
 from hashbench.evaluation.candidates import recalls
+from hashbench.plugins.registry import Registry
 from hashbench.records.store import Store
 from hashbench.reports.by_bytes import front, recall, rows_of_bytes
 from hashbench.results.rows import Row, Score
-from hashbench.runs.requested.grid import GROUPS, with_groups
+from hashbench.runs.requested.groups import FIXED, with_groups
 
 METHODS = "float32,int8,rabitq,itq[n_iter=2],pq"
 
@@ -134,8 +135,8 @@ def test_a_file_of_the_user_can_be_a_quantizer(file, cli, tmp_path):
 
 
 def test_a_group_stands_for_its_methods():
-    assert with_groups("lsh, engineers ,itq") == f"lsh,{GROUPS['engineers']},itq"
-    assert with_groups("itq[n_iter=2]") == "itq[n_iter=2]"
+    assert with_groups("lsh, engineers ,itq", Registry()) == f"lsh,{FIXED['engineers']},itq"
+    assert with_groups("itq[n_iter=2]", Registry()) == "itq[n_iter=2]"
 
 
 def test_recalls_are_shares_of_common_rows():

@@ -156,6 +156,16 @@ class TunedBackbone(TrainingData):
         return self._drawn[view]
 
 
+class TunedRows(TunedBackbone):
+    """Images, one fresh view of each in every epoch, and the backbone that sees them."""
+
+    n_views = 1
+
+    def draw(self, rng: np.random.Generator, epoch: int) -> np.ndarray:
+        """Return images and their view."""
+        return np.stack([rng.permutation(self.n_items), np.full(self.n_items, epoch - 1)])
+
+
 class _Images:
     """Images as inputs of the network: Fabric would round a plain tensor to bfloat16 before it is normalised."""
 

@@ -6,9 +6,9 @@ import inspect
 import textwrap
 from pathlib import Path
 
-from hashbench.contract.fit_extras import asked_extras
 from hashbench.contract.method import HashMethod
 from hashbench.plugins.docstrings import fidelity, sections
+from hashbench.plugins.glance import glance
 from hashbench.plugins.registry import Registry
 from hashbench.reports.leaderboards.checks import read_rows
 from hashbench.runs.requested.grid import RESERVED
@@ -16,6 +16,8 @@ from hashbench.runs.requested.grid import RESERVED
 BOARD = Path(__file__).resolve().parents[3] / "leaderboards" / "cifar10.csv"
 COST_BITS = "32"
 WIDTH = 120
+INPUTS = {"features": "features", "views": "features of two views of each image"}
+"""What `Glance.needs` means."""
 TEXT = """# The methods
 
 All methods by name. `hashbench info NAME` also lists the differences from the authors' code, and all parameters. The
@@ -24,8 +26,8 @@ processor that the leaderboard names. It does not include features and views, wh
 This page is generated from the docstrings of the methods and `leaderboards/cifar10.csv`: `python -m
 hashbench.reports.leaderboards.methods_page > docs/methods.md`.
 
-| method | year | inputs | cost |
-| --- | --- | --- | --- |
+| method | year | kind | learns from labels | inputs | cost |
+| --- | --- | --- | --- | --- | --- |
 {table}
 
 {entries}
@@ -51,25 +53,26 @@ def methods_page(board: Path = BOARD) -> str:
     board : Path
         The leaderboard that says what methods cost.
     """
-    plugins = Registry().plugins("methods").values()
-    classes = {plugin.name: plugin.load() for plugin in plugins if plugin.entry_point is None}
+    plugins = {name: one for name, one in Registry().plugins("methods").items() if one.entry_point is None}
     costs = {row["method"]: row["fit_s"] for row in read_rows(board) if row["n_bits"] == COST_BITS}
     table, entries = [], []
-    for name, method_class in sorted(classes.items()):
-        cost = f"{float(costs[name]):.3g} s" if costs.get(name) else "not timed yet"
-        table.append(f"| [`{name}`](#{name}) | {_year(method_class)} | {_inputs(method_class)} | {cost} |")
-        entries.append(_entry(name, method_class, cost))
+    for name, plugin in sorted(plugins.items()):
+        shown, cost = glance(plugin), f"{float(costs[name]):.3g} s" if costs.get(name) else "not timed yet"
+        labels = "yes" if shown.reads_labels else "no"
+        columns = [f"[`{name}`](#{name})", shown.year or "–", shown.family, labels, INPUTS[shown.needs], cost]
+        table.append(f"| {' | '.join(columns)} |")
+        entries.append(_entry(name, plugin.load(), INPUTS[shown.needs], cost))
     return TEXT.format(bits=COST_BITS, table="\n".join(table), entries="\n".join(entries))
 
 
-def _entry(name: str, method_class: type[HashMethod], cost: str) -> str:
+def _entry(name: str, method_class: type[HashMethod], inputs: str, cost: str) -> str:
     """Return a method's part: what it is, then its facts."""
     what = " ".join(" ".join(part.split()) for part in sections(method_class)[""].split("\n\n")[:2])
     parameters = inspect.signature(method_class).parameters.values()
     defaults = ", ".join(f"{one.name}={one.default!r}" for one in parameters if one.name not in RESERVED)
     facts = {
         "Paper": method_class.paper,
-        "Inputs": _inputs(method_class),
+        "Inputs": inputs,
         "Cost": cost,
         "Fidelity": fidelity(method_class),
         "Defaults": f"`{defaults}`" if defaults else "it has no parameters",
@@ -81,17 +84,6 @@ def _entry(name: str, method_class: type[HashMethod], cost: str) -> str:
 def _filled(text: str, indent: str = "") -> str:
     text = text.replace("``", "`")
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _year(method_class: type[HashMethod]) -> str:
-    """Return the year in the paper's reference."""
-    words = method_class.paper.replace(",", " ").replace(")", " ").split()
-    return next((word for word in words if word.isdigit() and len(word) == 4), "–")
-
-
-def _inputs(method_class: type[HashMethod]) -> str:
-    views = "views" in asked_extras(method_class.fit)
-    return "features of two views of each image" if views else "features"
 
 
 if __name__ == "__main__":

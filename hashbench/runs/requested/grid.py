@@ -27,13 +27,6 @@ CLOSING = frozenset(OPENING.values())
 UNIONS = (types.UnionType, typing.Union)
 WORD = re.compile(r"[\w./:-]+")
 COUNT = re.compile(r"[1-9][0-9]{0,8}")
-GROUPS = {
-    "engineers": (
-        "float32,float16,int8,sign,sign[center=False],lsh,itq,rr,sdc,pq,opq,rabitq,"
-        "faiss_rabitq[bits=1|2|4,query_bits=4],bbq"
-    )
-}
-"""Methods that ``--methods`` takes by one name; ``engineers``: the choices for keeping ten million embeddings."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +93,6 @@ def split_names(text: str, option: str) -> list[str]:
     if not names:
         raise InputError(f"{option} is empty: name at least one")
     return list(dict.fromkeys(names))
-
-
-def with_groups(text: str) -> str:
-    """Return specifications of methods with each group's name replaced by its members.
-
-    Raises
-    ------
-    InputError
-        The text names no method, or a bracket is not closed.
-    """
-    return ",".join(GROUPS.get(name, name) for name in split_names(text, "--methods"))
 
 
 def _split(

@@ -19,7 +19,8 @@ class RunOptions(LoadOptions, BackboneOptions):
     methods: str = option(
         "cibhash,itq,lsh",
         'Comma-separated, with parameters: "cibhash[beta=0.001,epochs=20],itq". | makes a grid. dims=N, for any '
-        "method, keeps the first N dimensions of the vectors.",
+        "method, keeps the first N dimensions of the vectors. Or a group: unsupervised, supervised, classics, deep, "
+        "quick, engineers.",
     )
     dataset: str = option("digits", "One or more, comma-separated; see hashbench list.")
     datasets: Sequence[Setting] = ()
