@@ -98,6 +98,8 @@ def why_not(metric: Metric, dataset: Dataset, distance: str) -> str:
         return f"it needs {metric.n_neighbors} true neighbours of each query, {dataset.protocol.name} has {has}"
     if metric.by_radius and distance != "hamming":
         return f"it is within a Hamming radius, which --distance {distance} has not"
+    if distance == OWN and dataset.neighbors is None:
+        return "a quantizer's codes are scored by the protocol's metrics alone"
     if distance == OWN and not isinstance(metric, NeighborRecall):
         return "a quantizer's codes are searched, and scored by recall of true neighbours alone"
     if distance == OWN and isinstance(metric, NeighborRecall) and (metric.among or metric.k) > CANDIDATES:
