@@ -44,7 +44,7 @@ class LFH(LinearMethod):
 
     Fidelity
     --------
-    FIDELITY
+    TODO
     """
 
     paper = "Zhang et al., SIGIR 2014"

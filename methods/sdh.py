@@ -52,7 +52,9 @@ class SDH(KernelMethod):
 
     Fidelity
     --------
-    FIDELITY
+    The authors' MATLAB code, run in Octave from the same anchors and first codes on digits (16 bits, 200 anchors, 2
+    seeds), gives the same codes, bit for bit, and weights to 1e-9. A copy of it sets B to 0 before each descent, which is
+    another method.
     """
 
     paper = "Shen et al., CVPR 2015"
@@ -100,8 +102,10 @@ class SDH(KernelMethod):
         Y = marks_of(y).astype(np.float64)
         rng = np.random.default_rng(self.random_state)
         self._place_anchors(X, rng)
-        kernels = np.concatenate([self._kernel(block) for block in blocks(X)])
-        Phi = np.hstack([kernels, np.ones((len(X), 1))])
+        Phi, first = np.ones((len(X), len(self.anchors_) + 1)), 0
+        for block in blocks(X):
+            Phi[first : first + len(block), :-1] = self._kernel(block)
+            first += len(block)
         inverse = regularized_inverse(Phi.T @ Phi, self.ridge)
         B = np.where(rng.standard_normal((len(X), self.n_bits)) > 0, 1.0, -1.0)
 

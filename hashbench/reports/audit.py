@@ -28,8 +28,8 @@ IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart; the first three name their setting."""
 CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
 NOT_AUDITED = (
-    "scored by true neighbours, or by real-valued queries, or a quantizer's; the conventions that are audited are those "
-    "of mAP by labels and Hamming distance"
+    "scored by true neighbours, or by real-valued queries, or a quantizer's; the conventions that are audited are "
+    "those of mAP by labels and Hamming distance"
 )
 
 
