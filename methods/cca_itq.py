@@ -51,8 +51,8 @@ class CCAITQ(LinearMethod):
 
     Fidelity
     --------
-    The authors' MATLAB functions, written out in numpy and given the same scale of features and first rotation, find the
-    same correlations to 1e-6; on digits (8, 16 and 32 bits, 3 seeds) 98 to 100 % of the bits are theirs, and mAP is
+    The authors' MATLAB functions, written out in numpy and given the same scale of features and first rotation, find
+    the same correlations to 1e-6; on digits (8, 16 and 32 bits, 3 seeds) 98 to 100 % of the bits are theirs, and mAP is
     within .002.
     """
 

@@ -41,6 +41,10 @@ class ClassCode(HashMethod):
     C_ : float
         The penalty that was used.
 
+    Kind
+    ----
+    bound
+
     Fidelity
     --------
     The paper's protocol in its simplest form: the classifier is scikit-learn's, the codes follow from its class. Tests

@@ -48,8 +48,8 @@ class FSDH(KernelMethod):
 
     Fidelity
     --------
-    The authors' MATLAB function, run in Octave on the same kernels of digits (16, 32 and 64 bits), gives the same codes,
-    bit for bit.
+    The authors' MATLAB function, run in Octave on the same kernels of digits (16, 32 and 64 bits), gives the same
+    codes, bit for bit.
     """
 
     paper = "Koutaki et al., TIP 2018"

@@ -44,7 +44,9 @@ class LFH(LinearMethod):
 
     Fidelity
     --------
-    TODO
+    A public port in PyTorch, in single precision, given the same centred features and draws on digits: 93 to 99 % of
+    the bits are equal, mAP@all at 16 bits .824 here and .828 there (3 seeds), at 32 bits .866 and .862 (2 seeds). Tests
+    hold the codes to a plain reading of the paper's formulas in double precision. The authors' MATLAB code was not run.
     """
 
     paper = "Zhang et al., SIGIR 2014"

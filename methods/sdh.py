@@ -53,8 +53,8 @@ class SDH(KernelMethod):
     Fidelity
     --------
     The authors' MATLAB code, run in Octave from the same anchors and first codes on digits (16 bits, 200 anchors, 2
-    seeds), gives the same codes, bit for bit, and weights to 1e-9. A copy of it sets B to 0 before each descent, which is
-    another method.
+    seeds), gives the same codes, bit for bit, and weights to 1e-9. A copy of it sets B to 0 before each sweep, which
+    is another method.
     """
 
     paper = "Shen et al., CVPR 2015"
