@@ -24,6 +24,8 @@ ASYMMETRIC = "+asymmetric"
 """Suffix of a protocol that ranks by real-valued queries."""
 BY_BYTES = "+bytes"
 """Suffix of a protocol that measures recall for bytes, of codes of any kind."""
+UNCODED = "+uncoded"
+"""Suffix of a protocol that scores quantizers by labels: no codes of bits, but their ceiling."""
 EXTRA_METRICS = ("mAP@all",)
 """What every protocol reports in addition to its own metrics."""
 _STATED = ("name", "split", "n_query", "n_database", "n_train", "metrics", "seed", "ties")
@@ -43,7 +45,7 @@ CHOSEN = "; with "
 _ON_VALIDATION = re.compile(rf"[\[,]{VALIDATION}=")
 _PARTS = re.compile(
     rf"(?P<choice>.*?)({re.escape(LISTS)}(?P<lists>[0-9a-f]+))?(?P<held_out>{re.escape(HELD_OUT)})?"
-    rf"(?P<ranking>{re.escape(ASYMMETRIC)}|{re.escape(BY_BYTES)})?",
+    rf"(?P<ranking>{re.escape(ASYMMETRIC)}|{re.escape(BY_BYTES)}|{re.escape(UNCODED)})?",
     re.DOTALL,
 )
 _CHOICE = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<draw>[^\[\]]*)\])?")
@@ -173,15 +175,18 @@ class Protocol:
         """
         if distance == "hamming":
             return self
+        return self._by_values(ASYMMETRIC, "expectation over all orders of equal scores of real-valued queries")
+
+    def uncoded(self) -> Protocol:
+        """Return the protocol for quantizers scored by labels, under a separate name."""
+        return self._by_values(UNCODED, "expectation over all orders of equal distances")
+
+    def _by_values(self, suffix: str, ties: str) -> Protocol:
+        """Return the protocol without metrics within a Hamming radius."""
         from hashbench.evaluation.metrics import parse  # compiled code, which those who need only a name do without
 
-        return replace(
-            self,
-            name=f"{self.name}{ASYMMETRIC}",
-            metrics=tuple(name for name in self.metrics if not parse(name).by_radius),
-            ties="expectation over all orders of equal scores of real-valued queries",
-            checksum="",
-        )
+        metrics = tuple(name for name in self.metrics if not parse(name).by_radius)
+        return replace(self, name=f"{self.name}{suffix}", metrics=metrics, ties=ties, checksum="")
 
     def by_bytes(self) -> Protocol:
         """Return the protocol of recall for bytes, under a separate name, by `bytes_metrics` of true neighbours."""
@@ -255,7 +260,7 @@ class NameParts:
     held_out : bool
         Whether the method has looked at half of the queries.
     ranking : str
-        `ASYMMETRIC`, `BY_BYTES`, or empty.
+        `ASYMMETRIC`, `BY_BYTES`, `UNCODED`, or empty.
     """
 
     choice: str
@@ -274,6 +279,8 @@ class NameParts:
         """Return a protocol with the ranking that the name says."""
         if self.ranking == BY_BYTES:
             return protocol.by_bytes()
+        if self.ranking == UNCODED:
+            return protocol.uncoded()
         return protocol.ranked_by("asymmetric" if self.ranking == ASYMMETRIC else "hamming")
 
 

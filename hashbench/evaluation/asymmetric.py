@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -31,6 +32,21 @@ UNPACKED_BYTES = 4 * 2**20
 """Codes in memory as floats at once."""
 GROUP_BYTES = 64 * 2**20
 """Counts of groups in memory at once; at least one query's."""
+
+
+class Scores(Protocol):
+    """Scores of all items for some queries, the higher the nearer."""
+
+    @property
+    def queries(self) -> np.ndarray:
+        """A row for each query."""
+
+    @property
+    def database(self) -> np.ndarray:
+        """A row for each item."""
+
+    def scores(self, part: slice) -> np.ndarray:
+        """Return scores of a part of the queries, (n_queries, n_database) float64, none of them NaN."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +166,14 @@ def _query_blocks(n_queries: int, n_items: int) -> Iterator[slice]:
 
 
 def per_query_values(
-    pair: AsymmetricPair, relevance: Relevance, wanted: Sequence[Metric], advance: Callable[[int], object]
+    pair: Scores, relevance: Relevance, wanted: Sequence[Metric], advance: Callable[[int], object]
 ) -> dict[str, np.ndarray]:
     """Return each metric's value for each query, ties in expectation.
 
     Parameters
     ----------
-    pair : AsymmetricPair
+    pair : Scores
+        Such as an `AsymmetricPair`.
     relevance : ByLabels or ByNeighbors
     wanted : sequence of Metric
     advance : callable

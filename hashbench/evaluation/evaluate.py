@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -190,17 +190,23 @@ def evaluate(
     refuse_forked()
     wanted = metrics_of(metrics)
     if any(isinstance(metric, MetricReading) for metric in wanted):
-        return _by_reading(
-            wanted,
-            (np.asarray(query_codes), _classes(query_labels, "query_labels")),
-            (np.asarray(database_codes), _classes(database_labels, "database_labels")),
-            unseen,
-            database_factors,
-            database_offsets,
-            n_bits=n_bits,
-            distance=distance,
-            advance=advance,
-        )
+        labels = _classes(query_labels, "query_labels"), _classes(database_labels, "database_labels")
+
+        def some(queries: np.ndarray, items: np.ndarray, of_reading: list[Metric]) -> Mapping[str, np.ndarray]:
+            return evaluate(
+                np.asarray(query_codes)[queries],
+                np.asarray(database_codes)[items],
+                labels[0][queries],
+                labels[1][items],
+                of_reading,
+                database_factors=None if database_factors is None else np.asarray(database_factors)[items],
+                database_offsets=None if database_offsets is None else np.asarray(database_offsets)[items],
+                n_bits=n_bits,
+                distance=distance,
+                advance=advance,
+            ).per_query
+
+        return by_reading(wanted, *labels, unseen, some)
     if distance == "asymmetric":
         pair = AsymmetricPair.of(query_codes, database_codes, database_factors, database_offsets, n_bits)
         shape = len(pair.queries), len(pair.database)
@@ -222,40 +228,47 @@ def evaluate(
     return score(histograms, metrics)
 
 
-def _by_reading(
+def by_reading(
     wanted: Sequence[Metric],
-    queries: tuple[np.ndarray, np.ndarray],
-    database: tuple[np.ndarray, np.ndarray],
+    query_labels: np.ndarray,
+    database_labels: np.ndarray,
     unseen: np.ndarray | Sequence[int] | None,
-    factors: np.ndarray | None,
-    offsets: np.ndarray | None,
-    **about: Any,
+    values: Callable[[np.ndarray, np.ndarray, list[Metric]], Mapping[str, np.ndarray]],
 ) -> Evaluation:
-    """Return metrics of seen and unseen classes: each reading is an evaluation of its queries and items."""
+    """Return metrics of seen and unseen classes: each reading is an evaluation of its queries and items.
+
+    Parameters
+    ----------
+    wanted : sequence of Metric
+    query_labels, database_labels : ndarray of shape (n,), int
+    unseen : sequence of int or None
+        Classes that training has not seen.
+    values : callable
+        Gets rows of queries, rows of the database and metrics; returns each metric's values by its name.
+
+    Raises
+    ------
+    ValueError
+        There are no unseen classes, or a reading has no query or no item.
+    """
     if unseen is None:
         one = next(metric for metric in wanted if _reading_of(metric))
         raise ValueError(f"{one} needs unseen, the classes that training has not seen")
     per_query: dict[str, np.ndarray] = {}
     rows: dict[str, np.ndarray] = {}
     for reading in dict.fromkeys(map(_reading_of, wanted)):
-        chosen, kept = np.arange(len(queries[1])), np.arange(len(database[1]))
+        chosen, kept = np.arange(len(query_labels)), np.arange(len(database_labels))
         if reading:
-            chosen = query_rows(reading, queries[1], np.asarray(unseen))
-            kept = database_rows(reading, database[1], np.asarray(unseen))
+            chosen = query_rows(reading, query_labels, np.asarray(unseen))
+            kept = database_rows(reading, database_labels, np.asarray(unseen))
             if not len(chosen) or not len(kept):
                 raise ValueError(f"{reading}: {len(chosen)} queries and {len(kept)} database items are of its classes")
-        done = evaluate(
-            queries[0][chosen],
-            database[0][kept],
-            queries[1][chosen],
-            database[1][kept],
-            [one.metric if isinstance(one, MetricReading) else one for one in wanted if _reading_of(one) == reading],
-            database_factors=None if factors is None else factors[kept],
-            database_offsets=None if offsets is None else offsets[kept],
-            **about,
-        )
+        metrics = [
+            one.metric if isinstance(one, MetricReading) else one for one in wanted if _reading_of(one) == reading
+        ]
+        done = values(chosen, kept, metrics)
         names = {name: f"{name} {reading}".rstrip() for name in done}
-        per_query |= {names[name]: values for name, values in done.per_query.items()}
+        per_query |= {names[name]: of_queries for name, of_queries in done.items()}
         rows |= dict.fromkeys(names.values(), chosen)
     return Evaluation.of({str(one): per_query[str(one)] for one in wanted}, rows=rows)
 

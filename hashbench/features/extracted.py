@@ -84,6 +84,13 @@ class ExtractedFeatures(FeatureSource):
         return self._features
 
     @cached_property
+    def width(self) -> int:
+        """How many numbers the features of an image are; the backbone makes those of one to know."""
+        width = self.backbone.features(self._images()[np.arange(1)]).shape[1]
+        self.release()
+        return width
+
+    @cached_property
     def _features(self) -> Features:
         n = len(self._images())
 

@@ -95,6 +95,11 @@ class FeatureSource:
         """Return the features of all items of the data set."""
         raise NotImplementedError
 
+    @property
+    def width(self) -> int:
+        """How many numbers the features of an item are."""
+        raise NotImplementedError
+
     def cached_features(self) -> str:
         """Return in words how much of the features is there already."""
         return "they come with the data"
@@ -191,6 +196,11 @@ class GivenFeatures(FeatureSource):
             A vector holds NaN or infinite values, or is all zeros where angles are compared.
         """
         return self._features
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector is."""
+        return np.asarray(self.dataset.features).shape[1]
 
     @cached_property
     def _features(self) -> Features:

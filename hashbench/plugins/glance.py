@@ -14,7 +14,7 @@ from hashbench.files.reached import PACKAGE, read_source
 from hashbench.plugins.docstrings import KIND, in_sections
 from hashbench.plugins.plugin import Plugin
 
-FAMILIES = {"DeepMethod": "deep", "LinearMethod": "linear"}
+FAMILIES = {"DeepMethod": "deep", "KernelMethod": "kernel", "LinearMethod": "linear"}
 """What kind of method derives from which class of ``hashbench.learning``, unless its docstring says another."""
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 

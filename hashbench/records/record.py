@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from hashbench.data.protocol import BY_BYTES
+from hashbench.data.protocol import BY_BYTES, UNCODED
 from hashbench.files.hashing import canonical_hash
 from hashbench.files.paths import is_plugin_name, is_protocol_name
 from hashbench.files.schema import Count, Line, Misfit, Prose, Sha256, Text, checked, decoded
@@ -171,6 +171,11 @@ class Record:
     def is_by_bytes(self) -> bool:
         """Whether it is of recall for bytes."""
         return self.config["protocol"].endswith(BY_BYTES)
+
+    @property
+    def is_uncoded(self) -> bool:
+        """Whether it is a quantizer's, scored by labels: no code of bits, but a ceiling of these."""
+        return self.config["protocol"].endswith(UNCODED)
 
     @property
     def is_quantizer(self) -> bool:

@@ -28,8 +28,8 @@ IDENTITY = ["dataset", "protocol", "backbone", "method", "source", "n_bits"]
 """What records must agree in to be one method at one length, seeds apart; the first three name their setting."""
 CONVENTION = ["cutoff", "divisor", "ties", "without_hit"]
 NOT_AUDITED = (
-    "scored by true neighbours, by real-valued queries, or by seen and unseen classes; the conventions that are "
-    "audited are those of mAP by labels and Hamming distance"
+    "scored by true neighbours, by real-valued queries, by seen and unseen classes, or a quantizer's; the conventions "
+    "that are audited are those of mAP by labels and Hamming distance"
 )
 
 
@@ -44,7 +44,7 @@ def audit(
     advance : callable
         Called with 1 after each record.
     log : callable
-        Called with a line for records that are left out: of true neighbours, real values or unseen classes.
+        Called with a line for records that are left out: those that neither labels alone nor Hamming distance score.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def audit(
     labelled = [
         record
         for record in records
-        if not {"neighbors", "unseen"} & set(relevance_of[record.config["data"]]) and not record.is_asymmetric
+        if not {"neighbors", "unseen"} & set(relevance_of[record.config["data"]]) and record.distance == "hamming"
     ]
     if not labelled:
         raise InputError(f"{store.directory}: every record is {NOT_AUDITED}")

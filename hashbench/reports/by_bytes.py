@@ -1,4 +1,4 @@
-"""Recall for bytes: the table that an engineer chooses by."""
+"""Quantizers in tables: recall for bytes, which an engineer chooses by, and the ceiling of codes of bits."""
 
 from __future__ import annotations
 
@@ -88,6 +88,30 @@ def print_by_bytes(records: Sequence[Record], name: Named, console: Console) -> 
         "* nothing has as few bytes and more recall@10; + the same after ×4; bytes with every stored number", console
     )
     print_note(f"q/s: top 100 of all, one core{again}", console)
+
+
+def print_uncoded(rows: Sequence[Row], metrics: Sequence[str], title: str, console: Console) -> None:
+    """Print what vectors score without codes of bits, a row per quantizer and size, most bytes first.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of one setting that is scored by labels.
+    metrics : sequence of str
+        Which metrics get a column.
+    title : str
+        The setting in words.
+    console : rich.console.Console
+    """
+    print_title(f"no methods, but their ceiling: the features themselves, by their own distances: {title}", console)
+    table = new_table(console)
+    table.add_column("quantizer", overflow="fold")
+    for heading in ("bytes", *metrics):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: (-row.n_bytes, row.label)):
+        scores = ["".join(row.scores[name].text()) if name in row.scores else "" for name in metrics]
+        table.add_row(escape(row.label), str(row.n_bytes), *scores)
+    console.print(table)
 
 
 def _number(value: float | None, form: str) -> str:

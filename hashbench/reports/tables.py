@@ -14,7 +14,7 @@ from hashbench.data.protocol import NameParts
 from hashbench.records.collapse import notes_of
 from hashbench.records.record import Record
 from hashbench.records.store import Store
-from hashbench.reports.by_bytes import print_by_bytes
+from hashbench.reports.by_bytes import print_by_bytes, print_uncoded
 from hashbench.reports.console import new_table, print_note, print_title
 from hashbench.results.metric_infos import infos_of, shown_metrics
 from hashbench.results.rows import TIMINGS, Row, rows_of
@@ -53,6 +53,9 @@ def print_tables(
             _print_scores(
                 rows, [name for name in shown_metrics(group) if name in added], _title(group, title, True), console
             )
+            continue
+        if group[0].is_uncoded:
+            print_uncoded(rows, metrics or shown_metrics(group), _title(group, title, False), console)
             continue
         _print_scores(rows, metrics or shown_metrics(group), _title(group, title, bool(store)), console)
         _print_notes(rows, console)

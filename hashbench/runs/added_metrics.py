@@ -101,6 +101,8 @@ def why_not(metric: Metric, dataset: Dataset, distance: str) -> str:
     if metric.by_radius and distance != "hamming":
         return f"it is within a Hamming radius, which --distance {distance} has not"
     if distance == OWN:
+        if dataset.neighbors is None:
+            return "a quantizer's codes are scored by the protocol's metrics alone"
         if type(metric) is not NeighborRecall:  # a plugin's class is computed from a ranking by distance
             return "a quantizer's codes are searched, and scored by recall of true neighbours alone"
         if (metric.among or metric.k) > CANDIDATES:

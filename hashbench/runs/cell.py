@@ -26,7 +26,7 @@ from hashbench.records.record import Record
 from hashbench.runs.environment import peak_memory_mb, reset_peak_memory
 from hashbench.runs.gpu import GpuUse
 from hashbench.runs.job import Job
-from hashbench.runs.measures import MEASURES, Measure
+from hashbench.runs.measures import Measure, measure_of
 from hashbench.runs.recording import new_record, now
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.training import Fitted, TrainingInputs, fit, training_inputs
@@ -90,7 +90,7 @@ def run_job(job: Job, options: RunOptions, bench: Workbench, workdir: Path, log:
             fitted = _fitted(job, options, method_class, inputs, bench, workdir, log)
             doing("encode")
             with plugin_code(), steady_threads(fitted.method.portable and job.distance == "hamming"):
-                measure = MEASURES[job.kind](job, bench, fitted)
+                measure = measure_of(job)(job, bench, fitted)
     except Unsupported as error:
         why = failure_of(error).partition(": ")[2]
         return Outcome(new_record(job, options, started, status="skipped", error=why, **use.told))

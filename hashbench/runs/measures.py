@@ -1,19 +1,25 @@
-"""Two ways to measure what a cell has trained: bits by relevance, bytes by recall of true neighbours."""
+"""Ways to measure what a cell has trained: bits by relevance, bytes by recall of true neighbours or by labels."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hashbench.contract.method import HashMethod
-from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.quantizer import CODE_BLOCK, Quantizer
 from hashbench.contract.values import BLOCK_ROWS
 from hashbench.data.protocol import Distance
+from hashbench.data.similarity import Similarity
+from hashbench.evaluation.asymmetric import per_query_values
 from hashbench.evaluation.candidates import recalls
 from hashbench.evaluation.curves import curves
-from hashbench.evaluation.evaluate import Evaluation, evaluate
+from hashbench.evaluation.evaluate import Evaluation, by_reading, evaluate
+from hashbench.evaluation.metrics import Metric, parse
+from hashbench.evaluation.relevance import relevance_of
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.progress import doing
 from hashbench.records.array_schema import VALUES
@@ -185,8 +191,76 @@ class Bytes(Measure):
             return self._bench.one_core_rates(lambda some: self._search(some, top), self._queries)
 
 
-MEASURES: dict[str, type[Measure]] = {"methods": Bits, "quantizers": Bytes}
-"""Ways to measure, by the kind of a job's method."""
+class Uncoded(Measure):
+    """Codes of a quantizer, ranked by its distance and scored by labels; they are not kept."""
+
+    def __init__(self, job: Job, bench: Workbench, fitted: Fitted) -> None:
+        quantizer, dataset = fitted.method, fitted.dataset
+        assert isinstance(quantizer, Quantizer)
+        super().__init__(job, bench, fitted)
+        doing("score")
+        queries = rows_of(fitted.features.data, dataset.split.query)
+        about = dataset.relevance()
+        labels = about["query_labels"], about["database_labels"]
+        similarity = dataset.protocol.similarity or "euclidean"
+
+        def values(some: np.ndarray, items: np.ndarray, wanted: Sequence[Metric]) -> dict[str, np.ndarray]:
+            relevance = relevance_of(labels[0][some], labels[1][items], None, None, len(some), len(items))
+            ranked = _OwnDistances(queries[some], self.database[items], quantizer, similarity)
+            return per_query_values(ranked, relevance, wanted, lambda n_queries: None)
+
+        wanted = [parse(name) for name in job.metrics]
+        if dataset.unseen is None:
+            every = np.arange(len(queries)), np.arange(len(self.database))
+            self._scores = Evaluation.of(values(*every, wanted))
+        else:
+            self._scores = by_reading(wanted, *labels, dataset.unseen, values)
+
+    @property
+    def codes(self) -> dict[str, np.ndarray]:
+        """Codes of the database: queries have none."""
+        return {"database_codes": self.database}
+
+    def scores(self) -> Evaluation:
+        """Return the metrics by labels."""
+        return self._scores
+
+    def added(self) -> AddedScores:
+        """Return nothing: no run adds metrics to these."""
+        return AddedScores()
+
+    def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
+        """Return nothing: the codes of float32 are the data again."""
+        return {}
+
+    def rates(self) -> dict[str, float]:
+        """Return nothing: a ceiling is not searched."""
+        return {}
+
+
+@dataclass(frozen=True)
+class _OwnDistances:
+    """A quantizer's distances as scores, the nearest highest."""
+
+    queries: np.ndarray
+    database: np.ndarray
+    quantizer: Quantizer
+    similarity: Similarity
+
+    def scores(self, part: slice) -> np.ndarray:
+        queries = self.queries[part]
+        scores = np.empty((len(queries), len(self.database)))
+        for start in range(0, len(self.database), CODE_BLOCK):
+            some = slice(start, start + CODE_BLOCK)
+            np.negative(self.quantizer.compared(queries, self.database[some], self.similarity), out=scores[:, some])
+        return scores
+
+
+def measure_of(job: Job) -> type[Measure]:
+    """Return the way to measure a job."""
+    if job.kind == "methods":
+        return Bits
+    return Bytes if job.is_by_bytes else Uncoded
 
 
 def _encoded(fitted: Fitted) -> tuple[np.ndarray, float]:

@@ -13,7 +13,7 @@ from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
 from hashbench.data.dataset import Dataset
-from hashbench.data.protocol import DISTANCES
+from hashbench.data.protocol import DISTANCES, Protocol
 from hashbench.errors import InputError, Unsupported
 from hashbench.evaluation import metrics
 from hashbench.guard.plugin_code import failure_of, plugin_code
@@ -126,13 +126,9 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
                 raise
             unplanned.append(Unplanned(setting, len(cells), error))
             continue
-        if by_bytes and bench.dataset.neighbors is None:
-            raise InputError(
-                f"--methods: quantizers are scored by true neighbours, {bench.dataset.protocol.name} has none; name "
-                "--dataset vectors --data-dir FILE"
-            )
+        for_bytes = by_bytes and bench.dataset.neighbors is not None
         jobs += [
-            _job(request, setting, bench, n_bits, seed, distance, by_bytes, added)
+            _job(request, setting, bench, n_bits, seed, distance, for_bytes, added)
             for request, n_bits, seed, distance in cells
         ]
     added.say_where_not()
@@ -231,7 +227,7 @@ def _job(
         made["broken"] = f"it cannot be made: {failure_of(error)}"
     dataset = made.pop("dataset", bench.dataset)
     all_of_it = made.pop("params") | ({} if request.dims is None else {DIMS: request.dims})
-    protocol = dataset.protocol.by_bytes() if by_bytes else dataset.protocol.ranked_by(distance)
+    protocol = _ranked(dataset.protocol, request, distance, by_bytes)
     config = {
         "dataset": dataset.name,
         "data": dataset.fingerprint,
@@ -247,7 +243,7 @@ def _job(
         "engine": metrics.VERSION,
         **({} if distance == "hamming" else {"distance": distance}),
     }
-    about = {
+    about: dict[str, Any] = {
         "kind": request.plugin.kind,
         "distance": distance,
         "metrics": protocol.metrics,
@@ -258,13 +254,19 @@ def _job(
     return Job(request.label, params, setting, config, bench.dataset.provenance, **made, **about)
 
 
+def _ranked(protocol: Protocol, request: Request, distance: str, by_bytes: bool) -> Protocol:
+    """Return the protocol of a job: quantizers are scored by labels where there are no true neighbours."""
+    if by_bytes:
+        return protocol.by_bytes()
+    return protocol.uncoded() if request.is_quantizer else protocol.ranked_by(distance)
+
+
 def _sized(quantizer: Quantizer, request: Request, bench: Workbench) -> dict[str, Any]:
     """Ask a quantizer for its parameters, and how many bits its codes of the data's vectors have."""
     resolved: dict[str, Any] = {"params": quantizer.get_params()}
-    assert bench.dataset.features is not None
     _refuse_cut(request, (), bench)
     try:
-        resolved["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.dataset.features.shape[1])
+        resolved["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.source.width)
     except Unsupported as error:
         resolved |= {"skip": str(error)}
     return resolved

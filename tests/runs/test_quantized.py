@@ -6,6 +6,7 @@ import pytest
 from boards import part_of
 from conftest import one_clear_line
 
+import hashbench
 from hashbench.evaluation.candidates import recalls
 from hashbench.plugins.registry import Registry
 from hashbench.records.store import Store
@@ -97,8 +98,44 @@ def test_a_bundle_of_quantizers_alone_cannot_be_made(finished, cli, tmp_path):
     assert not (tmp_path / "none.zip").exists()
 
 
-def test_quantizers_need_true_neighbours(cli, tmp_path):
-    one_clear_line(cli("run", "--methods", "int8", "--out", tmp_path), "true neighbours", "--dataset vectors")
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, cli):
+    out = tmp_path_factory.mktemp("labelled")
+    command = ("run", "--dataset", "digits", "--methods", "float32,float32_cosine,lsh,pq", "--bits", "16")
+    done = cli(*command, "--metrics", "P@10", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out, done
+
+
+def test_where_items_have_labels_quantizers_are_scored_by_them(labelled):
+    """The metrics are those of a plain ranking by exact distances."""
+    records = {record.config["method"]: record for record in Store(labelled[0])}
+    dataset = hashbench.load_dataset("digits")
+    X, split, y = dataset.images.reshape(1797, -1) / 255, dataset.split, dataset.labels
+    for name, rows in (("float32", X), ("float32_cosine", X / np.linalg.norm(X, axis=1, keepdims=True))):
+        distances = np.square(rows[split.query][:, None] - rows[split.database]).sum(axis=2)
+        hits = np.take_along_axis(y[split.query][:, None] == y[split.database], distances.argsort(axis=1), axis=1)
+        precisions = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+        plain = (precisions * hits).sum(axis=1) / hits.sum(axis=1)
+        assert records[name].metrics["mAP@all"] == pytest.approx(plain.mean(), abs=1e-4)  # near ties are turned
+        kept = Store(labelled[0]).arrays(records[name].id)["per_query:mAP@all"]
+        assert kept.mean() == pytest.approx(records[name].metrics["mAP@all"])
+    assert records["pq"].metrics["mAP@all"] == pytest.approx(records["float32"].metrics["mAP@all"], abs=0.05)
+    protocols = {name: record.config["protocol"] for name, record in records.items()}
+    assert protocols == dict.fromkeys(("float32", "float32_cosine", "pq"), "digits/1+uncoded") | {"lsh": "digits/1"}
+
+
+def test_a_ceiling_is_no_method(labelled, cli, tmp_path):
+    """It has a table of its own, no leaderboard, and no metrics beyond the protocol's."""
+    out, done = labelled
+    assert "no methods, but their ceiling: the features themselves" in done.stdout
+    assert done.stdout.count("float32_cosine") == 1
+    assert "P@10 is left out of some cells: a quantizer's codes are scored by the protocol's metrics" in done.stderr
+    made = cli("report", out, "-o", tmp_path / "report.html")
+    assert made.returncode == 0, made.stderr
+    part_of(out, tmp_path / "run", lambda record: record.is_quantizer)
+    one_clear_line(cli("publish", tmp_path / "run", "--to", tmp_path), "nothing to publish", "without codes of bits")
+    one_clear_line(cli("audit", tmp_path / "run"), "every record is scored by true neighbours", "or a quantizer's")
 
 
 SIGNS = """

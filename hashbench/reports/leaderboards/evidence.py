@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hashbench.contract.method import HashMethod
-from hashbench.data.protocol import BY_BYTES, NameParts, is_validation
+from hashbench.data.protocol import BY_BYTES, UNCODED, NameParts, is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation import metrics
 from hashbench.evaluation.evaluate import evaluate
@@ -182,6 +182,8 @@ def why_on_no_leaderboard(protocol: str) -> str:
     """Return why no leaderboard has rows of a protocol of this name; empty where one may have."""
     if NameParts.of(protocol).ranking == BY_BYTES:
         return "it is of recall for bytes, which has no leaderboard"
+    if NameParts.of(protocol).ranking == UNCODED:
+        return "it is of vectors without codes of bits, which has no leaderboard"
     if is_validation(protocol):
         return "scored on validation queries, which are for choosing parameters"
     return ""

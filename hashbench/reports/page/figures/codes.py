@@ -48,6 +48,8 @@ def figures_of_codes(setting: Setting) -> Iterator[Figure]:
     sample = np.random.default_rng(0).permutation(len(of_database))[:N_MAPPED]
     items = [classes_in(of_database[[item]]) for item in sample]
     for row in setting.rows:
+        if row.records[0].is_quantizer:
+            continue
         arrays = setting.store.arrays(row.records[0].id)
         if (len(arrays["query_codes"]), len(arrays["database_codes"])) != (len(of_query), len(of_database)):
             raise InputError(f"{setting.origin}: the labels do not fit the codes of record {row.records[0].id}")
