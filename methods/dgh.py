@@ -6,7 +6,7 @@ import numpy as np
 
 from hashbench.contract.method import HashMethod
 from hashbench.errors import Unsupported
-from hashbench.learning.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
+from hashbench.learning.classic.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
 from hashbench.learning.portable.eigen import leading_eigenvectors
 from hashbench.learning.portable.exact import on_grid, shared_bits
 from hashbench.learning.portable.rotations import nearest_rotation, product

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from classics import bits_of, make, values_of
 
-from hashbench.learning.anchor_graph import anchor_weights, find_anchors
+from hashbench.learning.classic.anchor_graph import anchor_weights, find_anchors
 
 
 def test_anchor_weights(data):

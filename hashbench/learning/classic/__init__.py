@@ -1,0 +1,1 @@
+"""What methods share that train no network: anchor graphs, kernels with anchors."""
