@@ -170,7 +170,7 @@ def test_greedyhash_supervised():
     by_hand = np.sign(OUTPUTS) @ weights.T
     logs = by_hand - np.log(np.exp(by_hand).sum(axis=1, keepdims=True))
     expected = -logs[np.arange(N), CLASSES].mean() + 0.1 * (np.abs(np.abs(OUTPUTS) - 1) ** 3).mean()
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()
     errors = np.exp(logs) - np.eye(3)[CLASSES]
     penalty = 0.1 * 3 * (np.abs(OUTPUTS) - 1) ** 2 * np.sign(np.abs(OUTPUTS) - 1) * np.sign(OUTPUTS) / OUTPUTS.size
@@ -196,7 +196,7 @@ def test_crovca_supervised(form):
         Z = view / np.linalg.norm(view, axis=1, keepdims=True)
         determinant = np.linalg.slogdet(np.eye(K) + K / (N * 0.05) * Z.T @ Z)[1]
         rates.append(determinant / 2 * (N + K) / (N * K))
-    assert float(terms["alignment"]) == pytest.approx(entropy, rel=1e-5)
-    assert float(terms["loss"]) == pytest.approx(entropy - 0.1 * np.mean(rates), rel=1e-5)
+    assert terms["alignment"].item() == pytest.approx(entropy, rel=1e-5)
+    assert terms["loss"].item() == pytest.approx(entropy - 0.1 * np.mean(rates), rel=1e-5)
     terms["loss"].backward()
     assert (outputs.grad != 0).all()
