@@ -1,0 +1,1 @@
+"""What losses that read labels share: pairs, a memory of outputs, target codes, a linear layer."""
