@@ -86,15 +86,21 @@ def _in_memory(qualified: str, parent: ModuleType | None = None) -> ModuleType:
 
 
 def _executed(qualified: str, file: Path) -> ModuleType:
-    """Import a file, or a folder by its ``__init__.py``, under a name."""
+    """Import a file, or a folder by its ``__init__.py``, under a name.
+
+    No bytecode is written: Python would take it for that of an edited file of equal size and time in whole seconds.
+    """
     spec = importlib.util.spec_from_file_location(qualified, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[qualified] = module
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[qualified]
         raise
+    finally:
+        sys.dont_write_bytecode = writes
     return module

@@ -101,7 +101,7 @@ def test_version(cli):
         (["run", "--dataset", "digits,cifar10", "--data-dir", "x"], ["--data-dir is one data set's"]),
         (["run", "--image-size", "8"], ["--image-size"]),
         (["run", "--compile"], ["--compile"]),
-        (["run", "--precision", "double"], ["--precision double: expected one of auto, bf16"]),
+        (["run", "--precision", "double"], ["--precision double: expected one of fp32, bf16"]),
     ],
 )
 def test_one_clear_line(arguments, words, cli, tmp_path, monkeypatch):

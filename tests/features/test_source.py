@@ -302,7 +302,7 @@ def test_a_compiled_backbone_has_a_different_key(photos, monkeypatch):
         return function
 
     monkeypatch.setattr(torch, "compile", compile)
-    options = {"image_size": 32, "device": "cpu", "precision": "fp32"}
+    options = {"image_size": 32, "device": "cpu", "onnx": False}
     plain = open_backbone("tf_efficientnet_lite0", **options)
     other = open_backbone("tf_efficientnet_lite0", compiled=True, **options)
     assert other.key == {**plain.key, "compiled": True}

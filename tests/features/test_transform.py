@@ -24,9 +24,10 @@ def backbone():
 
 def test_default_keys_are_as_they_were(backbone):
     default = open_backbone(NAME, device="cpu", precision="fp32").key
-    assert set(default) == KEY
+    assert set(default) == KEY | {"runtime"}
+    assert set(open_backbone(NAME, device="cpu", onnx=False).key) == KEY
     assert default["interpolation"] == "bilinear"
-    assert set(backbone.key) == KEY | {"crop_pct", "crop_mode"}
+    assert set(backbone.key) == KEY | {"crop_pct", "crop_mode", "runtime"}
     expected = {"image_size": 224, "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center"}
     assert {name: backbone.key[name] for name in expected} == expected
     assert backbone.key["mean"] == backbone.key["std"] == [0.5, 0.5, 0.5]

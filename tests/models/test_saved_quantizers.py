@@ -17,6 +17,7 @@ from hashbench.records.store import Store
 
 PARAMS = {
     "float32": {},
+    "float32_cosine": {},
     "float16": {},
     "int8": {},
     "bbq": {},

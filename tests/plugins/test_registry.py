@@ -32,7 +32,8 @@ def test_a_plugin_file_is_found_and_runs(tmp_path, cli):
     assert "mine[scale=2]" in done.stdout
 
 
-def test_an_edited_plugin_is_imported_again_under_another_source_hash(tmp_path):
+def test_an_edited_plugin_is_imported_again_under_another_source_hash(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     file = tmp_path / "mine.py"
     file.write_text(PLUGIN)
     before = Registry([file]).find("methods", "mine")
@@ -138,7 +139,8 @@ FOLDER = {
 }
 
 
-def test_a_folder_is_a_plugin(tmp_path, cli):
+def test_a_folder_is_a_plugin(tmp_path, cli, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (tmp_path / "mine").mkdir()
     for name, source in FOLDER.items():
         (tmp_path / "mine" / name).write_text(source)

@@ -122,4 +122,6 @@ def test_metrics_are_added_with_a_reading_or_without(tmp_path, cli):
 
 
 def test_the_audit_of_conventions_leaves_them_out(out, cli):
-    one_clear_line(cli("audit", out), "by seen and unseen classes; the conventions that are audited are those of mAP")
+    one_clear_line(
+        cli("audit", out), "by seen and unseen classes, or a quantizer's; the conventions that are audited are"
+    )
