@@ -63,9 +63,10 @@ class HashDataset:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Name the data set after its file, and give it the protocols that papers have besides its."""
         super().__init_subclass__(**kwargs)
-        more = [NAMED_IN_PAPERS[one.name] for one in cls.__dict__.get("protocols", ()) if one.name in NAMED_IN_PAPERS]
-        if more:
-            cls.protocols = (*cls.protocols, *more)
+        stated = cls.__dict__.get("protocols")
+        if isinstance(stated, tuple):  # whatever else it is, a run says so
+            more = [NAMED_IN_PAPERS[one.name] for one in stated if getattr(one, "name", None) in NAMED_IN_PAPERS]
+            cls.protocols = (*stated, *more)
         if "name" not in cls.__dict__:
             cls.name = cls.__module__.rpartition(".")[2]
 
