@@ -25,7 +25,13 @@ from hashbench.cli.main import main
 from hashbench.records.store import Store
 
 pytest.register_assert_rewrite("interrupted", "model_files")
-pytest_plugins = ("little_nuswide", "mocked_cuda", "toy_images", "vector_files")  # helpers that hold fixtures, too
+pytest_plugins = (
+    "gpu_cells",
+    "little_nuswide",
+    "mocked_cuda",
+    "toy_images",
+    "vector_files",
+)  # helpers that hold fixtures, too
 
 # The same draws every time, so that a test fails on every machine or on none; new ones: --hypothesis-profile=fresh.
 settings.register_profile("fixed", derandomize=True, database=None)
