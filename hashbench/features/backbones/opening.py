@@ -53,7 +53,10 @@ def open_backbone(
     batch_size: int | None = None,
     onnx: bool = True,
 ) -> Backbone:
-    """Resolve a backbone: find its weights and settle its key, without building the network.
+    """Resolve a backbone: find its weights and settle its key.
+
+    The network is built, exported and compared with torch's on one image only where ONNX Runtime may run it, and its
+    memory is given back.
 
     Parameters
     ----------

@@ -232,8 +232,10 @@ def _share(place: np.float32) -> np.float32:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _blur(plane: np.ndarray, centre: np.float32, side: np.float32) -> None:
-    """Blur by a 3 × 3 Gaussian; edges reflect without repeating, as OpenCV's do."""
+    """Blur by a 3 × 3 Gaussian; edges reflect without repeating, as OpenCV's do. One row or column reflects nothing."""
     height, width = plane.shape
+    if min(height, width) < 2:
+        return
     above, here = plane[1].copy(), np.empty(width, np.float32)
     for row in range(height):
         line, below = plane[row], plane[row + 1 if row + 1 < height else height - 2]
