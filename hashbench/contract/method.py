@@ -26,8 +26,6 @@ class HashMethod(Estimator):
 
     Attributes
     ----------
-    n_classes_ : int
-        Number of classes, or of labels, during ``fit`` and afterwards; `HashMethod` sets it.
     carries_nan : bool
         Whether a NaN or infinity in a row of ``X`` always shows in what `project` returns for it, as it does in a
         matrix product; encoding then looks for it there, where there is less to read.

@@ -19,7 +19,7 @@ class OutputMemory:
 
     Parameters
     ----------
-    trainer : hashbench.learning.training.Trainer
+    trainer : hashbench.learning.training.trainer.Trainer
         Its data has labels.
     width : int
         Length of an output.

@@ -19,7 +19,7 @@ class Targets:
 
     Parameters
     ----------
-    trainer : hashbench.learning.training.Trainer
+    trainer : hashbench.learning.training.trainer.Trainer
         Its generator gives the seed; its network is given the buffers.
     n_labels, n_bits : int
     kind : str

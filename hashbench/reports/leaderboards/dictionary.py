@@ -33,8 +33,8 @@ These commands compute the rows of each leaderboard. On the same kind of process
 set, all digits of the metrics are equal. Other processors round matrix products differently, and a bit can flip;
 eigenvectors depend on the number of threads. If the data is not embedded, prepare it first: `hashbench data prepare
 NAME --from DIR`. Methods named `faiss_…` need `pip install "hashbench[faiss]"`. Compare the key `features` of a row
-with yours: equal keys mean equal features, including the SHA-256 of the backbone's weights. Verdicts are the same when
-all rows of a setting are present.
+with yours: equal keys mean equal features, on other processors to rounding; a key includes the SHA-256 of the
+backbone's weights. Verdicts are the same when all rows of a setting are present.
 
 {commands}
 
