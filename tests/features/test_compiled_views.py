@@ -54,6 +54,13 @@ def test_neither_the_batch_nor_the_threads_decide_a_bit(monkeypatch):
     assert torch.equal(compiled.apply(given, drawn, 48), whole)
 
 
+def test_a_view_of_one_pixel_is_not_blurred():
+    given = images(32, 32, 3)
+    drawn = augment.draw(replace(PHOTO_VIEWS, blur=1.0), np.full((8, 2), 32), (0, 0))
+    found = compiled.apply(given, drawn, 1)
+    assert torch.equal(found, compiled.apply(given, replace(drawn, sigma=torch.zeros(8)), 1))
+
+
 CHECKSUM = """
 import hashlib, numpy as np
 from hashbench.features.views import augment, compiled

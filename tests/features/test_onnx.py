@@ -35,6 +35,11 @@ def test_features_are_torchs_to_rounding_and_the_key_says_what_ran(both):
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
+def test_opening_keeps_no_network_in_memory():
+    opened = open_backbone(NAME, **NETWORK)
+    assert (opened._session, opened._network) == (None, None)
+
+
 def test_neither_threads_nor_batches_decide_a_bit(both, monkeypatch):
     images, rows = photos(40), np.arange(40)
     whole = extract_features(both[0], images, rows)
