@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 
 from hashbench.data.similarity import SIMILARITIES, Similarity
 from hashbench.errors import InputError
-from hashbench.evaluation.readings import with_readings
 from hashbench.files.hashing import canonical_hash
 
 LISTS = "+lists:"
@@ -144,6 +143,11 @@ class Protocol:
         base, _, before = self.name.removesuffix("]").partition("[")
         chosen = dict(one.split("=") for one in before.split(",") if one) | changed
         inside = ",".join(f"{key}={chosen[key]}" for key in known if key in chosen)
+        metrics = self.metrics
+        if choice.get(UNSEEN) and not self.unseen:
+            from hashbench.evaluation.readings import with_readings  # see `_by_values`
+
+            metrics = with_readings(metrics)
         split = self.split.rpartition(CHOSEN)[0] if before else self.split
         numbers: dict[str, Any] = {**known, **choice}
         return replace(
@@ -153,7 +157,7 @@ class Protocol:
             n_query=None,
             n_database=None,
             n_train=None,
-            metrics=with_readings(self.metrics) if choice.get(UNSEEN) and not self.unseen else self.metrics,
+            metrics=metrics,
             draw={key: numbers[key] for key in self.draw},
             validation=numbers[VALIDATION],
             unseen=numbers.get(UNSEEN, 0.0),

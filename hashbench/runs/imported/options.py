@@ -10,7 +10,6 @@ from hashbench.data.options import LoadOptions
 from hashbench.errors import InputError
 from hashbench.files.paths import is_plugin_name
 from hashbench.options import option
-from hashbench.plugins.registry import Registry
 from hashbench.renamed import ESTIMATORS
 
 LONGEST = 500
@@ -87,6 +86,8 @@ def refuse_incomplete(options: ImportOptions) -> None:
 def _refuse_name(options: ImportOptions) -> None:
     if not is_plugin_name(options.name):
         raise InputError(f"--as {options.name}: expected up to 100 letters, digits, _ and -")
+    from hashbench.plugins.registry import Registry  # the command line needs the options alone
+
     registry = Registry(options.plugins)
     present = registry.present_name(options.name, ESTIMATORS)
     if any(present in registry.plugins(kind) for kind in ESTIMATORS):
