@@ -54,8 +54,6 @@ class Estimator(BaseEstimator):
     portable : bool
         Whether what ``fit`` learns and the codes are the same, bit for bit, on every processor and with any number of
         threads. A run computes everything else with one thread, so that at least the threads change nothing.
-    n_classes_ : int
-        Number of classes, or of labels, during ``fit`` of a supervised method and afterwards; set by the base class.
     n_features_in_ : int
         Width of the training vectors; set by the base class.
     feature_names_in_ : ndarray of str
@@ -115,7 +113,10 @@ class Estimator(BaseEstimator):
 
     @property
     def n_classes_(self) -> int:
-        """Number of classes, or of labels, that ``fit`` of a supervised method was given; 0 for others, not saved."""
+        """Number of classes, or of labels, that ``fit`` of a supervised method was given; 0 for others.
+
+        It is set when ``fit`` begins, and not saved.
+        """
         return self._n_classes
 
     @property
