@@ -1,17 +1,9 @@
 """CroVCA: each view's code is the target of the other view; the coding rate spreads codes."""
 
-from __future__ import annotations
-
-import math
-from typing import TYPE_CHECKING
-
-from hashbench.learning.view_pairs import ViewPairMethod
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from hashbench.learning.losses.cross_view import CrossViewMethod
 
 
-class CroVCA(ViewPairMethod):
+class CroVCA(CrossViewMethod):
     """Cross-view code alignment: a perceptron learns to give two views of an image one code.
 
     Source: Moummad, Zaher, Goëau and Joly, Image hashing via cross-view code alignment in the age of foundation models,
@@ -62,84 +54,9 @@ class CroVCA(ViewPairMethod):
     """
 
     paper = "Moummad et al., CVPR workshops 2026 (arXiv 2510.27584)"
-    default_steps = 975
-    full_batches = True
 
-    hidden: int | None = None
-    rate_weight: float = 0.1
-    eps: float = 0.05
-    min_lr: float = 1e-6
-    batch_size: int = 256
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-
-    def network(self, n_features):
-        """Return a perceptron that ends in batch normalisation of each view."""
-        import torch
-        from torch import nn
-
-        class EachView(nn.Module):
-            def __init__(self, coder):
-                super().__init__()
-                self.coder = coder
-
-            def forward(self, views):
-                return torch.cat([self.coder(view) for view in views.chunk(2)])
-
-        hidden = self.hidden or n_features
-        layers = [nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, self.n_bits)]
-        for layer in layers[::2]:
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
-        return EachView(nn.Sequential(*layers, nn.BatchNorm1d(self.n_bits)))
-
-    def encoder(self, network):
-        """Return the perceptron."""
-        return network.coder
-
-    def loss(self, outputs, batch):
-        """Return the cross entropy of views with each other's bits, minus the weighted coding rate."""
+    def alignment(self, one, other, batch):
+        """Return the cross entropy of views with each other's bits."""
         from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-        one, other = outputs.chunk(2)
-        alignment = (cross_entropy(one, (other > 0).float()) + cross_entropy(other, (one > 0).float())) / 2
-        rate = (coding_rate(one, self.eps) + coding_rate(other, self.eps)) / 2
-        return {"loss": alignment - self.rate_weight * rate, "alignment": alignment, "coding_rate": rate}
-
-    def optimizers(self, network):
-        """Return AdamW."""
-        from torch.optim import AdamW
-
-        return AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
-
-    def start_epoch(self, trainer, epoch):
-        """Decrease the learning rate to ``min_lr`` along half a cosine."""
-        low, cosine = self.min_lr / self.lr, math.cos(math.pi * (epoch - 1) / trainer.epochs)
-        trainer.scale_rates(low + (1 - low) * (1 + cosine) / 2)
-
-    def limits(self, n_items, device, devices):
-        """Return the parameters' ranges."""
-        return [
-            *super().limits(n_items, device, devices),
-            ("hidden", self.hidden is None or self.hidden >= 1, "at least 1"),
-            ("rate_weight", self.rate_weight >= 0, "at least 0"),
-            ("eps", self.eps > 0, "above 0"),
-            ("min_lr", 0 <= self.min_lr <= self.lr, "0 to lr"),
-        ]
-
-
-def coding_rate(logits: Tensor, eps: float) -> Tensor:
-    """Return the coding rate of rows, each scaled to length 1 (Yu et al., NeurIPS 2020), in nats, scaled by their size.
-
-    Parameters
-    ----------
-    logits : Tensor of shape (n, n_bits)
-    eps : float
-    """
-    import torch
-
-    n_rows, n_bits = logits.shape
-    rows = torch.nn.functional.normalize(logits)
-    spread = torch.eye(n_bits, device=logits.device) + n_bits / (n_rows * eps) * rows.T @ rows
-    # This function passes NaN on to the loss, which the training reports; `cholesky` would raise.
-    return torch.linalg.cholesky_ex(spread).L.diagonal().log().sum() * (n_bits + n_rows) / (n_bits * n_rows)
+        return (cross_entropy(one, (other > 0).float()) + cross_entropy(other, (one > 0).float())) / 2

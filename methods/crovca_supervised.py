@@ -1,13 +1,9 @@
 """CroVCA with labels: the code of an item's class in its batch is what each of its views' is to be."""
 
-from __future__ import annotations
-
-import math
-
-from hashbench.learning.view_pairs import ViewPairMethod
+from hashbench.learning.losses.cross_view import CrossViewMethod
 
 
-class CroVCASupervised(ViewPairMethod):
+class CroVCASupervised(CrossViewMethod):
     """Cross-view code alignment with labels: a perceptron learns to give the items of a class one code.
 
     Source: Moummad, Zaher, Goëau and Joly, Image hashing via cross-view code alignment in the age of foundation models,
@@ -54,60 +50,16 @@ class CroVCASupervised(ViewPairMethod):
 
     paper = "Moummad et al., CVPR workshops 2026 (arXiv 2510.27584)"
     supervision = "supervised"
-    default_steps = 975
-    full_batches = True
 
-    hidden: int | None = None
-    rate_weight: float = 0.1
-    eps: float = 0.05
-    min_lr: float = 1e-6
-    batch_size: int = 256
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-
-    def network(self, n_features):
-        """Return a perceptron that ends in batch normalisation of each view apart."""
-        from hashbench.learning.labelled.coding_rate import ViewCoder
-
-        return ViewCoder(n_features, self.hidden or n_features, self.n_bits)
-
-    def encoder(self, network):
-        """Return the perceptron."""
-        return network.coder
-
-    def loss(self, outputs, batch):
-        """Return the cross entropy of views with their labels' bits, minus the weighted coding rate."""
+    def alignment(self, one, other, batch):
+        """Return the cross entropy of both views with their labels' bits."""
+        import torch
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        from hashbench.learning.labelled.coding_rate import coding_rate
-        from hashbench.learning.labelled.pairs import marks
+        from hashbench.learning.losses.pairs import marks
 
-        one, other = outputs.chunk(2)
         labels = marks(batch.labels, self.n_classes_)
         items, counts = labels.sum(dim=0).clamp(min=1), labels.sum(dim=1, keepdim=True).clamp(min=1)
         means = labels.T @ (one + other).detach() / (2 * items[:, None])
         bits = (labels @ means / counts > 0).float()
-        alignment = binary_cross_entropy_with_logits(outputs, bits.repeat(2, 1))
-        rate = (coding_rate(one, self.eps) + coding_rate(other, self.eps)) / 2
-        return {"loss": alignment - self.rate_weight * rate, "alignment": alignment, "coding_rate": rate}
-
-    def optimizers(self, network):
-        """Return AdamW."""
-        from torch.optim import AdamW
-
-        return AdamW(network.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)
-
-    def start_epoch(self, trainer, epoch):
-        """Let the rate fall to ``min_lr`` along half a cosine."""
-        low, cosine = self.min_lr / self.lr, math.cos(math.pi * (epoch - 1) / trainer.epochs)
-        trainer.scale_rates(low + (1 - low) * (1 + cosine) / 2)
-
-    def limits(self, n_items, device, devices):
-        """Return the parameters' ranges."""
-        return [
-            *super().limits(n_items, device, devices),
-            ("hidden", self.hidden is None or self.hidden >= 1, "at least 1"),
-            ("rate_weight", self.rate_weight >= 0, "at least 0"),
-            ("eps", self.eps > 0, "above 0"),
-            ("min_lr", 0 <= self.min_lr <= self.lr, "0 to lr"),
-        ]
+        return binary_cross_entropy_with_logits(torch.cat([one, other]), bits.repeat(2, 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 
 class CSQ(LinearLayerMethod):
@@ -73,7 +73,7 @@ class CSQ(LinearLayerMethod):
 
     def begin(self, trainer):
         """Give each class its centre."""
-        from hashbench.learning.labelled.targets import Targets
+        from hashbench.learning.losses.targets import Targets
 
         trainer.constants["targets"] = Targets(trainer, self.n_classes_, self.n_bits, self.centres)
 

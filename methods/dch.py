@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,7 +65,7 @@ class DCH(LinearLayerMethod):
         """Return the pairs' negative log-likelihood, plus what draws outputs to ±1."""
         import torch
 
-        from hashbench.learning.labelled.pairs import balanced_mean, share_label
+        from hashbench.learning.losses.pairs import balanced_mean, share_label
 
         similar = share_label(batch.labels, batch.labels)
         distance = approximate_distance(outputs, outputs) / self.gamma

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 
 class DPSH(LinearLayerMethod):
@@ -55,7 +55,7 @@ class DPSH(LinearLayerMethod):
 
     def begin(self, trainer):
         """Remember outputs of all rows."""
-        from hashbench.learning.labelled.memory import OutputMemory
+        from hashbench.learning.losses.memory import OutputMemory
 
         trainer.constants["memory"] = OutputMemory(trainer, self.n_bits)
 

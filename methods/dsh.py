@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 
 class DSH(LinearLayerMethod):
@@ -54,7 +54,7 @@ class DSH(LinearLayerMethod):
 
     def begin(self, trainer):
         """Remember outputs of all rows."""
-        from hashbench.learning.labelled.memory import OutputMemory
+        from hashbench.learning.losses.memory import OutputMemory
 
         trainer.constants["memory"] = OutputMemory(trainer, self.n_bits)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ class DTSH(LinearLayerMethod):
 
     def loss(self, outputs, batch):
         """Return the triplets' negative log-likelihood, plus what draws outputs to their signs."""
-        from hashbench.learning.labelled.pairs import share_label
+        from hashbench.learning.losses.pairs import share_label
 
         triplets = triplet_loss(outputs @ outputs.T, share_label(batch.labels, batch.labels), self.margin)
         penalty = (outputs - outputs.sign()).square().mean()

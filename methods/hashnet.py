@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 
 class HashNet(LinearLayerMethod):
@@ -61,7 +61,7 @@ class HashNet(LinearLayerMethod):
         """Return the negative log-likelihood, balanced over both kinds of pairs."""
         from torch.nn.functional import softplus
 
-        from hashbench.learning.labelled.pairs import balanced_mean, share_label
+        from hashbench.learning.losses.pairs import balanced_mean, share_label
 
         codes = (batch.constants["scale"] * outputs).tanh()
         similar = share_label(batch.labels, batch.labels)

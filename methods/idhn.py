@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hashbench.errors import Unsupported
-from hashbench.learning.labelled.linear_layer import LinearLayerMethod
+from hashbench.learning.losses.linear_layer import LinearLayerMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ class IDHN(LinearLayerMethod):
 
     def begin(self, trainer):
         """Refuse items of one label each; remember outputs of all rows."""
-        from hashbench.learning.labelled.memory import OutputMemory
+        from hashbench.learning.losses.memory import OutputMemory
 
         if trainer.data.labels.sum(axis=1).max() < 2:
             raise Unsupported(f"{self.name} learns from several labels an item; here each has one at most")

@@ -74,7 +74,7 @@ class OrthoHash(SupervisedMethod):
 
     def begin(self, trainer):
         """Give each class its code."""
-        from hashbench.learning.labelled.targets import Targets
+        from hashbench.learning.losses.targets import Targets
 
         trainer.constants["targets"] = Targets(trainer, self.n_classes_, self.n_bits, self.centres)
 
@@ -82,7 +82,7 @@ class OrthoHash(SupervisedMethod):
         """Return the cross entropy of cosines with the classes' codes."""
         from torch.nn.functional import cross_entropy, normalize
 
-        from hashbench.learning.labelled.pairs import marks
+        from hashbench.learning.losses.pairs import marks
 
         cosines = normalize(outputs) @ normalize(batch.constants["targets"].centres).T
         labels = marks(batch.labels, self.n_classes_)

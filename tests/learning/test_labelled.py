@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hashbench import Unsupported
-from hashbench.learning.labelled.memory import OutputMemory
-from hashbench.learning.labelled.pairs import balanced_mean, marks, share_label
-from hashbench.learning.labelled.targets import Targets
+from hashbench.learning.losses.memory import OutputMemory
+from hashbench.learning.losses.pairs import balanced_mean, marks, share_label
+from hashbench.learning.losses.targets import Targets
 
 CLASSES = torch.tensor([0, 2, 2, 1])
 MARKS = torch.tensor([[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0]], dtype=torch.bool)

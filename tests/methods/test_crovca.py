@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import one_clear_line
-from hashbench.methods.crovca import coding_rate
 from interrupted import goes_on_bit_for_bit
 
 from hashbench import Unsupported, load_method
+from hashbench.learning.losses.coding_rate import coding_rate
 
 
 @pytest.fixture(scope="module")

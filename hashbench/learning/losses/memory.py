@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hashbench.features.hardware.upload import to_device
-from hashbench.learning.labelled.pairs import share_label
+from hashbench.learning.losses.pairs import share_label
 
 
 class OutputMemory:

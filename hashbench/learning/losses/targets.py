@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hashbench.learning.centres import centres
-from hashbench.learning.labelled.pairs import marks
+from hashbench.learning.losses.pairs import marks
 
 
 class Targets:

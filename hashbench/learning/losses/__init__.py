@@ -1,0 +1,1 @@
+"""What losses of several methods share: pairs, a memory of outputs, target codes, a linear layer, the coding rate."""
