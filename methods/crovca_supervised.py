@@ -1,5 +1,6 @@
 """CroVCA with labels: the code of an item's class in its batch is what each of its views' is to be."""
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.losses.cross_view import CrossViewMethod
 
 
@@ -50,6 +51,15 @@ class CroVCASupervised(CrossViewMethod):
 
     paper = "Moummad et al., CVPR workshops 2026 (arXiv 2510.27584)"
     supervision = "supervised"
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "weight_decay": log_range(1e-4, 1e-1),
+        "rate_weight": log_range(0.01, 1.0),
+        "eps": log_range(0.005, 0.5),
+        "hidden": [None, 512, 2048],
+        "batch_size": [64, 128, 256],
+    }
 
     def alignment(self, one, other, batch):
         """Return the cross entropy of both views with their labels' bits."""
