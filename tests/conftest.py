@@ -26,6 +26,7 @@ from hashbench.records.store import Store
 
 pytest.register_assert_rewrite("interrupted", "model_files")
 pytest_plugins = (
+    "forked",
     "gpu_cells",
     "little_nuswide",
     "mocked_cuda",

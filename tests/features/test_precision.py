@@ -42,6 +42,16 @@ def test_tf32_needs_a_gpu_that_has_it():
     assert fabric_precision("bf16-mixed") == "bf16-mixed"
 
 
+def test_the_gpu_that_is_named_decides():
+    options = {"image_size": 32, "precision": "tf32"}
+    with pretended_gpu(major=7, count=2), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "get_device_capability", lambda name: {"cuda:1": (8, 0)}.get(name, (7, 0)))
+        assert open_backbone("tf_efficientnet_lite0", device="cuda:1", **options).key["precision"] == "tf32"
+        for device in ("cuda:0", "cuda"):
+            with pytest.raises(InputError, match="precision tf32 needs a GPU"):
+                open_backbone("tf_efficientnet_lite0", device=device, **options)
+
+
 def settings():
     """Return what products and convolutions compute in."""
     matmul = torch.backends.cuda.matmul.allow_tf32

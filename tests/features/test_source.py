@@ -177,43 +177,50 @@ def test_the_bundled_weights_are_timms(photos):
     assert torch.allclose(features[:1], again, atol=1e-4)
 
 
+def named_by_timm(state):
+    """Return a state dict of torchvision's VGG16 with timm's names, whose layers fc6 and fc7 are convolutions."""
+    names = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+    shapes = {"classifier.0.weight": (4096, 512, 7, 7), "classifier.3.weight": (4096, 4096, 1, 1)}
+    named = {}
+    for key, value in state.items():
+        layer, _, kind = key.rpartition(".")
+        named[f"{names.get(layer, layer)}.{kind}"] = value.reshape(shapes.get(key, value.shape))
+    return named
+
+
+def vgg16(state, file):
+    torch.save(state, file)
+    return open_backbone("vgg16", weights=file, image_size=224, device="cpu", precision="fp32")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["torchvision", "timm"])
-def test_vgg16_is_fc7_after_relu(tmp_path, photos, form):
+def test_vgg16_is_fc7_after_relu(tmp_path, photos):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         reference = torchvision.models.vgg16(weights=None).eval()
-    file = tmp_path / "vgg16.pth"
-    state = reference.state_dict()
-    if form == "timm":
-        state = {
-            key.replace("classifier.0", "pre_logits.fc1")
-            .replace("classifier.3", "pre_logits.fc2")
-            .replace("classifier.6", "head.fc"): value.reshape(4096, 512, 7, 7)
-            if key == "classifier.0.weight"
-            else (value[..., None, None] if key == "classifier.3.weight" else value)
-            for key, value in state.items()
-        }
-    torch.save(state, file)
-    backbone = open_backbone("vgg16", weights=file, image_size=224, device="cpu", precision="fp32")
-    images = backbone.resize(backbone.prepare(photos[:3]))
+    backbone = vgg16(reference.state_dict(), tmp_path / "torchvision.pth")
+    images = backbone.resize(backbone.prepare(photos[:2]))
     features = backbone.extract(images)
-    assert features.shape == (3, 4096)
+    assert features.shape == (2, 4096)
+    assert torch.equal(features, vgg16(named_by_timm(reference.state_dict()), tmp_path / "timm.pth").extract(images))
     mean, std = (torch.tensor(backbone.key[name])[:, None, None] for name in ("mean", "std"))
     with torch.inference_mode():
         reference.classifier = reference.classifier[:5]
         expected = reference((images - mean) / std)
     assert torch.allclose(features, expected, atol=1e-4)
     assert (features >= 0).all()
+
+    small = backbone.resize(backbone.prepare(photos[:3]))[..., ::2, ::2]
+    features = backbone.extract(small)
     seeds = mask_seeds(1, np.arange(3))
-    dropped = backbone.extract(images, seeds)
-    assert torch.equal(dropped, backbone.extract(images, seeds))
-    assert not torch.equal(dropped, backbone.extract(images, mask_seeds(2, np.arange(3))))
-    assert torch.allclose(dropped[1:2], backbone.extract(images[1:2], seeds[1:2]), atol=1e-4)
+    dropped = backbone.extract(small, seeds)
+    assert torch.equal(dropped, backbone.extract(small, seeds))
+    assert not torch.equal(dropped, backbone.extract(small, mask_seeds(2, np.arange(3))))
+    assert torch.allclose(dropped[1:2], backbone.extract(small[1:2], seeds[1:2]), atol=1e-4)
     # Half of what ReLU leaves is dropped, once: a second dropout would leave a quarter.
     zeros, dropped_zeros = (float((values == 0).float().mean()) for values in (features, dropped))
     assert dropped_zeros == pytest.approx(0.5 + 0.5 * zeros, abs=0.06)
-    assert torch.equal(features, backbone.extract(images))
+    assert torch.equal(features, backbone.extract(small))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", None])
@@ -271,8 +278,9 @@ def test_encoded_images_of_many_sizes_go_through_the_network(tmp_path):
         ExtractedFeatures(dataset, open_backbone("pixels", device="cpu"), tmp_path).features()
 
 
-@pytest.mark.slow
-def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
+@pytest.fixture
+def on_one_and_two_devices(tmp_path, monkeypatch):
+    """Return the sources of 109 random images' features on one device and on two; several steps for each."""
     monkeypatch.setattr("hashbench.features.extracted.FEATURE_STEP", 32)
     rng = np.random.default_rng(0)
     rows = np.arange(9, 109)
@@ -286,11 +294,23 @@ def test_two_devices_extract_what_one_does(tmp_path, monkeypatch):
     )
     backbone = open_backbone("tf_efficientnet_lite0", image_size=32, device="cpu", precision="fp32")
     backbone = backbone.with_parameters(1.01 * backbone.parameters(backbone.network()))
-    one, two = (ExtractedFeatures(dataset, backbone, tmp_path / str(devices), "cpu", devices) for devices in (1, 2))
+    return [ExtractedFeatures(dataset, backbone, tmp_path / str(devices), "cpu", devices) for devices in (1, 2)]
+
+
+@pytest.mark.slow
+def test_two_devices_extract_what_one_does(on_one_and_two_devices):
+    one, two = on_one_and_two_devices
     assert np.allclose(one.features().data, two.features().data, rtol=1e-4, atol=2e-5)
+    assert one.key == two.key
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
+def test_two_devices_make_the_views_that_one_does(on_one_and_two_devices, tmp_path):
+    one, two = on_one_and_two_devices
     assert np.allclose(one.views(3, 0).data, two.views(3, 0).data, rtol=1e-3, atol=2e-4)
     assert one.key == two.key
-    again = ExtractedFeatures(dataset, backbone, tmp_path / "2")
+    again = ExtractedFeatures(two.dataset, two.backbone, tmp_path / "2")
     assert (again.views(2, 0).data == two.views(3, 0).data[:, :2]).all()
 
 

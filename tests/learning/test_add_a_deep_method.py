@@ -41,6 +41,7 @@ def test_the_example_runs(plugin, cli, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_the_example_trains_in_two_processes_that_import_its_file(plugin, data):
     method = Registry([plugin]).find("methods", "autoencoder").load()(8, epochs=2, hidden=16, random_state=0)
     X = data[:301]  # the last batch does not split evenly

@@ -343,6 +343,7 @@ class Normalised(Autoencoder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_batch_normalisation_trains_on_one_device(data):
     method = Normalised(8, epochs=1, random_state=0).fit(data)
     assert method.activations_ == ["identity"]

@@ -116,6 +116,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(X, y, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_train_like_one(X):
     method = Classifier(8, epochs=2, batch_size=9, random_state=0)  # an odd batch: one process repeats a row
     one, two = (method.fit(X, MARKS, devices=devices).weights1_.copy() for devices in (1, 2))
@@ -158,6 +159,7 @@ def test_view_pairs_keep_their_labels_where_the_backbone_is_trained(tunable):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 @pytest.mark.parametrize("method_class", [Classifier, OfViews])
 def test_two_processes_tune_like_one(tunable, method_class):
     one, two = (tune(tunable, method_class, devices=devices).backbone_weights_.copy() for devices in (1, 2))

@@ -217,6 +217,7 @@ class Spawned(load_method("cibhash")):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_tune_a_network_with_dropout_like_one(tmp_path):
     backbone = small_backbone(tmp_path, "vgg_tiny")
     tunable = Tunable(photos(10), np.arange(2, 10), PHOTO_VIEWS, backbone.key, backbone.weights)

@@ -215,8 +215,10 @@ def test_validation_chooses_the_epoch(pool):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sampling", ["sign", "bernoulli"])
-def test_two_processes_equal_one(pool, sampling):
+@pytest.mark.parametrize(("sampling", "processes"), [("sign", "spawned"), ("bernoulli", "forked")])
+def test_two_processes_equal_one(pool, sampling, processes, request):
+    if processes == "forked":
+        request.getfixturevalue("forked_processes")
     # The last batch, of 25 images, does not split evenly.
     views = pool[1][:89]
     method = load_method("cibhash")(8, n_views=6, epochs=2, batch_size=32, sampling=sampling, random_state=0)
@@ -288,6 +290,7 @@ def test_interrupted_tuning_goes_on_bit_for_bit(tunable, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_tune_like_one(tunable):
     method = load_method("cibhash")(8, random_state=0, **{**TUNING, "epochs": 1})
     one, two = (train(method, TunedBackbone(tunable, 1280, 0, 1e-4), devices=devices) for devices in (1, 2))
@@ -316,6 +319,7 @@ def test_a_run_tunes_and_its_model_encodes(tmp_path, cli, photos_plugin):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_a_process_s_refusal_keeps_its_kind(pool):
     views = np.full((90, 6, 20), np.inf, np.float16)
     method = load_method("cibhash")(8, n_views=6, epochs=1, random_state=0)

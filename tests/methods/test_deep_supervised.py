@@ -118,6 +118,7 @@ def test_what_is_refused(labelled, name, labels, params, message):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
 def test_two_processes_remember_what_one_does(labelled):
     X, y = labelled
     one, two = make("dpsh", lr=1e-3).fit(X, y), make("dpsh", lr=1e-3).fit(X, y, devices=2)

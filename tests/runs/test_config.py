@@ -56,7 +56,7 @@ def test_the_command_line_wins(tmp_path, cli):
 @pytest.mark.slow
 def test_every_run_writes_the_file_that_repeats_it(tmp_path, cli, photos_plugin):
     first, second = tmp_path / "first", tmp_path / "second"
-    methods = "sph[max_iter=3|4],itq[n_iter=2]"
+    methods = "sph[max_iter=3|4],agh[n_anchors=20]"  # quick, though the photos have 3,072 pixels
     arguments = ("--plugin", photos_plugin, "--dataset", "photos,digits", "--backbone", "pixels", "--bits", 8)
     assert cli("run", "--methods", methods, *arguments, "--out", first).returncode == 0
     done = cli("run", first / "run.toml", "--out", second)

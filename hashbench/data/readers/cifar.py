@@ -109,17 +109,10 @@ def read_cifar(files: CifarFiles, name: str, options: LoadOptions) -> Items:
         The directory has none of the layouts, or a file in it is missing, damaged or not of this data set.
     """
     directory = data_directory(options, name, files.needs, files.download)
-    images: np.ndarray | ImageFiles
-    official, where = False, _batches_in(directory, files)
-    if where is not None:
-        batches = _read_batches(where, files)
-        sums = {batch: hashlib.md5(content, usedforsecurity=False).hexdigest() for batch, content in batches.items()}
-        official = are_official(sums, files.md5, where)
-        parsed = [_parsed(batches[batch], f"{where}: {batch}", files) for batch in files.md5]
-        images, labels = np.concatenate([piece for piece, _ in parsed]), [numbers for _, numbers in parsed]
-    else:
-        copies = _read_copies(directory, files)
-        images, labels = _joined([piece for piece, _ in copies]), [numbers for _, numbers in copies]
+    where, batches = _batches_in(directory, files)
+    sums = {batch: hashlib.md5(content, usedforsecurity=False).hexdigest() for batch, content in batches.items()}
+    official = bool(batches) and are_official(sums, files.md5, where)
+    images, labels = _images_and_labels(where, batches, files)
     train, test = np.split(np.arange(len(images)), [len(images) - len(labels[-1])])
     if not options.skip_broken:
         _check_counts({"train": len(train), "test": len(test)}, files.sizes, directory)
@@ -148,15 +141,7 @@ def read_cifar_set(files: CifarFiles, name: str, options: LoadOptions) -> Items:
         Also where a class has not as many images as every other one.
     """
     directory = data_directory(options, name, files.needs, files.download)
-    images: np.ndarray | ImageFiles
-    where = _batches_in(directory, files)
-    if where is not None:
-        batches = _read_batches(where, files)
-        parsed = [_parsed(batches[batch], f"{where}: {batch}", files) for batch in files.md5]
-        images, labels = np.concatenate([piece for piece, _ in parsed]), [numbers for _, numbers in parsed]
-    else:
-        copies = _read_copies(directory, files)
-        images, labels = _joined([piece for piece, _ in copies]), [numbers for _, numbers in copies]
+    images, labels = _images_and_labels(*_batches_in(directory, files), files)
     if not options.skip_broken:
         by_part = dict(zip(PARTS, labels, strict=True))
         _check_counts({part: len(numbers) for part, numbers in by_part.items()}, files.sizes, directory)
@@ -167,12 +152,23 @@ def read_cifar_set(files: CifarFiles, name: str, options: LoadOptions) -> Items:
     )
 
 
-def _batches_in(directory: Path, files: CifarFiles) -> Path | None:
-    """Return the folder of the publisher's batches, or else their archive; None if the directory has neither."""
+def _images_and_labels(
+    where: Path, batches: Mapping[str, bytes], files: CifarFiles
+) -> tuple[np.ndarray | ImageFiles, list[np.ndarray]]:
+    """Return all images, and the labels of each batch; without batches, of each part of the copy in a directory."""
+    if batches:
+        parsed = [_parsed(batches[batch], f"{where}: {batch}", files) for batch in files.md5]
+        return np.concatenate([images for images, _ in parsed]), [labels for _, labels in parsed]
+    copies = _read_copies(where, files)
+    return _joined([images for images, _ in copies]), [labels for _, labels in copies]
+
+
+def _batches_in(directory: Path, files: CifarFiles) -> tuple[Path, dict[str, bytes]]:
+    """Return the publisher's batches and their folder or archive; the directory and no batches if it has neither."""
     folder, archive = directory / files.folder, directory / files.archive
     whole = (path for path in (folder, directory) if all((path / name).is_file() for name in files.md5))
-    found = next(whole, None) or (folder if folder.is_dir() else None)
-    return found or (archive if archive.is_file() else None)
+    found = next(whole, None) or (folder if folder.is_dir() else None) or (archive if archive.is_file() else None)
+    return (directory, {}) if found is None else (found, _read_batches(found, files))
 
 
 def _read_batches(where: Path, files: CifarFiles) -> dict[str, bytes]:

@@ -101,7 +101,7 @@ def open_backbone(
         return Backbone(dict(PIXELS_KEY), open_fabric(chosen))
     model = find_model(ALIASES.get(name, name))
     file = find_weights(model, weights)
-    key_precision = choose_precision(precision, chosen.partition(":")[0])
+    key_precision = choose_precision(precision, chosen)
     as_published = "model" in (normalization, transform)
     mean, std = (model.mean, model.std) if as_published else IMAGENET
     key = {

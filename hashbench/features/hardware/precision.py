@@ -23,7 +23,8 @@ def choose_precision(precision: str, device: str) -> str:
     Parameters
     ----------
     precision : {"fp32", "bf16", "fp16", "tf32"}
-    device : {"cpu", "cuda"}
+    device : str
+        ``cpu``, ``cuda``, or one of several GPUs such as ``cuda:1``.
 
     Raises
     ------
@@ -34,18 +35,11 @@ def choose_precision(precision: str, device: str) -> str:
 
     if precision == "fp16" and device == "cpu":  # Fabric would take bfloat16 instead, against the feature key
         raise InputError("precision fp16 needs a CUDA device; a CPU computes in bf16 or fp32")
-    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
+    if precision == "bf16" and device != "cpu" and not torch.cuda.is_bf16_supported():
         raise InputError("precision bf16 is not available on this CUDA device; it computes in fp16 or fp32")
-    if precision == TF32 and not (device == "cuda" and _is_ampere_or_later()):
+    if precision == TF32 and (device == "cpu" or torch.cuda.get_device_capability(device) < (8, 0)):
         raise InputError("precision tf32 needs a GPU of compute capability 8.0 or higher; choose fp32")
     return PRECISIONS[precision]
-
-
-def _is_ampere_or_later() -> bool:
-    """Return whether the GPU has bfloat16 and TF32; older ones emulate bfloat16, slower than they compute float32."""
-    import torch
-
-    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def fabric_precision(precision: str) -> Any:
