@@ -1,11 +1,11 @@
 """hashbench: the benchmark suite for learning to hash.
 
 To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`, `show`.
-To write a method: `HashMethod`, `Unsupported`, `Tunable`. To write a quantizer: `Quantizer`, `Unsupported`. To write a
-metric: `Metric`, `Histograms`. To write a data set: `HashDataset`, `Items`, `ImageFiles`, `LoadOptions`, `Protocol`,
-`Split` with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`, `InputError`. Shared code that decides a
-plugin's result, and so belongs to its identity, is imported from its module: ``hashbench.learning`` and
-``hashbench.data.readers``.
+To write a method: `HashMethod`, `Unsupported`, `Tunable`, `log_range`. To write a quantizer: `Quantizer`,
+`Unsupported`, `log_range`. To write a metric: `Metric`, `Histograms`. To write a data set: `HashDataset`, `Items`,
+`ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`,
+`InputError`. Shared code that decides a plugin's result, and so belongs to its identity, is imported from its module:
+``hashbench.learning`` and ``hashbench.data.readers``.
 
 The names below are imported when they are first used, so that ``import hashbench`` is quick and light.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hashbench.codes.score import Score, score
     from hashbench.contract.method import HashMethod
     from hashbench.contract.quantizer import Quantizer
+    from hashbench.contract.search_space import log_range
     from hashbench.data.dataset import Dataset
     from hashbench.data.images import EncodedImages, ImageFiles
     from hashbench.data.items import Items
@@ -68,6 +69,7 @@ _HOMES = {
     "score": "hashbench.codes.score",
     "HashMethod": "hashbench.contract.method",
     "load_model": "hashbench.models.model_files",
+    "log_range": "hashbench.contract.search_space",
     "Quantizer": "hashbench.contract.quantizer",
 }
 
@@ -101,6 +103,7 @@ __all__ = [
     "load_method",
     "load_model",
     "load_quantizer",
+    "log_range",
     "official_split",
     "run",
     "score",

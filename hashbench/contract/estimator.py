@@ -65,6 +65,10 @@ class Estimator(BaseEstimator):
         Seconds of training before an interruption, from a method that goes on after one.
     checkpoint_s_ : float
         Seconds that ``fit`` took to write checkpoints; a run does not count them as training.
+    search : dict
+        The search space of its parameters, for tuning: of each a pair of bounds, a `hashbench.log_range` or a list of
+        values. See `hashbench.contract.search_space.search_space`. Codes do not depend on it, so it is no part of the
+        identity of the class's code.
     expected_failures : dict from str to str
         Names of the checks that the plugin fails for a reason, and the reasons; see `hashbench.checks`.
     """
@@ -77,6 +81,7 @@ class Estimator(BaseEstimator):
     paper: ClassVar[str] = ""
     name: ClassVar[str] = ""
     portable: ClassVar[bool] = False
+    search: ClassVar[dict[str, Any]] = {}
     expected_failures: ClassVar[dict[str, str]] = {}
 
     fit: Callable[..., Any]

@@ -3,7 +3,8 @@
 Of a method count its own files and the definitions that they reach in ``hashbench.learning``, of a data set its own
 files and what they reach in ``hashbench.data.readers`` and ``hashbench.data.neighbors`` (`hashbench.files.reached`).
 What else they import is named by the feature key, by the data's fingerprint or by the engine's version. Comments,
-docstrings, blank space and the place of a file or a definition do not count.
+docstrings, blank space and the place of a file or a definition do not count, nor does the search space of a class,
+since it decides which parameters are tried and not what a class does with them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ UNSEEN = {token.COMMENT, token.NL, token.ENCODING, token.ENDMARKER}
 MARKS = {token.NEWLINE: "\n", token.INDENT: "{", token.DEDENT: "}"}
 FSTRING_START, FSTRING_END = getattr(token, "FSTRING_START", -1), getattr(token, "FSTRING_END", -1)
 """Python 3.12 and newer take an f-string apart; older ones have no such tokens."""
+SEARCH = "search"
+"""The class attribute that holds a search space."""
+LOG_RANGE = "log_range"
+"""What a search space is written with; its import does not count, wherever it is imported from."""
 Position = tuple[int, int]
 
 
@@ -66,15 +71,18 @@ def _digest(text: str) -> str:
 
 
 def code_of(text: str) -> str:
-    """Return a source text without comments, docstrings, blank space and the paths of what it imports from hashbench.
+    """Return what counts of a source text.
 
-    The result is the same on every version of Python.
+    Comments, docstrings, search spaces, blank space and the paths of what it imports from hashbench do not. The result
+    is the same on every version of Python.
     """
     nodes = list(ast.walk(ast.parse(text)))
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and _is_from_hashbench(node)]
     notes = [node for node in nodes if isinstance(node, ast.Expr) and is_note(node)]
-    unseen = {line for node in (*imports, *notes) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
-    names = {f"import {alias.name} as {alias.asname or alias.name}" for node in imports for alias in node.names}
+    spaces = [one for node in nodes if isinstance(node, ast.ClassDef) for one in node.body if _is_space(one, text)]
+    unseen = {line for node in (*imports, *notes, *spaces) for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+    aliases = [alias for node in imports for alias in node.names if alias.name != LOG_RANGE]
+    names = {f"import {alias.name} as {alias.asname or alias.name}" for alias in aliases}
     code = [
         MARKS.get(kind, content)
         for kind, content, line in _tokens(text)
@@ -86,6 +94,18 @@ def code_of(text: str) -> str:
 def _is_from_hashbench(node: ast.ImportFrom) -> bool:
     """Return whether an import is from hashbench, or relative."""
     return node.level > 0 or (node.module or "").partition(".")[0] == "hashbench"
+
+
+def _is_space(node: ast.stmt, text: str) -> bool:
+    """Return whether a statement of a class is its search space, with no other statement on its lines."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if not all(isinstance(one, ast.Name) and one.id == SEARCH for one in targets):
+        return False
+    lines = text.encode().splitlines()
+    before, after = lines[node.lineno - 1][: node.col_offset], lines[(node.end_lineno or 0) - 1][node.end_col_offset :]
+    return not before.strip() and not after.partition(b"#")[0].strip()
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str, int]]:

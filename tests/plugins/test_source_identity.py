@@ -63,6 +63,61 @@ def test_wording_and_layout_do_not_count(old, new, tmp_path):
     assert hash_source(tmp_path / "a.py") == hash_source(tmp_path / "b.py")
 
 
+METHOD = "class Mine(HashMethod):\n"
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        '    search = {"scale": (1, 3)}\n',
+        '    search = {"scale": log_range(1e-3, 1e3)}  # three decades on either side\n',
+        '    search = {\n        "scale": (1, 3),\n        "é": ["é", "b"],\n    }\n\n',
+        '    search: ClassVar[dict[str, Any]] = {"scale": (1, 3)}\n',
+    ],
+)
+@pytest.mark.parametrize("before", [METHOD, METHOD + "    paper = 'é'; year = 2021\n"])
+def test_a_search_space_does_not_count(search, before):
+    source = SOURCE.replace(METHOD, before)
+    assert code_of(source.replace(before, before + search)) == code_of(source)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from hashbench import log_range",
+        "from hashbench.contract.search_space import log_range",
+        "from hashbench.contract.search_space import log_range as log",
+    ],
+)
+def test_the_import_for_a_search_space_does_not_count(line):
+    assert code_of(f"{line}\n{SOURCE}") == code_of(SOURCE)
+    method = "from hashbench.contract.method import HashMethod"
+    assert code_of(SOURCE.replace(method, f"{method}\n{line}")) == code_of(SOURCE)
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        '    searched = {"scale": (1, 3)}\n',
+        '    space = {"scale": (1, 3)}\n',
+        "    search = space = {}\n",
+        "    search = {}; SCALE = 3\n",
+        "    SCALE = 3; search = {}\n",
+        "    search.limit = 3\n",
+        "    search |= {}\n",
+        "    for search in ():\n        pass\n",
+        "    def search(self):\n        return 3\n",
+        "    def fit(self, X):\n        search = 3\n",
+    ],
+)
+def test_all_else_in_a_class_counts(added):
+    assert code_of(SOURCE.replace(METHOD, METHOD + added)) != code_of(SOURCE)
+
+
+def test_a_search_outside_a_class_counts():
+    assert code_of(SOURCE.replace("SCALE = 2", "SCALE = 2\nsearch = {}")) != code_of(SOURCE)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
