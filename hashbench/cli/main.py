@@ -18,6 +18,7 @@ from hashbench.cli.import_codes import import_codes
 from hashbench.cli.report import report
 from hashbench.cli.run import run
 from hashbench.cli.score import score
+from hashbench.cli.tune import tune
 from hashbench.errors import InputError
 from hashbench.options import home_expanded
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
+    "tune": tune,
     "score": score,
     "import": import_codes,
     "encode": models.encode,

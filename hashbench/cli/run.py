@@ -55,7 +55,7 @@ def _run(options: RunOptions, dry_run: bool) -> None:
     from hashbench.runs.run import run as run_grid
 
     options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
-    with _watch(options.in_process) as log:
+    with watch(options.in_process) as log:
         records = run_grid(options, log)
 
     from hashbench.records.store import Store
@@ -77,7 +77,7 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         raise typer.Exit(1)
 
 
-def _watch(in_process: bool) -> AbstractContextManager[Watch]:
+def watch(in_process: bool) -> AbstractContextManager[Watch]:
     """Return what shows the run: a live display on a terminal, unless a debugger may want that, and lines elsewhere."""
     if in_process or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return nullcontext(Watch())
