@@ -96,7 +96,9 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     return _each_once(cells_of(options, unplanned))
 
 
-def cells_of(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[Job]:
+def cells_of(
+    options: RunOptions, unplanned: list[Unplanned] | None = None, registry: Registry | None = None
+) -> list[Job]:
     """Return the jobs of a run; those of one method under several spellings have one id.
 
     Parameters
@@ -104,6 +106,8 @@ def cells_of(options: RunOptions, unplanned: list[Unplanned] | None = None) -> l
     options : RunOptions
     unplanned : list, optional
         See `plan`.
+    registry : Registry, optional
+        For those who plan often: looking through the installed packages takes time.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def cells_of(options: RunOptions, unplanned: list[Unplanned] | None = None) -> l
     unknown = [name for name in distances if name not in DISTANCES]
     if unknown:
         raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
-    registry = Registry(options.plugins)
+    registry = registry or Registry(options.plugins)
     requests = requests_of(options, registry)
     for request in requests:
         if options.save_models and request.dims is not None:

@@ -205,7 +205,8 @@ class Grid:
             self._work_all()
         if last and self.options.exclusive_timing and not self.queue.stopping:
             self._time_alone()
-        write_results(self.store, final=last and not self.queue.stopping)
+        if last or self.queue.stopping:
+            write_results(self.store, final=not self.queue.stopping)
         if self.queue.stopping:
             raise KeyboardInterrupt
         self._refuse_lost()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,10 +104,10 @@ def plan_tuning(options: RunOptions, share: float, metric: str, criterion: str) 
     InputError
         An option cannot be used, a search space is malformed, or a class has no validation query.
     """
-    registry = Registry(options.plugins)
+    registry = _registry(tuple(options.plugins))
     options = replace(options, protocol=validation_protocol(options, share, registry))
     requests = requests_of(options, registry)
-    jobs = {job.label: job for job in reversed(cells_of(options))}
+    jobs = {job.label: job for job in reversed(cells_of(options, registry=registry))}
     for line in dict.fromkeys(line for job in jobs.values() for line in job.read):
         to_stderr(line)
     first = next(iter(jobs.values()))
@@ -119,6 +121,11 @@ def plan_tuning(options: RunOptions, share: float, metric: str, criterion: str) 
     else:
         chosen_by, uses_labels = _metric_of(jobs.values(), metric), dataset.labels is not None
     return Plan(subjects, dataset.name, str(options.protocol), chosen_by, recall, first.metrics[0], uses_labels)
+
+
+@functools.lru_cache(maxsize=1)
+def _registry(plugins: tuple[Path, ...]) -> Registry:
+    return Registry(plugins)
 
 
 def validation_protocol(options: RunOptions, share: float, registry: Registry) -> str:
@@ -229,7 +236,8 @@ def plan_trials(
     jobs: list[Job] = []
     for n_bits, labels in grids:
         bits = options.bits if n_bits is None else (n_bits,)
-        jobs += cells_of(replace(options, methods=",".join(labels), bits=bits))
+        one_grid = replace(options, methods=",".join(labels), bits=bits)
+        jobs += cells_of(one_grid, registry=_registry(tuple(options.plugins)))
     _refuse_readers_of_queries({job.label: job for job in jobs})
     keep_relevance(jobs, options)
     return [replace(job, feature_recall=recall) if job.kind == "methods" else job for job in jobs]

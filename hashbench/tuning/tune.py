@@ -10,6 +10,7 @@ from hashbench.errors import InputError
 from hashbench.progress import Watch
 from hashbench.records.record import Record
 from hashbench.records.store import Store
+from hashbench.results.results_csv import write_results
 from hashbench.results.setting import grouped
 from hashbench.runs.job import Job
 from hashbench.runs.requested.grid import MAX_BITS, parse_integers
@@ -92,7 +93,7 @@ def tune(options: TuneOptions, log: Watch = PLAIN) -> Tuned:
             log(line)
         while _next_batch(grid, studies, plan):
             write_trials(options.out, studies, plan)
-    write_trials(options.out, studies, plan)
+        write_results(grid.store, final=False)
     for study in studies:
         if study.best is None:
             log(f"{study.title}: no trial has a score: {study.default.record.error}")
