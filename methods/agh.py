@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from hashbench.contract.method import HashMethod
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.classic.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
 
@@ -56,6 +57,11 @@ class AGH(HashMethod):
 
     paper = "Liu et al., ICML 2011"
     portable = True
+    search = {
+        "n_layers": [1, 2],
+        "n_anchors": log_range(150, 1000),
+        "n_neighbors": (2, 10),
+    }
 
     def __init__(
         self,

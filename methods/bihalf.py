@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.pairs import PairMethod
 
 if TYPE_CHECKING:
@@ -69,6 +70,14 @@ class BiHalf(PairMethod):
     batch_size: int = 32
     lr: float = 1e-4
     weight_decay: float = 5e-4
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "weight_decay": log_range(1e-5, 1e-2),
+        "gamma": log_range(0.5, 50.0),
+        "center": [False, True],
+        "batch_size": [32, 64, 128],
+    }
 
     def network(self, n_features):
         """Return one linear layer."""

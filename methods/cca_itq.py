@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.contract.labels import marks_of
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import LinearMethod, blocks
 from hashbench.learning.portable.eigen import leading_eigenvectors
@@ -59,6 +60,10 @@ class CCAITQ(LinearMethod):
     paper = "Gong et al., TPAMI 2013"
     supervision = "supervised"
     portable = True
+    search = {
+        "ridge": log_range(1e-6, 1.0),
+        "n_iter": log_range(10, 500),
+    }
 
     def __init__(self, n_bits: int = 32, *, ridge: float = 1e-4, n_iter: int = STEPS, random_state: int | None = None):
         self.n_bits = n_bits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.view_pairs import ViewPairMethod
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ class CIBHash(ViewPairMethod):
     sampling: Literal["sign", "bernoulli", "zero_one", "continuous"] = "sign"
     similarity: Literal["cosine", "dot"] = "cosine"
     hidden: int = 1024
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "beta": (0.0, 0.01),
+        "temperature": log_range(0.05, 1.0),
+        "sampling": ["sign", "bernoulli"],
+        "hidden": [512, 1024, 2048],
+        "batch_size": [32, 64, 128, 256],
+    }
 
     def network(self, n_features):
         """Return the head, which gives the log-odds of each bit."""

@@ -55,6 +55,7 @@ class ClassCode(HashMethod):
     supervision = "supervised"
     labels = "classes"
     expected_failures = {"check_no_bit_is_constant": "bits that no class needs are 0 for all"}
+    search = {"C": [None, 1e-3, 1e-2, 1e-1, 1.0, 10.0]}
 
     def __init__(self, n_bits: int = 32, *, C: float | None = None, max_iter: int = 1000):
         self.n_bits = n_bits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.view_pairs import ViewPairMethod
 
 
@@ -64,6 +65,15 @@ class CroVCASupervised(ViewPairMethod):
     batch_size: int = 256
     lr: float = 1e-3
     weight_decay: float = 0.01
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "weight_decay": log_range(1e-4, 1e-1),
+        "rate_weight": log_range(0.01, 1.0),
+        "eps": log_range(0.005, 0.5),
+        "hidden": [None, 512, 2048],
+        "batch_size": [64, 128, 256],
+    }
 
     def network(self, n_features):
         """Return a perceptron that ends in batch normalisation of each view apart."""

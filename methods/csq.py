@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 
@@ -61,6 +62,14 @@ class CSQ(LinearLayerMethod):
     centres: Literal["hadamard", "spread", "balanced", "bernoulli"] = "hadamard"
     penalty: float = 1e-4
     lr: float = 1e-5
+
+    search = {
+        "lr": log_range(1e-6, 1e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "centres": ["hadamard", "spread", "balanced", "bernoulli"],
+        "penalty": log_range(1e-5, 1e-1),
+        "batch_size": [32, 64, 128],
+    }
 
     def network(self, n_features):
         """Return one linear layer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class DCH(LinearLayerMethod):
     gamma: float = 20.0
     penalty: float = 0.1
     batch_size: int = 128
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "gamma": log_range(2.0, 100.0),
+        "penalty": log_range(1e-3, 10.0),
+        "batch_size": [64, 128, 256],
+    }
 
     def loss(self, outputs, batch):
         """Return the pairs' negative log-likelihood, plus what draws outputs to ±1."""

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from hashbench.contract.method import HashMethod
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.classic.anchor_graph import anchor_weights, find_anchors, graph_eigenvectors
 from hashbench.learning.portable.eigen import leading_eigenvectors
@@ -67,6 +68,12 @@ class DGH(HashMethod):
 
     paper = "Liu et al., NIPS 2014"
     portable = True
+    search = {
+        "n_anchors": log_range(150, 1000),
+        "n_neighbors": (2, 10),
+        "rho": log_range(1e-3, 10.0),
+        "init": ["rotation", "identity"],
+    }
 
     def __init__(
         self,

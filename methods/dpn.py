@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 
@@ -57,6 +58,14 @@ class DPN(LinearLayerMethod):
     centres: Literal["hadamard", "spread", "balanced", "bernoulli"] = "balanced"
     margin: float = 1.0
     batch_size: int = 32
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "centres": ["balanced", "hadamard", "spread", "bernoulli"],
+        "margin": log_range(0.1, 10.0),
+        "batch_size": [32, 64, 128],
+    }
 
     def begin(self, trainer):
         """Give each class its target."""

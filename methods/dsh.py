@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 
@@ -51,6 +52,13 @@ class DSH(LinearLayerMethod):
     default_steps = 19_750
 
     penalty: float = 0.1
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "penalty": log_range(1e-3, 10.0),
+        "batch_size": [32, 64, 128],
+    }
 
     def begin(self, trainer):
         """Remember outputs of all rows."""

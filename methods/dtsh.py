@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ class DTSH(LinearLayerMethod):
     margin: float = 5.0
     penalty: float = 1.0
     batch_size: int = 128
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "margin": log_range(0.5, 50.0),
+        "penalty": log_range(1e-2, 100.0),
+        "batch_size": [64, 128, 256],
+    }
 
     def loss(self, outputs, batch):
         """Return the triplets' negative log-likelihood, plus what draws outputs to their signs."""

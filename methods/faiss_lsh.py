@@ -34,6 +34,7 @@ class FaissLSH(LinearMethod):
     """
 
     paper = "Johnson et al., faiss"
+    search = {"train_thresholds": [False, True]}
 
     def __init__(self, n_bits=32, *, train_thresholds=False, random_state=None):
         self.n_bits = n_bits

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.contract.labels import marks_of
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.centres import Kind, centres
 from hashbench.learning.classic.kernel import KernelMethod, regularized_inverse
@@ -58,6 +59,12 @@ class FSDH(KernelMethod):
     expected_failures = {
         "check_no_bit_is_constant": "Hadamard's first column is constant, and few rows repeat others",
         "check_seed_decides": "there are fewer rows than anchors, so that no anchors are drawn",
+    }
+    search = {
+        "centres": ["hadamard", "spread", "balanced", "bernoulli"],
+        "n_anchors": log_range(200, 3000),
+        "unit_rows": [False, True],
+        "ridge": [0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0],
     }
 
     def __init__(

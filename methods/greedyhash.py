@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.pairs import PairMethod
 
 
@@ -60,6 +61,14 @@ class GreedyHash(PairMethod):
     batch_size: int = 32
     lr: float = 1e-3
     weight_decay: float = 5e-4
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "weight_decay": log_range(1e-5, 1e-2),
+        "penalty": log_range(1e-3, 10.0),
+        "center": [True, False],
+        "batch_size": [32, 64, 128],
+    }
 
     def network(self, n_features):
         """Return one linear layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.supervised import SupervisedMethod
 
 
@@ -57,6 +58,13 @@ class GreedyHashSupervised(SupervisedMethod):
     momentum: float = 0.9
     lr: float = 1e-3
     weight_decay: float = 5e-4
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "weight_decay": log_range(1e-5, 1e-2),
+        "penalty": log_range(1e-3, 10.0),
+        "batch_size": [32, 64, 128],
+    }
 
     def network(self, n_features):
         """Return a linear layer, and a classifier of its signs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
 
@@ -52,6 +53,13 @@ class HashNet(LinearLayerMethod):
     default_steps = 11_850
 
     alpha: float = 0.1
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-6, 1e-3),
+        "alpha": log_range(0.01, 1.0),
+        "batch_size": [32, 64, 128],
+    }
 
     def start_epoch(self, trainer, epoch):
         """Make the tanh steeper after each 20 of 150 epochs."""

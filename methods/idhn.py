@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.labelled.linear_layer import LinearLayerMethod
 
@@ -67,6 +68,14 @@ class IDHN(LinearLayerMethod):
     gamma: float = 0.1
     penalty: float = 0.1
     batch_size: int = 128
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "alpha": log_range(0.05, 5.0),
+        "gamma": log_range(0.01, 10.0),
+        "penalty": log_range(1e-3, 10.0),
+        "batch_size": [64, 128, 256],
+    }
 
     def begin(self, trainer):
         """Refuse items of one label each; remember outputs of all rows."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import LinearMethod
 from hashbench.learning.portable.itq_rotation import STEPS, itq_rotation
@@ -43,6 +44,7 @@ class ITQ(LinearMethod):
 
     paper = "Gong and Lazebnik, CVPR 2011"
     portable = True
+    search = {"n_iter": log_range(10, 500)}
 
     def __init__(self, n_bits=32, *, n_iter=STEPS, random_state=None):
         self.n_bits = n_bits

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from hashbench.contract.labels import marks_of
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.classic.kernel import KernelMethod
 from hashbench.learning.linear import NULL, blocks
@@ -54,6 +55,12 @@ class KSH(KernelMethod):
 
     paper = "Liu et al., CVPR 2012"
     supervision = "supervised"
+    search = {
+        "n_anchors": log_range(100, 500),
+        "n_labelled": log_range(500, 4000),
+        "max_steps": [0, 500],
+        "tol": log_range(1e-4, 1e-1),
+    }
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import expit
 
 from hashbench.contract.labels import marks_of
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.classic.kernel import regularized_inverse
 from hashbench.learning.linear import LinearMethod, blocks, mean, refuse_constant
@@ -51,6 +52,12 @@ class LFH(LinearMethod):
 
     paper = "Zhang et al., SIGIR 2014"
     supervision = "supervised"
+    search = {
+        "beta": log_range(1.0, 100.0),
+        "lam": log_range(1e-2, 1000.0),
+        "n_columns": log_range(16, 512),
+        "n_iter": log_range(20, 200),
+    }
 
     def __init__(
         self,

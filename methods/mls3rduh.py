@@ -6,6 +6,7 @@ import math
 
 import psutil
 
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.centred import CentredMethod
 from hashbench.learning.manifold import BYTES_PER_PAIR, manifold_similarity, rows_that_fit
@@ -80,6 +81,15 @@ class MLS3RDUH(CentredMethod):
     batch_size: int = 128
     lr: float = 0.4
     weight_decay: float = 1e-5
+
+    search = {
+        "lr": log_range(1e-2, 10.0),
+        "neighbors": log_range(0.01, 0.2),
+        "manifold_ratio": (1.0, 3.0),
+        "alpha": [0.9, 0.97, 0.99, 0.997],
+        "dropout": (0.0, 0.5),
+        "center": [False, True],
+    }
 
     def network(self, n_features):
         """Return one linear layer after dropout, with tanh."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.centred import CentredMethod
 from hashbench.learning.view_pairs import ViewPairMethod
 
@@ -80,6 +81,15 @@ class NSH(CentredMethod, ViewPairMethod):
     sort_temperature: float | None = None
     quantization: float = 1.0
     batch_size: int = 50
+
+    search = {
+        "lr": log_range(1e-5, 1e-2),
+        "temperature": log_range(0.05, 1.0),
+        "positives": (1, 8),
+        "quantization": log_range(0.01, 10.0),
+        "latent": [512, 1024, 2048],
+        "center": [True, False],
+    }
 
     def network(self, n_features):
         """Return the layer of the codes and the one of the latent vectors."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.supervised import SupervisedMethod
 
 
@@ -63,6 +64,15 @@ class OrthoHash(SupervisedMethod):
     batch_size: int = 256
     lr: float = 1e-4
     weight_decay: float = 5e-4
+
+    search = {
+        "lr": log_range(3e-6, 3e-3),
+        "weight_decay": log_range(1e-5, 1e-2),
+        "centres": ["bernoulli", "hadamard", "spread", "balanced"],
+        "scale": log_range(2.0, 32.0),
+        "margin": (0.0, 0.5),
+        "batch_size": [64, 128, 256],
+    }
 
     def network(self, n_features):
         """Return a linear layer and batch normalisation."""

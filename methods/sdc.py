@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.pairs import PairMethod
 
 
@@ -66,6 +67,15 @@ class SDC(PairMethod):
     quantization: float = 1.0
     lr: float = 1e-4
     weight_decay: float = 1e-5
+
+    search = {
+        "lr": log_range(1e-5, 1e-2),
+        "beta": log_range(1.0, 20.0),
+        "quantization": log_range(0.01, 10.0),
+        "hidden": [None, 1024, 4096],
+        "center": [True, False],
+        "batch_size": [32, 64, 128, 256],
+    }
 
     def network(self, n_features):
         """Return a perceptron that ends in batch normalisation."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.contract.labels import marks_of
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.classic.kernel import KernelMethod, regularized_inverse
 from hashbench.learning.linear import blocks
@@ -60,6 +61,13 @@ class SDH(KernelMethod):
     paper = "Shen et al., CVPR 2015"
     supervision = "supervised"
     expected_failures = {"check_no_bit_is_constant": "few classes have few codes: a bit may be the same in all of them"}
+    search = {
+        "n_anchors": log_range(200, 3000),
+        "unit_rows": [False, True],
+        "lam": log_range(1e-2, 100.0),
+        "nu": log_range(1e-7, 1e-2),
+        "ridge": log_range(1e-4, 1.0),
+    }
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hashbench.contract.search_space import log_range
 from hashbench.learning.centred import CentredMethod
 from hashbench.learning.linear import blocks, mean
 
@@ -64,6 +65,14 @@ class SGH(CentredMethod):
     batch_size: int = 250
     lr: float = 1e-2
     weight_decay: float = 1e-3
+
+    search = {
+        "lr": log_range(1e-4, 1e-1),
+        "alpha": [-1e-1, -1e-3, 1e-3, 1e-1],
+        "weight_decay": log_range(1e-5, 1e-1),
+        "center": [True, False],
+        "batch_size": [125, 250, 500],
+    }
 
     def network(self, n_features):
         """Return encoder and decoder; the decoder's scale and shift are set by ``begin``."""

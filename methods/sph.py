@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.contract.method import HashMethod
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.linear import blocks, mean, refuse_constant
 from hashbench.learning.portable.decisions import decide_spheres, squared_distances
@@ -63,6 +64,10 @@ class SpH(HashMethod):
     carries_nan = True
     portable = True
     paper = "Heo et al., CVPR 2012"
+    search = {
+        "mean_tolerance": log_range(0.03, 0.3),
+        "std_tolerance": log_range(0.05, 0.5),
+    }
 
     def __init__(self, n_bits=32, *, mean_tolerance=0.1, std_tolerance=0.15, max_iter=1000, random_state=None):
         self.n_bits = n_bits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.centred import CentredMethod
 
@@ -77,6 +78,15 @@ class TBH(CentredMethod):
     adversary: float = 1.0
     batch_size: int = 400
     lr: float = 1e-3
+
+    search = {
+        "lr": log_range(3e-5, 3e-2),
+        "hidden": [512, 1024, 2048],
+        "continuous": [256, 512, 1024],
+        "power": (1.0, 3.0),
+        "adversary": log_range(0.1, 1000.0),
+        "center": [True, False],
+    }
 
     def network(self, n_features):
         """Return the autoencoder with its critics."""

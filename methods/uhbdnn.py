@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 from hashbench.learning.binary_codes import best_codes, itq_codes, start_from_moments
 from hashbench.learning.full_batch import FullBatchMethod, all_features
@@ -70,6 +71,13 @@ class UHBDNN(FullBatchMethod):
     independence: float = 1e-2
     balance: float = 5e-7
     weight_decay: float = 1e-5
+
+    search = {
+        "weight_decay": log_range(1e-7, 1e-3),
+        "quantization": log_range(5e-3, 0.5),
+        "independence": log_range(1e-3, 0.1),
+        "balance": log_range(5e-9, 5e-5),
+    }
 
     def network(self, n_features):
         """Return the perceptron, with the layer that reconstructs features from codes."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hashbench.contract.faiss_quantizer import FaissQuantizer, faiss_module, n_parts, refuse_few
+from hashbench.contract.search_space import log_range
 from hashbench.errors import Unsupported
 
 
@@ -27,6 +28,7 @@ class OPQ(FaissQuantizer):
 
     paper = "Ge et al., TPAMI 2014"
     parts = ("rotation_", "centroids_")
+    search = {"n_iter": log_range(5, 50)}
 
     def __init__(self, n_bits=256, *, n_iter=20, n_rows=10_000, random_state=None):
         self.n_bits = n_bits

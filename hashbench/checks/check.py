@@ -38,6 +38,7 @@ def has_parameter(name: str) -> Tag:
 
 
 READS_LABELS = Tag(lambda plugin_class: plugin_class.supervision == "supervised", "it reads no labels")
+HAS_SEARCH_SPACE = Tag(lambda plugin_class: plugin_class.search != {}, "it has no search space")
 LEVELS_ARE_GROUPS = Tag(
     lambda plugin_class: not plugin_class.by_radius, "it asks for items within a Hamming radius (by_radius)"
 )

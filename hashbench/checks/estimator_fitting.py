@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from hashbench.checks.check import METHODS, QUANTIZERS, check, has_parameter
+from hashbench.checks.check import HAS_SEARCH_SPACE, METHODS, QUANTIZERS, check, has_parameter
 from hashbench.checks.estimator_trial import (
     N_BITS,
     N_FEATURES,
@@ -28,8 +28,9 @@ from hashbench.checks.estimator_trial import (
     wants,
 )
 from hashbench.contract.fit_extras import extras_problem
-from hashbench.contract.parameters import snapshot
+from hashbench.contract.parameters import make_method, snapshot
 from hashbench.contract.quantizer import Quantizer
+from hashbench.contract.search_space import Choice, Range, search_space
 from hashbench.errors import ContractError, Unsupported, describe_error
 
 
@@ -61,6 +62,33 @@ def check_parameters_stay(estimator_class: EstimatorClass) -> None:
     assert estimator.get_params() == before, "fit changes the parameters"
     estimator.encode(X)
     assert estimator.get_params() == before, "encode changes the parameters"
+
+
+@check(METHODS, QUANTIZERS, only=HAS_SEARCH_SPACE)
+def check_search_space(estimator_class: EstimatorClass) -> None:
+    """The search space is valid and contains the defaults; its first and its last values make a plugin that fits.
+
+    A plugin with ``epochs`` is not fitted. Integers above the number of training rows are left out, since many of them
+    are numbers of rows.
+    """
+    space = search_space(estimator_class)
+    for end in (0, -1):
+        corner = {name: _values(entry)[end] for name, entry in space.items()}
+        estimator = make_method(lambda **params: make(estimator_class, **params), corner)
+        if "epochs" in parameters(estimator_class):
+            continue  # it would take long
+        try:
+            fit(estimator, gaussian()).encode(gaussian())
+        except Exception as error:
+            shown = ", ".join(f"{name}={value!r}" for name, value in corner.items())
+            raise AssertionError(f"with {shown}: {describe_error(error)}") from error
+
+
+def _values(entry: Range | Choice) -> list[Any]:
+    """Return values from the first to the last, without integers beyond the number of rows."""
+    if isinstance(entry, Range):
+        return [entry.low, min(entry.high, max(entry.low, N_TRAIN)) if entry.integer else entry.high]
+    return [value for value in entry.values if not isinstance(value, int) or value <= N_TRAIN] or list(entry.values)
 
 
 @check(METHODS, QUANTIZERS)

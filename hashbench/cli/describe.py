@@ -6,6 +6,7 @@ import inspect
 import textwrap
 
 from hashbench.contract.estimator import Estimator
+from hashbench.contract.search_space import space_in_words
 from hashbench.data.plugin import HashDataset
 from hashbench.data.protocol import DATABASE, UNSEEN, VALIDATION, WITHOUT_TRAINING, Protocol
 from hashbench.errors import InputError, did_you_mean, shorten
@@ -97,6 +98,7 @@ def _method(method_class: type[Estimator], name: str, family: str = "") -> str:
             "parameters",
             ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.name not in RESERVED) or "none",
         ),
+        _line("search space", _search_space(method_class)),
         _line("set by a run", ", ".join(p.name for p in parameters if p.name in RESERVED) or "nothing"),
         "",
         titled.pop("").rstrip(),
@@ -107,6 +109,13 @@ def _method(method_class: type[Estimator], name: str, family: str = "") -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def _search_space(method_class: type[Estimator]) -> str:
+    try:
+        return space_in_words(method_class)
+    except ValueError as error:
+        return f"cannot be used: {error}"
 
 
 def _supervision(method_class: type[Estimator]) -> str:

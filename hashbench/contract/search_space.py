@@ -39,6 +39,10 @@ class Range:
     log: bool = False
     integer: bool = False
 
+    def __str__(self) -> str:
+        """Return the range in words."""
+        return f"{self.low!r} to {self.high!r}{' (log)' if self.log else ''}"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -50,6 +54,11 @@ class Choice:
     """
 
     values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        """Return the values in words."""
+        *others, last = map(repr, self.values)
+        return f"{', '.join(others)} or {last}"
 
 
 def log_range(low: float, high: float) -> Range:
@@ -101,6 +110,17 @@ def search_space(cls: type) -> dict[str, Range | Choice]:
         except _Unusable as error:
             raise ValueError(f"{plugin.name}: search[{name!r}] = {_shown(declared)}: {error}") from error
     return space
+
+
+def space_in_words(cls: type) -> str:
+    """Return the search space of a method or quantizer in words; ``none`` if nothing is tuned.
+
+    Raises
+    ------
+    ValueError
+        The space cannot be used, see `search_space`.
+    """
+    return "; ".join(f"{name} {entry}" for name, entry in search_space(cls).items()) or "none"
 
 
 class _Unusable(Exception):

@@ -9,7 +9,8 @@ from good_plugins import GoodMethod, GoodQuantizer
 
 from hashbench import Unsupported, load_method
 from hashbench.checks import check_dataset, check_method, check_plugin, parametrize_with_checks
-from hashbench.checks.estimator_fitting import check_a_last_batch_of_one_row
+from hashbench.checks.estimator_fitting import check_a_last_batch_of_one_row, check_search_space
+from hashbench.checks.estimator_trial import N_TRAIN
 from hashbench.checks.suite import checks_of, kind_of, run_check
 from hashbench.learning.deep import DeepMethod
 from hashbench.plugins.registry import Registry
@@ -52,8 +53,8 @@ def test_every_check_is_failed_by_some_broken_plugin(kind):
     assert {check.__name__ for check in checks_of(kind)} == {name for _, name, _ in ALL_BROKEN[kind]}
 
 
-N_OK = len(checks_of("methods")) - 2
-"""Of a method without labels and batches."""
+N_OK = len(checks_of("methods")) - 3
+"""Of a method without labels, batches and a search space."""
 
 
 class Supervised(GoodMethod):
@@ -106,6 +107,27 @@ class Normalised(DeepMethod):
 
     def loss(self, outputs, batch):
         return {"loss": outputs.square().mean()}
+
+
+def test_the_two_ends_of_a_search_space():
+    tried = []
+
+    class Recorded(GoodMethod):
+        """Centres on the mean; ``scale``, ``size`` and ``n_parts`` do nothing."""
+
+        search = {"scale": (0.5, 2.0), "size": (2, 10_000), "n_parts": [1, 2, 5_000]}
+
+        def __init__(self, n_bits=32, *, scale=1.0, size=8, n_parts=2, random_state=None):
+            super().__init__(n_bits, scale=scale, random_state=random_state)
+            self.size = size
+            self.n_parts = n_parts
+
+        def fit(self, X, y=None):
+            tried.append((self.scale, self.size, self.n_parts))
+            return super().fit(X)
+
+    check_search_space(Recorded)
+    assert tried == [(0.5, 2, 1), (2.0, N_TRAIN, 2)]
 
 
 def test_batch_normalisation_and_a_last_batch_of_one_row():

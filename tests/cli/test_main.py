@@ -130,6 +130,29 @@ def test_terminals_that_know_few_letters(encoding, tmp_path):
     assert hashbench("info", "nuswide", PYTHONIOENCODING=encoding).returncode == 0
 
 
+UNUSABLE_SPACE = """
+from hashbench import HashMethod
+
+
+class Mine(HashMethod):
+    search = {"scale": (2.0, 3.0)}
+
+    def __init__(self, n_bits=32, *, scale=1.0):
+        self.n_bits = n_bits
+        self.scale = scale
+"""
+
+
+def test_info_tells_the_search_space(cli, tmp_path):
+    assert (
+        "search space n_layers 1 or 2; n_anchors 150 to 1000 (log); n_neighbors 2 to 10\n" in cli("info", "agh").stdout
+    )
+    assert "search space none\n" in cli("info", "lsh").stdout
+    (tmp_path / "mine.py").write_text(UNUSABLE_SPACE)
+    told = " ".join(cli("info", "mine", "--plugin", tmp_path / "mine.py").stdout.split())
+    assert "search space cannot be used: mine: search['scale'] = (2.0, 3.0): the default 1.0 is outside" in told
+
+
 def test_a_working_directory_that_is_gone(tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hashbench import HashMethod, log_range
-from hashbench.contract.search_space import Choice, Range, search_space
+from hashbench.contract.search_space import Choice, Range, search_space, space_in_words
 from hashbench.learning.deep import DeepMethod
 
 
@@ -60,6 +60,14 @@ def test_a_pair_is_a_range_and_a_list_is_a_choice():
 def test_a_logarithmic_range_of_integers_is_one_of_integers():
     space = space_of(Classic, n_anchors=log_range(100, 1000), ridge=log_range(1e-3, 1.0))
     assert space == {"n_anchors": Range(100, 1000, log=True, integer=True), "ridge": Range(1e-3, 1.0, log=True)}
+
+
+def test_a_space_in_words():
+    search = {"n_anchors": (100, 1000), "ridge": log_range(1e-3, 1.0), "sigma": [None, 0.5, 2], "centre": [True, False]}
+    assert space_in_words(type("Mine", (Classic,), {"search": search})) == (
+        "n_anchors 100 to 1000; ridge 0.001 to 1.0 (log); sigma None, 0.5 or 2; centre True or False"
+    )
+    assert space_in_words(Classic) == "none"
 
 
 def test_a_class_without_a_space_has_an_empty_one():

@@ -135,6 +135,26 @@ class LeavesAThread:
         return super().encode(X)
 
 
+class SearchesElsewhere:
+    search = {"scale": (2.0, 3.0)}
+
+
+class FailsAtABound:
+    search = {"scale": (0.5, 9.0)}
+
+    def fit(self, X, y=None):
+        if self.scale > 5:
+            raise Unsupported(f"scale={self.scale}: expected at most 5")
+        return super().fit(X)
+
+
+class RoundsABound:
+    search = {"scale": (0.5, 9.0)}
+
+    def __init__(self, n_bits=32, *, scale=1.0, random_state=None):
+        super().__init__(n_bits, scale=max(scale, 1.0), random_state=random_state)
+
+
 class Undocumented:
     pass
 
@@ -143,6 +163,9 @@ BROKEN = [
     (RoundsBits, "check_parameters", "n_bits is not kept as given"),
     (ChangesInFit, "check_parameters_stay", "fit changed the parameter scale from 1.0 to 2.0"),
     (ChangesWhenEncoding, "check_parameters_stay", "scale was 1.0 in fit and is 2.0 now"),
+    (SearchesElsewhere, "check_search_space", "the default 1.0 is outside; extend the range"),
+    (FailsAtABound, "check_search_space", "with scale=9.0: Unsupported: scale=9.0: expected at most 5"),
+    (RoundsABound, "check_search_space", "__init__ changed the parameter scale from 0.5 to 1.0"),
     (AsksForATeacher, "check_fit_asks_for_what_there_is", "fit asks for teacher; a run "),
     (GuessesLabels, "check_fit_asks_for_what_there_is", "supervision is 'semi-supervised'"),
     (Unseeded, "check_seed_decides", "two fits"),

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 from hashbench.contract.method import HashMethod
+from hashbench.contract.search_space import space_in_words
 from hashbench.plugins.docstrings import fidelity, sections
 from hashbench.plugins.glance import glance
 from hashbench.plugins.registry import Registry
@@ -21,10 +22,10 @@ INPUTS = {"features": "features", "views": "features of two views of each image"
 TEXT = """# The methods
 
 All methods by name. `hashbench info NAME` also lists the differences from the authors' code, and all parameters. The
-cost is the time of `fit` in seconds on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the
-processor that the leaderboard names. It does not include features and views, which are extracted once for all methods.
-This page is generated from the docstrings of the methods and `leaderboards/cifar10.csv`: `python -m
-hashbench.reports.leaderboards.methods_page > docs/methods.md`.
+search space is what tuning chooses from; all other parameters keep their defaults. The cost is the time of `fit` in
+seconds on CIFAR-10's 5,000 training images at {bits} bits, median over seeds, on the processor that the leaderboard
+names. It does not include features and views, which are extracted once for all methods. This page is generated from
+the methods and `leaderboards/cifar10.csv`: `python -m hashbench.reports.leaderboards.methods_page > docs/methods.md`.
 
 | method | year | kind | learns from labels | inputs | cost |
 | --- | --- | --- | --- | --- | --- |
@@ -76,6 +77,7 @@ def _entry(name: str, method_class: type[HashMethod], inputs: str, cost: str) ->
         "Cost": cost,
         "Fidelity": fidelity(method_class),
         "Defaults": f"`{defaults}`" if defaults else "it has no parameters",
+        "Search space": space_in_words(method_class),
     }
     lines = [_filled(f"- {key}: {value}", "  ") for key, value in facts.items()]
     return "\n".join([f"## {name}", "", _filled(what), "", *lines, ""])
