@@ -16,9 +16,8 @@ from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
 from hashbench.cli.import_codes import import_codes
 from hashbench.cli.report import report
-from hashbench.cli.run import run
+from hashbench.cli.run import run, tune
 from hashbench.cli.score import score
-from hashbench.cli.tune import tune
 from hashbench.errors import InputError
 from hashbench.options import home_expanded
 

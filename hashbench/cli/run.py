@@ -1,4 +1,4 @@
-"""The command ``hashbench run``."""
+"""The commands ``hashbench run`` and ``tune``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hashbench.errors import InputError
 from hashbench.options import check_options
 from hashbench.progress import Watch
 from hashbench.runs.requested.options import RunOptions
+from hashbench.tuning.options import UNUSED, TuneOptions
 
 Config = Annotated[
     Path | None,
@@ -55,7 +56,7 @@ def _run(options: RunOptions, dry_run: bool) -> None:
     from hashbench.runs.run import run as run_grid
 
     options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
-    with watch(options.in_process) as log:
+    with _watch(options.in_process) as log:
         records = run_grid(options, log)
 
     from hashbench.records.store import Store
@@ -77,7 +78,24 @@ def _run(options: RunOptions, dry_run: bool) -> None:
         raise typer.Exit(1)
 
 
-def watch(in_process: bool) -> AbstractContextManager[Watch]:
+@takes(TuneOptions, without=UNUSED)
+def tune(options: TuneOptions) -> None:
+    """Choose parameters by trials on validation queries, with one budget for all; compare them with the defaults."""
+    from hashbench.tuning.tune import tune as tune_methods
+
+    options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
+    with _watch(options.in_process) as log:
+        tuned = tune_methods(options, log)
+
+    from hashbench.reports.console import open_console
+    from hashbench.reports.print_tuned import print_tuned
+
+    print_tuned(tuned, options, open_console())
+    if tuned.failed:
+        raise typer.Exit(1)
+
+
+def _watch(in_process: bool) -> AbstractContextManager[Watch]:
     """Return what shows the run: a live display on a terminal, unless a debugger may want that, and lines elsewhere."""
     if in_process or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return nullcontext(Watch())

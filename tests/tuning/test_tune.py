@@ -14,6 +14,8 @@ import hashbench
 from hashbench import InputError
 from hashbench.records.store import Store
 from hashbench.reports.leaderboards.csv_files import parse, read_bytes
+from hashbench.reports.page.figures.all_figures import figures_of
+from hashbench.reports.page.from_run import settings_of_run
 from hashbench.results.setting import by_setting
 
 TRIALS = 16
@@ -257,3 +259,16 @@ def test_without_optuna_there_is_one_line(tmp_path, plugins, monkeypatch, cli):
     monkeypatch.setitem(sys.modules, "optuna", None)
     done = cli("tune", "--methods", "lsh", "--out", tmp_path / "out")
     one_clear_line(done, "Optuna", "hashbench[tune]")
+
+
+def test_the_report_draws_the_best_so_far(tuned):
+    out, _ = tuned
+    settings = settings_of_run(out)
+    figures = [[one for one in of if one.panel == "tuning"] for of in figures_of(settings, codes=False)]
+    assert [len(of) for of in figures] == [0, 1]
+    (figure,) = figures[1]
+    assert figure.bits == 16
+    planted = figure.data[figure.data["name"].str.startswith("planted")]
+    assert planted["x"].tolist() == list(range(1, TRIALS + 1))
+    assert planted["y"].tolist() == trials_of(out).query("method == 'planted'")["best_so_far"].tolist()
+    assert set(figure.data["name"]) == set(settings[1].labels)
