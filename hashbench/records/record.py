@@ -198,7 +198,8 @@ def tuned_in_words(tuned: TunedBy) -> str:
     trials = f"{tuned['trials']} trials" if "trials" in tuned else "trials"
     time = f" in {tuned['seconds']:g} s" if "seconds" in tuned else ""
     labels = "" if tuned["labels"] else ", without labels"
-    return f"{trials}{time} by {tuned['metric']} on {tuned['protocol']}{labels}"
+    pruned = ", bad ones stopped early," if tuned.get("pruned") else ""
+    return f"{trials}{time}{pruned} by {tuned['metric']} on {tuned['protocol']}{labels}"
 
 
 def read_record(path: Path) -> Record:
@@ -271,7 +272,8 @@ class TunedBy(TypedDict):
     """How parameters were chosen: by trials on validation queries, the same number for every method.
 
     ``metric`` is that of the trials, ``protocol`` says on what queries, ``labels`` whether it reads their labels;
-    ``trials`` and ``seconds`` are the budget of each method and code length.
+    ``trials`` and ``seconds`` are the budget of each method and code length, ``pruned`` says whether bad trials were
+    stopped early.
     """
 
     metric: Line
@@ -279,6 +281,7 @@ class TunedBy(TypedDict):
     labels: bool
     trials: NotRequired[Annotated[int, Meta(ge=1)]]
     seconds: NotRequired[Annotated[float, Meta(gt=0)]]
+    pruned: NotRequired[bool]
 
 
 class Config(TypedDict):

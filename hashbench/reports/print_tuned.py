@@ -52,7 +52,8 @@ def _print_scores(rows: Sequence[dict[str, Any]], console: Console) -> None:
     for column in ("method", "valid. default", "valid. tuned", "test default", "test tuned", "gain", "trials", "s"):
         table.add_column(column, justify="left" if column == "method" else "right", overflow="fold")
     for row in rows:
-        trials = f"{row['trials']}" + (f" ({row['failed_trials']} failed)" if row["failed_trials"] else "")
+        lost = [f"{row[f'{how}_trials']} {how}" for how in ("failed", "pruned") if row[f"{how}_trials"]]
+        trials = f"{row['trials']}" + (f" ({', '.join(lost)})" if lost else "")
         table.add_row(
             escape(row["method"]),
             _number(row["validation_default"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from hashbench.errors import InputError
 from hashbench.options import option
@@ -20,6 +21,7 @@ UNUSED = ("datasets", "fresh", "retry_failed")
 class TuneOptions(RunOptions):
     """What tuning is asked to do: the options of ``hashbench tune``, those of a run among them."""
 
+    out: Path = option(Path("runs/tuned"), "Directory of the final records; those of trials are in its folder trials.")
     trials: int | None = option(
         None,
         f"Trials of each method and code length, the default parameters among them. Default: {TRIALS}, or no limit "
@@ -37,6 +39,10 @@ class TuneOptions(RunOptions):
         choices=(LABELS, NEIGHBOURS),
     )
     validation: float = option(0.2, "Share of the training set that trials are scored on instead of the test queries.")
+    prune: bool = option(
+        False,
+        "Train trials of methods with epochs for a quarter of these first, and stop those below the median.",
+    )
     random_state: int | None = option(None, "Seed of the search. Default: the first of --seeds.", minimum=0)
 
     @property

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from hashbench.contract.parameters import make_method
 from hashbench.contract.search_space import Choice, Range, search_space
 from hashbench.data.dataset import Dataset
 from hashbench.data.protocol import VALIDATION, NameParts, Protocol, choose_protocol, is_validation
 from hashbench.errors import InputError
 from hashbench.evaluation.metrics import NeighborRecall, parse
 from hashbench.guard.plugin_code import plugin_code
+from hashbench.learning.deep import DeepMethod
 from hashbench.plugins.registry import Registry
 from hashbench.progress import to_stderr
 from hashbench.records.metric_info import MetricInfo
@@ -44,12 +46,15 @@ class Subject:
         All of its parameters.
     sized : bool
         Whether it has a trial at each code length.
+    epochs : int or None
+        How many epochs it trains for; None if it has no epochs.
     """
 
     label: str
     space: dict[str, Range | Choice]
     defaults: dict[str, Any]
     sized: bool
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,8 @@ def plan_tuning(options: RunOptions, share: float, metric: str, criterion: str) 
     dataset = open_workbench(first.setting, options).dataset
     _refuse_lonely_classes(dataset, share)
     _refuse_readers_of_queries(jobs)
-    subjects = tuple(_subject(request, jobs[request.label]) for request in requests)
+    n_train = len(dataset.split.train)
+    subjects = tuple(_subject(request, jobs[request.label], n_train) for request in requests)
     recall = None if dataset.labels is None else _feature_recall(dataset, metric if criterion == NEIGHBOURS else "")
     if criterion == NEIGHBOURS:
         chosen_by, uses_labels = _without_labels(jobs, metric, recall), False
@@ -168,13 +174,21 @@ def _refuse_readers_of_queries(jobs: Mapping[str, Job]) -> None:
             )
 
 
-def _subject(request: Request, job: Job) -> Subject:
+def _subject(request: Request, job: Job, n_train: int) -> Subject:
     try:
         space = search_space(request.method_class)
     except ValueError as error:
         raise InputError(f"{error} ({request.plugin.origin})") from error
     free = {name: one for name, one in space.items() if name not in request.params}
-    return Subject(request.label, free, dict(job.config["params"]), request.sized)
+    return Subject(request.label, free, dict(job.config["params"]), request.sized, _epochs(request, job, n_train))
+
+
+def _epochs(request: Request, job: Job, n_train: int) -> int | None:
+    epochs = job.config["params"].get("epochs")
+    if epochs is None and "epochs" in job.config["params"] and issubclass(request.method_class, DeepMethod):
+        with plugin_code():
+            epochs = make_method(request.method_class, job.params).default_epochs(n_train)
+    return epochs if isinstance(epochs, int) else None
 
 
 def _feature_recall(dataset: Dataset, name: str) -> MetricInfo:

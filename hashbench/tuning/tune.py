@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain, islice
 
 from hashbench.errors import InputError
 from hashbench.progress import Watch
@@ -12,7 +12,6 @@ from hashbench.records.record import Record
 from hashbench.records.store import Store
 from hashbench.results.results_csv import write_results
 from hashbench.results.setting import grouped
-from hashbench.runs.job import Job
 from hashbench.runs.requested.grid import MAX_BITS, parse_integers
 from hashbench.runs.run import PLAIN, Grid, opened
 from hashbench.tuning.final_run import run_chosen
@@ -110,14 +109,21 @@ def _what_is_tuned(plan: Plan) -> list[str]:
 
 def _next_batch(grid: Grid, studies: Sequence[Study], plan: Plan) -> bool:
     """Compute the next trials of all studies together; return whether there were any."""
-    asked = [(study, labels) for study in studies if (labels := study.ask())]
-    if not asked:
-        return False
-    by_bits = grouped(asked, lambda one: one[0].n_bits)
-    grids = [(n_bits, [label for _, labels in same for label in labels]) for n_bits, same in by_bits.items()]
-    jobs: list[Job] = grid.ask(plan_trials, grids, plan.recall)
-    records: list[Any] = grid.compute(jobs, last=False)
-    for study, labels in (one for same in by_bits.values() for one in same):
-        study.tell(records[: len(labels)])
-        records = records[len(labels) :]
-    return True
+    asked = [study for study in studies if study.ask()]
+    for study, records in _computed(grid, plan, {study: study.short_trainings() for study in asked}):
+        study.prune(records)
+    for study, records in _computed(grid, plan, {study: study.labels() for study in asked}):
+        study.tell(records)
+    return bool(asked)
+
+
+def _computed(grid: Grid, plan: Plan, labels_of: Mapping[Study, Sequence[str]]) -> Iterator[tuple[Study, list[Record]]]:
+    """Compute the trials of studies together, and yield the records of each study."""
+    by_bits = grouped(labels_of, lambda study: study.n_bits)
+    grids = [(n_bits, [label for study in same for label in labels_of[study]]) for n_bits, same in by_bits.items()]
+    grids = [(n_bits, labels) for n_bits, labels in grids if labels]
+    records: Iterator[Record] = iter(())
+    if grids:
+        records = iter(grid.compute(grid.ask(plan_trials, grids, plan.recall), last=False))
+    for study in chain.from_iterable(by_bits.values()):
+        yield study, list(islice(records, len(labels_of[study])))

@@ -33,6 +33,9 @@ class Planted(HashMethod):
     def project(self, X):
         return (X - self.mean_) @ self.directions_
 '''
+SLOW_PLANTED = PLANTED.replace("class Planted", "class SlowPlanted").replace(
+    'kind="noisy", random_state=None):\n', 'kind="noisy", epochs=8, random_state=None):\n        self.epochs = epochs\n'
+)
 FAILING = """
 from hashbench import HashMethod
 

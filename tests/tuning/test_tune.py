@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import one_clear_line
-from tuned_plugins import FAILING, NUMBERED, PLANTED, SPY
+from tuned_plugins import FAILING, NUMBERED, PLANTED, SLOW_PLANTED, SPY
 
 import hashbench
 from hashbench import InputError
@@ -25,7 +25,7 @@ BEST = 0.01
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plugins")
-    sources = {"planted": PLANTED, "failing": FAILING, "spy": SPY, "numbered": NUMBERED}
+    sources = {"planted": PLANTED, "slow_planted": SLOW_PLANTED, "failing": FAILING, "spy": SPY, "numbered": NUMBERED}
     for name, source in sources.items():
         (folder / f"{name}.py").write_text(source)
     return {name: folder / f"{name}.py" for name in sources}
@@ -272,3 +272,20 @@ def test_the_report_draws_the_best_so_far(tuned):
     assert planted["x"].tolist() == list(range(1, TRIALS + 1))
     assert planted["y"].tolist() == trials_of(out).query("method == 'planted'")["best_so_far"].tolist()
     assert set(figure.data["name"]) == set(settings[1].labels)
+
+
+def test_hopeless_trials_are_stopped_after_a_short_training(tmp_path, plugins):
+    frame = tune(tmp_path, plugins, "slow_planted", trials=TRIALS, prune=True)
+    (row,) = frame.to_dict("records")
+    trials = trials_of(tmp_path)
+    pruned = trials[trials["status"] == "pruned"]
+    assert 2 <= len(pruned) == row["pruned_trials"] < TRIALS
+    assert pruned["score"].isna().all()
+    assert row["failed_trials"] == 0
+    records = {record.id: record for record in Store(tmp_path / "trials")}
+    assert {records[id].config["params"]["epochs"] for id in pruned["id"]} == {2}
+    assert {records[id].config["params"]["epochs"] for id in set(trials["id"]) - set(pruned["id"])} == {8}
+    assert len(records) == TRIALS + TRIALS - len(pruned)
+    best = max(pruned["mAP@100"])
+    assert best < trials["score"].max()
+    assert ", bad ones stopped early, by" in "".join(record.tuned for record in Store(tmp_path))
