@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -160,9 +161,10 @@ def _refuse_lonely_classes(dataset: Dataset, share: float) -> None:
     lonely = np.setdiff1d(labels[split.train], labels[split.query])
     if len(lonely):
         name = dataset.label_names[lonely[0]] if len(dataset.label_names) else lonely[0]
-        least = 1 / np.bincount(labels[split.train])[lonely].min()
+        n_items = np.bincount(np.concatenate([labels[split.train], labels[split.query]]))[lonely].min()
+        least = math.ceil(1e4 / n_items) / 1e4
         raise InputError(
-            f"--validation {share:g}: classes without a query: {len(lonely)}, such as {name}; give at least {least:.2g}"
+            f"--validation {share:g}: classes without a query: {len(lonely)}, such as {name}; give at least {least:g}"
         )
 
 
@@ -179,7 +181,7 @@ def _subject(request: Request, job: Job, n_train: int) -> Subject:
         space = search_space(request.method_class)
     except ValueError as error:
         raise InputError(f"{error} ({request.plugin.origin})") from error
-    free = {name: one for name, one in space.items() if name not in request.params}
+    free = {} if job.broken else {name: one for name, one in space.items() if name not in request.params}
     return Subject(request.label, free, dict(job.config["params"]), request.sized, _epochs(request, job, n_train))
 
 
