@@ -37,9 +37,10 @@ def run_chosen(options: TuneOptions, plan: Plan, studies: Sequence[Study], log: 
         other = [replace(job, config=job.config | {"tuned": tuned}) for job in chosen if job.id not in ids]
         records = grid.compute([*default, *other])
         by_id = {record.id: record for record in records}
-        records += [_copy(by_id[job.id], tuned, grid.store) for job in chosen if job.id in ids]
-        write_results(grid.store)
-        return records
+        copies = [_copy(by_id[job.id], tuned, grid.store) for job in chosen if job.id in ids]
+        if copies:
+            write_results(grid.store)
+        return [*records, *copies]
 
 
 def tuned_by(options: TuneOptions, plan: Plan) -> TunedBy:

@@ -129,6 +129,14 @@ def test_the_toml_repeats_the_chosen_configurations(tuned, tmp_path, cli):
     assert all(again[title].metrics == chosen[title].metrics for title in again)
 
 
+def test_chosen_parameters_can_be_compared_with_the_default(tuned):
+    out, _ = tuned
+    row = pd.read_csv(out / "tuned.csv").set_index("method").loc["planted"]
+    frame = hashbench.compare(out, methods=["planted", row["chosen"]], metrics="mAP@100")
+    (difference,) = frame["difference"]
+    assert difference == pytest.approx(row["gain"])
+
+
 def tune(directory, plugins, methods="planted", **options):
     used = [plugins[name] for name in plugins if name in methods or name == options.get("dataset")]
     options = {"bits": 16, "trials": 6, "in_process": True, "plugins": used, **options}
