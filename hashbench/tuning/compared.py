@@ -114,9 +114,9 @@ def _gain(default: Sequence[Record], chosen: Sequence[Record], metric: str, stor
 
 
 def _criteria(study: Study, tuned: Tuned) -> dict[str, Any]:
-    """Return how well recall of the features' neighbours picks, measured by the protocol's metric on validation."""
+    """Return how well recall of the features' neighbours picks for an unsupervised method, by the protocol's metric."""
     recall, first = tuned.plan.recall, tuned.plan.first_metric
-    if recall is None:
+    if recall is None or study.default.record.uses_labels:
         return {}
     scores = [
         (metrics[recall.name], metrics[first])
