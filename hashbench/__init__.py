@@ -1,6 +1,7 @@
 """hashbench: the benchmark suite for learning to hash.
 
-To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`, `show`.
+To use it: `run`, `load_method`, `load_quantizer`, `load_dataset`, `load_model`, `evaluate`, `score`, `compare`, `show`,
+`tune`.
 To write a method: `HashMethod`, `Unsupported`, `Tunable`, `log_range`. To write a quantizer: `Quantizer`,
 `Unsupported`, `log_range`. To write a metric: `Metric`, `Histograms`. To write a data set: `HashDataset`, `Items`,
 `ImageFiles`, `LoadOptions`, `Protocol`, `Split` with ``draw_*`` and `official_split`, `ViewRecipe`, `PHOTO_VIEWS`,
@@ -16,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hashbench.api import compare, load_dataset, load_method, load_quantizer, run, show
+    from hashbench.api import compare, load_dataset, load_method, load_quantizer, run, show, tune
     from hashbench.codes.score import Score, score
     from hashbench.contract.method import HashMethod
     from hashbench.contract.quantizer import Quantizer
@@ -43,6 +44,7 @@ _HOMES = {
     "load_quantizer": "hashbench.api",
     "run": "hashbench.api",
     "show": "hashbench.api",
+    "tune": "hashbench.api",
     "Dataset": "hashbench.data.dataset",
     "EncodedImages": "hashbench.data.images",
     "ImageFiles": "hashbench.data.images",
@@ -108,6 +110,7 @@ __all__ = [
     "run",
     "score",
     "show",
+    "tune",
 ]
 
 

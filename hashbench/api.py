@@ -134,6 +134,34 @@ def run(**options: Any) -> pd.DataFrame:
     return results_frame(records, verdicts(records, Store(run_options.out)))
 
 
+def tune(**options: Any) -> pd.DataFrame:
+    """Choose the parameters of methods by trials on validation queries, and compare them with the defaults.
+
+    Parameters
+    ----------
+    **options
+        The fields of `hashbench.tuning.options.TuneOptions`, which are the options of ``hashbench tune``:
+        ``methods="cibhash,itq"``, ``trials=20``, ``bits=[32]``, ``seeds="0,1,2"`` and the other options of `run`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of ``tuned.csv``: of each method and code length the scores of default and chosen parameters.
+
+    Raises
+    ------
+    InputError
+        An option cannot be used, Optuna is not installed, or no trial has a score.
+    """
+    from hashbench.tuning.compared import compared_frame
+    from hashbench.tuning.options import TuneOptions
+    from hashbench.tuning.tune import tune as tune_methods
+
+    tune_options = options_of(TuneOptions, options)
+    tune_options = replace(tune_options, out=tune_options.out.absolute())
+    return compared_frame(tune_methods(tune_options), tune_options.out)
+
+
 def compare(
     first: str | Path,
     second: str | Path | None = None,

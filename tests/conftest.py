@@ -103,7 +103,7 @@ def cli():
 
     def run(*arguments):
         arguments = tuple(map(str, arguments))
-        if {"run", "check"} & set(arguments[:2]) and not ISOLATED & set(arguments):
+        if {"run", "tune", "check"} & set(arguments[:2]) and not ISOLATED & set(arguments):
             arguments = (*arguments, "--in-process")
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):

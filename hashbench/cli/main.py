@@ -16,7 +16,7 @@ from hashbench.cli import data, models, plugins, results
 from hashbench.cli.environment import env
 from hashbench.cli.import_codes import import_codes
 from hashbench.cli.report import report
-from hashbench.cli.run import run
+from hashbench.cli.run import run, tune
 from hashbench.cli.score import score
 from hashbench.errors import InputError
 from hashbench.options import home_expanded
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
+    "tune": tune,
     "score": score,
     "import": import_codes,
     "encode": models.encode,

@@ -1,4 +1,4 @@
-"""The command ``hashbench run``."""
+"""The commands ``hashbench run`` and ``tune``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hashbench.errors import InputError
 from hashbench.options import check_options
 from hashbench.progress import Watch
 from hashbench.runs.requested.options import RunOptions
+from hashbench.tuning.options import UNUSED, TuneOptions
 
 Config = Annotated[
     Path | None,
@@ -74,6 +75,23 @@ def _run(options: RunOptions, dry_run: bool) -> None:
     if left_out or any(record.status == "failed" for record in records):
         raise typer.Exit(1)
     if options.save_models and not all(store.model_path(record).is_file() for record in scored):
+        raise typer.Exit(1)
+
+
+@takes(TuneOptions, without=UNUSED)
+def tune(options: TuneOptions) -> None:
+    """Choose parameters by trials on validation queries, with one budget for all; compare them with the defaults."""
+    from hashbench.tuning.tune import tune as tune_methods
+
+    options = replace(options, out=options.out.absolute())  # a plugin may change the working directory
+    with _watch(options.in_process) as log:
+        tuned = tune_methods(options, log)
+
+    from hashbench.reports.console import open_console
+    from hashbench.reports.print_tuned import print_tuned
+
+    print_tuned(tuned, options, open_console())
+    if tuned.failed:
         raise typer.Exit(1)
 
 

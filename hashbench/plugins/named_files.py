@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -59,9 +60,14 @@ def _source_of(path: Path) -> Path:
 def _kind_of(file: Path, path: Path) -> str:
     """Tell from its source what kind of plugin it is; what is nothing else is taken for a method."""
     try:
-        tree = ast.parse(file.read_bytes())
+        return _kind_of_source(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"--plugin {path} is not readable Python: {error}") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _kind_of_source(source: bytes) -> str:
+    tree = ast.parse(source)
     imported = dict(_imported_names(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):

@@ -158,6 +158,11 @@ class Record:
         return self.config.get("distance", "hamming")
 
     @property
+    def tuned(self) -> str:
+        """How its parameters were chosen by tuning, in words; empty if they were written by a person."""
+        return tuned_in_words(self.config["tuned"]) if "tuned" in self.config else ""
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of a code."""
         return -(-self.config["n_bits"] // 8)
@@ -186,6 +191,15 @@ class Record:
         """Return the record's file."""
         version = FORMAT if self.added_metrics else WITHOUT_ADDED_METRICS
         return json.dumps(asdict(self) | {"format": version}, indent=1, sort_keys=True, allow_nan=False).encode()
+
+
+def tuned_in_words(tuned: TunedBy) -> str:
+    """Return how parameters were chosen, such as ``20 trials by mAP@all on digits/1[validation=0.2]``."""
+    trials = f"{tuned['trials']} trials" if "trials" in tuned else "trials"
+    time = f" in {tuned['seconds']:g} s" if "seconds" in tuned else ""
+    labels = "" if tuned["labels"] else ", without labels"
+    pruned = ", bad ones stopped early," if tuned.get("pruned") else ""
+    return f"{trials}{time}{pruned} by {tuned['metric']} on {tuned['protocol']}{labels}"
 
 
 def read_record(path: Path) -> Record:
@@ -254,6 +268,22 @@ class FeatureKey(TypedDict):
     backbone: Line | None
 
 
+class TunedBy(TypedDict):
+    """How parameters were chosen: by trials on validation queries, the same number for every method.
+
+    ``metric`` is that of the trials, ``protocol`` says on what queries, ``labels`` whether it reads their labels;
+    ``trials`` and ``seconds`` are the budget of each method and code length, ``pruned`` says whether bad trials were
+    stopped early.
+    """
+
+    metric: Line
+    protocol: ProtocolName
+    labels: bool
+    trials: NotRequired[Annotated[int, Meta(ge=1)]]
+    seconds: NotRequired[Annotated[float, Meta(gt=0)]]
+    pruned: NotRequired[bool]
+
+
 class Config(TypedDict):
     """A configuration: what decides a result."""
 
@@ -270,6 +300,7 @@ class Config(TypedDict):
     seed: Count | None
     engine: Count
     distance: NotRequired[Literal["asymmetric", "own"]]
+    tuned: NotRequired[TunedBy]
 
 
 class Environment(TypedDict, total=False):

@@ -121,7 +121,7 @@ def _home(setting: Setting, names: dict[Setting, Named]) -> Setting:
 
     def shared(one: Setting) -> tuple[object, ...]:
         protocol = replace(NameParts.of(one.protocol), held_out=False)
-        return one.dataset, names[one].dataset, protocol, one.features, one.engine
+        return one.dataset, names[one].dataset, protocol, one.features, one.engine, one.tuned
 
     there = [one for one in names if one != setting and shared(one) == shared(setting) and not one.reads_labels]
     return there[0] if len(there) == 1 else setting

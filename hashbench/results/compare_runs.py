@@ -28,7 +28,7 @@ SAME = {
 }
 """What two records must share to be paired by query, and what it means where they do not."""
 Column = tuple[Setting, int]
-"""A setting, whether or not labels were read in it, and a code length."""
+"""A setting, whether or not labels were read in it or parameters tuned, and a code length."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Side:
         records = of_one_version([record for record in store if record.status == "ok"])
         columns: dict[Column, list[Record]] = {}
         for record, setting in zip(records, settings_of(records, other), strict=True):
-            column = replace(setting, reads_labels=False), record.config["n_bits"]
+            column = replace(setting, reads_labels=False, tuned=""), record.config["n_bits"]
             columns.setdefault(column, []).append(record)
         return cls(store, {column: _newest(members) for column, members in columns.items()})
 

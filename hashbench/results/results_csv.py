@@ -28,6 +28,7 @@ IDENTITY: dict[str, Callable[[Record], object]] = {
     "engine": lambda record: record.config["engine"],
     "uses_labels": lambda record: record.uses_labels,
     "origin": lambda record: record.origin,
+    "tuned": lambda record: csv_safe(record.tuned),
     "method": lambda record: csv_safe(record.config["method"]),
     "source": lambda record: record.config["source"][:SHOWN],
     "params": lambda record: csv_safe(json.dumps(record.config["params"], sort_keys=True)),

@@ -46,6 +46,8 @@ class Setting:
     origin : {"trained", "imported"}
         ``imported`` is the setting of a leaderboard's imported rows, which it keeps apart. A run compares imported
         codes with what was trained.
+    tuned : str
+        How parameters were chosen by tuning, in words; empty for parameters that were written by a person.
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class Setting:
     engine: int
     reads_labels: bool
     origin: Origin = "trained"
+    tuned: str = ""
 
 
 def setting_of(record: Record) -> Setting:
@@ -69,6 +72,7 @@ def setting_of(record: Record) -> Setting:
         features=json.dumps(config["features"], sort_keys=True),
         engine=config["engine"],
         reads_labels=record.uses_labels,
+        tuned=record.tuned,
     )
 
 
@@ -158,9 +162,9 @@ class Named:
 def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
     """Return the names of the settings of a report.
 
-    A name is data set, protocol and backbone; of methods that have read labels it says so. Files of one data set are
-    distinguished by their names, and what would still have one name by the values in which it differs, such as
-    ``resnet18 (image_size=32)``.
+    A name is data set, protocol and backbone; of methods that have read labels or were tuned it says so. Files of
+    one data set are distinguished by their names, and what would still have one name by the values in which it
+    differs, such as ``resnet18 (image_size=32)``.
 
     Parameters
     ----------
@@ -170,7 +174,9 @@ def named(files: Mapping[Setting, str]) -> dict[Setting, Named]:
     names = {
         setting: Named(
             setting.dataset + _in_brackets(file if _has_several_files(setting.dataset, files) else ""),
-            setting.protocol + (READ_LABELS if setting.reads_labels and not _held_out(setting) else ""),
+            setting.protocol
+            + (READ_LABELS if setting.reads_labels and not _held_out(setting) else "")
+            + (f", tuned: {setting.tuned}" if setting.tuned else ""),
             json.loads(setting.features)["backbone"] or GIVEN,
         )
         for setting, file in files.items()

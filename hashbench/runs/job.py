@@ -80,8 +80,10 @@ class Job:
         What it is scored by: its protocol's.
     added : tuple of MetricInfo
         The metrics that the run adds to these; they are no part of ``config``.
+    feature_recall : MetricInfo or None
+        A recall of the features' true neighbours by which it is scored as well, where relevance is by labels.
     uses_labels : bool
-        Whether its training, or the choice of its model, reads labels.
+        Whether its training, or the choice of its epoch, reads labels.
     dims : int or None
         How many of their first dimensions its vectors keep; None where they are not cut.
     read : tuple of str
@@ -100,6 +102,7 @@ class Job:
     distance: str = "hamming"
     metrics: tuple[str, ...] = ()
     added: tuple[MetricInfo, ...] = ()
+    feature_recall: MetricInfo | None = None
     uses_labels: bool = False
     dims: int | None = None
     read: tuple[str, ...] = ()

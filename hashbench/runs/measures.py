@@ -23,6 +23,7 @@ from hashbench.evaluation.relevance import relevance_of
 from hashbench.guard.plugin_code import plugin_code
 from hashbench.progress import doing
 from hashbench.records.array_schema import VALUES
+from hashbench.records.metric_info import MetricInfo
 from hashbench.runs.added_metrics import AddedScores, added_scores
 from hashbench.runs.job import Job
 from hashbench.runs.training import Fitted, rows_of
@@ -117,17 +118,18 @@ class Bits(Measure):
         )
 
     def added(self) -> AddedScores:
-        """Return the added metrics by relevance."""
-        (queries, distance), about = self._ranked, self._dataset.relevance()
-        return added_scores(
-            self._job.added,
-            self._bench.registry,
-            queries,
-            self.database,
-            distance=distance,
-            n_bits=self._job.n_bits,
-            **about,
-        )
+        """Return the added metrics by relevance, and recall of the features' neighbours if the job asks for it."""
+        (queries, distance), job = self._ranked, self._job
+
+        def scored(infos: Sequence[MetricInfo], **relevance: np.ndarray) -> AddedScores:
+            ranked = {"distance": distance, "n_bits": job.n_bits}
+            return added_scores(infos, self._bench.registry, queries, self.database, **ranked, **relevance)
+
+        scores = scored(job.added, **self._dataset.relevance())
+        if job.feature_recall is None:
+            return scores
+        recall = scored([job.feature_recall], neighbors=self._bench.feature_neighbors(parse(job.feature_recall.name)))
+        return AddedScores(scores.per_query | recall.per_query, scores.infos | recall.infos)
 
     def arrays(self, scores: Evaluation) -> dict[str, np.ndarray]:
         """Return codes, and curves or values."""

@@ -80,13 +80,34 @@ class Unplanned:
 
 
 def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[Job]:
-    """Return the jobs of a run: settings outermost, then methods, code lengths and seeds.
+    """Return the jobs of a run, each once: settings outermost, then methods, code lengths and seeds.
 
     Parameters
     ----------
     options : RunOptions
     unplanned : list, optional
         Is given the settings whose data or backbone cannot be had, where that is no error.
+
+    Raises
+    ------
+    InputError
+        An option, a name or a value that the user gave cannot be used.
+    """
+    return _each_once(cells_of(options, unplanned))
+
+
+def cells_of(
+    options: RunOptions, unplanned: list[Unplanned] | None = None, registry: Registry | None = None
+) -> list[Job]:
+    """Return the jobs of a run; those of one method under several spellings have one id.
+
+    Parameters
+    ----------
+    options : RunOptions
+    unplanned : list, optional
+        See `plan`.
+    registry : Registry, optional
+        For those who plan often: looking through the installed packages takes time.
 
     Raises
     ------
@@ -100,8 +121,8 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
     unknown = [name for name in distances if name not in DISTANCES]
     if unknown:
         raise InputError(f"--distance {unknown[0]}: expected one or more of {', '.join(DISTANCES)}")
-    registry = Registry(options.plugins)
-    requests = [_request(spec, registry) for spec in parse_methods(with_groups(options.methods, registry))]
+    registry = registry or Registry(options.plugins)
+    requests = requests_of(options, registry)
     for request in requests:
         if options.save_models and request.dims is not None:
             raise InputError(
@@ -132,7 +153,18 @@ def plan(options: RunOptions, unplanned: list[Unplanned] | None = None) -> list[
             for request, n_bits, seed, distance in cells
         ]
     added.say_where_not()
-    return _each_once(jobs)
+    return jobs
+
+
+def requests_of(options: RunOptions, registry: Registry) -> list[Request]:
+    """Return the methods that the options name.
+
+    Raises
+    ------
+    InputError
+        A method is unknown, or a parameter cannot be used.
+    """
+    return [_request(spec, registry) for spec in parse_methods(with_groups(options.methods, registry))]
 
 
 def _each_once(jobs: Sequence[Job]) -> list[Job]:

@@ -7,17 +7,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hashbench.errors import InputError
-from hashbench.files.cores import n_cores
 from hashbench.files.writing import writable_directory
 from hashbench.progress import Watch
 from hashbench.records.record import Record
@@ -28,8 +27,9 @@ from hashbench.runs.recording import now
 from hashbench.runs.requested.options import RunOptions
 from hashbench.runs.requested.resolved import write_config
 from hashbench.runs.status import write_planned
+from hashbench.runs.workers.callers import Caller, caller_of, gpus_of
 from hashbench.runs.workers.died import failed_record
-from hashbench.runs.workers.gpus import shared_out, visible_gpus
+from hashbench.runs.workers.gpus import visible_gpus
 from hashbench.runs.workers.worker import JobRaised, Worker, WorkerDied
 
 if TYPE_CHECKING:
@@ -39,35 +39,9 @@ RESULTS_EVERY_S = 2.0
 """Between two writings of results.csv while a run goes on."""
 Log = Callable[[str], object]
 PLAIN = Watch()
+Result = TypeVar("Result")
 Compute = Callable[[Job], Record]
 """Computes one cell at a time, and keeps what it gives."""
-
-
-class Caller(Protocol):
-    """What computes: a worker process, or this one."""
-
-    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None, user: str) -> Any:
-        """Return ``function(*arguments)``, computed for a user, such as a method."""
-
-    def abort(self) -> None:
-        """End a call that another thread waits for, at once."""
-
-    def close(self) -> None:
-        """End."""
-
-
-class InProcess:
-    """Computes in this process, for debuggers."""
-
-    def call(self, function: Any, *arguments: Any, timeout: float | None, max_memory: float | None, user: str) -> Any:
-        """Return ``function(*arguments)``; there is no limit, and one process for all."""
-        return function(*arguments)
-
-    def abort(self) -> None:
-        """End nothing: there is no other thread."""
-
-    def close(self) -> None:
-        """End nothing."""
 
 
 def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
@@ -91,6 +65,27 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
     KeyboardInterrupt
         The user pressed Ctrl-C: once, and the running cells were finished first, or twice.
     """
+    with opened(options, log) as grid:
+        jobs = grid.planned()
+        with grid.store.lock(SHARED):
+            write_config(grid.options, jobs)
+        return grid.compute(jobs)
+
+
+@contextmanager
+def opened(options: RunOptions, log: Watch = PLAIN) -> Iterator[Grid]:
+    """Start what computes cells, for one grid or for several that follow each other; end it afterwards.
+
+    Parameters
+    ----------
+    options : RunOptions
+    log : Watch
+
+    Raises
+    ------
+    InputError
+        An option cannot be used, or the output directory cannot be written. Nothing was written.
+    """
     program = Path(sys.argv[0]).name.replace("__main__.py", "hashbench")
     options = replace(
         options,
@@ -110,10 +105,10 @@ def run(options: RunOptions, log: Watch = PLAIN) -> list[Record]:
             options = on_the_machines(options)
             cluster = ending.enter_context(closing(Cluster(options, store, log)))
         seen = log if cluster is None else _OtherMachines(log)
-        callers = [ending.enter_context(closing(_caller(options, seen, gpus))) for gpus in _gpus(options)]
+        callers = [ending.enter_context(closing(caller_of(options, seen, gpus))) for gpus in gpus_of(options)]
         if isinstance(callers[0], Worker):
             callers[0].start()  # it imports while this process does; the others start with their first cells
-        return _Run(options, store, log, callers, cluster).all()
+        yield Grid(options, store, log, callers, cluster)
 
 
 class _OtherMachines(Watch):
@@ -134,21 +129,14 @@ def _refuse_contradictions(options: RunOptions) -> None:
         raise InputError("--in-process: --timeout, --max-memory and --jobs need worker processes; leave one out")
 
 
-def _caller(options: RunOptions, log: Watch, gpus: str | None = None) -> Caller:
-    if options.in_process:
-        return InProcess()
-    return Worker(None if options.jobs == 1 else max(1, n_cores() // options.jobs), log, gpus)
+class Grid:
+    """Cells that are planned and computed in the same processes, from `opened`.
 
-
-def _gpus(options: RunOptions) -> list[str | None]:
-    """Return which GPUs each worker sees; None are those of this process."""
-    if options.jobs == 1 or options.device not in ("auto", "cuda"):
-        return [None] * options.jobs
-    return shared_out(visible_gpus(), options.jobs, options.devices)
-
-
-class _Run:
-    """The state of a run that goes on."""
+    Attributes
+    ----------
+    options : RunOptions
+    store : Store
+    """
 
     def __init__(
         self, options: RunOptions, store: Store, log: Watch, callers: list[Caller], cluster: Cluster | None
@@ -156,30 +144,71 @@ class _Run:
         self.options, self.store, self.log, self.callers, self.cluster = options, store, log, callers, cluster
         self.written = time.monotonic()
         self.lock, self.scoring = threading.Lock(), threading.Lock()
-        self.features: dict[Setting, tuple[str, str]] = {}
         self.said_start = options.jobs == 1
 
-    def all(self) -> list[Record]:
-        """Compute what is missing and return all records."""
+    def planned(self) -> list[Job]:
+        """Return the jobs that the options ask for.
+
+        Raises
+        ------
+        InputError
+            An option, a name or a value that the user gave cannot be used. Nothing was written.
+        """
+        from hashbench.runs.tasks import plan_run
+
+        return self.ask(plan_run)
+
+    def ask(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return ``function(options, *arguments)``, computed by a worker, which reads data and plugins.
+
+        Raises
+        ------
+        InputError
+            The function raised it, or its process died.
+        """
+        options = self.options
+        if self.cluster is not None and options.device.startswith("cuda"):
+            # The workers need a GPU, this machine does not; and no key of a GPU names a batch.
+            options = replace(options, device="auto", devices=1, batch_size=None)
+        try:
+            return self._call(self.callers[0], function, options, *arguments)
+        except WorkerDied as error:
+            raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
+
+    def compute(self, jobs: Sequence[Job], last: bool = True) -> list[Record]:
+        """Compute the cells that are missing and return the records of all.
+
+        Parameters
+        ----------
+        jobs : sequence of Job
+        last : bool
+            Whether no more cells follow, so that methods can be compared and cells timed again.
+
+        Raises
+        ------
+        InputError
+            Records cannot be written, or are gone.
+        KeyboardInterrupt
+            The user pressed Ctrl-C: once, and the running cells were finished first, or twice.
+        """
         from hashbench.results.results_csv import write_results
 
-        self.jobs = self._planned()
+        self.jobs, self.last = jobs, last
+        self.features: dict[Setting, tuple[str, str]] = {}
         self.store.open_for_writing()
         remove_leftovers(self.store)
         if self.options.save_models:
             writable_directory(self.store.models, "--out")
         write_planned(self.store, self.jobs)
-        with self.store.lock(SHARED):
-            write_config(self.options, self.jobs)
         self.queue = Queue(self.jobs, self.options, self.store, self.log)
         with _ctrl_c_finishes(self.queue, self.log, watch=not self.options.in_process):
             self._work_all()
-        if self.options.exclusive_timing and not self.queue.stopping:
+        if last and self.options.exclusive_timing and not self.queue.stopping:
             self._time_alone()
+        if last or self.queue.stopping:
+            write_results(self.store, final=not self.queue.stopping)
         if self.queue.stopping:
-            write_results(self.store, final=False)
             raise KeyboardInterrupt
-        write_results(self.store)
         self._refuse_lost()
         return [self.queue.records[job.id] for job in self.jobs]
 
@@ -191,24 +220,13 @@ class _Run:
                 f"{self.options.out}: records are gone, {len(lost)} in all, such as that of {lost[0]}; run again"
             )
 
-    def _planned(self) -> list[Job]:
-        from hashbench.runs.tasks import plan_run
-
-        options = self.options
-        if self.cluster is not None and options.device.startswith("cuda"):
-            # The workers need a GPU, this machine does not; and no key of a GPU names a batch.
-            options = replace(options, device="auto", devices=1, batch_size=None)
-        try:
-            return self._call(self.callers[0], plan_run, options)
-        except WorkerDied as error:
-            raise InputError(f"the data cannot be read: {error}; its last output: {error.output[-300:]}") from error
-
     def _work_all(self) -> None:
         """Let all compute cells; where one cannot go on, the others finish the cells that they are at."""
         if self.cluster is None:
             all_compute: list[Compute] = [partial(self._compute, caller) for caller in self.callers]
         else:
-            self.callers[0].close()  # the plan is made
+            if self.last:
+                self.callers[0].close()  # the plan is made
             all_compute = [self._compute_there] * self.cluster.n_slots
         if len(all_compute) == 1:
             self._work(all_compute[0])
@@ -312,7 +330,7 @@ class _Run:
         for caller in self.callers:
             caller.close()
         options = replace(self.options, jobs=1)
-        with closing(_caller(options, self.log)) as caller:
+        with closing(caller_of(options, self.log)) as caller:
             for job in {job.id: job for job in self.jobs}.values():
                 record = self.queue.records[job.id]
                 if record.status != "ok" or not record.timings_are_shared:

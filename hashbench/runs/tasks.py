@@ -41,17 +41,30 @@ def plan_run(options: RunOptions) -> list[Job]:
         An option, a name or a value that the user gave cannot be used. Nothing was written.
     """
     from hashbench.runs.plan import plan
-    from hashbench.runs.workbench import open_workbench
 
-    jobs, store = plan(options), Store(options.out)
+    jobs = plan(options)
     for line in dict.fromkeys(line for job in jobs for line in job.read):
         to_stderr(line)
+    keep_relevance(jobs, options)
+    return jobs
+
+
+def keep_relevance(jobs: Sequence[Job], options: RunOptions) -> None:
+    """Keep the labels or true neighbours that jobs are scored by in the output directory.
+
+    Raises
+    ------
+    InputError
+        The directory cannot be written.
+    """
+    from hashbench.runs.workbench import open_workbench
+
+    store = Store(options.out)
     for setting in dict.fromkeys(job.setting for job in jobs):
         bench = open_workbench(setting, options)
         for data in {job.config["data"] for job in jobs if job.setting == setting}:
             dataset = bench.dataset if data == bench.dataset.fingerprint else bench.held_out[0]
             store.write_relevance(data, dataset.relevance())
-    return jobs
 
 
 def make_features(job: Job, pools: Sequence[tuple[int, int]], options: RunOptions) -> None:

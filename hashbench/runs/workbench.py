@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,17 @@ import numpy as np
 from hashbench.contract.method import HashMethod
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
+from hashbench.data.neighbors import cached_neighbors
 from hashbench.data.splits import hold_out_queries
 from hashbench.evaluation.asymmetric import nearest_asymmetric
 from hashbench.evaluation.counting import kernels
 from hashbench.evaluation.counting.codes import item_words, word_major
+from hashbench.evaluation.metrics import Metric
 from hashbench.features.opening import open_source
 from hashbench.features.source import FeatureSource
 from hashbench.files.cache import cache_directory
 from hashbench.files.cores import one_core
+from hashbench.files.hashing import canonical_hash
 from hashbench.plugins.registry import Registry
 from hashbench.runs.job import Setting
 from hashbench.runs.requested.options import RunOptions
@@ -49,13 +53,16 @@ class Workbench:
         What plugins there are; looking through the installed packages takes longer than a small cell.
     warm : bool
         Whether torch has taken a step already.
+    cache_dir : Path or None
     """
 
     dataset: Dataset
     source: FeatureSource
     registry: Registry
     warm: bool = False
+    cache_dir: Path | None = None
     _search: dict[tuple[int, str], float] = field(default_factory=dict)
+    _neighbors: dict[int, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def held_out(self) -> tuple[Dataset, Dataset]:
@@ -72,6 +79,21 @@ class Workbench:
     def dataset_for(self, method: HashMethod) -> Dataset:
         """Return the data that a method is scored on: without the queries that it may look at."""
         return self.held_out[0] if looks_at_queries(method) else self.dataset
+
+    def feature_neighbors(self, metric: Metric) -> np.ndarray:
+        """Return as many true neighbours of the queries' features in the database as a metric needs.
+
+        Returns
+        -------
+        ndarray of shape (n_query, k), int64
+            Positions in the database part, nearest first by Euclidean distance.
+        """
+        k = metric.n_neighbors
+        if k not in self._neighbors:
+            key = canonical_hash([self.dataset.data_fingerprint, self.source.key])
+            features = self.source.features().data
+            self._neighbors[k] = cached_neighbors(features, self.dataset.split, k, "euclidean", key, self.cache_dir)
+        return self._neighbors[k]
 
     def search_rate(self, n_bits: int, query: np.ndarray, database: np.ndarray, distance: str = "hamming") -> float:
         """Return queries per second of a top-1000 search; it depends on n_bits and distance, not on the method.
@@ -164,8 +186,9 @@ def open_workbench(setting: Setting, options: RunOptions, key: dict[str, Any] | 
         registry = Registry(options.plugins)
         plugin = registry.find("datasets", setting.dataset).load()()
         dataset = load(plugin, chosen)
-        source = open_source(dataset, chosen, cache_directory(options.cache_dir), key)
-        _OPEN[which] = Workbench(dataset, source, registry)
+        cache_dir = cache_directory(options.cache_dir)
+        source = open_source(dataset, chosen, cache_dir, key)
+        _OPEN[which] = Workbench(dataset, source, registry, cache_dir=cache_dir)
     return _OPEN[which]
 
 

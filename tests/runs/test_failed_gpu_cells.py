@@ -14,8 +14,9 @@ from hashbench.runs import run as run_module
 from hashbench.runs import tasks
 from hashbench.runs.cluster import machine
 from hashbench.runs.requested.options import RunOptions
-from hashbench.runs.run import InProcess, run
+from hashbench.runs.run import run
 from hashbench.runs.workers import child
+from hashbench.runs.workers.callers import InProcess
 from hashbench.runs.workers.worker import JobRaised
 
 # --- what a failed cell leaves -----------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def test_features_that_cannot_be_made_are_tried_once(monkeypatch, tmp_path):
                 raise JobRaised("OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "its traceback")
             return function(*arguments)
 
-    monkeypatch.setattr(run_module, "_caller", lambda *arguments: OutOfMemory())
+    monkeypatch.setattr(run_module, "caller_of", lambda *arguments: OutOfMemory())
     records = run(RunOptions(methods="lsh,pcah", bits="8,16", out=tmp_path / "out"))
     assert tried == ["lsh"]
     assert {record.status for record in records} == {"failed"}

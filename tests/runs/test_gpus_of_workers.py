@@ -10,8 +10,9 @@ from hashbench.records.store import Store
 from hashbench.runs import run as run_module
 from hashbench.runs import tasks
 from hashbench.runs.requested.options import RunOptions
-from hashbench.runs.run import InProcess, run
+from hashbench.runs.run import run
 from hashbench.runs.workers import worker
+from hashbench.runs.workers.callers import InProcess
 
 
 @pytest.fixture
@@ -33,11 +34,11 @@ def seen(monkeypatch, tmp_path):
                 callers[0]._process = None
                 return environments
 
-            return SimpleNamespace(all=start_all)
+            return SimpleNamespace(options=options, store=store, planned=list, compute=lambda jobs: start_all())
 
         monkeypatch.setattr("hashbench.runs.workers.gpus._n_installed", lambda: n_installed, raising=False)
         monkeypatch.setattr(worker.subprocess, "Popen", popen)
-        monkeypatch.setattr(run_module, "_Run", whole_run)
+        monkeypatch.setattr(run_module, "Grid", whole_run)
         return run(RunOptions(out=tmp_path / "out", **options))
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -73,7 +74,7 @@ def shared_lines(monkeypatch, tmp_path, n_gpus, **options):
     """Return the lines of a run of two cells at once that speak of sharing a GPU."""
     lines = []
     monkeypatch.setattr("hashbench.runs.workers.gpus._n_installed", lambda: n_gpus, raising=False)
-    monkeypatch.setattr(run_module, "_caller", lambda *arguments: InProcess())
+    monkeypatch.setattr(run_module, "caller_of", lambda *arguments: InProcess())
     monkeypatch.setattr(tasks, "compute", lambda job, options: tasks_failed(job, options))
     monkeypatch.setattr(run_module.threading, "Lock", threading.RLock)
     methods = options.pop("methods", "greedyhash[epochs=1]")

@@ -135,11 +135,13 @@ TAIL = (
     _column_of_timing("encode_items_per_s", "Database items turned from features into codes, per second"),
     _column_of_timing("encode_images_per_s", "The same from images; empty if there are none"),
     _column_of_timing("search_queries_per_s", "Queries ranked against the whole database, per second"),
-    Column("uses_labels", "Whether training or model selection read labels",
+    Column("uses_labels", "Whether training or the choice of an epoch read labels; for parameters see `tuned`",
            lambda row: row.uses_labels, cell_values.is_bool, "True or False", "setting"),
     Column("origin", "`imported` if the codes come from another program; empty if the method was trained here",
            lambda row: None if row.newest.origin == "trained" else row.newest.origin, cell_values.is_origin,
            "imported, or nothing", "setting", default=""),
+    Column("tuned", "How the parameters were chosen by `hashbench tune`: budget, metric, validation queries; empty for "
+           "parameters that a person wrote", lambda row: row.newest.tuned, role="setting", default=""),
     Column("portable", "Whether every processor, with any number of threads, gives the same codes; empty if an "
            "older file does not say", _portable, cell_values.is_portable, "yes, no, or nothing", default=""),
     Column("data_provenance", "Whether the data is the publisher's or a copy, and what is missing",

@@ -19,7 +19,7 @@ def commands(dataset: str, rows: Sequence[Line], features: Mapping[str, Any]) ->
     """Return the commands that compute the rows of a leaderboard, the last one publishing them.
 
     Methods that share all else stand in one command, deterministic ones with those of the most seeds. Rows that do not
-    tell their seeds are left out, and so are imported ones. The number of threads is set, since eigenvectors
+    tell their seeds are left out, and so are imported and tuned ones. The number of threads is set, since eigenvectors
     differ with it.
 
     Parameters
@@ -47,7 +47,7 @@ def _grouped(rows: Sequence[Line], features: Mapping[str, Any]) -> dict[How, lis
     """Return methods by what one command shares."""
     lengths: dict[tuple[tuple[str, ...], str, str, str], list[int]] = {}
     for row in rows:
-        if row["seeds"] and not row["origin"]:
+        if row["seeds"] and not row["origin"] and not row["tuned"]:
             key = tuple(_options(row, features)), row["threads"], row["method"], row["seeds"]
             lengths.setdefault(key, []).append(int(row["n_bits"]))
     grouped: dict[How, list[str]] = {}

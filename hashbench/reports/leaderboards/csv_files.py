@@ -108,6 +108,7 @@ def setting_of(row: Line, entries: Entries) -> Setting:
         engine=int(row["engine"]),
         reads_labels=row["uses_labels"] == "True",
         origin="imported" if row["origin"] else "trained",
+        tuned=row["tuned"],
     )
 
 

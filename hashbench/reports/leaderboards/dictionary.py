@@ -34,7 +34,8 @@ set, all digits of the metrics are equal. Other processors round matrix products
 eigenvectors depend on the number of threads. If the data is not embedded, prepare it first: `hashbench data prepare
 NAME --from DIR`. Methods named `faiss_…` need `pip install "hashbench[faiss]"`. Compare the key `features` of a row
 with yours: equal keys mean equal features, on other processors to rounding; a key includes the SHA-256 of the
-backbone's weights. Verdicts are the same when all rows of a setting are present.
+backbone's weights. Verdicts are the same when all rows of a setting are present. Tuned rows are not among them: a run
+of their `method`, as the column has it, gives the same numbers.
 
 {commands}
 

@@ -43,6 +43,8 @@ PANELS = (
      "intro": "Where rows differ in one parameter of one method; bars are 95% intervals."},
     {"id": "training", "title": "Training", "choice": "Method", "wide": True,
      "intro": "What the method logs each epoch, means over seeds."},
+    {"id": "tuning", "title": "Tuning", "choice": "", "wide": False,
+     "intro": "The best score of the trials so far, on validation queries with one seed; the first is the default."},
 )  # fmt: skip
 """The sections of figures, in order; two that are not wide are side by side where there is room."""
 SCORE = ("mean", "std", "low", "high", "verdict")

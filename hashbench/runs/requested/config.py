@@ -141,7 +141,7 @@ class _File:
         params = []
         for key, value in entry.items():
             try:
-                grid = [_literal(one) for one in (value if isinstance(value, list) else [value])]
+                grid = [literal(one) for one in (value if isinstance(value, list) else [value])]
             except TypeError as error:
                 raise self.error(key, f"{key}: {error}", "methods", number) from error
             if not grid:
@@ -158,10 +158,10 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known) or f"known: {', '.join(sorted(known))}"
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
     """Return a value as a method's specification has it."""
     if isinstance(value, list):
-        return f"[{','.join(map(_literal, value))}]"
+        return f"[{','.join(map(literal, value))}]"
     if not isinstance(value, str | int | float):
         raise TypeError(f"{shorten(str(value))} is no number, text, truth value or list")
     if not isinstance(value, str):

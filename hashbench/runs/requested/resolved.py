@@ -29,8 +29,18 @@ def write_config(options: RunOptions, jobs: Sequence[Job]) -> None:
     InputError
         The file cannot be written, or a path's name is not UTF-8, which TOML cannot hold.
     """
-    path = options.out / NAME
-    content = "# Repeat this run with: hashbench run run.toml\n" + tomli_w.dumps(_resolved(options, jobs))
+    write_options(options.out / NAME, options, jobs)
+
+
+def write_options(path: Path, options: RunOptions, jobs: Sequence[Job]) -> None:
+    """Write the options of jobs as a file that ``hashbench run`` reads.
+
+    Raises
+    ------
+    InputError
+        See `write_config`.
+    """
+    content = f"# Repeat this run with: hashbench run {path.name}\n" + tomli_w.dumps(_resolved(options, jobs))
     try:
         with as_input_error(path, "--out"):
             write_atomically(path, content.encode())

@@ -10,6 +10,7 @@ from hashbench.reports.page.figures.curves import figures_of_curves
 from hashbench.reports.page.figures.figure import Figure
 from hashbench.reports.page.figures.looks import looks_of
 from hashbench.reports.page.figures.scores import figures_of_scores
+from hashbench.reports.page.figures.tuning import figures_of_tuning
 from hashbench.reports.page.setting import Setting
 
 
@@ -28,6 +29,7 @@ def figures_of(settings: Sequence[Setting], codes: bool = True) -> list[list[Fig
             *figures_of_bytes(setting, looks),
             *figures_of_scores(setting, looks),
             *figures_of_curves(setting, looks),
+            *figures_of_tuning(setting, looks),
             *(figures_of_codes(setting) if codes else ()),
         ]
         for setting in settings

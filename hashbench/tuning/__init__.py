@@ -1,0 +1,1 @@
+"""Chooses parameters: trials of every method on validation queries, with equal budgets."""

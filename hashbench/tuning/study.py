@@ -1,0 +1,347 @@
+"""The search of one method at one code length: it asks for trials and is told their records."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from hashbench.contract.search_space import Choice, Range
+from hashbench.errors import InputError
+from hashbench.records.metric_info import MetricInfo
+from hashbench.records.record import Record
+from hashbench.runs.requested.config import literal
+from hashbench.runs.requested.grid import parse_methods
+from hashbench.tuning.options import TuneOptions
+from hashbench.tuning.tasks import Subject
+
+if TYPE_CHECKING:
+    import optuna
+
+BATCH = 4
+"""Trials of a study that are asked for together. It does not depend on ``--jobs``, so that trials do not either."""
+RANDOM_TRIALS = 8
+"""Trials before the sampler begins to learn from scores."""
+DIGITS = 3
+"""Significant digits of a number that the sampler draws."""
+SHORT = 4
+"""Pruned trials are trained for the epochs divided by this."""
+ASK_AGAIN = 20
+"""Draws in search of a configuration that was not tried."""
+
+
+def import_optuna() -> None:
+    """Import Optuna and keep it from printing.
+
+    Raises
+    ------
+    InputError
+        It is not installed.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError(f'tuning needs Optuna ({error}): pip install "hashbench[tune]"') from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A configuration and how it ended.
+
+    Attributes
+    ----------
+    number : int
+        0 is the default configuration.
+    label : str
+        The method with its parameters, as ``--methods`` reads it.
+    params : dict
+        The values of the tuned parameters.
+    record : Record
+    score : float or None
+        By the metric of the study; None if the trial failed.
+    merit : float or None
+        The same, more is better.
+    seconds : float
+        Time of its cells.
+    pruned : bool
+        Whether it was stopped after a short training, whose record it has.
+    """
+
+    number: int
+    label: str
+    params: dict[str, Any]
+    record: Record
+    score: float | None
+    merit: float | None
+    seconds: float
+    pruned: bool = False
+
+
+@dataclass
+class _Asked:
+    """A configuration that was asked for: what drew it, and its short training if there was one."""
+
+    params: dict[str, Any]
+    drawn: optuna.trial.Trial | None
+    short: Record | None = None
+    short_merit: float | None = None
+    pruned: bool = False
+
+
+class Study:
+    """Trials of one method at one code length.
+
+    Parameters
+    ----------
+    subject : Subject
+    n_bits : int or None
+        None for a quantizer that has one code length.
+    options : TuneOptions
+    metric : MetricInfo
+
+    Attributes
+    ----------
+    trials : list of Trial
+        Those that ended and count.
+    """
+
+    def __init__(self, subject: Subject, n_bits: int | None, options: TuneOptions, metric: MetricInfo) -> None:
+        self.subject, self.n_bits, self.metric = subject, n_bits, metric
+        self.trials: list[Trial] = []
+        self._most, self._seconds = options.most_trials, options.seconds
+        self._asked: list[_Asked] = []
+        self._seen: set[str] = set()
+        (self._spec,) = parse_methods(subject.label)
+        self._default = {name: subject.defaults[name] for name in subject.space}
+        seed = options.first_seed if options.random_state is None else options.random_state
+        self._draws = _draws(subject.space, f"{seed} {subject.label} {n_bits}", self._most)
+        self._short = subject.epochs // SHORT if options.prune and subject.epochs else 0
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the best score, the first of equal ones; None if all failed."""
+        scored = [trial for trial in self.trials if trial.merit is not None]
+        return max(scored, key=lambda trial: (trial.merit, -trial.number)) if scored else None
+
+    @property
+    def default(self) -> Trial:
+        """The trial of the default configuration."""
+        return self.trials[0]
+
+    @property
+    def title(self) -> str:
+        """The method and the code length."""
+        return f"{self.subject.label} {self.bits} bits"
+
+    @property
+    def bits(self) -> int:
+        """The code length in bits."""
+        return self.default.record.config["n_bits"]
+
+    @property
+    def seconds(self) -> float:
+        """Time of its trials."""
+        return sum(trial.seconds for trial in self.trials)
+
+    def ask(self) -> bool:
+        """Draw the next trials; return whether there are any, or the budget or the space is used up."""
+        assert not self._asked
+        most = BATCH if self._most is None else min(BATCH, self._most - len(self.trials))
+        if self._is_over():
+            most = 0
+        if most and not self.trials:
+            self._note(_Asked(self._default, None))
+        while len(self._asked) < most and self._draw():
+            pass
+        return bool(self._asked)
+
+    def short_trainings(self) -> list[str]:
+        """Return the labels of the trials with a quarter of the epochs; none if trials are not pruned."""
+        return [self._label(one.params, self._short) for one in self._asked] if self._prunes else []
+
+    def prune(self, records: Sequence[Record]) -> None:
+        """Stop the trials whose short training scores below the median of those before; never the default."""
+        if not self._prunes:
+            return
+        for one, record in zip(self._asked, records, strict=True):
+            one.short, one.short_merit = record, self._merit(record)
+            one.pruned = self._draws.is_hopeless(one, self._short)
+
+    def labels(self) -> list[str]:
+        """Return the labels of the trials that are trained in full."""
+        return [self._label(one.params) for one in self._asked if not one.pruned]
+
+    def tell(self, records: Sequence[Record]) -> None:
+        """Note the records of the trials that were trained; those after the time is used up do not count."""
+        full = iter(records)
+        for one in self._asked:
+            record = one.short if one.pruned else next(full)
+            assert record is not None
+            if self._is_over():
+                break
+            merit = None if one.pruned else self._merit(record)
+            score = None if merit is None else record.metrics[self.metric.name]
+            cells = {each.id: each for each in (one.short, record) if each is not None}
+            seconds = sum(map(seconds_of, cells.values()))
+            label = self._label(one.params)
+            self.trials.append(Trial(len(self.trials), label, one.params, record, score, merit, seconds, one.pruned))
+            self._draws.tell(one, merit, self._short)
+        self._asked = []
+
+    @property
+    def _prunes(self) -> bool:
+        return self._short > 0 and self._draws.learns
+
+    def _is_over(self) -> bool:
+        return self._seconds is not None and self.seconds >= self._seconds
+
+    def _merit(self, record: Record) -> float | None:
+        """Return the score of a record, more is better; None if it has none."""
+        score = record.metrics.get(self.metric.name) if record.status == "ok" else None
+        return None if score is None else -score if self.metric.better == "lower" else score
+
+    def _draw(self) -> bool:
+        for _ in range(ASK_AGAIN):
+            drawn = self._draws.ask()
+            if drawn is None:
+                return False
+            asked = _Asked(*drawn)
+            if self._note(asked):
+                return True
+            self._draws.tell(asked, None, self._short)
+        return False
+
+    def _note(self, asked: _Asked) -> bool:
+        """Note a configuration as asked for, unless it was before."""
+        label = self._label(asked.params)
+        if label in self._seen:
+            return False
+        self._seen.add(label)
+        self._asked.append(asked)
+        return True
+
+    def _label(self, params: Mapping[str, Any], epochs: int | None = None) -> str:
+        """Return the method with the parameters that differ from the defaults, and perhaps with other epochs."""
+        values = dict(self._spec.values)
+        values |= {name: literal(one) for name, one in params.items() if _key(one) != _key(self._default[name])}
+        values |= {} if epochs is None else {"epochs": str(epochs)}
+        return replace(self._spec, values=tuple(values.items())).label
+
+
+def seconds_of(record: Record) -> float:
+    """Return the time of a record's cell: measured, or from its start to its end if it failed."""
+    if "cell_s" in record.timings:
+        return record.timings["cell_s"]
+    return (datetime.fromisoformat(record.date) - datetime.fromisoformat(record.started)).total_seconds()
+
+
+def _key(value: Any) -> tuple[bool, Any]:
+    """Return what tells values of a parameter apart: True and 1 differ, 1 and 1.0 do not."""
+    return isinstance(value, bool), value
+
+
+def _draws(space: Mapping[str, Range | Choice], seed: str, most: int | None) -> _Every | _Sampled:
+    """Return where configurations come from: all of them if there are not more than trials, or a sampler."""
+    values = [_values(one) for one in space.values()]
+    n_configurations = 1
+    for some in values:
+        n_configurations *= len(some) if some is not None else 10**9
+    if n_configurations <= (most or 10**3):
+        return _Every(dict(zip(space, one, strict=True)) for one in itertools.product(*filter(None, values)))
+    return _Sampled(space, int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]))
+
+
+def _values(one: Range | Choice) -> Sequence[Any] | None:
+    """Return all values of a parameter; None if they cannot be listed."""
+    if isinstance(one, Choice):
+        return one.values
+    return range(int(one.low), int(one.high) + 1) if one.integer else None
+
+
+class _Every:
+    """All configurations, one after the other."""
+
+    learns = False
+
+    def __init__(self, configurations: Iterator[dict[str, Any]]) -> None:
+        self._configurations = configurations
+
+    def ask(self) -> tuple[dict[str, Any], None] | None:
+        """Return the next one; None if there is none any more."""
+        params = next(self._configurations, None)
+        return None if params is None else (params, None)
+
+    def is_hopeless(self, asked: _Asked, epochs: int) -> bool:
+        """Return False."""
+        return False
+
+    def tell(self, asked: _Asked, merit: float | None, epochs: int) -> None:
+        """Learn nothing."""
+
+
+class _Sampled:
+    """Configurations of Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011)."""
+
+    learns = True
+
+    def __init__(self, space: Mapping[str, Range | Choice], seed: int) -> None:
+        import optuna
+
+        self._space = space
+        self._distributions = {name: _distribution(one) for name, one in space.items()}
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=BATCH)
+        self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+
+    def ask(self) -> tuple[dict[str, Any], optuna.trial.Trial]:
+        """Return the next configuration."""
+        trial = self._study.ask(self._distributions)
+        return {name: self._rounded(name, trial.params[name]) for name in self._space}, trial
+
+    def is_hopeless(self, asked: _Asked, epochs: int) -> bool:
+        """Return whether a short training failed, or is below the median of trials that were trained in full."""
+        if asked.drawn is None:
+            return False
+        if asked.short_merit is None:
+            return True
+        asked.drawn.report(asked.short_merit, epochs)
+        return asked.drawn.should_prune()
+
+    def tell(self, asked: _Asked, merit: float | None, epochs: int) -> None:
+        """Learn the merit of a configuration, or that it has none, and that of its short training."""
+        from optuna.trial import TrialState, create_trial
+
+        if asked.drawn is None and merit is not None:  # the default, which the sampler did not draw
+            params = {name: self._drawn(name, value) for name, value in asked.params.items()}
+            short = {} if asked.short_merit is None else {epochs: asked.short_merit}
+            self._study.add_trial(
+                create_trial(params=params, value=merit, distributions=self._distributions, intermediate_values=short)
+            )
+        elif asked.drawn is not None:
+            lost = TrialState.PRUNED if asked.pruned and asked.short_merit is not None else TrialState.FAIL
+            self._study.tell(asked.drawn, merit, lost if merit is None else TrialState.COMPLETE)
+
+    def _rounded(self, name: str, drawn: Any) -> Any:
+        one = self._space[name]
+        if isinstance(one, Choice):
+            return one.values[drawn]
+        if one.integer:
+            return drawn
+        return min(max(float(f"{drawn:.{DIGITS}g}"), one.low), one.high)
+
+    def _drawn(self, name: str, value: Any) -> Any:
+        one = self._space[name]
+        return [_key(other) for other in one.values].index(_key(value)) if isinstance(one, Choice) else value
+
+
+def _distribution(one: Range | Choice) -> optuna.distributions.BaseDistribution:
+    from optuna import distributions
+
+    if isinstance(one, Choice):
+        return distributions.CategoricalDistribution(range(len(one.values)))
+    kind = distributions.IntDistribution if one.integer else distributions.FloatDistribution
+    return kind(one.low, one.high, log=one.log)  # type: ignore[arg-type]
