@@ -47,7 +47,7 @@ def test_digits_classics_are_reproduced_exactly(tmp_path, monkeypatch, cli):
 
 
 def row(method, seeds="0 1", n_bits="16", protocol="toy/1", features="a"):
-    what = {"method": method, "seeds": seeds, "n_bits": n_bits, "threads": "2", "origin": ""}
+    what = {"method": method, "seeds": seeds, "n_bits": n_bits, "threads": "2", "origin": "", "tuned": ""}
     return {**what, "protocol": protocol, "features": features}
 
 
@@ -61,6 +61,7 @@ KEYS = {
 def test_methods_that_share_all_else_stand_in_one_command():
     rows = [row("x"), row("x", n_bits="8"), row("y[a='b c']"), row("y[a='b c']", n_bits="8"), row("z", "none")]
     rows.append(row("w") | {"origin": "imported"})  # whose codes no command of hashbench gives
+    rows.append(row("v") | {"tuned": "mAP@all"})  # whose parameters a tuning has chosen
     first, second, last = commands("toy", rows, KEYS)
     words = "OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 hashbench run --dataset toy --protocol toy/1 --backbone pixels"
     words = [*words.split(), "--methods", "x,y[a='b c']", *["--bits", "8,16", "--seeds", "0,1", "--out", "runs/toy"]]
