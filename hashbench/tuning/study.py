@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hashbench.contract.search_space import Choice, Range
 from hashbench.errors import InputError
 from hashbench.records.metric_info import MetricInfo
 from hashbench.records.record import Record
 from hashbench.runs.requested.config import literal
 from hashbench.runs.requested.grid import parse_methods
+from hashbench.tuning.draws import BATCH, Asked, draws_of, key_of
 from hashbench.tuning.options import TuneOptions
 from hashbench.tuning.tasks import Subject
 
-if TYPE_CHECKING:
-    import optuna
-
-BATCH = 4
-"""Trials of a study that are asked for together. It does not depend on ``--jobs``, so that trials do not either."""
-RANDOM_TRIALS = 8
-"""Trials before the sampler begins to learn from scores."""
-DIGITS = 3
-"""Significant digits of a number that the sampler draws."""
 SHORT = 4
 """Pruned trials are trained for the epochs divided by this."""
 ASK_AGAIN = 20
@@ -81,17 +70,6 @@ class Trial:
     pruned: bool = False
 
 
-@dataclass
-class _Asked:
-    """A configuration that was asked for: what drew it, and its short training if there was one."""
-
-    params: dict[str, Any]
-    drawn: optuna.trial.Trial | None
-    short: Record | None = None
-    short_merit: float | None = None
-    pruned: bool = False
-
-
 class Study:
     """Trials of one method at one code length.
 
@@ -113,12 +91,12 @@ class Study:
         self.subject, self.n_bits, self.metric = subject, n_bits, metric
         self.trials: list[Trial] = []
         self._most, self._seconds = options.most_trials, options.seconds
-        self._asked: list[_Asked] = []
+        self._asked: list[Asked] = []
         self._seen: set[str] = set()
         (self._spec,) = parse_methods(subject.label)
         self._default = {name: subject.defaults[name] for name in subject.space}
         seed = options.first_seed if options.random_state is None else options.random_state
-        self._draws = _draws(subject.space, f"{seed} {subject.label} {n_bits}", self._most)
+        self._draws = draws_of(subject.space, f"{seed} {subject.label} {n_bits}", self._most)
         self._short = subject.epochs // SHORT if options.prune and subject.epochs else 0
 
     @property
@@ -154,7 +132,7 @@ class Study:
         if self._is_over():
             most = 0
         if most and not self.trials:
-            self._note(_Asked(self._default, None))
+            self._note(Asked(self._default, None))
         while len(self._asked) < most and self._draw():
             pass
         return bool(self._asked)
@@ -209,13 +187,13 @@ class Study:
             drawn = self._draws.ask()
             if drawn is None:
                 return False
-            asked = _Asked(*drawn)
+            asked = Asked(*drawn)
             if self._note(asked):
                 return True
             self._draws.tell(asked, None, self._short)
         return False
 
-    def _note(self, asked: _Asked) -> bool:
+    def _note(self, asked: Asked) -> bool:
         """Note a configuration as asked for, unless it was before."""
         label = self._label(asked.params)
         if label in self._seen:
@@ -227,7 +205,7 @@ class Study:
     def _label(self, params: Mapping[str, Any], epochs: int | None = None) -> str:
         """Return the method with the parameters that differ from the defaults, and perhaps with other epochs."""
         values = dict(self._spec.values)
-        values |= {name: literal(one) for name, one in params.items() if _key(one) != _key(self._default[name])}
+        values |= {name: literal(one) for name, one in params.items() if key_of(one) != key_of(self._default[name])}
         values |= {} if epochs is None else {"epochs": str(epochs)}
         return replace(self._spec, values=tuple(values.items())).label
 
@@ -237,111 +215,3 @@ def seconds_of(record: Record) -> float:
     if "cell_s" in record.timings:
         return record.timings["cell_s"]
     return (datetime.fromisoformat(record.date) - datetime.fromisoformat(record.started)).total_seconds()
-
-
-def _key(value: Any) -> tuple[bool, Any]:
-    """Return what tells values of a parameter apart: True and 1 differ, 1 and 1.0 do not."""
-    return isinstance(value, bool), value
-
-
-def _draws(space: Mapping[str, Range | Choice], seed: str, most: int | None) -> _Every | _Sampled:
-    """Return where configurations come from: all of them if there are not more than trials, or a sampler."""
-    values = [_values(one) for one in space.values()]
-    n_configurations = 1
-    for some in values:
-        n_configurations *= len(some) if some is not None else 10**9
-    if n_configurations <= (most or 10**3):
-        return _Every(dict(zip(space, one, strict=True)) for one in itertools.product(*filter(None, values)))
-    return _Sampled(space, int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]))
-
-
-def _values(one: Range | Choice) -> Sequence[Any] | None:
-    """Return all values of a parameter; None if they cannot be listed."""
-    if isinstance(one, Choice):
-        return one.values
-    return range(int(one.low), int(one.high) + 1) if one.integer else None
-
-
-class _Every:
-    """All configurations, one after the other."""
-
-    learns = False
-
-    def __init__(self, configurations: Iterator[dict[str, Any]]) -> None:
-        self._configurations = configurations
-
-    def ask(self) -> tuple[dict[str, Any], None] | None:
-        """Return the next one; None if there is none any more."""
-        params = next(self._configurations, None)
-        return None if params is None else (params, None)
-
-    def is_hopeless(self, asked: _Asked, epochs: int) -> bool:
-        """Return False."""
-        return False
-
-    def tell(self, asked: _Asked, merit: float | None, epochs: int) -> None:
-        """Learn nothing."""
-
-
-class _Sampled:
-    """Configurations of Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011)."""
-
-    learns = True
-
-    def __init__(self, space: Mapping[str, Range | Choice], seed: int) -> None:
-        import optuna
-
-        self._space = space
-        self._distributions = {name: _distribution(one) for name, one in space.items()}
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_TRIALS)
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=BATCH)
-        self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-
-    def ask(self) -> tuple[dict[str, Any], optuna.trial.Trial]:
-        """Return the next configuration."""
-        trial = self._study.ask(self._distributions)
-        return {name: self._rounded(name, trial.params[name]) for name in self._space}, trial
-
-    def is_hopeless(self, asked: _Asked, epochs: int) -> bool:
-        """Return whether a short training failed, or is below the median of trials that were trained in full."""
-        if asked.drawn is None:
-            return False
-        if asked.short_merit is None:
-            return True
-        asked.drawn.report(asked.short_merit, epochs)
-        return asked.drawn.should_prune()
-
-    def tell(self, asked: _Asked, merit: float | None, epochs: int) -> None:
-        """Learn the merit of a configuration, or that it has none, and that of its short training."""
-        from optuna.trial import TrialState, create_trial
-
-        if asked.drawn is None and merit is not None:  # the default, which the sampler did not draw
-            params = {name: self._drawn(name, value) for name, value in asked.params.items()}
-            short = {} if asked.short_merit is None else {epochs: asked.short_merit}
-            self._study.add_trial(
-                create_trial(params=params, value=merit, distributions=self._distributions, intermediate_values=short)
-            )
-        elif asked.drawn is not None:
-            lost = TrialState.PRUNED if asked.pruned and asked.short_merit is not None else TrialState.FAIL
-            self._study.tell(asked.drawn, merit, lost if merit is None else TrialState.COMPLETE)
-
-    def _rounded(self, name: str, drawn: Any) -> Any:
-        one = self._space[name]
-        if isinstance(one, Choice):
-            return one.values[drawn]
-        if one.integer:
-            return drawn
-        return min(max(float(f"{drawn:.{DIGITS}g}"), one.low), one.high)
-
-    def _drawn(self, name: str, value: Any) -> Any:
-        one = self._space[name]
-        return [_key(other) for other in one.values].index(_key(value)) if isinstance(one, Choice) else value
-
-
-def _distribution(one: Range | Choice) -> optuna.distributions.BaseDistribution:
-    from optuna import distributions
-
-    if isinstance(one, Choice):
-        return distributions.CategoricalDistribution(range(len(one.values)))
-    kind = distributions.IntDistribution if one.integer else distributions.FloatDistribution
-    return kind(one.low, one.high, log=one.log)  # type: ignore[arg-type]
