@@ -242,7 +242,7 @@ def plan_trials(
     grids : sequence of (int or None, sequence of str)
         Code lengths, None for methods that have one of their own; and labels of methods with parameters.
     recall : MetricInfo or None
-        The recall of the features' neighbours to score them by.
+        The recall of the features' neighbours to score methods by that read no labels.
 
     Raises
     ------
@@ -256,4 +256,5 @@ def plan_trials(
         jobs += cells_of(one_grid, registry=_registry(tuple(options.plugins)))
     _refuse_readers_of_queries({job.label: job for job in jobs})
     keep_relevance(jobs, options)
-    return [replace(job, feature_recall=recall) if job.kind == "methods" else job for job in jobs]
+    by_recall = [job.kind == "methods" and not job.uses_labels for job in jobs]
+    return [replace(job, feature_recall=recall) if by else job for job, by in zip(jobs, by_recall, strict=True)]
