@@ -158,7 +158,7 @@ def tune(**options: Any) -> pd.DataFrame:
     from hashbench.tuning.tune import tune as tune_methods
 
     tune_options = options_of(TuneOptions, options)
-    tune_options = replace(tune_options, out=tune_options.out.absolute())
+    tune_options = replace(tune_options, out=tune_options.out.absolute())  # a plugin may change the working directory
     return compared_frame(tune_methods(tune_options), tune_options.out)
 
 

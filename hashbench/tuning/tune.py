@@ -76,7 +76,6 @@ def tune(options: TuneOptions, log: Watch = PLAIN) -> Tuned:
         The user pressed Ctrl-C.
     """
     options.refuse_unusable()
-    options = replace(options, out=options.out.absolute())
     Store(options.out, log).refuse_unwritable()
     bits = parse_integers(options.bits, "--bits", 1, MAX_BITS)
     with opened(options.trials_run, log) as grid:
