@@ -172,10 +172,12 @@ def test_no_trial_sees_a_test_query(tmp_path, plugins, monkeypatch):
     )
     assert len(trials_of(tmp_path)) == 6
     assert seen["rows"] - {0} == set(range(1040, 1200))  # blocks are filled up with rows of zeros
+    assert seen["labels"] == {0, 1, 2, 3}
     for kept in (tmp_path / "trials" / "labels").iterdir():
         arrays = np.load(kept)
         assert len(arrays["query"]) == 32
         assert len(arrays["database"]) == 128
+        assert set(arrays["query"]) == set(arrays["database"]) == {0, 1, 2, 3}
 
 
 def test_neighbours_choose_without_labels(tmp_path, plugins):
@@ -209,9 +211,6 @@ def test_time_is_a_budget(tmp_path, plugins):
     frame = tune(tmp_path, plugins, "planted", seconds=0.001)
     assert frame["trials"].tolist() == [1]
     assert len(trials_of(tmp_path)) == 1
-
-
-SPACE = "search = {space}\n    def __init__(self, n_bits=32, *, lr=1.0):\n        self.n_bits, self.lr = n_bits, lr"
 
 
 @pytest.mark.parametrize(
