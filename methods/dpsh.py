@@ -69,12 +69,11 @@ class DPSH(LinearLayerMethod):
 
     def loss(self, outputs, batch):
         """Return the pairs' negative log-likelihood, plus what draws outputs to their signs."""
-        from torch.nn.functional import softplus
+        from hashbench.learning.losses.likelihood import PairLikelihood
 
         memory = batch.constants["memory"]
         memory.update(batch.rows, outputs)
-        products = outputs @ memory.outputs.T / 2
-        likelihood = (softplus(products) - memory.similar(batch.labels) * products).mean()
+        likelihood = PairLikelihood.apply(outputs, memory.outputs, memory.similar(batch.labels))
         penalty = (outputs - outputs.sign()).square().mean()
         return {"loss": likelihood + self.penalty * penalty, "likelihood": likelihood, "penalty": penalty}
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hashbench.contract.search_space import log_range
 from hashbench.learning.losses.linear_layer import LinearLayerMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DSH(LinearLayerMethod):
@@ -68,17 +73,36 @@ class DSH(LinearLayerMethod):
 
     def loss(self, outputs, batch):
         """Return the contrastive loss of pairs, plus what draws outputs to ±1."""
-        import torch
-
         memory = batch.constants["memory"]
         memory.update(batch.rows, outputs)
-        others, similar = memory.outputs, memory.similar(batch.labels)
-        squares = outputs.square().sum(dim=1, keepdim=True) + others.square().sum(dim=1)
-        distance = squares - 2 * outputs @ others.T
-        pairs = torch.where(similar, distance, (2 * self.n_bits - distance).clamp(min=0)).mean() / 2
+        pairs = contrastive(outputs, memory.outputs, memory.similar(batch.labels), 2 * self.n_bits)
         penalty = (outputs.abs() - 1).abs().mean()
         return {"loss": pairs + self.penalty * penalty, "pairs": pairs, "penalty": penalty}
 
     def limits(self, n_items, device, devices):
         """Return the parameters' ranges."""
         return [*super().limits(n_items, device, devices), ("penalty", self.penalty >= 0, "at least 0")]
+
+
+def contrastive(outputs: Tensor, others: Tensor, similar: Tensor, margin: float) -> Tensor:
+    """Return the mean over pairs of d/2 for similar ones and of max(0, margin − d)/2 for others, d squared distances.
+
+    Parameters
+    ----------
+    outputs, others : Tensor of shape (n, K) and (m, K)
+        Only the first get a gradient.
+    similar : Tensor of shape (n, m), bool
+    margin : float
+    """
+    import torch
+
+    squares, ends = outputs.square().sum(dim=1), others.square().sum(dim=1)
+    # Once it is known which pairs are within the margin, the sum is linear in d: no gradient passes through (n, m).
+    with torch.no_grad():
+        near = torch.addmm(ends, outputs, others.T, alpha=-2) < (margin - squares)[:, None]
+        pushed = near & ~similar
+        weights = similar.to(outputs.dtype).masked_fill_(pushed, -1)
+        constant = (weights @ ends).sum() + margin * pushed.sum()
+        towards = weights @ others
+    total = (squares * weights.sum(dim=1)).sum() - 2 * (outputs * towards).sum() + constant
+    return total / (2 * similar.numel())

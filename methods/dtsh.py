@@ -97,11 +97,11 @@ def triplet_loss(products: Tensor, similar: Tensor, margin: float) -> Tensor:
         Inner products, and which items share a label.
     margin : float
     """
-    from torch.nn.functional import logsigmoid
+    from hashbench.learning.losses.likelihood import LogSigmoid
 
     n_positives, n_negatives = similar.sum(dim=1), (~similar).sum(dim=1)
     anchor, positive = similar.nonzero(as_tuple=True)
     ahead = (products[anchor, positive][:, None] - products[anchor] - margin).clamp(-100, 50)
-    sums = -(logsigmoid(ahead) * ~similar[anchor]).sum(dim=1)
+    sums = -(LogSigmoid.apply(ahead) * ~similar[anchor]).sum(dim=1)
     means = sums / (n_positives * n_negatives)[anchor].clamp(min=1)
     return means.sum() / (n_positives * n_negatives > 0).sum().clamp(min=1)
