@@ -196,10 +196,11 @@ class Record:
 def tuned_in_words(tuned: TunedBy) -> str:
     """Return how parameters were chosen, such as ``20 trials by mAP@all on digits/1[validation=0.2]``."""
     trials = f"{tuned['trials']} trials" if "trials" in tuned else "trials"
-    time = f" in {tuned['seconds']:g} s" if "seconds" in tuned else ""
+    limits = [f" in {tuned['seconds']:g} s"] if "seconds" in tuned else []
+    limits += [f" in {tuned['steps']} training steps"] if "steps" in tuned else []
     labels = "" if tuned["labels"] else ", without labels"
     pruned = ", bad ones stopped early," if tuned.get("pruned") else ""
-    return f"{trials}{time}{pruned} by {tuned['metric']} on {tuned['protocol']}{labels}"
+    return f"{trials}{''.join(limits)}{pruned} by {tuned['metric']} on {tuned['protocol']}{labels}"
 
 
 def read_record(path: Path) -> Record:
@@ -272,8 +273,8 @@ class TunedBy(TypedDict):
     """How parameters were chosen: by trials on validation queries, the same number for every method.
 
     ``metric`` is that of the trials, ``protocol`` says on what queries, ``labels`` whether it reads their labels;
-    ``trials`` and ``seconds`` are the budget of each method and code length, ``pruned`` says whether bad trials were
-    stopped early.
+    ``trials``, ``seconds`` and training ``steps`` are the budget of each method and code length, ``pruned`` says
+    whether bad trials were stopped early.
     """
 
     metric: Line
@@ -281,6 +282,7 @@ class TunedBy(TypedDict):
     labels: bool
     trials: NotRequired[Annotated[int, Meta(ge=1)]]
     seconds: NotRequired[Annotated[float, Meta(gt=0)]]
+    steps: NotRequired[Annotated[int, Meta(ge=1)]]
     pruned: NotRequired[bool]
 
 

@@ -64,6 +64,7 @@ def _row(
         "failed_trials": sum(trial.score is None and not trial.pruned for trial in study.trials),
         "pruned_trials": sum(trial.pruned for trial in study.trials),
         "seconds": round(study.seconds, 3),
+        "steps": study.steps,
         "chosen": "" if best is None else csv_safe(best.label),
         "trial": None if best is None else best.number,
         "validation_metric": tuned.plan.metric.name,

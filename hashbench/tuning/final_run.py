@@ -51,6 +51,7 @@ def tuned_by(options: TuneOptions, plan: Plan) -> TunedBy:
         "labels": plan.uses_labels,
         "trials": options.most_trials,
         "seconds": options.seconds,
+        "steps": options.steps,
         "pruned": options.prune or None,
     }
     return {name: value for name, value in tuned.items() if value is not None}  # type: ignore[return-value]

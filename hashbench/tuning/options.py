@@ -25,11 +25,17 @@ class TuneOptions(RunOptions):
     trials: int | None = option(
         None,
         f"Trials of each method and code length, the default parameters among them. Default: {TRIALS}, or no limit "
-        "with --seconds.",
+        "with --seconds or --steps.",
         minimum=1,
     )
     seconds: float | None = option(
         None, "Time of the trials of each method and code length; the last one is finished.", minimum=0.001
+    )
+    steps: int | None = option(
+        None,
+        "Training steps of the trials of each method and code length; the last one is finished. Methods that do not "
+        f"train by steps have {TRIALS} trials.",
+        minimum=1,
     )
     metric: str = option("", "The metric to tune by. Default: the protocol's first, or recall@100 of neighbours.")
     criterion: str = option(
@@ -52,8 +58,9 @@ class TuneOptions(RunOptions):
 
     @property
     def most_trials(self) -> int | None:
-        """How many trials a method has at each code length, at most; None if only their time is limited."""
-        return TRIALS if self.trials is None and self.seconds is None else self.trials
+        """How many trials a method has at each code length, at most; None if only time or steps are limited."""
+        unlimited = self.trials is None and self.seconds is None and self.steps is None
+        return TRIALS if unlimited else self.trials
 
     @property
     def final_run(self) -> RunOptions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from hashbench.records.record import Record
 from hashbench.runs.requested.config import literal
 from hashbench.runs.requested.grid import parse_methods
 from hashbench.tuning.draws import BATCH, Asked, draws_of, key_of
-from hashbench.tuning.options import TuneOptions
+from hashbench.tuning.options import TRIALS, TuneOptions
 from hashbench.tuning.tasks import Subject
 
 SHORT = 4
@@ -56,6 +57,8 @@ class Trial:
         The same, more is better.
     seconds : float
         Time of its cells.
+    steps : int
+        Training steps of its cells; 0 if the method does not train by steps.
     pruned : bool
         Whether it was stopped after a short training, whose record it has.
     """
@@ -67,6 +70,7 @@ class Trial:
     score: float | None
     merit: float | None
     seconds: float
+    steps: int
     pruned: bool = False
 
 
@@ -90,7 +94,9 @@ class Study:
     def __init__(self, subject: Subject, n_bits: int | None, options: TuneOptions, metric: MetricInfo) -> None:
         self.subject, self.n_bits, self.metric = subject, n_bits, metric
         self.trials: list[Trial] = []
-        self._most, self._seconds = options.most_trials, options.seconds
+        self._most, self._seconds, self._steps = options.most_trials, options.seconds, options.steps
+        if self._most is None and self._seconds is None and subject.epochs is None:
+            self._most = TRIALS
         self._asked: list[Asked] = []
         self._seen: set[str] = set()
         (self._spec,) = parse_methods(subject.label)
@@ -125,6 +131,11 @@ class Study:
         """Time of its trials."""
         return sum(trial.seconds for trial in self.trials)
 
+    @property
+    def steps(self) -> int:
+        """Training steps of its trials."""
+        return sum(trial.steps for trial in self.trials)
+
     def ask(self) -> bool:
         """Draw the next trials; return whether there are any, or the budget or the space is used up."""
         assert not self._asked
@@ -154,7 +165,7 @@ class Study:
         return [self._label(one.params) for one in self._asked if not one.pruned]
 
     def tell(self, records: Sequence[Record]) -> None:
-        """Note the records of the trials that were trained; those after the time is used up do not count."""
+        """Note the records of the trials that were trained; those after time or steps are used up do not count."""
         full = iter(records)
         for one in self._asked:
             record = one.short if one.pruned else next(full)
@@ -164,9 +175,9 @@ class Study:
             merit = None if one.pruned else self._merit(record)
             score = None if merit is None else record.metrics[self.metric.name]
             cells = {each.id: each for each in (one.short, record) if each is not None}
-            seconds = sum(map(seconds_of, cells.values()))
+            cost = sum(map(seconds_of, cells.values())), sum(map(self._steps_of, cells.values()))
             label = self._label(one.params)
-            self.trials.append(Trial(len(self.trials), label, one.params, record, score, merit, seconds, one.pruned))
+            self.trials.append(Trial(len(self.trials), label, one.params, record, score, merit, *cost, one.pruned))
             self._draws.tell(one, merit, self._short)
         self._asked = []
 
@@ -175,7 +186,14 @@ class Study:
         return self._short > 0 and self._draws.learns
 
     def _is_over(self) -> bool:
-        return self._seconds is not None and self.seconds >= self._seconds
+        budgets = (self._seconds, self.seconds), (self._steps, self.steps)
+        return any(budget is not None and spent >= budget for budget, spent in budgets)
+
+    def _steps_of(self, record: Record) -> int:
+        """Return the training steps of a record's cell; one that failed counts as if it had been trained."""
+        params, n_train = record.config["params"], self.subject.n_train
+        epochs = len(record.training) or params.get("epochs") or self.subject.epochs or 0
+        return epochs * math.ceil(n_train / params.get("batch_size", n_train))
 
     def _merit(self, record: Record) -> float | None:
         """Return the score of a record, more is better; None if it has none."""

@@ -49,13 +49,16 @@ class Subject:
         Whether it has a trial at each code length.
     epochs : int or None
         How many epochs it trains for; None if it has no epochs.
+    n_train : int
+        Items of the training set.
     """
 
     label: str
     space: dict[str, Range | Choice]
     defaults: dict[str, Any]
     sized: bool
-    epochs: int | None = None
+    epochs: int | None
+    n_train: int
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ def _subject(request: Request, job: Job, n_train: int) -> Subject:
     except ValueError as error:
         raise InputError(f"{error} ({request.plugin.origin})") from error
     free = {} if job.broken else {name: one for name, one in space.items() if name not in request.params}
-    return Subject(request.label, free, dict(job.config["params"]), request.sized, _epochs(request, job, n_train))
+    epochs = _epochs(request, job, n_train)
+    return Subject(request.label, free, dict(job.config["params"]), request.sized, epochs, n_train)
 
 
 def _epochs(request: Request, job: Job, n_train: int) -> int | None:

@@ -50,6 +50,7 @@ def _rows(study: Study, plan: Plan) -> Iterator[dict[str, object]]:
             **{name: trial.record.metrics.get(name) for name in plan.shown},
             "chosen": "" if study.best is None else csv_safe(study.best.label),
             "seconds": round(trial.seconds, 4),
+            "steps": trial.steps,
             "status": "pruned" if trial.pruned else trial.record.status,
             "error": csv_safe(trial.record.error),
             "id": trial.record.id,

@@ -52,6 +52,9 @@ class Failing(HashMethod):
     def project(self, X):
         return X
 """
+FAILING_EPOCHS = FAILING.replace("class Failing", "class FailingEpochs").replace(
+    "size=5):\n", "size=5, epochs=10):\n        self.epochs = epochs\n"
+)
 SPY = '''
 import numpy as np
 from hashbench import HashMethod

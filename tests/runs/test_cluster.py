@@ -142,6 +142,18 @@ def test_added_metrics_of_kept_codes_are_computed_here_and_others_there(cluster,
     assert {one.label: "first@all" in one.metrics for one in Store(tmp_path / "out")} == {"noted": True, "lsh": True}
 
 
+def test_trials_of_a_tuning_are_computed_there_too(cluster, tmp_path, cli):
+    arguments = ("tune", "--methods", "cca_itq", "--bits", "8", "--trials", "5")
+    there, here = tmp_path / "there", tmp_path / "here"
+    done = cli(*arguments, "--scheduler", cluster.scheduler_address, "--out", there)
+    assert done.returncode == 0, done.stderr
+    assert cli(*arguments, "--out", here).returncode == 0
+    for name in ("trials", "."):
+        assert len(results_in(there / name)) >= 2
+        assert results_in(there / name) == results_in(here / name)
+        assert all("--scheduler" in record.environment["command"] for record in Store(there / name))
+
+
 def test_a_grid_ends_well_when_a_worker_is_killed(cluster, machine, plugins, tmp_path, cli):
     killer = threading.Thread(target=kill_who_waits, args=(tmp_path,), daemon=True)
     killer.start()

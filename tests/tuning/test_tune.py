@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import one_clear_line
-from tuned_plugins import FAILING, NUMBERED, PLANTED, SLOW_PLANTED, SPY
+from tuned_plugins import FAILING, FAILING_EPOCHS, NUMBERED, PLANTED, SLOW_PLANTED, SPY
 
 import hashbench
 from hashbench import InputError
@@ -25,7 +25,8 @@ BEST = 0.01
 @pytest.fixture(scope="module")
 def plugins(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plugins")
-    sources = {"planted": PLANTED, "slow_planted": SLOW_PLANTED, "failing": FAILING, "spy": SPY, "numbered": NUMBERED}
+    sources = {"planted": PLANTED, "slow_planted": SLOW_PLANTED, "spy": SPY, "numbered": NUMBERED}
+    sources |= {"failing": FAILING, "failing_epochs": FAILING_EPOCHS}
     for name, source in sources.items():
         (folder / f"{name}.py").write_text(source)
     return {name: folder / f"{name}.py" for name in sources}
@@ -213,9 +214,30 @@ def test_time_is_a_budget(tmp_path, plugins):
     assert len(trials_of(tmp_path)) == 1
 
 
+def test_training_steps_are_a_budget(tmp_path, plugins):
+    frame = tune(tmp_path, plugins, "slow_planted,lsh", trials=None, steps=20)
+    assert frame.set_index("method")["steps"].to_dict() == {"slow_planted": 24, "lsh": 0}
+    assert trials_of(tmp_path)["steps"].tolist() == [8, 8, 8, 0]
+    assert "trials in 20 training steps by mAP@100 on digits/1[validation=0.2]" in {
+        each.tuned for each in Store(tmp_path)
+    }
+
+
+def test_a_method_without_steps_has_a_number_of_trials(tmp_path, plugins):
+    frame = tune(tmp_path, plugins, "planted", trials=None, steps=1)
+    assert frame["trials"].tolist() == [20]
+
+
+def test_trials_that_fail_use_up_steps(tmp_path, plugins):
+    with pytest.raises(InputError, match="no luck"):
+        tune(tmp_path, plugins, "failing_epochs", trials=None, steps=25)
+    assert trials_of(tmp_path)["steps"].tolist() == [10, 10, 10]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"steps": 0}, ["--steps 0", "at least 1"]),
         ({"trials": 0}, ["--trials 0", "at least 1"]),
         ({"seconds": 0.0}, ["--seconds 0", "at least"]),
         ({"validation": 1.0}, ["--validation 1", "below 1"]),
