@@ -43,6 +43,32 @@ DVB could run on features, but we know of no code. Of their scores on CIFAR-10 a
 README states mAP@1000 .254; its author withdrew the comparison there, since it compared @1000 with @all of others.
 Users of BGAN's code report .46; the stated score is .531 (issue 5 of its repository). Scores of the five in tables of
 other papers could not be traced to a run, and are not repeated here.
+
+### After CIBHash
+
+These came later and have no row either. The repositories that exist state no scores. We could not read the tables of
+the papers, so none are repeated here.
+
+**UHSCM** (2023) describes each image by its similarity to the names of 81 concepts, as CLIP sees them, drops rare
+concepts, and learns codes whose cosines are those of the descriptions. It needs CLIP's weights and trains VGG19 with
+them. In the released code, a variable is used that is never set.
+
+**WCH** (ACCV 2022) is CIBHash's contrast with weights from the similarity of image patches. The weights are made inside
+of a vision transformer that is trained as a whole; pooled features have no patches.
+
+**CGHash** (MM 2023) trains a ResNet18 on CIFAR-sized images from random weights, by contrast, by neighbours and by its
+own guesses of classes. On frozen features, the first of these three steps, which gives it its features, would be gone.
+
+**BRCD** (WWW 2024) teaches a small network the codes of a large one that CIBHash has trained. That is about the size of
+backbones: on the same frozen features, teacher and pupil are one.
+
+**FSCH** (TCSVT 2024) learns from parts of images in a vision transformer. Its repository lacks the code of the
+training.
+
+**CIMON** (IJCAI 2021) guides codes by similarities that are refined by clusters, with confidence weights, on two views
+of each image. It could run on frozen features. We know of no code by its authors, and rows here are compared with code.
+
+**UDKH**: we know of no code either.
 """
 
 
