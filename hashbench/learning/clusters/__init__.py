@@ -1,0 +1,1 @@
+"""Clusters of all training rows, found again in every epoch: the rows' features, and clusterings."""
