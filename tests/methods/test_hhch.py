@@ -114,6 +114,14 @@ def test_an_interrupted_training_goes_on_bit_for_bit(pool, tmp_path):
     goes_on_bit_for_bit(lambda **extras: fit(pool, extras, epochs=5, dropout=0.3)[0], tmp_path, 3)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("forked_processes")
+def test_two_processes_find_the_clusters_that_one_does(pool):
+    one, two = (fit(pool, {"devices": devices, "log": None}, dropout=0.0)[0] for devices in (1, 2))
+    for name in ("weights1_", "weights2_"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
