@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hashbench.checks.check import Skipped
-from hashbench.contract.fit_extras import TrainsOnViews, asked_extras, extras_problem
+from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.method import HashMethod
 from hashbench.contract.quantizer import Quantizer
 from hashbench.data.dataset import Dataset
@@ -74,13 +74,11 @@ def fit(estimator: Any, X: np.ndarray, y: np.ndarray | None = None) -> Any:
     Skipped
         The method says that it cannot run on such data, or needs a backbone.
     """
-    if isinstance(estimator, Quantizer):
-        return estimator.fit(X)
     y = labels_for(estimator, X) if y is None else y
     reason = estimator.skip(_dataset(np.asarray(X), y))
     if reason:
         raise Skipped(reason)
-    wanted, extras = wants(estimator), dict[str, Any]()
+    wanted, extras = estimator.wants(), dict[str, Any]()
     if "tunable" in wanted:
         raise Skipped("fit asks for tunable, a backbone, and the checks have none")
     if "views" in wanted:
@@ -99,11 +97,6 @@ def fit(estimator: Any, X: np.ndarray, y: np.ndarray | None = None) -> Any:
         if "workdir" in wanted:
             extras["workdir"] = Path(folder)
         return estimator.fit(X, *([y] if estimator.supervision == "supervised" else []), **extras)
-
-
-def wants(estimator: Any) -> set[str]:
-    """Return the keywords that ``fit`` asks for beyond its data."""
-    return estimator.wants() if isinstance(estimator, HashMethod) else asked_extras(type(estimator).fit)
 
 
 def _dataset(X: np.ndarray, y: np.ndarray) -> Dataset:

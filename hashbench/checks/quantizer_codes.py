@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hashbench.checks.check import QUANTIZERS, check
-from hashbench.checks.estimator_trial import gaussian, make
+from hashbench.checks.estimator_trial import fit, gaussian, make
 from hashbench.contract.quantizer import Quantizer
 
 N_NEAREST = 20
@@ -16,7 +16,7 @@ def check_codes_have_the_stated_bytes(quantizer_class: type[Quantizer]) -> None:
     """Codes are uint8, as many bytes as n_bytes says before and after fit, which returns the quantizer itself."""
     X, quantizer = gaussian(), make(quantizer_class)
     stated = quantizer.n_bytes(X.shape[1])
-    assert quantizer.fit(X) is quantizer, "fit does not return the quantizer itself"
+    assert fit(quantizer, X) is quantizer, "fit does not return the quantizer itself"
     codes = quantizer.encode(X[:50])
     assert codes.dtype == np.uint8, f"codes have dtype {codes.dtype}"
     assert codes.shape == (50, stated), f"codes have shape {codes.shape}, n_bytes says {stated}"
@@ -27,7 +27,7 @@ def check_codes_have_the_stated_bytes(quantizer_class: type[Quantizer]) -> None:
 def check_distances_rank_near_items_first(quantizer_class: type[Quantizer]) -> None:
     """Distances are finite, one for each pair, and go along with true distances."""
     X, quantizer = gaussian(), make(quantizer_class)
-    codes = quantizer.fit(X).encode(X)
+    codes = fit(quantizer, X).encode(X)
     distances = quantizer.distances(X[:N_NEAREST], codes)
     assert distances.shape == (N_NEAREST, len(X)), f"distances have shape {distances.shape}"
     assert np.isfinite(distances).all(), "distances are not finite"
@@ -40,7 +40,7 @@ def check_distances_rank_near_items_first(quantizer_class: type[Quantizer]) -> N
 def check_search_gives_the_smallest_distances(quantizer_class: type[Quantizer]) -> None:
     """Searching gives rows whose distances are the smallest ones, nearest first."""
     X, quantizer = gaussian(), make(quantizer_class)
-    codes = quantizer.fit(X).encode(X)
+    codes = fit(quantizer, X).encode(X)
     distances = quantizer.distances(X[:5], codes)
     rows = quantizer.searcher(codes)(X[:5], N_NEAREST)
     assert rows.shape == (5, N_NEAREST), f"search returned shape {rows.shape}"

@@ -43,7 +43,7 @@ MODULES = (
 )
 """Whose checks are run in this order."""
 CHECKS = tuple(value for module in MODULES for value in vars(module).values() if isinstance(value, Check))
-KINDS = {METHODS: HashMethod, QUANTIZERS: Quantizer, DATASETS: HashDataset, METRICS: Metric}
+KINDS = {QUANTIZERS: Quantizer, METHODS: HashMethod, DATASETS: HashDataset, METRICS: Metric}
 ARGUMENTS = {METHODS: "method_class", QUANTIZERS: "quantizer_class", DATASETS: "trial", METRICS: "metric_class"}
 """What a test calls a plugin, see `parametrize_with_checks`."""
 

@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -18,7 +18,7 @@ from hashbench.contract.checked_input import (
     column_names,
     refuse_other_columns,
 )
-from hashbench.contract.fit_extras import data_parameters
+from hashbench.contract.fit_extras import asked_extras, data_parameters
 from hashbench.contract.labels import checked_labels, label_problem, n_classes_of
 from hashbench.contract.parameters import equal_parameters, refuse_changed, snapshot
 from hashbench.contract.saved_file import SavedFile, read_saved, write_saved
@@ -28,6 +28,9 @@ from hashbench.contract.training_identity import checkpoint_folder, keep_identit
 from hashbench.errors import InputError, Unsupported, shorten
 from hashbench.files.paths import printable
 from hashbench.files.plugin_modules import with_file
+
+if TYPE_CHECKING:
+    from hashbench.data.dataset import Dataset
 
 Fitted = TypeVar("Fitted", bound="Estimator")
 
@@ -115,6 +118,17 @@ class Estimator(BaseEstimator):
             There is no code for vectors of that width.
         """
         raise NotImplementedError(f"{type(self).__name__} must define n_bytes")
+
+    def wants(self) -> set[str]:
+        """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.
+
+        A plugin whose parameters decide takes some away.
+        """
+        return asked_extras(type(self).fit)
+
+    def skip(self, dataset: Dataset) -> str | None:
+        """Return why this plugin cannot run on ``dataset``, or None if it can."""
+        return None
 
     @property
     def n_classes_(self) -> int:

@@ -16,7 +16,7 @@ FIT_EXTRAS = {
     "workdir": "a directory for the cell's checkpoints",
     "log": "call it once an epoch, as log(epoch=3, epochs=60, loss=0.7)",
 }
-"""What a method's ``fit`` may ask for by naming it as a keyword, and what it is."""
+"""What the ``fit`` of a method or quantizer may ask for by naming it as a keyword, and what it is."""
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -41,7 +41,7 @@ def asked_extras(fit: Callable[..., Any]) -> set[str]:
 
 @runtime_checkable
 class TrainsOnViews(Protocol):
-    """What a method has, besides the contract, whose ``fit`` asks for ``views``.
+    """What a method or quantizer has, besides the contract, whose ``fit`` asks for ``views``.
 
     Attributes
     ----------
@@ -59,11 +59,13 @@ class TrainsOnViews(Protocol):
 
 
 def extras_problem(method: Any) -> str:
-    """Return what is wrong with what a method's ``fit`` asks for, or an empty text."""
+    """Return what is wrong with what the ``fit`` of a method or quantizer asks for, or an empty text."""
     wanted = method.wants()
     unknown = sorted(wanted - set(FIT_EXTRAS))
     if unknown:
         return f"fit asks for {', '.join(unknown)}; a run offers {', '.join(sorted(FIT_EXTRAS))}"
+    if "validation" in wanted and method.kind == "quantizers":
+        return "fit asks for validation, which scores codes of bits; a quantizer has none"
     if "views" in wanted and not isinstance(method, TrainsOnViews):
         needed = "the parameters n_views and views_seed, and the method n_pool_views(n_images)"
         return f"fit asks for views, so the class needs {needed}"

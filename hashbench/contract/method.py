@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hashbench.contract.checked_input import block_of, refuse_nonfinite
 from hashbench.contract.estimator import Estimator
-from hashbench.contract.fit_extras import asked_extras
 from hashbench.contract.parameters import checked_n_bits
 from hashbench.contract.values import BLOCK_ROWS, checked_values, refuse_nonfinite_values, surely_finite
-
-if TYPE_CHECKING:
-    from hashbench.data.dataset import Dataset
 
 
 class HashMethod(Estimator):
@@ -188,14 +184,3 @@ class HashMethod(Estimator):
 
     def _probe(self, row: np.ndarray) -> tuple[str, Any, tuple[int, int]]:
         return "project", self.project(row), (1, self.n_bits)
-
-    def wants(self) -> set[str]:
-        """Return the keywords that ``fit`` asks a run for beyond its data: all of its signature's.
-
-        A method whose parameters decide takes some away.
-        """
-        return asked_extras(type(self).fit)
-
-    def skip(self, dataset: Dataset) -> str | None:
-        """Return why this method cannot run on ``dataset``, or None if it can."""
-        return None

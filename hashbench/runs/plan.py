@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hashbench.contract.estimator import Estimator
 from hashbench.contract.fit_extras import TrainsOnViews, extras_problem
 from hashbench.contract.labels import checked_labels, label_problem
-from hashbench.contract.method import HashMethod
 from hashbench.contract.parameters import make_method
 from hashbench.contract.quantizer import Quantizer
 from hashbench.data.dataset import Dataset
@@ -252,7 +252,8 @@ def _job(
     try:
         with kept_state(), plugin_code():
             method = make_method(request.method_class, params)
-            made |= _sized(method, request, bench) if request.is_quantizer else _resolved(method, request, bench)
+            made |= _resolved(method, request, bench)
+            made |= _sized(method, request, bench) if request.is_quantizer else {}
     except InputError:
         raise
     except Exception as error:
@@ -294,18 +295,15 @@ def _ranked(protocol: Protocol, request: Request, distance: str, by_bytes: bool)
 
 
 def _sized(quantizer: Quantizer, request: Request, bench: Workbench) -> dict[str, Any]:
-    """Ask a quantizer for its parameters, and how many bits its codes of the data's vectors have."""
-    resolved: dict[str, Any] = {"params": quantizer.get_params()}
-    _refuse_cut(request, (), bench)
+    """Ask a quantizer how many bits its codes of the data's vectors have."""
     try:
-        resolved["n_bits"] = 8 * quantizer.n_bytes(request.dims or bench.source.width)
+        return {"n_bits": 8 * quantizer.n_bytes(request.dims or bench.source.width)}
     except Unsupported as error:
-        resolved |= {"skip": str(error)}
-    return resolved
+        return {"skip": str(error)}
 
 
-def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[str, Any]:
-    """Ask a method, once, for its parameters, for what it wants, and whether it can run on the data."""
+def _resolved(method: Estimator, request: Request, bench: Workbench) -> dict[str, Any]:
+    """Ask a method or quantizer, once, for its parameters, for what it wants, and whether it can run on the data."""
     problem = extras_problem(method)
     if problem:
         raise InputError(f"{request.label} ({request.plugin.origin}): {problem}")
@@ -332,7 +330,7 @@ def _resolved(method: HashMethod, request: Request, bench: Workbench) -> dict[st
     return resolved
 
 
-def _labels_lacking(method: HashMethod, dataset: Dataset) -> str:
+def _labels_lacking(method: Estimator, dataset: Dataset) -> str:
     """Return why a supervised method cannot learn from the labels of the training set, or an empty text."""
     if method.supervision != "supervised":
         return ""

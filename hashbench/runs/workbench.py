@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hashbench.contract.method import HashMethod
+from hashbench.contract.estimator import Estimator
 from hashbench.data.dataset import Dataset, hold_out_validation
 from hashbench.data.loading import load
 from hashbench.data.neighbors import cached_neighbors
@@ -76,7 +76,7 @@ class Workbench:
         unsized = replace(self.dataset.protocol, n_query=None, n_database=None, n_train=None)
         return replace(self.dataset, split=split, protocol=unsized)
 
-    def dataset_for(self, method: HashMethod) -> Dataset:
+    def dataset_for(self, method: Estimator) -> Dataset:
         """Return the data that a method is scored on: without the queries that it may look at."""
         return self.held_out[0] if looks_at_queries(method) else self.dataset
 
@@ -143,7 +143,7 @@ class Workbench:
         return candidates.size / median_s(rescore)
 
 
-def looks_at_queries(method: HashMethod) -> bool:
+def looks_at_queries(method: Estimator) -> bool:
     """Return whether a method's validation queries are half of the protocol's.
 
     Those of a supervised method are drawn from the training set, which it has the labels of anyway.
