@@ -75,7 +75,7 @@ def test_rooms_are_small():
 
 ALLOWED = {
     "methods": ("hashbench.contract", "hashbench.errors", "hashbench.learning"),
-    "quantizers": ("hashbench.contract", "hashbench.errors"),
+    "quantizers": ("hashbench.contract", "hashbench.errors", "hashbench.learning"),
     "datasets": ("hashbench.data", "hashbench.errors", "hashbench.files", "hashbench.progress"),
 }
 

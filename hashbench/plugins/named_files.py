@@ -11,7 +11,7 @@ from hashbench.errors import InputError, shorten
 from hashbench.files.paths import is_plugin_name
 from hashbench.plugins.plugin import Plugin
 
-BASES = {"datasets": {"HashDataset"}, "quantizers": {"Quantizer", "FaissQuantizer"}}
+BASES = {"datasets": {"HashDataset"}, "quantizers": {"Quantizer", "FaissQuantizer", "ViewPairQuantizer"}}
 METRICS = ("hashbench.Metric", "hashbench.evaluation.metrics.")
 """With the package, since others have classes of that name."""
 

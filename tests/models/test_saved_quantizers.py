@@ -13,6 +13,7 @@ from mutations import to_json
 from sklearn.exceptions import NotFittedError
 
 from hashbench import InputError, load_dataset, load_method, load_model, load_quantizer
+from hashbench.checks.estimator_trial import fit
 from hashbench.records.store import Store
 
 PARAMS = {
@@ -25,6 +26,7 @@ PARAMS = {
     "faiss_rabitq": {"bits": 2, "query_bits": 4, "random_state": 0},
     "pq": {"n_bits": 64, "random_state": 0},
     "opq": {"n_bits": 64, "n_iter": 2, "random_state": 0},
+    "mecoq": {"n_bits": 16, "epochs": 1, "n_views": 2, "random_state": 0},
 }
 
 
@@ -33,7 +35,7 @@ def folder_of_models(tmp_path_factory, data):
     """Return a folder with a file of each quantizer, fitted to the data."""
     folder = tmp_path_factory.mktemp("quantizers")
     for name, params in PARAMS.items():
-        load_quantizer(name)(**params).fit(data).save(folder / f"{name}.safetensors")
+        fit(load_quantizer(name)(**params), data).save(folder / f"{name}.safetensors")
     return folder
 
 
@@ -45,7 +47,7 @@ def test_every_quantizer_is_tried():
 
 @pytest.mark.parametrize("name", PARAMS)
 def test_a_loaded_quantizer_gives_the_same_codes_and_distances(folder_of_models, data, name):
-    fitted = load_quantizer(name)(**PARAMS[name]).fit(data)
+    fitted = fit(load_quantizer(name)(**PARAMS[name]), data)
     model = load_model(folder_of_models / f"{name}.safetensors")
     loaded, codes = model.method, fitted.encode(data)
     assert loaded.get_params() == fitted.get_params()

@@ -8,13 +8,21 @@ from scipy import stats
 
 from hashbench.checks import parametrize_with_checks
 from hashbench.errors import Unsupported
+from hashbench.learning.deep import DeepMethod
 from hashbench.plugins.registry import Registry
 
 CLASSES = {name: plugin.load() for name, plugin in Registry().plugins("quantizers").items()}
+NETWORKS = [one for one in CLASSES.values() if issubclass(one, DeepMethod)]
 
 
-@parametrize_with_checks(CLASSES.values())
+@parametrize_with_checks([one for one in CLASSES.values() if one not in NETWORKS])
 def test_conformance(quantizer_class, check):
+    check(quantizer_class)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(NETWORKS)
+def test_conformance_of_networks(quantizer_class, check):
     check(quantizer_class)
 
 

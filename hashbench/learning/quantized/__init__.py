@@ -1,0 +1,1 @@
+"""Product quantizers whose codebooks belong to a network that is trained."""
