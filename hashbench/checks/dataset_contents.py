@@ -8,6 +8,7 @@ from hashbench.checks.check import DATASETS, check
 from hashbench.checks.dataset_trial import Trial, data_decides
 from hashbench.data.images import EncodedImages
 from hashbench.data.items import holds_exactly
+from hashbench.data.readers.texts.texts import Texts
 from hashbench.errors import InputError
 from hashbench.guard.state import kept_state
 
@@ -89,7 +90,11 @@ def check_items(trial: Trial) -> None:
     """Images are uint8 in one or three channels, or encoded files that decode; features are finite floats."""
     dataset = trial.loaded[0]
     images, features = dataset.images, dataset.features
-    if isinstance(images, EncodedImages):
+    if isinstance(images, Texts):
+        ends = images.offsets.shape == (len(images) + 1,) and (np.diff(images.offsets) > 0).all()
+        assert ends, "the offsets of texts are not n + 1 rising numbers"
+        assert all(text.strip() for text in images[:]), "a text is empty"
+    elif isinstance(images, EncodedImages):
         assert images.data.dtype == np.uint8, f"encoded images have dtype {images.data.dtype}, expected uint8"
         ends = images.offsets.shape == (len(images) + 1,) and (np.diff(images.offsets) > 0).all()
         assert ends, "the offsets of encoded images are not n + 1 rising numbers"

@@ -126,12 +126,17 @@ def export(
     from hashbench.data.exported.export import FORMS, refuse_occupied
     from hashbench.data.exported.export import export as export_data
     from hashbench.data.loading import load
+    from hashbench.data.readers.texts.texts import Texts
     from hashbench.plugins.registry import Registry
 
     if images is not None:
         one_of("--images", images, FORMS)
     refuse_occupied(out)
     dataset = load(Registry(plugin or ()).find("datasets", name).load()(), options)
+    if isinstance(dataset.images, Texts):
+        if images not in (None, "none"):
+            raise InputError(f"--images {images}: {name} has texts; leave it out")
+        images = "none"
     for line in dataset.summary:
         print(line)
     manifest, is_new = export_data(dataset, out, images, options.reading)

@@ -50,6 +50,9 @@ class ExtractedFeatures(FeatureSource):
         The feature key where it is known, so that cached features are read without opening the backbone.
     """
 
+    items = "images"
+    """What a message calls the items."""
+
     def __init__(
         self,
         dataset: Dataset,
@@ -99,7 +102,7 @@ class ExtractedFeatures(FeatureSource):
             return [(np.arange(start, min(start + FEATURE_STEP, n)),) for start in starts]
 
         entry = self._features_entry()
-        data, seconds, _ = _Growth(entry, self.key, n, 1, f"features of {n:,} images", np.float32).run(
+        data, seconds, _ = _Growth(entry, self.key, n, 1, f"features of {n:,} {self.items}", np.float32).run(
             lambda: self.backbone, self._images(), self.devices, (extract_features, jobs, np.concatenate)
         )
         row = first_not_finite(data)
@@ -175,9 +178,9 @@ class ExtractedFeatures(FeatureSource):
             starts = range(first, n_views, at_once)[:devices]
             return [(rows, recipe, views_seed, range(start, min(start + at_once, n_views))) for start in starts]
 
-        what = f"{n_views:,} views of {n:,} images"
+        what = f"{n_views:,} views of {n:,} {self.items}"
         data, seconds, n_done = _Growth(self._views_entry(views_seed), key, n_views, n, what, np.float16).run(
-            self._on_device, self._images(), self.devices, (extract_views, jobs, np.concatenate)
+            self._on_device, self._images(), self.devices, (self._views_work(), jobs, np.concatenate)
         )
         per_view = seconds / n_done
         rate = n / per_view if per_view else None
@@ -217,6 +220,9 @@ class ExtractedFeatures(FeatureSource):
         from hashbench.features.backbones.opening import open_backbone
 
         return open_backbone(PIXELS, device=self.accelerator)
+
+    def _views_work(self) -> Callable[..., np.ndarray]:
+        return extract_views
 
     def _recipe(self) -> ViewRecipe:
         return self.dataset.views or self._refuse_views()

@@ -12,6 +12,7 @@ from hashbench.features.backbones.opening import IMAGENET, open_backbone
 from hashbench.features.backbones.pixels import PIXELS
 from hashbench.features.hardware.precision import PRECISION_WORDS
 from hashbench.features.source import feature_key
+from hashbench.features.texts.settings import BACKBONES as TEXT_BACKBONES
 from hashbench.files.paths import is_name, printable
 
 MAX_SIZE = 4096
@@ -40,6 +41,8 @@ def backbone_from_key(
     InputError
         The key does not belong to a backbone, or the same features cannot be made here.
     """
+    if "fitted_on" in key or key.get("backbone") in TEXT_BACKBONES:
+        raise InputError("it was trained on texts, of which only a run makes features: give it vectors of that kind")
     problem = _problem(key)
     if problem:
         raise InputError(f"its feature key has no usable {problem}; train it again")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashbench.data.dataset import Dataset
+from hashbench.data.readers.texts.texts import Texts
 from hashbench.errors import InputError
 from hashbench.features.backbones.pixels import PIXELS, Pixels, open_pixels
 from hashbench.features.extracted import ExtractedFeatures
@@ -45,6 +46,10 @@ def open_source(
     if dataset.features is not None:
         _refuse_backbone(dataset, options)
         return GivenFeatures(dataset, options.device, options.devices)
+    if isinstance(dataset.images, Texts):
+        from hashbench.features.texts.opening import open_texts
+
+        return open_texts(dataset, options, cache_dir, key)
     name = options.backbone or dataset.backbone
     size = options.image_size
     if size is None and name == dataset.backbone and options.transform == "square":

@@ -16,8 +16,10 @@ class BackboneOptions:
     The fields' help texts say what each is.
     """
 
-    backbone: str | None = option(None, "A timm model, vgg16, or pixels.")
-    weights: Path | None = option(None, "State dict of the backbone.")
+    backbone: str | None = option(
+        None, "A timm model, vgg16, or pixels; for texts: tfidf, minilm or sentences, see docs/datasets.md."
+    )
+    weights: Path | None = option(None, "State dict of the backbone, or the folder of a sentence encoder.")
     image_size: int | None = option(None, "Side of the backbone's input, pixels.", minimum=1)
     device: str = option("auto", "auto, cpu, cuda, or one GPU such as cuda:1.", read=read_device)
     devices: int = option(1, "Number of devices for extraction and training.", minimum=1)

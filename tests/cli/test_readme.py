@@ -47,6 +47,8 @@ def _what_the_readme_speaks_of(tmp_path, monkeypatch, cli):
         content.append({"bytes": path.read_bytes(), "path": path.name})
     Path("image_parquet").mkdir()
     pd.DataFrame({"image": content, "label": np.arange(120) % 2}).to_parquet("image_parquet/train.parquet")
+    rows = [(f"{('fur', 'fin')[number % 2]} and tail", ("cat", "fish")[number % 2]) for number in range(40)]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv("texts.csv", index=False)
     for out in ("runs/latest", "runs/a", "runs/b"):
         assert cli("run", "--methods", "lsh,itq", "--bits", "16", "--seeds", "0,1", "--out", out).returncode == 0
     for name, n in (("q", 300), ("d", 1497)):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
+from hashbench.data.readers.texts.texts import Texts
 from hashbench.errors import InputError
 from hashbench.files.writing import as_input_error, writable_directory, writable_file, write_atomically
 from hashbench.plugins.registry import Registry
@@ -102,6 +103,6 @@ def _gallery(setting: Setting, plugins: Iterable[str | Path]) -> Gallery:
         raise InputError("its rankings are not by Hamming distances of codes, which a gallery shows")
     record = setting.rows[0].records[0]
     dataset = dataset_of(record, Registry(plugins))
-    if dataset.images is None:
+    if dataset.images is None or isinstance(dataset.images, Texts):
         raise InputError("the data set has no images")
     return make_gallery(setting, dataset)
