@@ -92,4 +92,4 @@ def _shared(labels: np.ndarray) -> np.ndarray:
     """Return which items share a label with another."""
     if labels.ndim == 1:
         return np.bincount(labels)[labels] > 1
-    return labels[:, labels.sum(axis=0) > 1].any(axis=1)
+    return np.asarray(labels[:, labels.sum(axis=0) > 1].any(axis=1))

@@ -138,9 +138,8 @@ def complete_folder(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise InputError(f"--weights {folder}: no such folder")
-    modules = _json(folder, MODULES)
-    paths = [one.get("path") for one in modules if isinstance(one, dict)] if isinstance(modules, list) else []
-    if not paths or not all(isinstance(path, str) and ".." not in Path(path).parts for path in paths):
+    paths = _module_paths(_json(folder, MODULES))
+    if not paths:
         raise _incomplete(folder, f"{MODULES} names no modules")
     first = folder / paths[0]
     _json(folder, f"{paths[0]}/config.json".lstrip("/"))
@@ -151,6 +150,15 @@ def complete_folder(folder: Path) -> Path:
     if missing:
         raise _incomplete(folder, f"it has no folder {missing[0]}, which {MODULES} names")
     return folder
+
+
+def _module_paths(modules: Any) -> list[str]:
+    """Return the folders of an encoder's modules below its own; nothing where they cannot be such."""
+    stated = (
+        [one.get("path") if isinstance(one, dict) else None for one in modules] if isinstance(modules, list) else []
+    )
+    paths = [path for path in stated if isinstance(path, str) and ".." not in Path(path).parts]
+    return paths if len(paths) == len(stated) else []
 
 
 def folder_sha256(folder: Path) -> str:
