@@ -45,12 +45,12 @@ class Text(HashDataset):
     licence = "your own"
     needs = (
         "--data-dir FILE, a .csv, .jsonl or .parquet with the columns text, label (several with | or ; between them) "
-        "and perhaps part (query, database or train), which --image-column and --label-column name otherwise; or a "
+        "and perhaps part (query, database or train), which --text-column and --label-column name otherwise; or a "
         ".txt with a text on each line and its labels before it, as __label__NAME; or a .mat with train, test, "
         "gnd_train and gnd_test; or --data-dir DIR with class folders of .txt files, by themselves, or in train/ and "
         "test/; or with train.csv and test.csv"
     )
-    reads = ("image_column", "label_column")
+    reads = ("text_column", "label_column")
     views = WordDropout("word-dropout/1")
     backbone = "tfidf"
 
@@ -59,7 +59,7 @@ class Text(HashDataset):
         if options.data_dir is None:
             raise InputError(f"{self.name} needs your texts: give {self.needs}")
         return read_texts(
-            options.data_dir, options.image_column, options.label_column, options.skip_broken, options.cache_dir
+            options.data_dir, options.text_column, options.label_column, options.skip_broken, options.cache_dir
         )
 
     def settle(self, items: Items, protocol: Protocol, options: LoadOptions) -> tuple[Protocol, Items]:

@@ -11,7 +11,7 @@ from hashbench.data.similarity import SIMILARITIES
 from hashbench.errors import InputError
 from hashbench.options import option
 
-READING = ("exif", "background", "grey_range", "image_column", "label_column", "similarity")
+READING = ("exif", "background", "grey_range", "image_column", "text_column", "label_column", "similarity")
 """Options that decide what a data set's files are read as; which of them one looks at, `HashDataset.reads` says."""
 
 
@@ -27,13 +27,14 @@ class LoadOptions:
         'A protocol of the data set, see hashbench info; "NAME[number=value]" changes its draw. Default: the first.',
     )
     splits: Path | None = option(None, "Folder with query.txt, train.txt and database.txt, which replace the draw.")
-    skip_broken: bool = option(False, "Leave out broken images instead of refusing the data.")
+    skip_broken: bool = option(False, "Leave out broken images and empty texts instead of refusing the data.")
     exif: bool = option(False, "Rotate your photographs by their EXIF orientation.")
     background: str | None = option(None, "Colour behind transparent images: a name, or #rrggbb. Default: white.")
     grey_range: str | None = option(
         None, "Grey images of more than 8 bits: full, or LOW,HIGH, the values that become black and white."
     )
     image_column: str | None = option(None, "Column of the images in parquet files.")
+    text_column: str | None = option(None, "Column of the texts in a table.")
     label_column: str | None = option(
         None, "Column of the labels in a table or parquet file; none: ignore the labels of vectors."
     )

@@ -89,7 +89,7 @@ def test_columns_of_other_names_and_several_labels(table, load):
         "animal": [f"{label}|pet" if row % 2 else label for row, label in enumerate(LABELS)],
         "n": range(60),
     }
-    data = load(table(frame), image_column="body", label_column="animal")
+    data = load(table(frame), text_column="body", label_column="animal")
     assert data.images[:] == TEXTS
     assert data.labels.shape == (60, 4)
     assert "left out: columns: n" in data.summary[1]
@@ -169,11 +169,11 @@ def test_bad_tables(table, load, case):
 
 
 def test_options_that_have_no_effect(table, load, tmp_path):
-    for option in ("image_column", "label_column"):
+    for option in ("text_column", "label_column"):
         with pytest.raises(InputError, match="class folders and no table"):
             load(class_folders(tmp_path / "pets"), **{option: "text"})
-    with pytest.raises(InputError, match=r"--image-column body: .* its columns are text, label"):
-        load(table(), image_column="body")
+    with pytest.raises(InputError, match=r"--text-column body: .* its columns are text, label"):
+        load(table(), text_column="body")
     with pytest.raises(InputError, match="has no use for it"):
         load(table(), exif=True)
     with pytest.raises(InputError, match="expected a file that ends in"):

@@ -45,7 +45,7 @@ def list_file(file: Path, column: str | None, label: str | None, skip_empty: boo
         The file cannot be read, or has no texts or no labels.
     """
     if file.suffix.lower() == LINES:
-        for option, name in (("--image-column", column), ("--label-column", label)):
+        for option, name in (("--text-column", column), ("--label-column", label)):
             if name is not None:
                 raise InputError(f"{option} {name}: {file} has lines and no columns; leave it out")
         return _list_lines(file, skip_empty)
@@ -57,12 +57,12 @@ def _list_table(file: Path, chosen: str | None, label: str | None, skip_empty: b
         table = read_table(file)
     columns = table.columns
     if chosen is not None and chosen not in columns:
-        raise InputError(f"--image-column {chosen}: {file} has no such column; its columns are {listed(columns)}")
+        raise InputError(f"--text-column {chosen}: {file} has no such column; its columns are {listed(columns)}")
     column = chosen or column_of(columns, COLUMNS, file, "that of the texts")
     if column is None:
         raise InputError(
             f"{file} has no column {COLUMNS[0]}; its columns are {listed(columns)}: name that of the texts with "
-            "--image-column"
+            "--text-column"
         )
     if table.cells.empty:
         raise InputError(f"{file} has no rows")

@@ -43,7 +43,7 @@ def list_folder(folder: Path, column: str | None, label: str | None, skip_empty:
     files = {path.stem: path for path in visible if path.suffix.lower() in FILES and path.is_file()}
     if not below and _named_parts(list(files)):
         return _list_tables(folder, files, column, label, skip_empty)
-    for option, name in (("--image-column", column), ("--label-column", label)):
+    for option, name in (("--text-column", column), ("--label-column", label)):
         if name is not None:
             raise InputError(f"{option} {name}: {folder} holds class folders and no table; leave it out")
     named = _named_parts(below)

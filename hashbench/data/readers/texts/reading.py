@@ -53,7 +53,7 @@ def read_texts(
         )
     if suffix != COUNTS:
         return list_file(source, column, label, skip_empty).items()
-    for option, name in (("--image-column", column), ("--label-column", label)):
+    for option, name in (("--text-column", column), ("--label-column", label)):
         if name is not None:
             raise InputError(f"{option} {name}: {source} has matrices and no columns; leave it out")
     return read_word_counts(source, scratch)

@@ -88,7 +88,7 @@ def usable_rows(texts: Sequence[Any], shown_as: Callable[[int], str], skip_empty
         elif not isinstance(text, str):
             raise InputError(
                 f"{shown_as(row)}: the text is {shorten(repr(text))} ({type(text).__name__}), expected a text; name "
-                "the column of texts with --image-column"
+                "the column of texts with --text-column"
             )
         elif len(text) > LONGEST or (4 * len(text) > LONGEST and len(text.encode()) > LONGEST):
             raise too_long(shown_as(row), len(text.encode()))
