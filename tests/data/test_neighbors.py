@@ -234,6 +234,7 @@ def test_names_of_recalls():
     names = ["P@100", "mAP@all", "recall@100", "recall10@1000", "mAP@1000", "recall@10", "recall10@100"]
     assert m.headline(names) == ["recall@10", "recall10@100", "recall10@1000", "recall@100"]
     assert m.headline(["P@5", "mAP@all", "mAP@5000", "mAP@1000"]) == ["mAP@1000", "mAP@5000", "mAP@all"]
+    assert m.headline(["mAP@all", "P@1000", "P@100"]) == ["P@100", "P@1000", "mAP@all"]
 
 
 def test_held_out_queries_keep_their_neighbors(tmp_path):

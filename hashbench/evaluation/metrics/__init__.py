@@ -51,10 +51,12 @@ VERSION = 1
 def headline(names: Iterable[str]) -> list[str]:
     """Return the metrics that get a separate table and figure, smallest cut-off first, then by reading.
 
-    Where true neighbours are relevant these are the recalls, else the mean average precisions. Names that this version
-    does not know are passed over: a record may have them from another one.
+    Where true neighbours are relevant these are the recalls, else the mean average precisions. Where none of these has a
+    cut-off, the precisions at one are among them. Names that this version does not know are passed over: a record may
+    have them from another one.
     """
     recalls: dict[str, tuple[float, int]] = {}
+    averages: dict[str, tuple[float, int]] = {}
     precisions: dict[str, tuple[float, int]] = {}
     for name in names:
         try:
@@ -65,6 +67,9 @@ def headline(names: Iterable[str]) -> list[str]:
         if isinstance(metric, NeighborRecall):
             recalls[name] = metric.k, metric.among or 0
         elif isinstance(metric, MAP):
-            precisions[name] = metric.k or math.inf, place
-    shown = recalls or precisions
+            averages[name] = metric.k or math.inf, place
+        elif isinstance(metric, PrecisionAt):
+            precisions[name] = metric.k, place
+    whole = all(cutoff == math.inf for cutoff, _ in averages.values())
+    shown = recalls or averages | (precisions if whole else {})
     return sorted(shown, key=shown.__getitem__)
