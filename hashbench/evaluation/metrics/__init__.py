@@ -51,8 +51,8 @@ VERSION = 1
 def headline(names: Iterable[str]) -> list[str]:
     """Return the metrics that get a separate table and figure, smallest cut-off first, then by reading.
 
-    Where true neighbours are relevant these are the recalls, else the mean average precisions. Where none of these has a
-    cut-off, the precisions at one are among them. Names that this version does not know are passed over: a record may
+    Where true neighbours are relevant these are the recalls, else the mean average precisions. Where none of these has
+    a cut-off, the precisions at one are among them. Names that this version does not know are passed over: a record may
     have them from another one.
     """
     recalls: dict[str, tuple[float, int]] = {}
