@@ -8,7 +8,7 @@ from hashbench.plugins.glance import glance
 from hashbench.plugins.registry import Registry
 
 WITHOUT = {"faiss_itq", "lsh", "pcah", "rr", "sh", "sign"}
-QUANTIZERS_WITH = {"opq"}
+QUANTIZERS_WITH = {"mecoq", "opq"}
 KEPT = {"precision", "select", "n_views", "views_seed", "finetune"}
 """Parameters of devices, backbones and views, and of what labels are used for."""
 
