@@ -65,6 +65,10 @@ backbones: on the same frozen features, teacher and pupil are one.
 **FSCH** (TCSVT 2024) learns from parts of images in a vision transformer. Its repository lacks the code of the
 training.
 
+**DSCH** (AAAI 2022) finds fine clusters of codes by a Gaussian mixture and coarse ones by k-means, and lets these say
+what is alike. The file of its repository that should hold network and loss is empty in every commit, and we could not
+read the paper's equations; a row would be our guess.
+
 **CIMON** (IJCAI 2021) guides codes by similarities that are refined by clusters, with confidence weights, on two views
 of each image. It could run on frozen features. We know of no code by its authors, and rows here are compared with code.
 
