@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -368,17 +369,25 @@ def _ctrl_c_finishes(queue: Queue, log: Log, watch: bool) -> Iterator[None]:
         yield
         return
 
+    stopped = SimpleQueue[bool]()
+
     def note(number: int, frame: FrameType | None) -> None:
         if queue.stopping:
             raise KeyboardInterrupt
         queue.stopping = True
-        log("the cells in flight are finished, then the run ends; Ctrl-C again ends it at once")
+        stopped.put(True)
 
+    line = "the cells in flight are finished, then the run ends; Ctrl-C again ends it at once"
+    # Not logged by the handler: the code that it interrupts may hold a lock that the display waits for.
+    speaker = threading.Thread(target=lambda: stopped.get() and log(line), daemon=True)
+    speaker.start()
     before = signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+        stopped.put(False)
+        speaker.join()
 
 
 def summary(record: Record) -> str:
