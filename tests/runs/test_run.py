@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from conftest import one_clear_line
 
 from hashbench import evaluate, load_dataset, run
 from hashbench.records.store import Store
+from hashbench.runs.run import _ctrl_c_finishes
 
 QUICK = ("--methods", "cibhash[epochs=2],itq,lsh", "--bits", "16,32")
 
@@ -313,3 +316,21 @@ def test_from_python(tmp_path, cache_dir):
     frame = run(methods="lsh", bits=[8], seeds=[0, 1], out=tmp_path, cache_dir=cache_dir)
     assert frame["mAP@all"].nunique() == 2
     assert np.all(pd.to_datetime(frame["date"]).map(lambda moment: moment.timestamp()) >= started - 1)
+
+
+def test_ctrl_c_does_not_wait_for_a_lock_of_the_display():
+    display, said = threading.Lock(), []
+
+    def log(line):
+        said.append((line, display.acquire(timeout=10)))
+
+    queue = SimpleNamespace(stopping=False)
+    with _ctrl_c_finishes(queue, log, watch=True):
+        with display:  # as where the signal arrives while a line is printed
+            os.kill(os.getpid(), signal.SIGINT)
+            assert queue.stopping
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    ((line, printed),) = said
+    assert line.startswith("the cells in flight are finished")
+    assert printed
