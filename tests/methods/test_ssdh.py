@@ -1,21 +1,17 @@
 """SSDH: its pairs as the authors' procedure gives them, its objective, what it learns, its memory, what it refuses."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from hashbench.methods.ssdh import cosine_distances, sure_pairs
 from interrupted import goes_on_bit_for_bit
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 
 from hashbench import Unsupported, load_method
-
-
-def of_module(name):
-    return getattr(sys.modules[load_method("ssdh").__module__], name)
 
 
 def by_definition(distances, alpha):
@@ -42,15 +38,15 @@ def test_the_pairs_by_definition(data, alpha):
     distances = cdist(data[:300], data[:300], "cosine")
     expected = by_definition(distances, alpha)
     assert set(np.unique(expected)) == {-1, 0, 1}
-    found = of_module("cosine_distances")(data[:300])
+    found = cosine_distances(data[:300])
     assert found == pytest.approx(distances, abs=1e-6)
-    assert (of_module("sure_pairs")(found, alpha) != expected).mean() < 1e-3
+    assert (sure_pairs(found, alpha) != expected).mean() < 1e-3
 
 
 def test_a_row_of_zeros_is_near_to_itself_alone():
     X = np.abs(np.random.default_rng(0).standard_normal((20, 4))).astype(np.float32)
     X[7] = 0
-    distances = of_module("cosine_distances")(X)
+    distances = cosine_distances(X)
     assert distances[7, 7] == 0
     assert (np.delete(distances[7], 7) == 1).all()
 
