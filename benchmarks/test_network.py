@@ -46,7 +46,7 @@ def compiled_frozen(network, pixels):
 
     torch.compiler.reset()
     frozen = torch.compile(network)
-    with config.patch(freezing=True):  # as an option of torch.compile it has no effect on the layout of weights
+    with config.patch(freezing=True):  # given as an option of torch.compile, it gained nothing
         frozen(pixels)
     return frozen
 
