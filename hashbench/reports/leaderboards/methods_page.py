@@ -50,14 +50,14 @@ These came later and have no row either. The repositories that exist state no sc
 the papers, so none are repeated here.
 
 **UHSCM** (2023) describes each image by its similarity to the names of 81 concepts, as CLIP sees them, drops rare
-concepts, and learns codes whose cosines are those of the descriptions. It needs CLIP's weights and trains VGG19 with
-them. In the released code, a variable is used that is never set.
+concepts, and learns codes whose cosines are those of the descriptions. It needs CLIP's weights, and trains all of
+VGG19. In the released code, a variable is used that is never set.
 
 **WCH** (ACCV 2022) is CIBHash's contrast with weights from the similarity of image patches. The weights are made inside
 of a vision transformer that is trained as a whole; pooled features have no patches.
 
-**CGHash** (MM 2023) trains a ResNet18 on CIFAR-sized images from random weights, by contrast, by neighbours and by its
-own guesses of classes. On frozen features, the first of these three steps, which gives it its features, would be gone.
+**CGHash** (MM 2023) trains a ResNet18 by contrast of views, by neighbours and by its own guesses of classes. On frozen
+features, the first of these three steps, which gives it its features, would be gone.
 
 **BRCD** (WWW 2024) teaches a small network the codes of a large one that CIBHash has trained. That is about the size of
 backbones: on the same frozen features, teacher and pupil are one.
